@@ -1,0 +1,77 @@
+"""taskapi: accounts and tasks over HTTP. `create_app` puts it together."""
+
+from __future__ import annotations
+
+from functools import cache
+from logging.config import dictConfig
+
+import orjson
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from config import Settings
+from taskapi.auth import passwords
+from taskapi.auth.commands import users
+from taskapi.auth.routes import auth
+from taskapi.core import database, identity, logging, openapi, ratelimit, responses
+from taskapi.core.operations import IdConverter
+from taskapi.docs.routes import blueprint as docs
+from taskapi.extensions import cors, db, migrate
+from taskapi.health.commands import openapi_commands
+from taskapi.health.routes import health
+from taskapi.tasks.commands import demo
+from taskapi.tasks.routes import tasks
+
+__version__ = "0.1.0"
+
+EXPOSED_HEADERS = ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
+
+
+def create_app(settings: Settings) -> Flask:
+    """The application for these settings, which name a database and a key.
+
+    It opens no connection: pools and threads start with the first request, after any fork.
+    """
+    app = Flask(__name__, static_folder=None)
+    app.config.update(SESSION_EXPIRES=settings.session_expires, **database.engine_config(settings))
+    app.url_map.converters["id"] = IdConverter
+    app.url_map.merge_slashes = False
+    app.extensions["taskapi_version"] = __version__
+
+    dictConfig(logging.logging_config(settings))
+    logging.init_app(app)
+    responses.init_app(app)
+    database.init_app(app, settings)
+    identity.init_app(app, settings)
+    passwords.init_app(app, settings)
+    ratelimit.init_app(app, settings)
+    db.init_app(app)
+    migrate.init_app(app, db)
+    cors.init_app(
+        app,
+        origins=list(settings.cors_origins),
+        supports_credentials=True,
+        send_wildcard=False,
+        always_send=False,
+        expose_headers=EXPOSED_HEADERS,
+        max_age=600,
+    )
+
+    for blueprint in (health, docs, auth, tasks):
+        app.register_blueprint(blueprint)
+    for command in (users, demo, openapi_commands):
+        app.cli.add_command(command)
+    app.extensions["taskapi_openapi"] = cache(lambda: openapi_json(app))
+    _trust_proxies(app, settings.trusted_proxy_hops)
+    return app
+
+
+def openapi_json(app: Flask) -> bytes:
+    """The OpenAPI document as it is served and committed."""
+    document = openapi.build(app, __version__)
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _trust_proxies(app: Flask, hops: int) -> None:
+    if hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, 0, 0)  # type: ignore[method-assign]

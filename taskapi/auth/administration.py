@@ -1,0 +1,127 @@
+"""Use cases of those who run the service, on any account. No call of the API reaches them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from taskapi.auth import statements
+from taskapi.auth.passwords import hash_password
+from taskapi.auth.service import EmailTaken
+from taskapi.core import database
+from taskapi.core.errors import NotFound
+from taskapi.core.identity import Caller
+
+User = dict[str, Any]
+
+_CHUNK = 500
+_WORK_SECONDS = 3_600
+_events = logging.getLogger("taskapi.event")
+
+
+def create_user(email: str, password: str) -> int:
+    """Make an account and give its id.
+
+    Raises:
+        EmailTaken: another account has this email.
+    """
+    hashed_password = hash_password(password)
+    created = database.row(statements.add_user, email=email, hashed_password=hashed_password)
+    if created is None:
+        raise EmailTaken
+    _log("user_created", created["id"])
+    return int(created["id"])
+
+
+def all_users() -> Iterator[User]:
+    """Every account, in the order of their ids, a few hundred at a time."""
+    after = 0
+    while rows := database.rows(statements.some_users, after_id=after, limit=_CHUNK):
+        for row in rows:
+            yield dict(zip(statements.some_users.columns, row, strict=True))
+        after = rows[-1][0]
+
+
+def get_user(email: str) -> User:
+    """The account with this email.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = database.row(statements.described_user, email=email)
+    if found is None:
+        raise NotFound(f"There is no account with the email {email}.")
+    return found
+
+
+def set_password(email: str, password: str) -> int:
+    """Give an account another password and end its sessions; says how many that were.
+
+    Raises:
+        NotFound: there is no such account.
+    """
+    user_id = get_user(email)["id"]
+    new_hash = hash_password(password)
+    with database.transaction() as session:
+        session.row(statements.set_user_password, user_id=user_id, new_hash=new_hash)
+        ended = session.rows(statements.revoke_all, user_id=user_id)
+    _log("password_set", user_id)
+    return len(ended)
+
+
+def set_active(email: str, *, active: bool) -> int:
+    """Let an account log in, or not and end its sessions; says how many ended.
+
+    Raises:
+        NotFound: there is no such account.
+    """
+    user_id = get_user(email)["id"]
+    with database.transaction() as session:
+        session.row(statements.set_user_active, user_id=user_id, active=active)
+        ended = [] if active else session.rows(statements.revoke_all, user_id=user_id)
+    _log("user_activated" if active else "user_deactivated", user_id)
+    return len(ended)
+
+
+def delete_user(email: str) -> None:
+    """Delete an account with everything that it owns.
+
+    Raises:
+        NotFound: there is no such account.
+    """
+    user_id = get_user(email)["id"]
+    database.row(statements.delete_user, user_id=user_id)
+    _log("user_deleted", user_id)
+
+
+@contextmanager
+def session_of(email: str) -> Iterator[Caller]:
+    """A session of this account for work on its behalf, ended afterwards.
+
+    Raises:
+        NotFound: there is no such account, or it is deactivated.
+    """
+    account = database.row(statements.credentials, email=email) or {"id": 0, "hashed_password": ""}
+    opened = database.row(
+        statements.open_session,
+        user_id=account["id"],
+        hashed_password=account["hashed_password"],
+        family_hash=b"",
+        refresh_hash=b"",
+        lifetime=_WORK_SECONDS,
+        user_agent="command line",
+        address=None,
+    )
+    if opened is None:
+        raise NotFound(f"There is no active account with the email {email}.")
+    caller = Caller(opened["id"], opened["session_id"])
+    try:
+        yield caller
+    finally:
+        database.row(statements.revoke, **caller._asdict())
+
+
+def _log(event: str, user_id: int) -> None:
+    _events.info(event, extra={"user_id": user_id, "by": "command line"})

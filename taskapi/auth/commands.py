@@ -1,0 +1,117 @@
+"""The command line of accounts: `flask users ...`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+
+from taskapi.auth import administration
+from taskapi.auth.schemas import Credentials
+from taskapi.core.errors import Problem
+from taskapi.core.schemas import load
+
+users = AppGroup("users", help="Make, list and change accounts.")
+
+_email = click.argument("email")
+
+
+def _explained(command: Callable[..., None]) -> Callable[..., None]:
+    """Problems as one line on standard error, and exit status 1."""
+
+    @wraps(command)
+    def explained(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except Problem as problem:
+            raise click.ClickException(problem.detail) from None
+
+    return explained
+
+
+@users.command()
+@_email
+@_explained
+def create(email: str) -> None:
+    """Make an account for EMAIL; the password is asked for, or read from standard input."""
+    account = _checked(email, _new_password())
+    user_id = administration.create_user(**account)
+    click.echo(f"Made account {user_id} for {account['email']}.")
+
+
+@users.command("list")
+@_explained
+def list_users() -> None:
+    """List all accounts."""
+    click.echo(f"{'ID':>8}  {'TASKS':>7}  {'STATE':8}  {'REGISTERED':10}  EMAIL")
+    for user in administration.all_users():
+        state = "active" if user["is_active"] else "inactive"
+        registered = f"{user['created_at']:%Y-%m-%d}"
+        click.echo(
+            f"{user['id']:>8}  {user['task_count']:>7}  {state:8}  {registered:10}  {user['email']}"
+        )
+
+
+@users.command()
+@_email
+@_explained
+def show(email: str) -> None:
+    """Show the account of EMAIL."""
+    for name, value in administration.get_user(email.lower()).items():
+        click.echo(f"{name.replace('_', ' ') + ':':22}{value}")
+
+
+@users.command("set-password")
+@_email
+@_explained
+def set_password(email: str) -> None:
+    """Give EMAIL another password, asked for or from standard input, and end all its sessions."""
+    account = _checked(email, _new_password())
+    ended = administration.set_password(**account)
+    click.echo(f"Changed the password of {account['email']}; ended {ended} sessions.")
+
+
+@users.command()
+@_email
+@_explained
+def deactivate(email: str) -> None:
+    """Keep EMAIL from logging in, and end all its sessions."""
+    ended = administration.set_active(email.lower(), active=False)
+    click.echo(f"Deactivated {email.lower()}; ended {ended} sessions.")
+
+
+@users.command()
+@_email
+@_explained
+def activate(email: str) -> None:
+    """Let EMAIL log in again."""
+    administration.set_active(email.lower(), active=True)
+    click.echo(f"Activated {email.lower()}.")
+
+
+@users.command()
+@_email
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_explained
+def delete(email: str, *, yes: bool) -> None:
+    """Delete the account of EMAIL with all its tasks, for good."""
+    user = administration.get_user(email.lower())
+    if not yes:
+        click.confirm(f"Delete {user['email']} and {user['task_count']} tasks?", abort=True)
+    administration.delete_user(user["email"])
+    click.echo(f"Deleted {user['email']}.")
+
+
+def _new_password() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _checked(email: str, password: str) -> dict[str, Any]:
+    """The same rules as for those who register themselves."""
+    return load(Credentials(), {"email": email, "password": password}, prefix="")

@@ -1,0 +1,177 @@
+"""The calls of accounts and sessions."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from taskapi.auth import schemas, service
+from taskapi.auth.passwords import TooBusy
+from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPassword
+from taskapi.core.errors import NotFound, RateLimited, TokenInvalid, Unauthenticated
+from taskapi.core.identity import Caller, authenticate
+from taskapi.core.operations import operation
+from taskapi.core.pagination import PageQuery
+from taskapi.core.responses import answer
+
+auth = Blueprint("auth", __name__, url_prefix="/auth")
+
+
+@auth.post("/register")
+@operation(
+    summary="Register an account",
+    is_public=True,
+    body=schemas.NewUser(),
+    body_example=schemas.CREDENTIALS_EXAMPLE,
+    status=201,
+    answers=schemas.Login,
+    example=schemas.LOGIN_EXAMPLE,
+    problems=(EmailTaken, RateLimited, TooBusy),
+)
+def register(body: dict[str, Any]) -> Response:
+    """Makes an account and opens its first session."""
+    return _login_answer(service.register(**body, device=_device()), 201)
+
+
+@auth.post("/login")
+@operation(
+    summary="Log in",
+    is_public=True,
+    body=schemas.Credentials(),
+    body_example=schemas.CREDENTIALS_EXAMPLE,
+    answers=schemas.Login,
+    example=schemas.LOGIN_EXAMPLE,
+    problems=(InvalidCredentials, service.AccountInactive, RateLimited, TooBusy),
+)
+def login(body: dict[str, Any]) -> Response:
+    """Opens a session. Each device that logs in has its own, and one can be ended alone."""
+    return _login_answer(service.login(**body, device=_device()))
+
+
+@auth.post("/refresh")
+@operation(
+    summary="Get a new access token",
+    is_public=True,
+    body=schemas.RefreshRequest(),
+    body_example={"refresh_token": schemas.LOGIN_EXAMPLE["refresh_token"]},
+    answers=schemas.Login,
+    example=schemas.LOGIN_EXAMPLE,
+    problems=(TokenInvalid, RateLimited),
+)
+def refresh(body: dict[str, Any]) -> Response:
+    """Exchanges a refresh token for a new access token and the next refresh token.
+
+    For ten seconds a token that was used answers once more with the same successor, so that a lost
+    answer logs nobody out. After that its use ends the session: somebody has a copy.
+    """
+    return _login_answer(service.refresh(**body, address=_address()))
+
+
+@auth.post("/logout")
+@operation(
+    summary="Log out",
+    is_public=True,
+    is_token_optional=True,
+    answers=schemas.Message,
+    example={"message": "Logged out"},
+    problems=(TokenInvalid,),
+)
+def logout() -> Response:
+    """Ends the session of the token that is sent, at once and everywhere.
+
+    Without a token, with an expired one, or when the session is over already, there is nothing to
+    do and the answer is the same. A token that is not genuine is a 401: nothing was ended.
+    """
+    caller = _caller_to_log_out()
+    if caller:
+        service.logout(caller)
+    return answer({"message": "Logged out"})
+
+
+@auth.get("/me")
+@operation(summary="Get the account", answers=schemas.User, example=schemas.USER_EXAMPLE)
+def get_me(caller: Caller) -> Response:
+    """The account that the token is for."""
+    return answer(service.get_me(caller))
+
+
+@auth.post("/password")
+@operation(
+    summary="Change the password",
+    body=schemas.PasswordChange(),
+    body_example={"current_password": "correct horse battery", "new_password": "staple 42 times"},
+    answers=schemas.Message,
+    example={"message": "Password changed"},
+    problems=(WrongPassword, RateLimited, TooBusy),
+)
+def change_password(caller: Caller, body: dict[str, Any]) -> Response:
+    """Needs the current password, and ends all other sessions of the account."""
+    service.change_password(caller, **body)
+    return answer({"message": "Password changed"})
+
+
+@auth.post("/delete")
+@operation(
+    summary="Delete the account",
+    body=schemas.Reauthentication(),
+    body_example={"password": "correct horse battery"},
+    status=204,
+    problems=(WrongPassword, RateLimited, TooBusy),
+)
+def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
+    """Needs the password. Deletes the account, its sessions and its tasks for good."""
+    service.delete_account(caller, **body)
+    return Response(status=204)
+
+
+@auth.get("/sessions")
+@operation(
+    summary="List the sessions",
+    query=PageQuery(),
+    answers=schemas.SessionList,
+    example={"sessions": [schemas.SESSION_EXAMPLE], "total": 1, "next_cursor": None},
+)
+def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
+    """Where the account is logged in, newest first."""
+    return answer(service.list_sessions(caller, query)._asdict())
+
+
+@auth.delete("/sessions/<id:session_id>")
+@operation(summary="End a session", status=204, problems=(NotFound,))
+def end_session(caller: Caller, session_id: int) -> Response:
+    """Its tokens die at once. To end one's own is to log out."""
+    service.end_session(caller, session_id)
+    return Response(status=204)
+
+
+@auth.delete("/sessions")
+@operation(summary="End all other sessions", answers=schemas.Ended, example={"ended": 2})
+def end_other_sessions(caller: Caller) -> Response:
+    """Ends every session of the account but the one that asks."""
+    return answer({"ended": service.end_other_sessions(caller)})
+
+
+def _login_answer(opened: service.Login, status: int = 200) -> Response:
+    return answer(opened._asdict() | {"token_type": "bearer"}, status)
+
+
+def _device() -> Device:
+    return Device(request.headers.get("User-Agent", "")[:255] or None, _address())
+
+
+def _address() -> str | None:
+    try:
+        return str(ip_address(request.remote_addr or ""))
+    except ValueError:
+        return None
+
+
+def _caller_to_log_out() -> Caller | None:
+    try:
+        return authenticate(request, accept_expired=True)
+    except TokenInvalid:
+        raise
+    except Unauthenticated:
+        return None

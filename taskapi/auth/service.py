@@ -1,0 +1,327 @@
+"""Use cases of accounts and sessions. Those of the caller's own account take the caller first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from flask import current_app
+
+from taskapi.auth import statements
+from taskapi.auth.passwords import hash_password, verify_password
+from taskapi.auth.statements import SESSION_SORTS
+from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
+from taskapi.core import database, ratelimit
+from taskapi.core.errors import Forbidden, InvalidInput, NotFound, Problem, TokenInvalid
+from taskapi.core.identity import Caller, issue_access_token, signing_keys
+from taskapi.core.ownership import scope
+from taskapi.core.pagination import page_of
+from taskapi.core.ratelimit import Limit
+
+User = dict[str, Any]
+
+REGISTER_PER_ADDRESS = Limit("register", "30/hour")
+LOGIN_PER_ADDRESS = Limit("login-address", "30/minute")
+LOGIN_PER_ACCOUNT = Limit("login-account", "10/minute")
+REFRESH_PER_ADDRESS = Limit("refresh-address", "120/minute")
+REFRESH_PER_SESSION = Limit("refresh-session", "30/minute")
+REAUTHENTICATE_PER_ACCOUNT = Limit("reauthenticate", "10/minute")
+
+_events = logging.getLogger("taskapi.event")
+
+
+class EmailTaken(Problem):
+    """Another account has this email."""
+
+    status = 400
+    code = "email_taken"
+    title = "Email taken"
+    detail = "Email already registered"
+
+
+class InvalidCredentials(Problem):
+    """Email or password is wrong; which of them is not said."""
+
+    status = 401
+    code = "invalid_credentials"
+    title = "Invalid credentials"
+    detail = "Invalid email or password"
+    headers = {"WWW-Authenticate": "Bearer"}
+
+
+class AccountInactive(Forbidden):
+    """The password was right and the account is deactivated."""
+
+    code = "account_inactive"
+    title = "Account inactive"
+    detail = "This account is deactivated."
+
+
+class WrongPassword(InvalidInput):
+    """The caller's own password, asked for once more, was wrong."""
+
+    code = "wrong_password"
+    title = "Wrong password"
+    detail = "The password is wrong."
+
+
+class Device(NamedTuple):
+    """What a session remembers of where it was opened."""
+
+    user_agent: str | None
+    address: str | None
+
+
+class Login(NamedTuple):
+    """An opened or refreshed session."""
+
+    user: User
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+class SessionList(NamedTuple):
+    """A page of live sessions."""
+
+    sessions: list[dict[str, Any]]
+    total: int
+    next_cursor: str | None
+
+
+def register(email: str, password: str, device: Device) -> Login:
+    """Make an account and open its first session.
+
+    Raises:
+        EmailTaken, RateLimited, TooBusy: as they say.
+    """
+    ratelimit.spend(REGISTER_PER_ADDRESS, by=device.address or "")
+    hashed_password = hash_password(password)
+    login = _open(statements.register, device, email=email, hashed_password=hashed_password)
+    if login is None:
+        _events.info("register_refused", extra={"reason": "email_taken"})
+        raise EmailTaken
+    _events.info("registered", extra={"user_id": login.user["id"]})
+    return login
+
+
+def login(email: str, password: str, device: Device) -> Login:
+    """Open a session.
+
+    Raises:
+        InvalidCredentials: no such account, or another password; it takes the same time.
+        AccountInactive, RateLimited, TooBusy: as they say.
+    """
+    ratelimit.spend(LOGIN_PER_ADDRESS, by=device.address or "")
+    ratelimit.spend(LOGIN_PER_ACCOUNT, by=email)
+    account = database.row(statements.credentials, email=email) or {}
+    hashed_password = account.get("hashed_password")
+    if not verify_password(password, hashed_password):
+        _events.warning("login_failed", extra={"email": _masked(email)})
+        raise InvalidCredentials
+    if not account["is_active"]:
+        _events.warning("login_refused", extra={"user_id": account["id"], "reason": "inactive"})
+        raise AccountInactive
+    opened = _open(
+        statements.open_session, device, user_id=account["id"], hashed_password=hashed_password
+    )
+    if opened is None:  # the password was changed, or the account deactivated, at this moment
+        raise InvalidCredentials
+    _events.info("logged_in", extra={"user_id": account["id"]})
+    return opened
+
+
+def refresh(refresh_token: str, address: str | None) -> Login:
+    """Exchange a refresh token for the next one and a new access token.
+
+    Raises:
+        TokenInvalid: it is not ours, its session is over, or it was used before: then that session
+            ends, for one of those who used it is a thief (RFC 9700 section 4.14.2).
+        RateLimited: as it says.
+    """
+    ratelimit.spend(REFRESH_PER_ADDRESS, by=address or "")
+    token = parse_refresh_token(refresh_token)
+    if token is None:
+        raise TokenInvalid
+    ratelimit.spend(REFRESH_PER_SESSION, by=token.caller.session_id)
+    successor = token.successor(signing_keys()[0])
+    user = database.row(
+        statements.rotate,
+        refresh_hash=token.secret_hash,
+        next_hash=successor.secret_hash,
+        lifetime=current_app.config["SESSION_EXPIRES"],
+        **_named(token),
+    )
+    if user is None:
+        user, successor = _refreshed_before(token)
+    return _login(user, successor)
+
+
+def logout(caller: Caller) -> None:
+    """End the caller's session; that it had ended before is fine."""
+    ended = database.row(statements.revoke, user_id=caller.user_id, session_id=caller.session_id)
+    if ended:
+        _events.info("logged_out", extra=caller._asdict())
+
+
+def get_me(caller: Caller) -> User:
+    """The caller's account.
+
+    Raises:
+        TokenInvalid: the caller's session is over.
+    """
+    return _live(database.row(statements.own_user, **scope(caller)))
+
+
+def change_password(caller: Caller, current_password: str, new_password: str) -> None:
+    """Set another password and end the caller's other sessions.
+
+    Raises:
+        WrongPassword: the current one is another.
+        TokenInvalid, RateLimited, TooBusy: as they say.
+    """
+    hashed_password = _reauthenticate(caller, current_password, "/current_password")
+    new_hash = hash_password(new_password)
+    with database.transaction() as session:
+        _live(
+            session.row(
+                statements.set_own_password,
+                hashed_password=hashed_password,
+                new_hash=new_hash,
+                **scope(caller),
+            )
+        )
+        ended = session.rows(statements.end_other_sessions, **scope(caller))
+    _events.info("password_changed", extra={"user_id": caller.user_id, "ended": len(ended)})
+
+
+def delete_account(caller: Caller, password: str) -> None:
+    """Delete the caller's account with everything that it owns.
+
+    Raises:
+        WrongPassword, TokenInvalid, RateLimited, TooBusy: as they say.
+    """
+    hashed_password = _reauthenticate(caller, password, "/password")
+    parameters = {"hashed_password": hashed_password, **scope(caller)}
+    _live(database.row(statements.delete_own_user, **parameters))
+    _events.info("account_deleted", extra={"user_id": caller.user_id})
+
+
+def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
+    """A page of the caller's live sessions, newest first.
+
+    Args:
+        query: limit and cursor, checked.
+
+    Raises:
+        InvalidInput: the cursor is not one of this list.
+        TokenInvalid: the caller's session is over.
+    """
+    page = page_of(query, SESSION_SORTS)
+    statement = statements.session_page(resumes=page.after is not None)
+    rows = database.rows(statement, known=[], **page.parameters(), **scope(caller))
+    if not rows:
+        raise TokenInvalid
+    found = [dict(zip(statement.columns, row, strict=True)) for row in rows if row[2] is not None]
+    shown, next_cursor = page.cut(found, SESSION_SORTS["created_at"])
+    return SessionList([_shown(caller, row) for row in shown], rows[0][1], next_cursor)
+
+
+def end_session(caller: Caller, session_id: int) -> None:
+    """End one of the caller's sessions.
+
+    Raises:
+        NotFound: it is not the caller's, or over already.
+        TokenInvalid: the caller's own session is over.
+    """
+    parameters = {"session_id": session_id, **scope(caller)}
+    if database.row(statements.end_own_session, **parameters) is None:
+        get_me(caller)
+        raise NotFound("Session not found")
+    _events.info("session_ended", extra={"user_id": caller.user_id, "session_id": session_id})
+
+
+def end_other_sessions(caller: Caller) -> int:
+    """End all of the caller's sessions but this one, and say how many that were.
+
+    Raises:
+        TokenInvalid: the caller's session is over.
+    """
+    ended = database.rows(statements.end_other_sessions, **scope(caller))
+    if not ended:
+        get_me(caller)
+    _events.info("other_sessions_ended", extra={"user_id": caller.user_id, "ended": len(ended)})
+    return len(ended)
+
+
+def _open(statement: database.Statement, device: Device, **parameters: Any) -> Login | None:
+    family, secret = new_family()
+    token = RefreshToken(Caller(0, 0), family, secret)
+    opened = database.row(
+        statement,
+        family_hash=token.family_hash,
+        refresh_hash=token.secret_hash,
+        lifetime=current_app.config["SESSION_EXPIRES"],
+        **device._asdict(),
+        **parameters,
+    )
+    if opened is None:
+        return None
+    caller = Caller(opened["id"], opened.pop("session_id"))
+    return _login(opened, token._replace(caller=caller))
+
+
+def _login(user: User, token: RefreshToken) -> Login:
+    expires_in = current_app.config["JWT_ACCESS_TOKEN_EXPIRES"]
+    return Login(user, issue_access_token(token.caller), str(token), expires_in)
+
+
+def _named(token: RefreshToken) -> dict[str, Any]:
+    return token.caller._asdict() | {"family_hash": token.family_hash}
+
+
+def _refreshed_before(token: RefreshToken) -> tuple[User, RefreshToken]:
+    """The same successor once more for a token that was rotated a moment ago; else an end to it."""
+    found = database.row(statements.rotated_before, **_named(token))
+    if found is None:
+        raise TokenInvalid
+    for successor in map(token.successor, signing_keys()):
+        is_successor = found["refresh_hash"] == successor.secret_hash
+        if found["is_recent"] and is_successor:
+            return {name: found[name] for name in ("id", "email", "created_at")}, successor
+    database.rows(statements.revoke, **token.caller._asdict())
+    _events.warning("refresh_token_reused", extra=token.caller._asdict())
+    raise TokenInvalid
+
+
+def _reauthenticate(caller: Caller, password: str, pointer: str) -> str:
+    """Check the caller's password once more and give its hash."""
+    ratelimit.spend(REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
+    hashed_password = _live(database.row(statements.own_password, **scope(caller)))[
+        "hashed_password"
+    ]
+    if not verify_password(password, hashed_password):
+        _events.warning("reauthentication_failed", extra={"user_id": caller.user_id})
+        raise WrongPassword.at(pointer, "Is not the account's password.", "wrong_password")
+    return str(hashed_password)
+
+
+def _live(found: dict[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        raise TokenInvalid
+    return found
+
+
+def _shown(caller: Caller, session: dict[str, Any]) -> dict[str, Any]:
+    names = ("id", "created_at", "last_used_at", "expires_at", "user_agent")
+    shown = {name: session[name] for name in names}
+    address = session["address"]
+    is_current = session["id"] == caller.session_id
+    return shown | {"address": str(address) if address else None, "is_current": is_current}
+
+
+def _masked(email: str) -> str:
+    """Enough of an address to help its owner, not enough to be one."""
+    name, _, domain = email.partition("@")
+    return f"{name[:1]}***@{domain}"

@@ -1,0 +1,293 @@
+"""The statements on accounts and sessions."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Boolean,
+    Interval,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import INET
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from taskapi.auth.models import Session, User
+from taskapi.core.database import Statement
+from taskapi.core.ownership import own_account, owned, owned_page
+from taskapi.core.pagination import Sort
+
+_users, _sessions = User.__table__, Session.__table__
+assert isinstance(_users, Table)
+assert isinstance(_sessions, Table)
+
+REFRESH_GRACE_SECONDS = 10
+"""For so long after a rotation the token before it still answers, with the same successor."""
+
+_SECOND = literal_column("interval '1 second'", Interval)
+_KEPT_AFTER_END = literal_column("interval '30 days'", Interval)
+
+_user_id = bindparam("user_id", type_=BigInteger)
+_session_id = bindparam("session_id", type_=BigInteger)
+_email = bindparam("email", type_=Text)
+_hashed_password = bindparam("hashed_password", type_=Text)
+_new_hash = bindparam("new_hash", type_=Text)
+_refresh_hash = bindparam("refresh_hash", type_=LargeBinary)
+_next_hash = bindparam("next_hash", type_=LargeBinary)
+_family_hash = bindparam("family_hash", type_=LargeBinary)
+_expiry = func.now() + cast(bindparam("lifetime"), BigInteger) * _SECOND
+
+_shown = (_users.c.id, _users.c.email, _users.c.created_at)
+_lives = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
+_named_session = and_(
+    _sessions.c.user_id == _user_id,
+    _sessions.c.id == _session_id,
+    _sessions.c.family_hash == _family_hash,
+)
+
+
+def _new_session(account: CTE) -> CTE:
+    """A session for the account that another part of the statement gives."""
+    return (
+        insert(_sessions)
+        .from_select(
+            ["user_id", "family_hash", "refresh_hash", "user_agent", "address", "expires_at"],
+            select(
+                account.c.id,
+                _family_hash,
+                _refresh_hash,
+                bindparam("user_agent", type_=String),
+                cast(bindparam("address", type_=String), INET),
+                _expiry,
+            ),
+            include_defaults=False,
+        )
+        .returning(_sessions.c.id.label("session_id"))
+        .cte("session")
+    )
+
+
+def _register() -> Statement:
+    account = (
+        upsert(_users)
+        .values(email=_email, hashed_password=_hashed_password)
+        .on_conflict_do_nothing(index_elements=["email"])
+        .returning(*_shown)
+        .cte("account")
+    )
+    session = _new_session(account)
+    return Statement(select(*account.c, session.c.session_id).join(session, true()), writes=True)
+
+
+def _open_session() -> Statement:
+    # The share lock makes a login and a change of password or a deactivation follow each other.
+    account = (
+        select(*_shown)
+        .where(
+            _users.c.id == _user_id,
+            _users.c.hashed_password == _hashed_password,
+            _users.c.is_active,
+        )
+        .with_for_update(read=True)
+        .cte("account")
+    )
+    long_over = or_(
+        _sessions.c.expires_at < func.now() - _KEPT_AFTER_END,
+        _sessions.c.revoked_at < func.now() - _KEPT_AFTER_END,
+    )
+    swept = delete(_sessions).where(_sessions.c.user_id == _user_id, long_over).cte("swept")
+    session = _new_session(account)
+    shown = select(*account.c, session.c.session_id).join(session, true())
+    return Statement(shown.add_cte(swept), writes=True)
+
+
+register = _register()
+"""A new account with its first session; no row when the email is taken."""
+
+credentials = Statement(
+    select(_users.c.id, _users.c.hashed_password, _users.c.is_active).where(
+        _users.c.email == _email
+    )
+)
+"""What a login is checked against."""
+
+open_session = _open_session()
+"""A session for an active account that still has the password which was checked."""
+
+rotate = Statement(
+    update(_sessions)
+    .values(
+        refresh_hash=_next_hash,
+        previous_refresh_hash=_refresh_hash,
+        last_used_at=func.now(),
+        expires_at=_expiry,
+    )
+    .where(
+        _named_session,
+        _sessions.c.refresh_hash == _refresh_hash,
+        _lives,
+        _users.c.id == _sessions.c.user_id,
+    )
+    .returning(*_shown),
+    writes=True,
+)
+"""Put the next refresh token in the place of the present one; no row when it is another."""
+
+rotated_before = Statement(
+    select(
+        *_shown,
+        _sessions.c.refresh_hash,
+        _sessions.c.previous_refresh_hash,
+        (_sessions.c.last_used_at > func.now() - literal(REFRESH_GRACE_SECONDS) * _SECOND).label(
+            "is_recent"
+        ),
+    )
+    .join(_users, _users.c.id == _sessions.c.user_id)
+    .where(_named_session, _lives)
+)
+"""The live session of a token that is not, or no longer, the present one."""
+
+revoke = Statement(
+    update(_sessions)
+    .values(revoked_at=func.now())
+    .where(
+        _sessions.c.user_id == _user_id,
+        _sessions.c.id == _session_id,
+        _sessions.c.revoked_at.is_(None),
+    )
+    .returning(_sessions.c.id),
+    writes=True,
+)
+"""End a session, whoever asks: for logout and for a reused refresh token."""
+
+revoke_all = Statement(
+    update(_sessions)
+    .values(revoked_at=func.now())
+    .where(_sessions.c.user_id == _user_id, _sessions.c.revoked_at.is_(None))
+    .returning(_sessions.c.id),
+    writes=True,
+)
+"""End every session of an account."""
+
+own_user = Statement(select(*_shown).where(own_account(_users)))
+"""The caller's account."""
+
+own_password = Statement(select(_users.c.hashed_password).where(own_account(_users)))
+"""The hash that the caller's password is checked against."""
+
+set_own_password = Statement(
+    update(_users)
+    .values(hashed_password=_new_hash, updated_at=func.now())
+    .where(own_account(_users), _users.c.hashed_password == _hashed_password)
+    .returning(_users.c.id),
+    writes=True,
+)
+"""Change the caller's password, unless it was changed since it was checked."""
+
+delete_own_user = Statement(
+    delete(_users)
+    .where(own_account(_users), _users.c.hashed_password == _hashed_password)
+    .returning(_users.c.id),
+    writes=True,
+)
+"""Delete the caller's account and all that it owns, by the foreign keys."""
+
+end_own_session = Statement(
+    update(_sessions)
+    .values(revoked_at=func.now())
+    .where(owned(_sessions), _sessions.c.id == _session_id, _lives)
+    .returning(_sessions.c.id),
+    writes=True,
+)
+"""End one of the caller's sessions."""
+
+end_other_sessions = Statement(
+    update(_sessions)
+    .values(revoked_at=func.now())
+    .where(owned(_sessions), _sessions.c.id != bindparam("caller_session_id"), _lives)
+    .returning(_sessions.c.id),
+    writes=True,
+)
+"""End the caller's sessions but the one that asks."""
+
+SESSION_SORTS = {"created_at": Sort()}
+
+
+@cache
+def session_page(*, resumes: bool) -> Statement:
+    """A page of the caller's live sessions, newest first."""
+    total = select(func.count()).where(owned(_sessions), _lives).scalar_subquery()
+    return owned_page(
+        _sessions, Sort(), is_descending=True, resumes=resumes, total=total, parts=[_lives]
+    )
+
+
+_described = (*_shown, _users.c.is_active, _users.c.task_count, _users.c.completed_task_count)
+
+add_user = Statement(
+    upsert(_users)
+    .values(email=_email, hashed_password=_hashed_password)
+    .on_conflict_do_nothing(index_elements=["email"])
+    .returning(_users.c.id),
+    writes=True,
+)
+"""A new account without a session; no row when the email is taken."""
+
+some_users = Statement(
+    select(*_described)
+    .where(_users.c.id > bindparam("after_id", type_=BigInteger))
+    .order_by(_users.c.id)
+    .limit(bindparam("limit", type_=BigInteger))
+)
+"""The accounts after one, in the order of their ids."""
+
+described_user = Statement(
+    select(
+        *_described,
+        select(func.count())
+        .where(_sessions.c.user_id == _users.c.id, _lives)
+        .scalar_subquery()
+        .label("session_count"),
+    ).where(_users.c.email == _email)
+)
+"""An account with the number of its live sessions."""
+
+set_user_password = Statement(
+    update(_users)
+    .values(hashed_password=_new_hash, updated_at=func.now())
+    .where(_users.c.id == _user_id)
+    .returning(_users.c.id),
+    writes=True,
+)
+"""Another password for an account, whatever the one before."""
+
+set_user_active = Statement(
+    update(_users)
+    .values(is_active=bindparam("active", type_=Boolean), updated_at=func.now())
+    .where(_users.c.id == _user_id)
+    .returning(_users.c.id),
+    writes=True,
+)
+"""Whether an account may log in."""
+
+delete_user = Statement(
+    delete(_users).where(_users.c.id == _user_id).returning(_users.c.id), writes=True
+)
+"""Delete an account and all that it owns, by the foreign keys."""

@@ -1,0 +1,135 @@
+"""Request bodies: read whole and in time, then decoded strictly.
+
+Not every JSON reader agrees on what a document says that repeats a name, holds NaN or a lone
+surrogate, or comes in UTF-16; such documents are refused rather than guessed at (RFC 8259 and
+RFC 7493).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from flask import Request
+from gevent import Timeout
+
+from taskapi.core.errors import (
+    ContentTooLarge,
+    FieldError,
+    InvalidInput,
+    LengthRequired,
+    MalformedBody,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
+
+MAX_BYTES = 256 * 1024
+"""More than the longest valid task, every character of it escaped."""
+
+READ_SECONDS = 10
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+"""RFC 7396."""
+
+
+def read_object(request: Request, accepted: Sequence[str] = (JSON,)) -> dict[str, Any]:
+    """The JSON object that the request carries.
+
+    Args:
+        accepted: the media types that the call takes.
+
+    Raises:
+        UnsupportedMediaType, LengthRequired, ContentTooLarge, RequestTimeout: as they say.
+        MalformedBody: no body, or not exactly one JSON document in UTF-8.
+        InvalidInput: not an object, or text that PostgreSQL or JSON cannot carry.
+    """
+    raw = _read(request)
+    if not raw:
+        raise MalformedBody("The request has no body; send a JSON object.")
+    _check_type(request, accepted)
+    document = _decode(raw)
+    if not isinstance(document, dict):
+        raise InvalidInput.at("", "Must be a JSON object.", "not_an_object")
+    if b"\\u" in raw:
+        _refuse_uncarriable_text(document)
+    return document
+
+
+def _read(request: Request) -> bytes:
+    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+        raise LengthRequired
+    length = request.content_length or 0
+    if length > MAX_BYTES:
+        raise ContentTooLarge
+    try:
+        with Timeout(READ_SECONDS, RequestTimeout()):
+            raw: bytes = request.environ["wsgi.input"].read(length)
+    except OSError:
+        raise MalformedBody("The body could not be read to its end.") from None
+    if len(raw) < length:
+        raise MalformedBody("The body ends before its Content-Length.")
+    return raw
+
+
+def _check_type(request: Request, accepted: Sequence[str]) -> None:
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype not in accepted or charset != "utf-8":
+        raise UnsupportedMediaType(
+            f"Send the body as {' or '.join(accepted)}, and say so in the Content-Type header.",
+            headers={f"Accept-{request.method.capitalize()}": ", ".join(accepted)},
+        )
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise MalformedBody(f"The body names {json.dumps(twice)} twice in one object.")
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedBody(f"The body holds {name}, which is not JSON.")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_refuse_constant)
+
+
+def _decode(raw: bytes) -> Any:
+    try:
+        return _decoder.decode(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"The body is not UTF-8 (at byte {error.start}).") from None
+    except json.JSONDecodeError as error:
+        raise MalformedBody(
+            f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        ) from None
+    except RecursionError:
+        raise MalformedBody("The body is nested too deeply.") from None
+    except ValueError:  # an integer of thousands of digits
+        raise MalformedBody("The body holds a number with too many digits.") from None
+
+
+def _refuse_uncarriable_text(document: Any) -> None:
+    errors = [
+        FieldError(pointer, "Must not contain NUL or a lone surrogate.", "invalid_text")
+        for pointer, text in _texts(document, "")
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+    ]
+    if errors:
+        raise InvalidInput.of(errors)
+
+
+def _texts(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
+    """Every string below a value, names included, with the JSON Pointer to it."""
+    if isinstance(value, str):
+        yield pointer, value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield f"{pointer}/?", name
+            yield from _texts(item, f"{pointer}/{name}".encode(errors="replace").decode())
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{pointer}/{index}")

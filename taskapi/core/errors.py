@@ -1,0 +1,253 @@
+"""Every error that a client can see, and the one body they share (RFC 9457).
+
+    Problem
+    ├── InvalidInput            400  the body, query or a header breaks a rule; names the place
+    │   └── MalformedBody       400  the body is not the JSON that it says it is
+    ├── Unauthenticated         401  authentication_required, with WWW-Authenticate
+    │   ├── TokenExpired        401
+    │   └── TokenInvalid        401  forged, of another kind, or its session is over
+    ├── Forbidden               403  the caller is known and may not
+    ├── NotFound                404
+    ├── MethodNotAllowed        405  with Allow
+    ├── RequestTimeout          408  the body did not arrive in time
+    ├── LengthRequired          411
+    ├── PreconditionFailed      412  If-Match named another version
+    ├── ContentTooLarge         413
+    ├── UnsupportedMediaType    415
+    ├── RateLimited             429  with Retry-After
+    ├── InternalError           500
+    └── Unavailable             503  with Retry-After
+
+Features raise these or subclasses of their own; `core.responses` turns one into an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+
+class FieldError(NamedTuple):
+    """One broken rule: where (a JSON Pointer, RFC 6901, or a parameter's name), what and which."""
+
+    pointer: str
+    message: str
+    code: str
+
+
+class Problem(Exception):
+    """An error with an answer. Subclasses say which; an instance may say more.
+
+    Args:
+        detail: a sentence for people, instead of the class's own.
+        errors: the broken rules, for invalid input.
+        headers: headers that the answer carries.
+        members: further members of the body (RFC 9457 section 3.2).
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+    detail: str = "Something went wrong on our side."
+    headers: Mapping[str, str] = {}
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.detail = detail or self.detail
+        super().__init__(self.detail)
+        self.errors = tuple(errors)
+        self.headers = {**type(self).headers, **(headers or {})}
+        self.members = dict(members or {})
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """The problem details object."""
+        body: dict[str, Any] = {
+            "type": f"/problems/{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        }
+        if self.errors:
+            body["errors"] = [error._asdict() for error in self.errors]
+        return body | self.members
+
+
+class InternalError(Problem):
+    """The service failed; the log has the reason under the request's id."""
+
+
+class InvalidInput(Problem):
+    """The input breaks a rule; `errors` says where."""
+
+    status = 400
+    code = "invalid_input"
+    title = "Invalid input"
+    detail = "The request breaks a rule."
+
+    @classmethod
+    def at(cls, pointer: str, message: str, code: str) -> InvalidInput:
+        """The problem for a single broken rule."""
+        return cls.of([FieldError(pointer, message, code)])
+
+    @classmethod
+    def of(cls, errors: Sequence[FieldError]) -> InvalidInput:
+        """The problem for several broken rules; its detail reads them out."""
+        said = " ".join(f"{e.pointer.lstrip('/') or 'body'}: {e.message}" for e in errors)
+        return cls(said, errors=errors)
+
+
+class MalformedBody(InvalidInput):
+    """The body is not a JSON document that the service accepts."""
+
+    code = "malformed_body"
+    title = "Malformed body"
+    detail = "The body is not valid JSON."
+
+
+class Unauthenticated(Problem):
+    """No token was sent (RFC 6750 section 3: no error code in the challenge then)."""
+
+    status = 401
+    code = "authentication_required"
+    title = "Authentication required"
+    detail = "Authentication required"
+    headers = {"WWW-Authenticate": "Bearer"}
+
+
+class TokenExpired(Unauthenticated):
+    """The access token was genuine and its time is over: refresh it."""
+
+    code = "token_expired"
+    title = "Token expired"
+    detail = "Token has expired"
+    headers = {"WWW-Authenticate": 'Bearer error="invalid_token", error_description="expired"'}
+
+
+class TokenInvalid(Unauthenticated):
+    """The token is not ours, not an access token, or its session is over."""
+
+    code = "token_invalid"
+    title = "Invalid token"
+    detail = "Invalid token"
+    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+class Forbidden(Problem):
+    """The caller is known and may not do this."""
+
+    status = 403
+    code = "forbidden"
+    title = "Forbidden"
+    detail = "You may not do this."
+
+
+class NotFound(Problem):
+    """Nothing is at this address."""
+
+    status = 404
+    code = "not_found"
+    title = "Not found"
+    detail = "There is nothing at this address."
+
+
+class MethodNotAllowed(Problem):
+    """The address exists and takes other methods, which Allow lists."""
+
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+    detail = "This address does not take this method; the Allow header lists those it takes."
+
+
+class RequestTimeout(Problem):
+    """The body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+    title = "Request timeout"
+    detail = "The body did not arrive in time."
+
+
+class LengthRequired(Problem):
+    """The body came in chunks, without a Content-Length."""
+
+    status = 411
+    code = "length_required"
+    title = "Length required"
+    detail = "Send the body with a Content-Length instead of in chunks."
+
+
+class PreconditionFailed(Problem):
+    """If-Match named a version that is no longer the current one."""
+
+    status = 412
+    code = "precondition_failed"
+    title = "Precondition failed"
+    detail = "This was changed since you read it; the current state is in this answer."
+
+
+class ContentTooLarge(Problem):
+    """The body is larger than any valid one."""
+
+    status = 413
+    code = "content_too_large"
+    title = "Content too large"
+    detail = "The body is larger than the 256 KiB that the service takes."
+
+
+class UnsupportedMediaType(Problem):
+    """The body is not of a type that this call takes."""
+
+    status = 415
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
+    detail = "Send the body as application/json, and say so in the Content-Type header."
+
+
+class RateLimited(Problem):
+    """Too many attempts; Retry-After says when the next one may come."""
+
+    status = 429
+    code = "rate_limited"
+    title = "Too many requests"
+    detail = "Too many attempts; wait as many seconds as Retry-After says."
+    headers = {"Retry-After": "60"}
+
+
+class Unavailable(Problem):
+    """The service cannot answer just now; nothing is wrong with the request."""
+
+    status = 503
+    code = "unavailable"
+    title = "Service unavailable"
+    detail = "The service cannot answer just now; try again in a moment."
+    headers = {"Retry-After": "1"}
+
+
+class OutcomeUnknown(Unavailable):
+    """The database was lost while it worked on a write: it may have been done or not."""
+
+    code = "outcome_unknown"
+    title = "Outcome unknown"
+    detail = (
+        "The connection to the database was lost while it worked on this change."
+        " It may have been made: look before you send it again."
+    )
+
+
+def all_problems() -> dict[str, type[Problem]]:
+    """Every kind of problem by its code, those of features included."""
+
+    def walk(kind: type[Problem]) -> list[type[Problem]]:
+        return [kind, *(found for sub in kind.__subclasses__() for found in walk(sub))]
+
+    # Reversed, so that where two share a code the base class, which is more general, describes it.
+    return {kind.code: kind for kind in reversed(walk(Problem))}

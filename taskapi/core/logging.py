@@ -1,0 +1,106 @@
+"""Logs: one line a request and one an event, as JSON or as text, each with the request's id.
+
+Fields are structured and come through `extra`; titles, passwords, tokens and whole addresses of
+failed logins are never among them.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from time import perf_counter
+from typing import Any
+
+from flask import Flask, Response, g, has_request_context, request
+
+from config import Settings
+from taskapi.core import database
+
+requests = logging.getLogger("taskapi.request")
+events = logging.getLogger("taskapi.event")
+
+_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def logging_config(settings: Settings) -> dict[str, Any]:
+    """The `logging.config.dictConfig` of every process of the service."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": "pythonjsonlogger.orjson.OrjsonFormatter",
+                "fmt": "{asctime}{levelname}{name}{message}",
+                "style": "{",
+                "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+            },
+            "text": {"()": "taskapi.core.logging.TextFormatter"},
+        },
+        "filters": {"request": {"()": "taskapi.core.logging.RequestFilter"}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": settings.log_format,
+                "filters": ["request"],
+            }
+        },
+        "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
+        "loggers": {"psycopg.pool": {"level": "WARNING"}, "alembic": {"level": "WARNING"}},
+    }
+
+
+class RequestFilter(logging.Filter):
+    """Gives each record the id of the request that it was made in."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if has_request_context():
+            record.request_id = request_id()
+        return True
+
+
+class TextFormatter(logging.Formatter):
+    """For development: time, level and message, then the fields as name=value."""
+
+    def __init__(self) -> None:
+        super().__init__("{asctime} {levelname:7} {message}", "%H:%M:%S", style="{")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        fields = {k: v for k, v in vars(record).items() if k not in _STANDARD}
+        said = "".join(f" {name}={value!r}" for name, value in fields.items())
+        return super().formatMessage(record) + said
+
+
+def request_id() -> str:
+    """This request's id: the client's own X-Request-ID when well-formed, else a new one."""
+    known: str | None = g.get("request_id")
+    if known is None:
+        sent = request.headers.get("X-Request-ID", "")
+        known = g.request_id = sent if _WELL_FORMED_ID.fullmatch(sent) else secrets.token_hex(12)
+    return known
+
+
+def init_app(app: Flask) -> None:
+    """Log each request when its answer is known, and send its id back."""
+
+    @app.before_request
+    def start_clock() -> None:
+        g.started = perf_counter()
+
+    @app.after_request
+    def log_request(response: Response) -> Response:
+        response.headers["X-Request-ID"] = request_id()
+        rule = request.url_rule
+        requests.info(
+            "request",
+            extra={
+                "method": request.method,
+                "route": rule.rule if rule else None,
+                "status": response.status_code,
+                "duration_ms": round((perf_counter() - g.started) * 1000, 2),
+                "database_ms": round(database.seconds_spent() * 1000, 2),
+                "user_id": g.get("user_id"),
+            },
+        )
+        return response

@@ -1,0 +1,140 @@
+"""What a call takes and answers, declared once: enforced here, documented by `core.openapi`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, ParamSpec
+
+from flask import Response, g, request
+from marshmallow import Schema
+from werkzeug.routing import BaseConverter
+
+from taskapi.core import errors
+from taskapi.core.bodies import JSON, read_object
+from taskapi.core.identity import MAX_ID, authenticate
+from taskapi.core.schemas import Input, load
+
+P = ParamSpec("P")
+View = Callable[..., Response]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One call of the API.
+
+    Args:
+        summary: a few words; the view's docstring is the description.
+        answers: the shape of a success; None when it has no content.
+        example: a success as it looks.
+        status: the status of a success.
+        body: the shape of the JSON body; None when the call takes none.
+        body_example: a body as it looks.
+        media_types: what the body may come as.
+        query: the shape of the query string; None when the call takes no parameter.
+        is_public: whether it works without a token.
+        is_token_optional: whether a public call takes note of a token all the same.
+        problems: errors it can answer beside those that follow from the rest.
+        problem_shapes: by status, the shape of problems that have more members, and these as they
+            look.
+        headers: names of headers of a success, each described in `core.openapi`.
+        parameters: names of request headers that it understands, likewise.
+    """
+
+    summary: str
+    answers: type[Schema] | None = None
+    example: Any = None
+    status: int = 200
+    body: Input | None = None
+    body_example: Any = None
+    media_types: Sequence[str] = (JSON,)
+    query: Input | None = None
+    is_public: bool = False
+    is_token_optional: bool = False
+    problems: Sequence[type[errors.Problem]] = ()
+    problem_shapes: Mapping[int, tuple[type[Schema], Mapping[str, Any]]] = field(
+        default_factory=dict
+    )
+    headers: Sequence[str] = ()
+    parameters: Sequence[str] = ()
+
+    def all_problems(self) -> list[type[errors.Problem]]:
+        """Every error that the call can answer."""
+        found: list[type[errors.Problem]] = [*self.problems, errors.InvalidInput]
+        found += [errors.InternalError, errors.Unavailable]
+        if not self.is_public:
+            found += [errors.Unauthenticated, errors.TokenExpired, errors.TokenInvalid]
+        if self.body:
+            found += [
+                errors.MalformedBody,
+                errors.RequestTimeout,
+                errors.LengthRequired,
+                errors.ContentTooLarge,
+                errors.UnsupportedMediaType,
+            ]
+        return sorted(set(found), key=lambda problem: (problem.status, problem.code))
+
+
+def operation(**declared: Any) -> Callable[[View], View]:
+    """Make a view a call of the API.
+
+    The view gets `caller` unless the call is public, `query` and `body` where they are declared,
+    and the parameters of its path; all are checked by then.
+    """
+    call = Operation(**declared)
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def checked(**arguments: Any) -> Response:
+            if not call.is_public:
+                arguments["caller"] = authenticate(request)
+                g.user_id = arguments["caller"].user_id
+            query = _loaded_query(call.query)
+            if call.query:
+                arguments["query"] = query
+            if call.body:
+                body = read_object(request, call.media_types)
+                arguments["body"] = load(call.body, body)
+            return view(**arguments)
+
+        checked.operation = call  # type: ignore[attr-defined]
+        return checked
+
+    return decorate
+
+
+def operation_of(view: Callable[..., Any]) -> Operation | None:
+    """The declaration of a view; None when it is no call of the API."""
+    return getattr(view, "operation", None)
+
+
+class IdConverter(BaseConverter):
+    """An id in a path.
+
+    What cannot be one becomes 0, which names nothing: a 404 like any other id that does not exist,
+    and only to those who may ask.
+    """
+
+    regex = "[^/]+"
+
+    def to_python(self, value: str) -> int:
+        is_id = value.isascii() and value.isdigit() and value[0] != "0" and len(value) <= 16
+        return int(value) if is_id and int(value) <= MAX_ID else 0
+
+    def to_url(self, value: int) -> str:
+        return str(value)
+
+
+def _loaded_query(schema: Input | None) -> dict[str, Any]:
+    if not request.query_string:
+        return load(schema, {}, prefix="") if schema else {}
+    repeated = [name for name, values in request.args.lists() if len(values) > 1]
+    if repeated:
+        raise errors.InvalidInput.of(
+            [errors.FieldError(name, "Must be given once.", "repeated") for name in repeated]
+        )
+    return load(schema or _no_parameters, request.args, prefix="")
+
+
+_no_parameters = Input()

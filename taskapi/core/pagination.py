@@ -1,0 +1,160 @@
+"""Pages of any list at the same cost a page: keyset, never OFFSET.
+
+A cursor says where the last page ended: the sort, the value of its key and the row's id. It is
+opaque to clients; to tamper with it gains nothing, since every statement carries the caller.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import BigInteger, ColumnElement, FromClause, String, bindparam, tuple_
+from sqlalchemy.types import TypeEngine
+
+from taskapi.core.errors import InvalidInput
+from taskapi.core.identity import MAX_ID
+from taskapi.core.schemas import Choice, Input, QueryInteger, Text
+
+MAX_LIMIT = 1_000
+
+
+@dataclass(frozen=True)
+class Sort:
+    """An order of a list; ties break by id, so that each row has one place.
+
+    Args:
+        key: what is compared before the id, of a row; None to sort by id alone.
+        value_of: the key's value in a row, as JSON carries it.
+        load: the value back from JSON; raises ValueError or TypeError when it is none.
+    """
+
+    key: Callable[[FromClause], ColumnElement[Any]] | None = None
+    type: TypeEngine[Any] = String()
+    value_of: Callable[[Mapping[str, Any]], Any] = lambda row: None
+    load: Callable[[Any], Any] = lambda value: value
+
+    def order(self, rows: FromClause, *, is_descending: bool) -> list[ColumnElement[Any]]:
+        """The ORDER BY of this sort."""
+        return [column.desc() if is_descending else column.asc() for column in self._columns(rows)]
+
+    def resumes(self, rows: FromClause, *, is_descending: bool) -> ColumnElement[bool]:
+        """True in SQL for the rows behind the place that `Page.parameters` names."""
+        here = tuple_(*self._columns(rows))
+        place = [bindparam("after_id", type_=BigInteger)]
+        if self.key is not None:
+            place.insert(0, bindparam("after_key", type_=self.type))
+        there = tuple_(*place)
+        return here < there if is_descending else here > there
+
+    def _columns(self, rows: FromClause) -> list[ColumnElement[Any]]:
+        return [rows.c.id] if self.key is None else [self.key(rows), rows.c.id]
+
+
+class Place(NamedTuple):
+    """The last row of a page: the value of the sort's key, and the id."""
+
+    key: Any
+    id: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list is asked for."""
+
+    limit: int = MAX_LIMIT
+    sort: str = "-created_at"
+    after: Place | None = None
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether the sort runs from the greatest to the least."""
+        return self.sort.startswith("-")
+
+    def parameters(self) -> dict[str, Any]:
+        """The bind parameters of a page's statement; one row more tells of a next page."""
+        place = {"after_key": self.after.key, "after_id": self.after.id} if self.after else {}
+        return {"limit": self.limit + 1, **place}
+
+    def cut(
+        self, rows: list[dict[str, Any]], sort: Sort
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """The page's rows, and the cursor of the next page if there is one."""
+        if len(rows) <= self.limit:
+            return rows, None
+        last = rows[self.limit - 1]
+        place = [self.sort, sort.value_of(last), last["id"]]
+        cursor = base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+        return rows[: self.limit], cursor
+
+
+class PageQuery(Input):
+    """The parameters of any list."""
+
+    limit = QueryInteger(
+        least=1,
+        most=MAX_LIMIT,
+        load_default=MAX_LIMIT,
+        metadata={"description": "How many to answer at most."},
+    )
+    cursor = Text(
+        least=1,
+        most=4_096,
+        metadata={
+            "description": "Where to go on: the `next_cursor` of the page before, as it was."
+        },
+    )
+
+
+def sort_field(names: Iterable[str]) -> Choice:
+    """The `sort` parameter of a list that can be sorted by these; a minus turns one round."""
+    words = [sign + name for name in names for sign in ("", "-")]
+    return Choice(
+        *words,
+        load_default="-created_at",
+        metadata={"description": "The order; a minus turns it round. `title` ignores ASCII case."},
+    )
+
+
+def page_of(query: Mapping[str, Any], sorts: Mapping[str, Sort]) -> Page:
+    """The page that a loaded `PageQuery` asks for.
+
+    Raises:
+        InvalidInput: the cursor is not one of this list in this order.
+    """
+    sort = query.get("sort", Page.sort)
+    cursor = query.get("cursor")
+    after = _place(cursor, sort, sorts[sort.lstrip("-")]) if cursor else None
+    return Page(query["limit"], sort, after)
+
+
+def instant(value: Any) -> datetime:
+    """A sort key that is an instant, from a cursor."""
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("an instant has an offset")
+    return moment
+
+
+def text(value: Any) -> str:
+    """A sort key that is text, from a cursor."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("not a text that PostgreSQL holds")
+    return value
+
+
+def _place(cursor: str, sort: str, kind: Sort) -> Place:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+        made_for, key, row_id = orjson.loads(raw)
+        if made_for == sort and type(row_id) is int and 0 < row_id <= MAX_ID:
+            return Place(None if kind.key is None else kind.load(key), row_id)
+    except (binascii.Error, ValueError, TypeError):
+        pass
+    message = "Must be the next_cursor of a page in this order."
+    raise InvalidInput.at("cursor", message, "invalid_cursor")

@@ -1,0 +1,76 @@
+"""Answers: JSON with its entity tag, and every error as problem+json."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import psycopg
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
+
+from taskapi.core import errors
+from taskapi.core.logging import request_id
+from taskapi.core.preconditions import entity_tag, if_none_match
+
+_failures = logging.getLogger("taskapi.failure")
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+
+
+def answer(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    body = orjson.dumps(payload, option=_OPTIONS)
+    return Response(body, status, headers, mimetype="application/json")
+
+
+def versioned(
+    payload: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The answer that shows a row with its `version`, or 304 to a GET that knows this version."""
+    version = payload["version"]
+    if request.method in ("GET", "HEAD") and version in if_none_match(request):
+        return not_modified(version)
+    return answer(payload, status, {"ETag": entity_tag(version), **(headers or {})})
+
+
+def not_modified(version: int) -> Response:
+    """304: the client's copy is current."""
+    return Response(status=304, headers={"ETag": entity_tag(version)})
+
+
+def problem_response(problem: errors.Problem) -> Response:
+    """The answer that a problem gives."""
+    body = orjson.dumps(problem.body(request_id()), option=_OPTIONS)
+    return Response(body, problem.status, problem.headers, mimetype="application/problem+json")
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error, ours or not, as problem+json."""
+    app.register_error_handler(errors.Problem, problem_response)
+    app.register_error_handler(HTTPException, lambda e: problem_response(_from_werkzeug(e)))
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def _from_werkzeug(error: HTTPException) -> errors.Problem:
+    if isinstance(error, WerkzeugMethodNotAllowed):
+        return errors.MethodNotAllowed(headers={"Allow": ", ".join(error.valid_methods or ())})
+    kinds = {404: errors.NotFound, 413: errors.ContentTooLarge, 400: errors.InvalidInput}
+    if error.code in kinds:
+        return kinds[error.code]()
+    return _unforeseen_problem(error)
+
+
+def _unforeseen(error: Exception) -> Response:
+    return problem_response(_unforeseen_problem(error))
+
+
+def _unforeseen_problem(error: Exception) -> errors.Problem:
+    # The text of a database error holds the values of the row, so its place and kind must do.
+    said = error.sqlstate if isinstance(error, psycopg.Error) else str(error)
+    trace = "".join(traceback.format_tb(error.__traceback__))
+    _failures.error("failed", extra={"error": type(error).__name__, "said": said, "trace": trace})
+    return errors.InternalError()

@@ -1,0 +1,215 @@
+"""Fields and schemas that features build on: strict on the way in, exact about what was wrong."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from taskapi.core.errors import FieldError, InvalidInput
+from taskapi.core.identity import MAX_ID
+
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B)))
+WHITE_SPACE += "\u2028\u2029\u202f\u205f\u3000"
+"""Unicode's White_Space; `str.strip` takes more than that, browsers less."""
+
+_NO_NUL = r"^[^\u0000]*$"
+_WHITE = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_VISIBLE = rf"^[^\u0000]*[^\u0000{_WHITE}][^\u0000]*$"
+
+
+Messages = dict[str, str | list[Any] | dict[Any, Any]]
+
+
+class Message(str):
+    """What is wrong, for people, with a stable word for programs."""
+
+    code: str
+
+    def __new__(cls, text: str, code: str) -> Message:
+        message = super().__new__(cls, text)
+        message.code = code
+        return message
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return str(self), self.code
+
+    def format(self, *args: object, **kwargs: object) -> Message:
+        """Fill in as `str.format` does and keep the code."""
+        return Message(super().format(*args, **kwargs), self.code)
+
+
+class _Strict:
+    default_error_messages: Messages = {
+        "required": Message("Must be given.", "required"),
+        "null": Message("Must not be null.", "null"),
+    }
+
+
+def _length(least: int, most: int) -> validate.Length:
+    text = (
+        f"Must have {least} to {most:,} characters."
+        if least
+        else f"Must have at most {most:,} characters."
+    )
+    return validate.Length(min=least or None, max=most, error=Message(text, "length"))
+
+
+class Text(_Strict, fields.String):
+    """A string of a length counted in code points, kept as given.
+
+    Args:
+        trim: take white space off both ends first; then at least one character must be left.
+    """
+
+    default_error_messages: Messages = {
+        "invalid": Message("Must be a string.", "not_a_string"),
+    }
+
+    def __init__(self, *, least: int = 0, most: int, trim: bool = False, **kwargs: Any) -> None:
+        self._trim = trim
+        metadata = {"pattern": _VISIBLE if trim else _NO_NUL}
+        metadata |= kwargs.pop("metadata", {})
+        super().__init__(validate=_length(least, most), metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        return text.strip(WHITE_SPACE) if self._trim else text
+
+
+_NOT_AN_EMAIL = Message("Must be an email address of at most 255 characters.", "not_an_email")
+
+
+class EmailAddress(_Strict, fields.Email):
+    """An email address, in lower case."""
+
+    default_error_messages: Messages = {
+        "invalid": _NOT_AN_EMAIL,
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            validate=validate.Length(max=255, error=_NOT_AN_EMAIL),
+            **kwargs,
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return str(super()._deserialize(value, attr, data, **kwargs)).lower()
+
+
+class Password(Text):
+    """A password of 8 to 100 code points, in Unicode's form NFC as RFC 8265 section 4.2 asks."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            least=8, most=100, load_only=True, metadata={"format": "password"}, **kwargs
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return unicodedata.normalize("NFC", super()._deserialize(value, attr, data, **kwargs))
+
+
+class TrueOrFalse(_Strict, fields.Boolean):
+    """A JSON boolean; 1, "true" and their like are refused."""
+
+    default_error_messages: Messages = {
+        "invalid": Message("Must be true or false.", "not_a_boolean"),
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class QueryBoolean(TrueOrFalse):
+    """`true` or `false` in a query string."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value not in ("true", "false"):
+            raise self.make_error("invalid", input=value)
+        return bool(value == "true")
+
+
+class QueryInteger(_Strict, fields.Integer):
+    """A whole number in a query string, in ASCII digits alone."""
+
+    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
+        text = Message(f"Must be a whole number from {least:,} to {most:,}.", "out_of_range")
+        super().__init__(
+            validate=validate.Range(min=least, max=most, error=text),
+            error_messages={"invalid": text, "too_large": text},
+            **kwargs,
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not re.fullmatch(r"0|[1-9][0-9]{0,17}", str(value), re.ASCII):
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
+class Choice(_Strict, fields.String):
+    """One of a few words."""
+
+    def __init__(self, *words: str, **kwargs: Any) -> None:
+        text = Message(f"Must be one of {', '.join(words)}.", "not_a_choice")
+        super().__init__(validate=validate.OneOf(words, error=text), **kwargs)
+
+
+class Id(fields.Integer):
+    """An id on the way out."""
+
+    def __init__(self, about: str, **kwargs: Any) -> None:
+        metadata = {"description": about, "minimum": 1, "maximum": MAX_ID}
+        super().__init__(required=True, metadata=metadata, **kwargs)
+
+
+class Timestamp(fields.DateTime):
+    """An instant on the way out: RFC 3339 in UTC with Z."""
+
+    def __init__(self, about: str, **kwargs: Any) -> None:
+        super().__init__(required=True, metadata={"description": about}, **kwargs)
+
+
+class Input(Schema):
+    """What a client sends. A name that the schema does not know is an error.
+
+    `read_only` names what the service itself writes: a client may send it back, and it is ignored.
+    """
+
+    read_only: ClassVar[frozenset[str]] = frozenset()
+    error_messages = {"unknown": Message("There is no such field.", "unknown_field")}
+
+    class Meta:
+        unknown = RAISE
+
+
+def load(schema: Input, values: Mapping[str, Any], *, prefix: str = "/") -> dict[str, Any]:
+    """Check what a client sent and give it as the service keeps it.
+
+    Args:
+        prefix: what stands before a name to point at it: `/` in a body (RFC 6901), else nothing.
+
+    Raises:
+        InvalidInput: names every field that is wrong.
+    """
+    known = {name: value for name, value in values.items() if name not in schema.read_only}
+    try:
+        loaded: dict[str, Any] = schema.load(known)
+        return loaded
+    except ValidationError as error:
+        raise InvalidInput.of(list(_field_errors(error.messages_dict, prefix))) from None
+
+
+def _field_errors(messages: Mapping[str, Any], prefix: str) -> list[FieldError]:
+    found = []
+    for name, said in messages.items():
+        pointer = prefix + (name.replace("~", "~0").replace("/", "~1") if prefix else name)
+        if isinstance(said, dict):
+            found += _field_errors(said, f"{pointer}/")
+        else:
+            found += [FieldError(pointer, m, getattr(m, "code", "invalid")) for m in said]
+    return found

@@ -1,0 +1,1 @@
+"""The service itself: what it is, whether it runs, what its errors mean."""

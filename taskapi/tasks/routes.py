@@ -1,0 +1,129 @@
+"""The calls of tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, request, url_for
+
+from taskapi.core.bodies import JSON, MERGE_PATCH
+from taskapi.core.errors import Forbidden, NotFound, PreconditionFailed
+from taskapi.core.identity import Caller
+from taskapi.core.operations import operation
+from taskapi.core.preconditions import entity_tag, if_match, if_none_match
+from taskapi.core.responses import answer, not_modified, versioned
+from taskapi.tasks import schemas, service
+
+tasks = Blueprint("tasks", __name__, url_prefix="/tasks")
+
+_CONFLICT = {412: (schemas.TaskConflict, {"task": schemas.EXAMPLE})}
+
+
+@tasks.get("")
+@operation(
+    summary="List tasks",
+    query=schemas.TaskQuery(),
+    parameters=("If-None-Match",),
+    answers=schemas.TaskList,
+    example={"tasks": [schemas.EXAMPLE], "total": 1, "next_cursor": None},
+    headers=("ETag", "Link"),
+)
+def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
+    """The caller's tasks, newest first unless `sort` says otherwise.
+
+    Without `limit` up to 1,000 come at once. When there are more, `next_cursor` and the `Link`
+    header say where to go on; any page of any list costs the same.
+    """
+    found = service.list_tasks(caller, query, known=if_none_match(request))
+    if found.tasks is None:
+        return not_modified(found.version)
+    return _list_answer(found)
+
+
+@tasks.post("")
+@operation(
+    summary="Add a task",
+    body=schemas.NewTask(),
+    body_example=schemas.NEW_EXAMPLE,
+    status=201,
+    answers=schemas.Task,
+    example=schemas.EXAMPLE,
+    headers=("ETag", "Location"),
+)
+def create_task(caller: Caller, body: dict[str, Any]) -> Response:
+    """Adds a task to the caller's."""
+    task = service.create_task(caller, body)
+    return versioned(task, 201, {"Location": url_for("tasks.get_task", task_id=task["id"])})
+
+
+@tasks.get("/<id:task_id>")
+@operation(
+    summary="Get a task",
+    parameters=("If-None-Match",),
+    answers=schemas.Task,
+    example=schemas.EXAMPLE,
+    headers=("ETag",),
+    problems=(Forbidden, NotFound),
+)
+def get_task(caller: Caller, task_id: int) -> Response:
+    """One of the caller's tasks."""
+    return versioned(service.get_task(caller, task_id))
+
+
+@tasks.put("/<id:task_id>")
+@operation(
+    summary="Change a task",
+    body=schemas.TaskChanges(),
+    body_example=schemas.NEW_EXAMPLE | {"is_completed": True},
+    parameters=("If-Match",),
+    answers=schemas.Task,
+    example=schemas.EXAMPLE,
+    headers=("ETag",),
+    problems=(Forbidden, NotFound, PreconditionFailed),
+    problem_shapes=_CONFLICT,
+)
+def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
+    """Sets the fields that are given; the others stay. A whole task may be sent back as it came."""
+    return versioned(service.update_task(caller, task_id, body, if_match(request)))
+
+
+@tasks.patch("/<id:task_id>")
+@operation(
+    summary="Patch a task",
+    body=schemas.TaskChanges(),
+    body_example={"is_completed": True},
+    media_types=(JSON, MERGE_PATCH),
+    parameters=("If-Match",),
+    answers=schemas.Task,
+    example=schemas.EXAMPLE,
+    headers=("ETag",),
+    problems=(Forbidden, NotFound, PreconditionFailed),
+    problem_shapes=_CONFLICT,
+)
+def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
+    """Applies a JSON merge patch (RFC 7396): null removes the description; the rest cannot be."""
+    return versioned(service.update_task(caller, task_id, body, if_match(request)))
+
+
+@tasks.delete("/<id:task_id>")
+@operation(
+    summary="Delete a task",
+    status=204,
+    parameters=("If-Match",),
+    problems=(Forbidden, NotFound, PreconditionFailed),
+    problem_shapes=_CONFLICT,
+)
+def delete_task(caller: Caller, task_id: int) -> Response:
+    """Removes a task for good."""
+    service.delete_task(caller, task_id, if_match(request))
+    return Response(status=204)
+
+
+def _list_answer(found: service.TaskList) -> Response:
+    headers = {"ETag": entity_tag(found.version)}
+    if found.next_cursor:
+        following = request.args.to_dict() | {"cursor": found.next_cursor}
+        headers["Link"] = f'<{request.path}?{urlencode(following)}>; rel="next"'
+    shown = {"tasks": found.tasks, "total": found.total, "next_cursor": found.next_cursor}
+    return answer(shown, headers=headers)

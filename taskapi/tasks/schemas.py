@@ -1,0 +1,85 @@
+"""Shapes of what the calls of tasks take and answer."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from taskapi.core.openapi import ProblemDetails
+from taskapi.core.pagination import PageQuery, sort_field
+from taskapi.core.schemas import Id, Input, QueryBoolean, Text, Timestamp, TrueOrFalse
+
+SORT_NAMES = ("created_at", "updated_at", "title")
+
+EXAMPLE = {
+    "id": 42,
+    "user_id": 1,
+    "title": "Call the bank",
+    "description": "About the standing order.",
+    "is_completed": False,
+    "version": 7,
+    "created_at": "2026-01-05T09:30:00.123456Z",
+    "updated_at": "2026-01-05T09:30:00.123456Z",
+}
+NEW_EXAMPLE = {"title": EXAMPLE["title"], "description": EXAMPLE["description"]}
+
+
+def _title(*, required: bool) -> Text:
+    about = "Without the white space at its ends."
+    return Text(least=1, most=255, trim=True, required=required, metadata={"description": about})
+
+
+class TaskChanges(Input):
+    """What of a task is to change; what is not given stays."""
+
+    read_only = frozenset({"id", "user_id", "version", "created_at", "updated_at"})
+    title = _title(required=False)
+    description = Text(most=10_000, allow_none=True)
+    is_completed = TrueOrFalse()
+
+
+class NewTask(TaskChanges):
+    """A task to add."""
+
+    title = _title(required=True)
+
+
+class TaskQuery(PageQuery):
+    """Which tasks to list, and how."""
+
+    sort = sort_field(SORT_NAMES)
+    is_completed = QueryBoolean(metadata={"description": "Only those that are, or are not."})
+
+
+class Task(Schema):
+    """Something to do."""
+
+    id = Id("The task's id; later ones are greater.")
+    user_id = Id("The account that it belongs to.")
+    title = fields.String(required=True, metadata={"minLength": 1, "maxLength": 255})
+    description = fields.String(required=True, allow_none=True, metadata={"maxLength": 10_000})
+    is_completed = fields.Boolean(required=True)
+    version = fields.Integer(
+        required=True,
+        metadata={"minimum": 1, "description": "Greater after each change; the ETag."},
+    )
+    created_at = Timestamp("When it was added.")
+    updated_at = Timestamp("When it was last changed.")
+
+
+class TaskList(Schema):
+    """A page of tasks."""
+
+    tasks = fields.List(fields.Nested(Task), required=True)
+    total = fields.Integer(
+        required=True,
+        metadata={"minimum": 0, "description": "How many match, on all pages together."},
+    )
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata={"description": "Null on the last page."}
+    )
+
+
+class TaskConflict(ProblemDetails):
+    """The task has another version by now."""
+
+    task = fields.Nested(Task, required=True, metadata={"description": "As it is now."})

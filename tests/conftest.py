@@ -1,0 +1,77 @@
+"""Fixtures of all tests: the real application on a real, migrated PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from support import databases
+from support.api import Api
+from support.contract import Contract
+
+from config import Settings
+from taskapi import create_app
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all workers of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def server_url(run_folder: Path) -> Iterator[str]:
+    with databases.server(run_folder / "server") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str, run_folder: Path) -> str:
+    return databases.migrated_template(server_url, run_folder)
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str, template: str, worker_id: str) -> str:
+    return databases.create(server_url, f"test_{worker_id}", template)
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str) -> Settings:
+    return databases.settings_for(database_url)
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings)
+    yield app
+    app.extensions["taskapi_pool"].close()
+
+
+@pytest.fixture(scope="session")
+def contract(app: Flask) -> Contract:
+    return Contract(json.loads(app.extensions["taskapi_openapi"]()))
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def anonymous(client: FlaskClient, contract: Contract) -> Api:
+    return Api(client, contract)
+
+
+@pytest.fixture
+def user(client: FlaskClient, contract: Contract) -> Api:
+    return Api(client, contract).registered()
+
+
+@pytest.fixture
+def stranger(client: FlaskClient, contract: Contract) -> Api:
+    return Api(client, contract).registered()

@@ -1,0 +1,77 @@
+"""A client that speaks to the application as a front end would, and checks each answer it gets.
+
+Every answer is held against the OpenAPI document: its status, its headers and its body.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import Any
+
+from flask.testing import FlaskClient
+from support.contract import Contract
+from werkzeug.test import TestResponse
+
+PASSWORD = "correct horse battery"
+_numbers = itertools.count(1)
+
+
+def new_email() -> str:
+    return f"user{os.getpid()}-{next(_numbers)}@example.com"
+
+
+class Api:
+    """Calls as one person, with that person's tokens when there are some."""
+
+    def __init__(self, client: FlaskClient, contract: Contract) -> None:
+        self.client = client
+        self.contract = contract
+        self.email = ""
+        self.login: dict[str, Any] = {}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.login['access_token']}"} if self.login else {}
+
+    @property
+    def user_id(self) -> int:
+        return self.login["user"]["id"]
+
+    def send(self, method: str, path: str, **kwargs: Any) -> TestResponse:
+        """Any answer, as long as the document knows it."""
+        kwargs["headers"] = self.headers | dict(kwargs.pop("headers", None) or {})
+        response = self.client.open(path, method=method, **kwargs)
+        self.contract.check(method, path, response)
+        return response
+
+    def expect(self, status: int, method: str, path: str, **kwargs: Any) -> Any:
+        """The body of an answer that must have this status."""
+        response = self.send(method, path, **kwargs)
+        assert response.status_code == status, response.get_data(as_text=True)
+        return response.get_json() if response.data else None
+
+    def problem(self, status: int, code: str, method: str, path: str, **kwargs: Any) -> Any:
+        """The body of a refusal that must have this status and code."""
+        body = self.expect(status, method, path, **kwargs)
+        assert body["code"] == code, body
+        return body
+
+    def task(self, **values: Any) -> dict[str, Any]:
+        """A new task of this person's."""
+        return self.expect(201, "POST", "/tasks", json={"title": "Water the plants"} | values)
+
+    def registered(self) -> Api:
+        """This client, as a new person."""
+        self.email = new_email()
+        body = {"email": self.email, "password": PASSWORD}
+        self.login = self.expect(201, "POST", "/auth/register", json=body)
+        return self
+
+    def again(self) -> Api:
+        """A second client of the same person, with a session of its own."""
+        other = Api(self.client, self.contract)
+        other.email = self.email
+        body = {"email": self.email, "password": PASSWORD}
+        other.login = other.expect(200, "POST", "/auth/login", json=body)
+        return other

@@ -1,0 +1,72 @@
+"""The OpenAPI document as a judge of answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+from werkzeug.test import TestResponse
+
+_DOCUMENT = "urn:openapi"
+
+
+class Contract:
+    """Answers a call may give, by the document."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self._registry = Registry().with_resource(
+            _DOCUMENT, Resource(contents=document, specification=DRAFT202012)
+        )
+        self._paths = [
+            (re.compile(re.sub(r"\{\w+\}", "[^/]+", path) + "$"), path, operations)
+            for path, operations in document["paths"].items()
+        ]
+
+    def operation(self, method: str, path: str) -> dict[str, Any] | None:
+        """What the document says of a call; None when it does not know it."""
+        bare = path.partition("?")[0]
+        for pattern, template, operations in sorted(self._paths, key=lambda p: "{" in p[1]):
+            if pattern.match(bare):
+                return operations.get("get" if method == "HEAD" else method.lower())
+        return None
+
+    def check(self, method: str, path: str, response: TestResponse) -> None:
+        """Fail unless the document foresees this answer to a call that it knows."""
+        assert response.headers.get("X-Request-ID")
+        call = self.operation(method, path)
+        if call is None:
+            return
+        documented = call["responses"].get(str(response.status_code))
+        assert documented, f"{method} {path} answers {response.status_code}: not in the document"
+        known = set(documented.get("headers", {}))
+        for name in ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate"):
+            assert name not in response.headers or name in known, f"{name} is not in the document"
+        if method != "HEAD":
+            self._check_body(documented, response)
+
+    def _check_body(self, documented: dict[str, Any], response: TestResponse) -> None:
+        content = documented.get("content", {})
+        if not content:
+            assert not response.data
+            return
+        assert response.mimetype in content, f"{response.mimetype} is not in the document"
+        schema = self._absolute(content[response.mimetype]["schema"])
+        checker = Draft202012Validator.FORMAT_CHECKER
+        validator = Draft202012Validator(schema, registry=self._registry, format_checker=checker)
+        validator.validate(response.get_json())
+        self._refuse_unknown(schema, response.get_json())
+
+    def _absolute(self, schema: dict[str, Any]) -> dict[str, Any]:
+        reference = schema.get("$ref")
+        return {"$ref": _DOCUMENT + reference} if reference else schema
+
+    def _refuse_unknown(self, schema: dict[str, Any], body: dict[str, Any]) -> None:
+        """A field that the document does not know must not come out."""
+        name = schema.get("$ref", "").rpartition("/")[2]
+        shape = self.document["components"]["schemas"][name] if name else schema
+        unknown = set(body) - set(shape.get("properties", {}))
+        assert not unknown, f"not in the document: {unknown}"
