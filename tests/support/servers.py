@@ -1,0 +1,75 @@
+"""The service as users run it: gunicorn with gevent workers, on a free port of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from support.databases import KEY
+
+ROOT = Path(__file__).parents[2]
+_START_SECONDS = 30
+_STOP_SECONDS = 15
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(database_url: str, **settings: str) -> Iterator[str]:
+    """The base URL of the running service; settings are environment variables."""
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": database_url,
+        "JWT_SECRET_KEY": KEY,
+        "BCRYPT_ROUNDS": "4",
+        "RATELIMIT_ENABLED": "false",
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        **settings,
+    }
+    command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
+    with tempfile.TemporaryFile("w+") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            _wait(f"http://127.0.0.1:{port}", server)
+            yield f"http://127.0.0.1:{port}"
+        except BaseException:
+            log.seek(0)
+            sys.stderr.write(log.read())
+            raise
+        finally:
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise RuntimeError(f"the service ended with status {server.returncode}")
+        try:
+            httpx.get(f"{url}/livez", timeout=1).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError("the service did not start")
