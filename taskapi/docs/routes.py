@@ -1,0 +1,93 @@
+"""HTTP of the documentation pages."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, render_template, request, url_for
+
+from .assets import ASSETS, RELEASE
+
+blueprint = Blueprint("docs", __name__, template_folder="templates")
+
+_ONE_YEAR = 31_536_000
+
+_EVERYTHING_FROM_HERE = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+# ReDoc adds two style elements: an empty one, which it fills rule by rule, and that of its scroll
+# bars. Their hashes allow these two and no other. Its search runs in a worker made from a string.
+_REDOC = _EVERYTHING_FROM_HERE | {
+    "style-src": (
+        "'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+        " 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
+    ),
+    "worker-src": "blob:",
+}
+
+
+@blueprint.get("/docs")
+def swagger_ui() -> Response:
+    """Swagger UI: every operation, to be tried out from the page."""
+    return _page("swagger_ui", _EVERYTHING_FROM_HERE)
+
+
+@blueprint.get("/redoc")
+def redoc() -> Response:
+    """ReDoc: the same document, to be read."""
+    return _page("redoc", _REDOC)
+
+
+@blueprint.get("/docs/assets/<release>/<path:name>")
+def asset(release: str, name: str) -> Response:
+    """A file of the pages.
+
+    `release` decides only how long it may be kept: while two versions of the service run side by
+    side, a page of one may ask the other.
+    """
+    found = ASSETS.get(name)
+    if found is None:
+        abort(404)
+    squeezed = found.compressed if request.accept_encodings["gzip"] > 0 else None
+    response = Response((squeezed or found.path).read_bytes(), mimetype=found.media_type)
+    response.set_etag(f"{found.digest[:32]}{'-gzip' if squeezed else ''}")
+    if release == RELEASE:
+        response.cache_control.max_age = _ONE_YEAR
+        response.cache_control.public = True
+        response.cache_control.immutable = True
+    else:
+        response.cache_control.no_cache = True
+    if squeezed:
+        response.content_encoding = "gzip"
+    if found.compressed:
+        response.vary.add("Accept-Encoding")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.make_conditional(request)
+    return response
+
+
+def _page(page: str, policy: dict[str, str]) -> Response:
+    document = f"{request.script_root}/openapi.json"
+    html = render_template(f"docs/{page}.html", page=page, document=document, file=_address)
+    response = Response(html, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = "; ".join(
+        f"{directive} {sources}" for directive, sources in policy.items()
+    )
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.cache_control.no_cache = True
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def _address(name: str) -> str:
+    return url_for("docs.asset", release=RELEASE, name=name)

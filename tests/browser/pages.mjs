@@ -1,0 +1,101 @@
+// The documentation pages: they load without a complaint, from the service alone, and work.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+
+const EXPECTED = [
+  // The two refusals that are provoked here.
+  /^Failed to load resource: the server responded with a status of 401/,
+  // Swagger UI takes the underscore of an operation's name, in the page's address, for an old way
+  // to write a blank; it finds the operation all the same.
+  /^Deprecated: escaping deep link whitespace with `_`/,
+];
+
+async function register(service) {
+  const response = await fetch(`${service}/auth/register`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({
+      email: `docs-${randomBytes(6).toString("hex")}@example.com`,
+      password: "correct horse battery",
+    }),
+  });
+  assert.equal(response.status, 201);
+  return response.json();
+}
+
+export async function checkPages({ page, log, picture, service }) {
+  const { access_token: token, user } = await register(service);
+  await checkSwagger({ page, picture, service, token, email: user.email });
+  await checkRedoc({ page, picture, service });
+
+  const complaints = log
+    .filter(({ kind }) => kind === "error" || kind === "warning")
+    .filter(({ text }) => !EXPECTED.some((expected) => expected.test(text)));
+  assert.deepEqual(complaints, []);
+  const requests = log.filter(({ kind }) => kind === "request").map(({ text }) => text);
+  const foreign = requests.filter(
+    (url) => !url.startsWith(`${service}/`) && !/^(blob|data):/.test(url),
+  );
+  assert.deepEqual(foreign, [], "something was asked of another host");
+}
+
+/** Opens one operation of Swagger UI, fills its body, executes it; answers what is shown. */
+async function execute(page, operation, body) {
+  const block = page.locator(`[id$="-${operation}"].opblock`);
+  if (!(await block.getAttribute("class")).includes("is-open")) {
+    await block.locator(".opblock-summary-control").click();
+  }
+  if (body !== undefined) {
+    await block.locator("textarea.body-param__text").fill(JSON.stringify(body));
+  }
+  await block.getByRole("button", { name: "Execute" }).click();
+  const response = block.locator(".live-responses-table .response");
+  await response.waitFor();
+  return {
+    status: (await response.locator(".response-col_status").innerText()).trim().split(/\s/)[0],
+    text: await response.innerText(),
+    block,
+  };
+}
+
+async function checkSwagger({ page, picture, service, token, email }) {
+  await page.goto(`${service}/docs`);
+  await page.locator(".opblock").first().waitFor();
+  assert.match(await page.title(), /taskapi/);
+  await picture("1 swagger");
+  assert.equal((await execute(page, "list_tasks")).status, "401");
+
+  await page.getByRole("button", { name: "Authorize", exact: true }).click();
+  const dialog = page.locator(".modal-ux");
+  await dialog.locator("input").first().fill(token);
+  await picture("2 authorize");
+  await dialog.locator("button.authorize").click();
+  await dialog.getByRole("button", { name: "Close" }).click();
+
+  const created = await execute(page, "create_task", { title: "From the documentation" });
+  assert.equal(created.status, "201");
+  await page.reload();
+  const listed = await execute(page, "list_tasks");
+  assert.equal(listed.status, "200", "the authorization was not kept");
+  assert.match(listed.text, /From the documentation/);
+  await listed.block.scrollIntoViewIfNeeded();
+  await picture("3 try it out");
+
+  // Logging out and in through the page takes the page's own authorization along.
+  assert.equal((await execute(page, "logout")).status, "200");
+  assert.equal((await execute(page, "get_me")).status, "401");
+  const body = { email, password: "correct horse battery" };
+  assert.equal((await execute(page, "login", body)).status, "200");
+  assert.equal((await execute(page, "get_me")).status, "200");
+}
+
+async function checkRedoc({ page, picture, service }) {
+  await page.goto(`${service}/redoc`);
+  await page.getByRole("heading", { name: /^taskapi/ }).waitFor();
+  await picture("4 redoc");
+  await page.getByPlaceholder("Search...").fill("password");
+  await page.locator('[data-role="search:results"] [role="menuitem"]').first().waitFor();
+  await page.locator('[data-role="search:results"] [role="menuitem"]').first().click();
+  await picture("5 redoc search");
+}

@@ -1,0 +1,70 @@
+// Drives a headless Chromium through a front end on another origin, and through the documentation
+// pages. Run by scripts/test-browser:
+//   node run.mjs --service URL --chromium PATH --port FRONT_END_PORT --screenshots FOLDER
+
+import { mkdirSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { chromium } from "playwright-core";
+import { checkPages } from "./pages.mjs";
+import { checkFrontend } from "./frontend.mjs";
+import { serveFolder } from "./server.mjs";
+
+const { values: given } = parseArgs({
+  options: {
+    service: { type: "string" },
+    chromium: { type: "string" },
+    port: { type: "string" },
+    screenshots: { type: "string" },
+  },
+});
+mkdirSync(given.screenshots, { recursive: true });
+
+const folder = new URL("./frontend/", import.meta.url);
+const allowed = await serveFolder(folder, Number(given.port));
+const foreign = await serveFolder(folder, 0);
+const browser = await chromium.launch({
+  executablePath: given.chromium,
+  args: [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    // Chromium's own sandbox does not start as root, which containers of a CI often are.
+    ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
+  ],
+});
+
+/** Runs one check in a browser profile of its own; keeps a picture of where it failed. */
+async function check(name, run) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  context.setDefaultTimeout(10_000);
+  const log = [];
+  context.on("console", (message) => log.push({ kind: message.type(), text: message.text() }));
+  context.on("weberror", (error) => log.push({ kind: "error", text: String(error.error()) }));
+  context.on("request", (request) => log.push({ kind: "request", text: request.url() }));
+  const page = await context.newPage();
+  const picture = (title) =>
+    page.screenshot({ path: `${given.screenshots}/${name}-${title}.png`.replaceAll(" ", "-") });
+  try {
+    await run({ page, context, log, picture, service: given.service });
+    console.log(`${name}: passed.`);
+  } catch (error) {
+    await picture("failed");
+    console.error(log.filter((entry) => entry.kind !== "request"));
+    throw error;
+  } finally {
+    await context.close();
+  }
+}
+
+try {
+  await check("front end", (tools) => checkFrontend({ ...tools, allowed, foreign }));
+  await check("documentation", checkPages);
+} finally {
+  await browser.close();
+  allowed.close();
+  foreign.close();
+}
+console.log(`Screenshots are in ${given.screenshots}`);

@@ -1,0 +1,323 @@
+"""What a Python script does with the service, from the first visit to a closed account.
+
+It uses a package generated from the OpenAPI document. `scripts/test-clients` generates it, checks
+this file against it with mypy and runs `python journey.py BASE_URL`.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import httpx
+from taskapi_client import AuthenticatedClient, Client
+from taskapi_client.api.auth import (
+    change_password,
+    delete_account,
+    end_other_sessions,
+    end_session,
+    get_me,
+    list_sessions,
+    login,
+    logout,
+    refresh,
+    register,
+)
+from taskapi_client.api.tasks import (
+    create_task,
+    delete_task,
+    get_task,
+    list_tasks,
+    patch_task,
+    update_task,
+)
+from taskapi_client.models import (
+    Credentials,
+    Ended,
+    Login,
+    Message,
+    NewTask,
+    NewUser,
+    PasswordChange,
+    ProblemDetails,
+    Reauthentication,
+    RefreshRequest,
+    SessionList,
+    Task,
+    TaskChanges,
+    TaskConflict,
+    TaskList,
+    User,
+)
+from taskapi_client.types import UNSET, Response, Unset
+
+BASE_URL = sys.argv[1]
+FIRST_PASSWORD = "correct horse battery"
+SECOND_PASSWORD = "staple ☃ correct horse"
+TIMEOUT = httpx.Timeout(15)
+OPENED = ExitStack()
+"""The clients' connections, to be closed at the end."""
+
+Body = TypeVar("Body")
+AnyProblem = TypeVar("AnyProblem", ProblemDetails, TaskConflict)
+
+
+def anonymous() -> Client:
+    """A client without a token; a status that the document does not name raises."""
+    client = Client(base_url=BASE_URL, raise_on_unexpected_status=True, timeout=TIMEOUT)
+    return OPENED.enter_context(client)
+
+
+def signed_in(tokens: Login) -> AuthenticatedClient:
+    """A client that sends the access token of `tokens`."""
+    client = AuthenticatedClient(
+        base_url=BASE_URL,
+        token=tokens.access_token,
+        raise_on_unexpected_status=True,
+        timeout=TIMEOUT,
+    )
+    return OPENED.enter_context(client)
+
+
+def expect(response: Response[Any], status: HTTPStatus, kind: type[Body]) -> Body:
+    """The body of an answer, which must be a `kind` that came with `status`."""
+    assert response.status_code == status, f"{response.status_code}: {response.content!r}"
+    assert isinstance(response.parsed, kind), type(response.parsed)
+    return response.parsed
+
+
+def expect_problem(response: Response[Any], status: HTTPStatus) -> ProblemDetails:
+    """The problem that an answer carries, which must have come with `status`."""
+    return checked(expect(response, status, ProblemDetails), response)
+
+
+def expect_conflict(response: Response[Any]) -> TaskConflict:
+    """The problem of a change that came too late: it shows the task as it is now."""
+    return checked(expect(response, HTTPStatus.PRECONDITION_FAILED, TaskConflict), response)
+
+
+def checked(problem: AnyProblem, response: Response[Any]) -> AnyProblem:
+    """A problem, which must be sound and fit the answer that carried it."""
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert problem.status == response.status_code
+    assert problem.title
+    assert problem.detail
+    assert problem.code
+    assert problem.request_id == response.headers["X-Request-ID"]
+    return problem
+
+
+def expect_empty(response: Response[Any], status: HTTPStatus) -> None:
+    """Check that an answer came with `status` and without a body."""
+    assert response.status_code == status, response.content
+    assert response.content == b""
+
+
+def sign_up(email: str) -> Login:
+    """Register, after an attempt with bad input; and find that the email is taken then."""
+    invalid = register.sync_detailed(
+        client=anonymous(), body=NewUser(email="nobody", password="short")
+    )
+    errors = expect_problem(invalid, HTTPStatus.BAD_REQUEST).errors
+    assert not isinstance(errors, Unset)
+    assert sorted(error.pointer for error in errors) == ["/email", "/password"]
+
+    body = NewUser(email=email.upper(), password=FIRST_PASSWORD)
+    tokens = expect(
+        register.sync_detailed(client=anonymous(), body=body), HTTPStatus.CREATED, Login
+    )
+    assert tokens.user.email == email
+    assert tokens.token_type == "bearer"
+    assert tokens.expires_in > 0
+    again = register.sync_detailed(client=anonymous(), body=body)
+    assert expect_problem(again, HTTPStatus.BAD_REQUEST).detail == "Email already registered"
+    return tokens
+
+
+def log_in(email: str, password: str) -> AuthenticatedClient:
+    """Log in as on a second device, after a wrong password."""
+    wrong = login.sync_detailed(
+        client=anonymous(), body=Credentials(email=email, password="not this one")
+    )
+    assert expect_problem(wrong, HTTPStatus.UNAUTHORIZED).detail == "Invalid email or password"
+    right = login.sync_detailed(
+        client=anonymous(), body=Credentials(email=email, password=password)
+    )
+    return signed_in(expect(right, HTTPStatus.OK, Login))
+
+
+def renew(tokens: Login) -> AuthenticatedClient:
+    """Trade the refresh token for new ones, and ask who that makes us."""
+    answer = refresh.sync_detailed(
+        client=anonymous(), body=RefreshRequest(refresh_token=tokens.refresh_token)
+    )
+    rotated = expect(answer, HTTPStatus.OK, Login)
+    assert rotated.refresh_token != tokens.refresh_token
+    unknown = refresh.sync_detailed(client=anonymous(), body=RefreshRequest(refresh_token="none"))
+    expect_problem(unknown, HTTPStatus.UNAUTHORIZED)
+
+    client = signed_in(rotated)
+    me = expect(get_me.sync_detailed(client=client), HTTPStatus.OK, User)
+    assert me == rotated.user
+    assert abs(datetime.now(UTC) - me.created_at) < timedelta(minutes=10)
+    return client
+
+
+def create_five(client: AuthenticatedClient) -> list[Task]:
+    """Five tasks, newest first."""
+    tasks: list[Task] = []
+    for title in ("one", "two", "three", "four", "five"):
+        description = None if title == "one" else f'<b>{title}</b> & "more" ☃'
+        answer = create_task.sync_detailed(
+            client=client, body=NewTask(title=title, description=description)
+        )
+        task = expect(answer, HTTPStatus.CREATED, Task)
+        assert (task.title, task.description) == (title, description)
+        assert task.is_completed is False
+        assert answer.headers["Location"] == f"/tasks/{task.id}"
+        assert answer.headers["ETag"] == f'"{task.version}"'
+        tasks.insert(0, task)
+    empty = create_task.sync_detailed(client=client, body=NewTask(title="   "))
+    expect_problem(empty, HTTPStatus.BAD_REQUEST)
+    return tasks
+
+
+def page_through(client: AuthenticatedClient, tasks: list[Task]) -> None:
+    """Read the tasks two at a time, then all at once, then not at all since nothing changed."""
+    seen: list[Task] = []
+    cursor: str | None = None
+    sizes = []
+    while True:
+        answer = list_tasks.sync_detailed(
+            client=client, limit=2, cursor=UNSET if cursor is None else cursor
+        )
+        page = expect(answer, HTTPStatus.OK, TaskList)
+        assert page.total == len(tasks)
+        seen += page.tasks
+        sizes.append(len(page.tasks))
+        cursor = page.next_cursor
+        has_next = 'rel="next"' in answer.headers.get("Link", "")
+        assert has_next == (cursor is not None)
+        if cursor is None:
+            break
+    assert sizes == [2, 2, 1]
+    assert seen == tasks
+
+    everything = list_tasks.sync_detailed(client=client)
+    assert expect(everything, HTTPStatus.OK, TaskList).tasks == tasks
+    unchanged = list_tasks.sync_detailed(client=client, if_none_match=everything.headers["ETag"])
+    expect_empty(unchanged, HTTPStatus.NOT_MODIFIED)
+    too_many = list_tasks.sync_detailed(client=client, limit=1001)
+    expect_problem(too_many, HTTPStatus.BAD_REQUEST)
+
+
+def edit(laptop: AuthenticatedClient, phone: AuthenticatedClient, task: Task) -> None:
+    """Change a task on two devices; the one that has not seen the other's change is told so."""
+    read = get_task.sync_detailed(task.id, client=laptop)
+    assert expect(read, HTTPStatus.OK, Task) == task
+    etag = read.headers["ETag"]
+    again = get_task.sync_detailed(task.id, client=laptop, if_none_match=etag)
+    expect_empty(again, HTTPStatus.NOT_MODIFIED)
+
+    # The whole task goes back as it came, but for one field: what the service writes is ignored.
+    body = TaskChanges.from_dict(task.to_dict() | {"is_completed": True})
+    put = update_task.sync_detailed(task.id, client=laptop, body=body, if_match=etag)
+    done = expect(put, HTTPStatus.OK, Task)
+    assert done.is_completed
+    assert done.title == task.title
+    assert done.version > task.version
+
+    stale = patch_task.sync_detailed(
+        task.id, client=phone, body=TaskChanges(title="too late"), if_match=etag
+    )
+    assert expect_conflict(stale).task == done
+    patch = patch_task.sync_detailed(
+        task.id,
+        client=phone,
+        body=TaskChanges(title="renamed", description=None),
+        if_match=put.headers["ETag"],
+    )
+    renamed = expect(patch, HTTPStatus.OK, Task)
+    assert (renamed.title, renamed.description) == ("renamed", None)
+    assert renamed.is_completed
+
+    completed = list_tasks.sync_detailed(client=laptop, is_completed=True)
+    assert expect(completed, HTTPStatus.OK, TaskList).tasks == [renamed]
+
+
+def remove(client: AuthenticatedClient, task: Task) -> None:
+    """Delete a task; it is nowhere then."""
+    expect_empty(delete_task.sync_detailed(task.id, client=client), HTTPStatus.NO_CONTENT)
+    gone = get_task.sync_detailed(task.id, client=client)
+    assert expect_problem(gone, HTTPStatus.NOT_FOUND).detail == "Task not found"
+
+
+def keep_others_out(email: str, task: Task) -> None:
+    """A second account may not touch the task; then it is deleted, and its token with it."""
+    newcomer = NewUser(email=f"other-{email}", password=FIRST_PASSWORD)
+    answer = register.sync_detailed(client=anonymous(), body=newcomer)
+    stranger = signed_in(expect(answer, HTTPStatus.CREATED, Login))
+    read = get_task.sync_detailed(task.id, client=stranger)
+    expect_problem(read, HTTPStatus.FORBIDDEN)
+    expect_problem(delete_task.sync_detailed(task.id, client=stranger), HTTPStatus.FORBIDDEN)
+    closed = delete_account.sync_detailed(
+        client=stranger, body=Reauthentication(password=FIRST_PASSWORD)
+    )
+    expect_empty(closed, HTTPStatus.NO_CONTENT)
+    expect_problem(get_me.sync_detailed(client=stranger), HTTPStatus.UNAUTHORIZED)
+
+
+def manage_sessions(laptop: AuthenticatedClient, phone: AuthenticatedClient, email: str) -> None:
+    """A new password ends the other session; one that is opened again is ended by hand."""
+    listed = expect(list_sessions.sync_detailed(client=laptop), HTTPStatus.OK, SessionList)
+    assert listed.total == 2
+    assert [session.is_current for session in listed.sessions].count(True) == 1
+
+    changed = change_password.sync_detailed(
+        client=laptop,
+        body=PasswordChange(current_password=FIRST_PASSWORD, new_password=SECOND_PASSWORD),
+    )
+    expect(changed, HTTPStatus.OK, Message)
+    expect_problem(get_me.sync_detailed(client=phone), HTTPStatus.UNAUTHORIZED)
+
+    phone = log_in(email, SECOND_PASSWORD)
+    listed = expect(list_sessions.sync_detailed(client=laptop), HTTPStatus.OK, SessionList)
+    other = next(session for session in listed.sessions if not session.is_current)
+    expect_empty(end_session.sync_detailed(other.id, client=laptop), HTTPStatus.NO_CONTENT)
+    expect_problem(list_tasks.sync_detailed(client=phone), HTTPStatus.UNAUTHORIZED)
+    ended = end_other_sessions.sync_detailed(client=laptop)
+    assert expect(ended, HTTPStatus.OK, Ended).ended == 0
+
+
+def leave(client: AuthenticatedClient) -> None:
+    """Log out; the token is worth nothing then."""
+    expect(logout.sync_detailed(client=client), HTTPStatus.OK, Message)
+    refused = list_tasks.sync_detailed(client=client)
+    assert expect_problem(refused, HTTPStatus.UNAUTHORIZED).detail == "Invalid token"
+    assert re.match("Bearer", refused.headers["WWW-Authenticate"])
+
+
+def main() -> None:
+    """The whole journey; an assertion that fails ends it."""
+    email = f"py-{secrets.token_hex(6)}@example.com"
+    tokens = sign_up(email)
+    phone = log_in(email, FIRST_PASSWORD)
+    laptop = renew(tokens)
+    tasks = create_five(laptop)
+    page_through(laptop, tasks)
+    edit(laptop, phone, tasks[0])
+    remove(laptop, tasks[1])
+    keep_others_out(email, tasks[0])
+    manage_sessions(laptop, phone, email)
+    leave(laptop)
+    sys.stdout.write("Python client: the whole journey passed.\n")
+
+
+if __name__ == "__main__":
+    with OPENED:
+        main()
