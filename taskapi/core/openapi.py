@@ -70,14 +70,12 @@ HEADERS: dict[str, dict[str, Any]] = {
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "If-Match": {
-        "description": "Do it only if the current ETag is among these; else the answer is 412.",
+        "description": 'Do it only if the current ETag, like `"7"`, is among these; else it is a 412.',
         "schema": {"type": "string"},
-        "example": '"7"',
     },
     "If-None-Match": {
-        "description": "ETags that the client has; if one is current, the answer is 304.",
+        "description": 'ETags that the client has, like `"7"`; if one is current, it is a 304.',
         "schema": {"type": "string"},
-        "example": '"6"',
     },
 }
 """Headers of requests, by name."""
@@ -139,14 +137,22 @@ def build(app: Flask, version: str) -> dict[str, Any]:
     )
     for name, header in HEADERS.items():
         spec.components.header(name, header)
-    for code, kind in all_problems().items():
-        spec.components.example(code, {"value": example_of(kind)})
-    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, str(rule.methods))):
+    for rule in app.url_map.iter_rules():
         call = operation_of(app.view_functions[rule.endpoint])
         if call:
             spec.path(path=_path(rule), operations=_operations(app, rule, call))
     document: dict[str, Any] = spec.to_dict()
+    document["components"]["examples"] = _examples_in(str(document["paths"]))
     return document
+
+
+def _examples_in(paths: str) -> dict[str, Any]:
+    """The problems that the operations refer to, as they look."""
+    return {
+        code: {"value": example_of(kind)}
+        for code, kind in sorted(all_problems().items())
+        if f"'#/components/examples/{code}'" in paths
+    }
 
 
 def _schema_name(schema: Any) -> str:
@@ -166,7 +172,7 @@ def _operations(app: Flask, rule: Rule, call: Operation) -> dict[str, Any]:
         "summary": call.summary,
         "description": inspect.cleandoc(view.__doc__ or ""),
         "parameters": _parameters(rule, call),
-        "responses": _responses(call),
+        "responses": _responses(call, writes="GET" not in (rule.methods or ())),
         "security": _security(call),
     }
     if call.body:
@@ -185,7 +191,7 @@ def _parameters(rule: Rule, call: Operation) -> list[Any]:
             "in": "path",
             "name": name,
             "required": True,
-            "schema": _argument_schema(name),
+            **_argument(name),
         }
         for name in sorted(rule.arguments)
     ]
@@ -194,10 +200,12 @@ def _parameters(rule: Rule, call: Operation) -> list[Any]:
     return [*in_path, *in_query, *in_header]
 
 
-def _argument_schema(name: str) -> dict[str, Any]:
+def _argument(name: str) -> dict[str, Any]:
+    """What a path's parameter is: ids end in `_id`, everything else is a word."""
     if name.endswith("_id"):
-        return {"type": "integer", "minimum": 1, "maximum": MAX_ID}
-    return {"type": "string"}
+        schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
+        return {"description": f"The id of the {name.removesuffix('_id')}.", "schema": schema}
+    return {"description": f"The {name}, as answers give it.", "schema": {"type": "string"}}
 
 
 def _request_body(call: Operation) -> dict[str, Any]:
@@ -207,7 +215,7 @@ def _request_body(call: Operation) -> dict[str, Any]:
     return {"required": True, "content": {kind: dict(media) for kind in call.media_types}}
 
 
-def _responses(call: Operation) -> dict[str, Any]:
+def _responses(call: Operation, *, writes: bool) -> dict[str, Any]:
     success: dict[str, Any] = {
         "description": HTTPStatus(call.status).phrase,
         "headers": _headers(*call.headers),
@@ -224,7 +232,7 @@ def _responses(call: Operation) -> dict[str, Any]:
             "headers": _headers("ETag"),
         }
     by_status: dict[int, list[type[Problem]]] = {}
-    for problem in call.all_problems():
+    for problem in call.all_problems(writes=writes):
         by_status.setdefault(problem.status, []).append(problem)
     for status, kinds in by_status.items():
         responses[str(status)] = _problem_response(call, status, kinds)

@@ -37,7 +37,7 @@ def get_service() -> Response:
 
 
 @health.get("/livez")
-@operation(summary="Is it up", is_public=True, answers=schemas.Status, example={"status": "ok"})
+@operation(summary="Is it up", is_public=True, answers=schemas.Health, example={"status": "ok"})
 def get_liveness() -> Response:
     """The process answers; nothing else is asked."""
     return answer({"status": "ok"})
@@ -47,7 +47,7 @@ def get_liveness() -> Response:
 @operation(
     summary="Is it ready",
     is_public=True,
-    answers=schemas.Status,
+    answers=schemas.Health,
     example={"status": "ok"},
     problems=(service.NotReady,),
 )

@@ -22,10 +22,10 @@ class Service(Schema):
     links = fields.Nested(Links, required=True)
 
 
-class Status(Schema):
+class Health(Schema):
     """That all is well."""
 
-    status = fields.String(required=True, metadata={"enum": ["ok"]})
+    status = fields.String(required=True, metadata={"const": "ok"})
 
 
 class ProblemKind(Schema):

@@ -1,0 +1,178 @@
+"""What only the real server shows: workers, an event loop that never stops, bodies off the wire."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+import pytest
+from support.api import PASSWORD, new_email
+from support.servers import serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("gunicorn")]
+
+
+@pytest.fixture(scope="module")
+def service(database_url: str) -> Iterator[str]:
+    """One worker, so that whatever stops its event loop stops everything."""
+    with serving(database_url, WEB_CONCURRENCY="1", BCRYPT_ROUNDS="12") as url:
+        yield url
+
+
+@pytest.fixture
+def person(service: str) -> Iterator[httpx.Client]:
+    """A logged in client."""
+    with httpx.Client(base_url=service, timeout=30) as client:
+        account = {"email": new_email(), "password": PASSWORD}
+        login = client.post("/auth/register", json=account).json()
+        client.headers["Authorization"] = f"Bearer {login['access_token']}"
+        client.headers["X-Email"] = account["email"]
+        yield client
+
+
+def _exchange(service: str, request: bytes) -> tuple[int, str]:
+    """Status and body of the answer to these very bytes, which the client ends there."""
+    address = urlsplit(service)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
+    head, _, body = answer.partition("\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+def _post(person: httpx.Client, headers: str, body: bytes) -> bytes:
+    return (
+        f"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: {person.headers['Authorization']}\r\n{headers}\r\n"
+    ).encode() + body
+
+
+def test_a_waiting_query_keeps_nobody_waiting(
+    service: str, person: httpx.Client, database_url: str
+) -> None:
+    with (
+        psycopg.connect(database_url) as other,
+        ThreadPoolExecutor() as threads,
+    ):
+        other.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+        waiting = threads.submit(person.get, "/tasks")
+        assert httpx.get(f"{service}/livez").status_code == 200
+        assert httpx.get(f"{service}/readyz").status_code == 200
+        assert not waiting.done()
+        other.rollback()
+        assert waiting.result().status_code == 200
+
+
+def test_hashing_a_password_keeps_nobody_waiting(service: str, person: httpx.Client) -> None:
+    account = {"email": person.headers["X-Email"], "password": PASSWORD}
+    with ThreadPoolExecutor() as threads:
+        logins = [threads.submit(person.post, "/auth/login", json=account) for _ in range(3)]
+        answered_meanwhile = 0
+        while not all(login.done() for login in logins):
+            answered_meanwhile += person.get("/tasks").status_code == 200
+        assert [login.result().status_code for login in logins] == [200] * 3
+    assert answered_meanwhile > 10
+
+
+def test_too_many_logins_at_once_are_told_to_come_back(service: str, person: httpx.Client) -> None:
+    account = {"email": person.headers["X-Email"], "password": PASSWORD}
+
+    def log_in(_: int) -> httpx.Response:
+        return httpx.post(f"{service}/auth/login", json=account, timeout=30)
+
+    with ThreadPoolExecutor(30) as threads:
+        answers = list(threads.map(log_in, range(30)))
+    served = [answer for answer in answers if answer.status_code == 200]
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert len(served) >= 9
+    assert len(refused) == 30 - len(served) > 0
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+    assert all("logging in" in answer.json()["detail"] for answer in refused)
+
+
+def test_a_body_in_chunks_is_refused_whole(person: httpx.Client, service: str) -> None:
+    chunks = b'11\r\n{"title": "x"}   \r\n0\r\n\r\n'
+    status, body = _exchange(service, _post(person, "Transfer-Encoding: chunked\r\n", chunks))
+    assert status == 411
+    assert '"code":"length_required"' in body
+    assert person.get("/tasks").json()["total"] == 0
+
+
+def test_a_body_that_ends_early_changes_nothing(person: httpx.Client, service: str) -> None:
+    body = b'{"title": "x"}'
+    status, said = _exchange(service, _post(person, f"Content-Length: {len(body) + 5}\r\n", body))
+    assert status == 400
+    assert '"code":"malformed_body"' in said
+    assert person.get("/tasks").json()["total"] == 0
+
+
+def test_the_server_does_not_tell_its_version(service: str) -> None:
+    assert not any(c.isdigit() for c in httpx.get(service).headers.get("Server", ""))
+
+
+def test_a_session_ends_at_once_in_every_worker(database_url: str) -> None:
+    with serving(database_url, WEB_CONCURRENCY="2") as url:
+        account = {"email": new_email(), "password": PASSWORD}
+        login = httpx.post(f"{url}/auth/register", json=account).json()
+        headers = {"Authorization": f"Bearer {login['access_token']}"}
+
+        def statuses() -> set[int]:
+            # A new connection each time, so that both workers are asked.
+            return {httpx.get(f"{url}/tasks", headers=headers).status_code for _ in range(30)}
+
+        assert statuses() == {200}
+        httpx.post(f"{url}/auth/logout", headers=headers).raise_for_status()
+        assert statuses() == {401}
+
+
+def test_a_request_in_flight_is_finished_when_the_server_ends(database_url: str) -> None:
+    answers: list[Any] = []
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor() as threads:
+        with serving(database_url, WEB_CONCURRENCY="1", DATABASE_POOL_TIMEOUT="10") as url:
+            account = {"email": new_email(), "password": PASSWORD}
+            login = httpx.post(f"{url}/auth/register", json=account).json()
+            headers = {"Authorization": f"Bearer {login['access_token']}"}
+            other.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+            answers.append(
+                threads.submit(
+                    httpx.post, f"{url}/tasks", json={"title": "x"}, headers=headers, timeout=30
+                )
+            )
+            _until_waiting_for_a_lock(database_url)
+            threads.submit(_let_go_when_the_port_closes, url, other)
+        assert answers[0].result().status_code == 201
+
+
+def _until_waiting_for_a_lock(database_url: str) -> None:
+    waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+    name = urlsplit(database_url).path.removeprefix("/")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        while not connection.execute(waiting, [name]).rowcount:
+            pass
+
+
+def _let_go_when_the_port_closes(url: str, holder: psycopg.Connection[Any]) -> None:
+    address = urlsplit(url)
+    try:
+        while True:
+            socket.create_connection((address.hostname, address.port), timeout=5).close()
+    except OSError:
+        holder.rollback()
+
+
+def test_a_body_that_stalls_is_given_up(person: httpx.Client, service: str) -> None:
+    address = urlsplit(service)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(_post(person, "Content-Length: 100\r\n", b'{"title":'))
+        assert httpx.get(f"{service}/livez").status_code == 200
+        answer = ""
+        while not answer.endswith("}"):
+            answer += connection.recv(65_536).decode()
+    assert answer.startswith("HTTP/1.1 408 ")
+    assert '"code":"request_timeout"' in answer
