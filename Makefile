@@ -1,0 +1,53 @@
+# Everything one does with the project. ARGS go to the tool: make test ARGS="-n 0 -k login"
+
+PYTHON ?= python3
+BIN = .venv/bin/python -m
+
+.PHONY: run install test lint format requirements
+.PHONY: test-clients test-fuzz test-browser test-first-run bench
+
+# The service with everything that it needs, until Ctrl-C.
+run: environment-run
+	@exec $(BIN) flask serve
+
+# What working on it takes, without doing anything yet.
+install: environment-dev
+
+test: environment-dev
+	@$(BIN) pytest $(ARGS)
+
+lint: environment-dev
+	$(BIN) ruff check .
+	$(BIN) ruff format --check .
+	$(BIN) mypy
+	.venv/bin/lint-imports
+	scripts/lint-openapi
+
+format: environment-dev
+	$(BIN) ruff check --fix .
+	$(BIN) ruff format .
+
+# Locks what the *.in files name, keeping what is locked: make requirements ARGS=--upgrade renews.
+requirements: environment-dev
+	for layer in requirements requirements-embedded requirements-dev; do \
+		CUSTOM_COMPILE_COMMAND="make requirements" $(BIN) piptools compile --quiet \
+			--generate-hashes --allow-unsafe --strip-extras --no-config --no-emit-index-url \
+			--no-emit-find-links --no-emit-trusted-host $(ARGS) $$layer.in || exit 1; \
+	done
+
+test-clients test-fuzz test-browser test-first-run: environment-dev
+	@scripts/$@
+
+bench: environment-dev
+	@echo "make bench: not written yet" >&2; exit 1
+
+.PHONY: environment-run environment-dev
+environment-run environment-dev:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "$(PYTHON) was not found. taskapi needs Python 3.11 or newer;" \
+			"on Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) scripts/environment.py $(@:environment-%=%)
+
+# A .env file is for running the service. Tests and tools must not find somebody's database in it.
+install test lint format requirements: export FLASK_SKIP_DOTENV = 1
+test-clients test-fuzz test-browser test-first-run bench: export FLASK_SKIP_DOTENV = 1

@@ -1,0 +1,66 @@
+"""How gunicorn serves taskapi. It finds this file by itself: `gunicorn wsgi:app`."""
+
+# ruff: noqa: E402
+# First: psycopg chooses at import how it waits for the database, and must find gevent's way.
+from gevent import monkey
+
+monkey.patch_all()
+
+import gc
+import signal
+from itertools import chain, repeat
+from pathlib import Path
+
+import gunicorn.http.wsgi
+import gunicorn.util
+
+from config import settings_or_exit
+from taskapi import serving
+
+_settings = settings_or_exit()
+
+wsgi_app = "wsgi:app"
+proc_name = "taskapi"
+_host = f"[{_settings.host}]" if ":" in (_settings.host or "") else _settings.host
+bind = f"{_host}:{_settings.port}"
+
+workers = _settings.web_concurrency
+worker_class = serving.Worker
+worker_connections = 1_000
+# The heartbeat's file: on a disk it could block the worker.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+# It has deadlocked with gevent, and its path is the same for all instances of a user.
+control_socket_disable = True
+
+# A worker whose event loop has stood still for so long is replaced. It limits no request.
+timeout = 30
+# What is in flight at TERM may take so long; platforms kill 30 seconds after it.
+graceful_timeout = 25
+# Longer than a load balancer keeps idle connections (mostly 60 seconds), so that it never sends a
+# request into one that is being closed here. It is also the time that headers may take to arrive.
+keepalive = 75
+
+limit_request_line = 8_190
+limit_request_fields = 100
+limit_request_field_size = 8_190
+# Only the application believes X-Forwarded-*, from as many proxies as TRUSTED_PROXY_HOPS says.
+forwarded_allow_ips = ""
+
+# The application logs requests itself.
+accesslog = None
+loglevel = _settings.log_level
+serving.RootLogger.settings = _settings
+logger_class = serving.RootLogger
+
+gunicorn.http.wsgi.SERVER = "taskapi"
+gunicorn.util.write_error = serving.write_problem
+
+
+def when_ready(server):
+    """Let Ctrl-C end gracefully, as TERM does; a second one ends at once."""
+    meanings = chain([signal.SIGTERM], repeat(signal.SIGINT))
+    signal.signal(signal.SIGINT, lambda _, frame: server.signal(next(meanings), frame))
+
+
+# What is imported by now is shared with the workers; unless collected, its memory stays shared.
+gc.freeze()

@@ -1,0 +1,177 @@
+"""What gunicorn does differently for taskapi; `gunicorn.conf.py` puts it in place.
+
+Imported after gevent has patched the standard library, and by nothing but gunicorn's processes.
+"""
+
+from __future__ import annotations
+
+import logging.config
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import gevent
+import orjson
+from gevent.event import Event
+from gevent.monkey import get_original
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from greenlet import greenlet
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.util import write_nonblock
+from gunicorn.workers.ggevent import GeventWorker
+from psycopg import waiting
+
+from config import Settings
+from taskapi.core import errors
+from taskapi.core.logging import logging_config
+
+
+class MalformedRequest(errors.Problem):
+    """What arrived is not a request of HTTP/1.1, or uses a part of it that is not served here."""
+
+    status = 400
+    code = "malformed_request"
+    title = "Malformed request"
+    detail = "This is not a well-formed HTTP request."
+
+
+class UriTooLong(errors.Problem):
+    """The request's first line is longer than any valid one."""
+
+    status = 414
+    code = "uri_too_long"
+    title = "URI too long"
+    detail = "The address is longer than any that is served here."
+
+
+class HeadersTooLarge(errors.Problem):
+    """The request has too many headers, or one that is too long."""
+
+    status = 431
+    code = "headers_too_large"
+    title = "Headers too large"
+    detail = "The request has too many headers, or one that is too long."
+
+
+_plain_socket = get_original("socket", "socket")
+_PROBLEMS = {kind.status: kind for kind in (UriTooLong, HeadersTooLarge, errors.InternalError)}
+
+
+def write_problem(sock: socket.socket, status: int, _reason: str, _message: str) -> None:
+    """Answer a request that never reached the application; in place of gunicorn's HTML."""
+    problem = _PROBLEMS.get(status, MalformedRequest)()
+    body = orjson.dumps(problem.body(secrets.token_hex(12)))
+    head = (
+        f"HTTP/1.1 {problem.status} {problem.title}\r\nConnection: close\r\n"
+        "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    write_nonblock(sock, head.encode() + body)
+
+
+class RootLogger(Logger):
+    """Gunicorn's own log, in the format and at the level of the application's."""
+
+    settings: Settings
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        logging.config.dictConfig(logging_config(self.settings))
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+class Worker(GeventWorker):
+    """Gunicorn's gevent worker, which ends as soon as no request is in flight.
+
+    The original waits for connections too that are only kept alive, up to `graceful_timeout`: a
+    load balancer or a browser always has some.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._clients: dict[greenlet, socket.socket] = {}
+        self._idle: set[greenlet] = set()
+
+    def init_process(self) -> None:
+        self._told_to_end = Event()
+        super().init_process()
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        # Ctrl-C reaches the whole group; the master decides what it means and tells its workers.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._told_to_end.set()
+
+    def run(self) -> None:
+        """Serve until told to end, then finish what is in flight."""
+        _refuse_a_blocking_database()
+        connections = Pool(self.worker_connections)
+        servers = [
+            StreamServer(sock, handle=partial(self.handle, sock), spawn=connections)
+            for sock in self.sockets
+        ]
+        for server in servers:
+            if self.cfg.workers > 1:
+                server.max_accept = 1  # so that they share what comes in
+            server.start()
+        while self.alive:
+            self.notify()
+            self._told_to_end.wait(1.0)
+        for server in servers:
+            server.close()
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while not connections.join(timeout=0.1) and time.monotonic() < deadline:
+            self.notify()
+            self._stop_waiting_for_requests()
+        if connections:
+            self.log.warning("Ending with %d requests unfinished", len(connections))
+
+    def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
+        me = gevent.getcurrent()
+        self._clients[me] = client
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            del self._clients[me]
+
+    @contextmanager
+    def timeout_ctx(self) -> Iterator[None]:  # type: ignore[override]  # the stubs know no value
+        me = gevent.getcurrent()
+        self._idle.add(me)
+        try:
+            with gevent.Timeout(self.cfg.keepalive, False):  # type: ignore[arg-type]  # means: silent
+                yield
+        finally:
+            self._idle.discard(me)
+
+    def _stop_waiting_for_requests(self) -> None:
+        """Close idle connections; a request that has already arrived on one is still answered."""
+        for waiting_greenlet in self._idle:
+            # The end of the input wakes the greenlet; gevent's own shutdown() makes it an error.
+            with suppress(OSError):
+                copy = os.dup(self._clients[waiting_greenlet].fileno())
+                with _plain_socket(fileno=copy) as client:
+                    client.shutdown(socket.SHUT_RD)
+
+
+def _refuse_a_blocking_database() -> None:
+    """See that psycopg was imported after gevent's patch.
+
+    Raises:
+        RuntimeError: it was not, and each query would stop the whole worker.
+    """
+    if waiting.wait is getattr(waiting, "wait_c", None):
+        raise RuntimeError("psycopg was imported before gevent patched the standard library")

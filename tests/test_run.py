@@ -1,0 +1,285 @@
+"""`flask serve`, which is `make run`: it starts everything, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from psycopg import waiting
+from support.servers import free_port
+
+from taskapi import serving
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 60.0
+AT_ONCE = 10.0
+"""Less than the 25 seconds that a stop may take while requests are in flight."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run")]
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "FLASK_SKIP_DOTENV": "1",
+        "TASKAPI_DATA_DIR": str(folder),
+        "WEB_CONCURRENCY": "1",
+        **settings,
+    }
+
+
+def flask(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """A command run to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "flask", *arguments],
+        cwd=ROOT,
+        env=environment(folder, **settings),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def wait_until(event: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not event():
+        assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} seconds: {what}"
+        time.sleep(0.02)
+
+
+class Run:
+    """`flask serve` in a group of its own, as a terminal would start it."""
+
+    def __init__(self, folder: Path, log: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = log
+        self.started = time.monotonic()
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "flask", "serve"],
+                cwd=ROOT,
+                env=environment(folder, PORT=str(self.port)),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def wait_until_ready(self) -> float:
+        """Seconds from the start."""
+
+        def is_ready() -> bool:
+            assert self.process.poll() is None, self.output
+            return "taskapi is ready" in self.output
+
+        wait_until(is_ready, self.output)
+        assert f"{self.url}/docs" in self.output
+        assert httpx.get(f"{self.url}/readyz", timeout=PATIENCE).status_code == 200
+        return time.monotonic() - self.started
+
+    def processes(self) -> list[psutil.Process]:
+        """It, gunicorn and PostgreSQL, with all of their children."""
+        try:
+            serve = psutil.Process(self.process.pid)
+            return [serve, *serve.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def signal_group(self, number: int) -> None:
+        """What the terminal does at Ctrl-C: PostgreSQL is in a session of its own."""
+        os.killpg(self.process.pid, number)
+
+    def end(self, number: int = signal.SIGINT) -> None:
+        """End it as a user would; it must end well, with everything that it had started."""
+        before = self.processes()
+        self.signal_group(number)
+        assert self.process.wait(AT_ONCE) == 0, self.output
+        _, alive = psutil.wait_procs(before, timeout=AT_ONCE)
+        assert not alive
+        assert "Traceback" not in self.output
+        assert not (self.folder / "postgres" / "postmaster.pid").exists()
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Run]:
+    run = Run(folder, folder.with_suffix(f".{time.monotonic_ns()}.log"))
+    processes: list[psutil.Process] = []
+    try:
+        run.wait_until_ready()
+        processes = run.processes()
+        yield run
+    finally:
+        # Whatever a failed test leaves of this run, by its own processes.
+        for process in processes or run.processes():
+            if process.is_running():
+                process.kill()
+        run.process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that the tests use one after the other, as `make run` uses instance/."""
+    return tmp_path_factory.mktemp("run") / "data"
+
+
+def test_it_serves_until_ctrl_c_and_starts_again(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for start in ("first", "second"):
+        with running(folder) as run:
+            seconds = time.monotonic() - run.started
+            with capsys.disabled():
+                sys.stdout.write(f"\n{start} flask serve: ready after {seconds:.1f} s\n")
+            run.end()
+
+
+def test_term_ends_it_too(folder: Path) -> None:
+    with running(folder) as run:
+        before = run.processes()
+        run.process.terminate()
+        assert run.process.wait(AT_ONCE) == 0, run.output
+        _, alive = psutil.wait_procs(before, timeout=AT_ONCE)
+        assert not alive
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing(folder: Path) -> None:
+    for pause in (0.6, 1.0, 1.4):
+        run = Run(folder, folder.with_suffix(f".{pause}.log"))
+        time.sleep(pause)
+        before = run.processes()
+        run.signal_group(signal.SIGINT)
+        run.process.wait(AT_ONCE)
+        _, alive = psutil.wait_procs(before, timeout=AT_ONCE)
+        assert not alive
+        assert not (folder / "postgres" / "postmaster.pid").exists()
+
+
+def test_an_idle_connection_does_not_delay_the_end(folder: Path) -> None:
+    with running(folder) as run, httpx.Client(base_url=run.url, timeout=PATIENCE) as client:
+        assert client.get("/livez").status_code == 200
+        run.end()
+
+
+def test_after_a_kill_of_everything_it_starts_again(folder: Path) -> None:
+    with running(folder) as run:
+        run.signal_group(signal.SIGKILL)
+        run.process.wait(PATIENCE)
+        # PostgreSQL is in a session of its own, so it still runs.
+        with running(folder) as second:
+            second.end()
+
+
+def test_when_it_is_killed_gunicorn_gives_the_port_back(folder: Path) -> None:
+    with running(folder) as run:
+        run.process.kill()
+        run.process.wait(PATIENCE)
+
+        def is_free() -> bool:
+            with socket.socket() as client:
+                return client.connect_ex(("127.0.0.1", run.port)) != 0
+
+        wait_until(is_free, "the port is free")
+        with running(folder) as second:
+            second.end()
+
+
+def test_a_command_works_while_it_serves_and_while_not(folder: Path) -> None:
+    with running(folder) as run:
+        listed = flask(folder, "users", "list")
+        assert listed.returncode == 0, listed.stderr
+        assert httpx.get(f"{run.url}/readyz", timeout=PATIENCE).status_code == 200
+        run.end()
+    listed = flask(folder, "users", "list")
+    assert listed.returncode == 0, listed.stderr
+    assert not (folder / "postgres" / "postmaster.pid").exists()
+
+
+def test_two_start_side_by_side(tmp_path: Path) -> None:
+    runs = [Run(tmp_path / name, tmp_path / f"{name}.log") for name in ("one", "two")]
+    with ExitStack() as stack:
+        for run in runs:
+            stack.callback(run.process.wait, PATIENCE)
+            stack.callback(run.process.terminate)
+        for run in runs:
+            run.wait_until_ready()
+        for run in runs:
+            run.end()
+
+
+def test_two_first_starts_on_one_folder_share_its_database(tmp_path: Path) -> None:
+    runs = [Run(tmp_path / "data", tmp_path / f"{name}.log") for name in ("one", "two")]
+    with ExitStack() as stack:
+        for run in runs:
+            stack.callback(run.process.wait, PATIENCE)
+            stack.callback(run.process.terminate)
+        for run in runs:
+            run.wait_until_ready()
+        runs[0].process.terminate()
+        assert runs[0].process.wait(AT_ONCE) == 0
+        assert httpx.get(f"{runs[1].url}/readyz", timeout=PATIENCE).status_code == 200
+
+
+def test_a_taken_port_is_one_sentence(folder: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
+        answer = flask(folder, "serve", PORT=port)
+    assert answer.returncode == 1
+    assert answer.stderr == (
+        f"taskapi cannot listen on port {port} of 127.0.0.1: Address already in use."
+        " Stop what uses it, or choose another with PORT.\n"
+    )
+
+
+def test_a_database_out_of_reach_is_one_sentence(tmp_path: Path) -> None:
+    url = f"postgresql://postgres@127.0.0.1:{free_port()}/none"
+    settings = {"DATABASE_URL": url, "JWT_SECRET_KEY": "k" * 32, "PORT": str(free_port())}
+    answer = flask(tmp_path / "data", "serve", **settings)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("taskapi cannot reach its database: ")
+    assert "Traceback" not in answer.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_malformed_setting_is_one_sentence(folder: Path) -> None:
+    answer = flask(folder, "serve", PORT="eighty")
+    assert answer.returncode == 1
+    assert answer.stderr == "taskapi cannot start: PORT must be a whole number from 1 to 65535.\n"
+
+
+def test_what_is_no_http_is_answered_with_a_problem(folder: Path) -> None:
+    with running(folder) as run:
+        answers = []
+        for request in (b"NONSENSE\r\n\r\n", b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", run.port), timeout=PATIENCE) as client:
+                client.sendall(request)
+                answers.append(b"".join(iter(lambda: client.recv(65_536), b"")).decode())
+        run.end()
+    for answer, code in zip(answers, ("malformed_request", "uri_too_long"), strict=True):
+        assert "Content-Type: application/problem+json" in answer
+        assert f'"code":"{code}"' in answer
+
+
+def test_a_worker_refuses_a_database_driver_that_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "wait", waiting.wait_c)
+    with pytest.raises(RuntimeError, match="before gevent"):
+        serving._refuse_a_blocking_database()
+    monkeypatch.setattr(waiting, "wait", waiting.wait_poll)
+    serving._refuse_a_blocking_database()

@@ -1,0 +1,148 @@
+"""Settings: what is read, and the sentence that each bad value gets."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from config import ConfigError, Settings
+
+ROOT = Path(__file__).parents[1]
+KEY = "k" * 32
+DATABASE = {"DATABASE_URL": "postgresql://db.example.com/tasks", "JWT_SECRET_KEY": KEY}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("DATABASE_URL", "mysql://db/tasks", "must be a postgres:// or postgresql:// URL"),
+        ("DATABASE_URL", "db.example.com", "must be a postgres:// or postgresql:// URL"),
+        ("DATABASE_URL_DIRECT", "http://db", "must be a postgres:// or postgresql:// URL"),
+        ("DATABASE_POOL_SIZE", "0", "must be a whole number from 1 to 100"),
+        ("DATABASE_POOL_TIMEOUT", "31", "must be a whole number from 1 to 30"),
+        ("DATABASE_PREPARE", "maybe", "must be true or false"),
+        ("JWT_ACCESS_TOKEN_EXPIRES", "59", "must be a whole number from 60 to 31536000"),
+        ("SESSION_EXPIRES", "forever", "must be a whole number from 60 to 31536000"),
+        ("BCRYPT_ROUNDS", "17", "must be a whole number from 4 to 16"),
+        ("CORS_ORIGINS", "*", "must list origins such as https://app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/path", "must list origins such as"),
+        ("CORS_ORIGINS", "https://", "must list origins such as"),
+        ("CORS_ORIGINS", "https://a.example.com,null", "must list origins such as"),
+        ("TRUSTED_PROXY_HOPS", "-1", "must be a whole number from 0 to 10"),
+        ("RATELIMIT_ENABLED", "2", "must be true or false"),
+        ("PORT", "65536", "must be a whole number from 1 to 65535"),
+        ("PORT", "8_000", "must be a whole number from 1 to 65535"),
+        ("PORT", "٨٠٠٠", "must be a whole number from 1 to 65535"),
+        ("WEB_CONCURRENCY", "1.5", "must be a whole number from 1 to 64"),
+        ("LOG_LEVEL", "loud", "must be one of debug, info, warning, error"),
+        ("LOG_FORMAT", "xml", "must be one of json, text"),
+    ],
+)
+def test_a_malformed_value_is_named_with_what_it_must_be(
+    name: str, value: str, sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} {re.escape(sentence)}"):
+        Settings.from_environment(DATABASE | {name: value})
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"DATABASE_URL": DATABASE["DATABASE_URL"]}, "JWT_SECRET_KEY is not set. Make one with: "),
+        (DATABASE | {"JWT_SECRET_KEY": "k" * 31}, "is shorter than 32 bytes. Make one with: "),
+        (DATABASE | {"JWT_PREVIOUS_SECRET_KEYS": f"{KEY},old"}, "is shorter than 32 bytes"),
+        ({"JWT_SECRET_KEY": "short"}, "is shorter than 32 bytes"),
+        (
+            {"JWT_ACCESS_TOKEN_EXPIRES": "3600", "SESSION_EXPIRES": "60"},
+            "SESSION_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES",
+        ),
+        ({"DATABASE_URL_DIRECT": DATABASE["DATABASE_URL"]}, "is set without DATABASE_URL"),
+    ],
+)
+def test_settings_that_are_unsafe_together_are_refused(
+    environ: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        Settings.from_environment(environ)
+
+
+def test_a_bad_setting_ends_the_process_with_its_sentence() -> None:
+    started = subprocess.run(
+        [sys.executable, "-c", "import config; config.settings_or_exit()"],
+        cwd=ROOT,
+        env={"PATH": os.defpath, "LOG_LEVEL": "loud"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert started.returncode == 1
+    assert started.stderr == (
+        "taskapi cannot start: LOG_LEVEL must be one of debug, info, warning, error.\n"
+    )
+
+
+def test_nothing_set_is_the_embedded_database_for_this_machine_alone() -> None:
+    settings = Settings.from_environment({})
+    assert settings.is_embedded
+    assert (settings.host, settings.port, settings.log_format) == ("127.0.0.1", 8000, "text")
+
+
+def test_a_named_database_is_for_a_container() -> None:
+    settings = Settings.from_environment(DATABASE)
+    assert not settings.is_embedded
+    assert (settings.host, settings.log_format) == ("0.0.0.0", "json")
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    empty = {setting.name.upper(): "" for setting in fields(Settings)}
+    assert Settings.from_environment(empty) == Settings.from_environment({})
+
+
+def test_values_are_read() -> None:
+    settings = Settings.from_environment(
+        DATABASE
+        | {
+            "DATABASE_URL": "postgres://u:p@db.example.com/t?sslmode=require&channel_binding=require",
+            "DATABASE_PREPARE": "TRUE",
+            "JWT_PREVIOUS_SECRET_KEYS": f"{'a' * 32}, {'b' * 32}",
+            "CORS_ORIGINS": "https://app.example.com/, http://localhost:3000",
+            "RATELIMIT_ENABLED": "no",
+            "LOG_LEVEL": "DEBUG",
+            "HOST": "::1",
+            "TASKAPI_DATA_DIR": "/srv/data",
+        }
+    )
+    assert settings.database_url is not None
+    assert settings.database_url.endswith("channel_binding=require")
+    assert settings.database_prepare
+    assert settings.jwt_previous_secret_keys == ("a" * 32, "b" * 32)
+    assert settings.cors_origins == ("https://app.example.com", "http://localhost:3000")
+    assert not settings.ratelimit_enabled
+    assert (settings.log_level, settings.host) == ("debug", "::1")
+    assert settings.taskapi_data_dir == Path("/srv/data")
+
+
+def test_the_example_names_each_setting_with_its_sentence_and_default() -> None:
+    text = (ROOT / ".env.example").read_text()
+    told = re.findall(r"^# (.+)\n# ([A-Z_]+)=(.*)$", text, re.MULTILINE)
+    assert told == [
+        (
+            setting.metadata["about"].replace("`", ""),
+            setting.name.upper(),
+            _written(setting.default),
+        )
+        for setting in fields(Settings)
+    ]
+
+
+def _written(default: object) -> str:
+    if default is None or default == ():
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
