@@ -61,7 +61,8 @@ def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(origin.rstrip("/") for origin in _words(text))
     for origin in origins:
         parts = urlsplit(origin)
-        if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in ("http", "https"):
+        is_origin = origin == f"{parts.scheme}://{parts.netloc}" and parts.hostname
+        if not is_origin or "*" in origin or parts.scheme not in ("http", "https"):
             raise ValueError(
                 "must list origins such as https://app.example.com, separated by commas"
                 " (no path, and no *: cookies and tokens are sent to named origins only)"
@@ -183,6 +184,8 @@ def settings_or_exit() -> Settings:
 def _checked(settings: Settings) -> Settings:
     if settings.session_expires < settings.jwt_access_token_expires:
         raise ConfigError("SESSION_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES.")
+    if settings.is_embedded and settings.database_url_direct:
+        raise ConfigError("DATABASE_URL_DIRECT is set without DATABASE_URL: set both, or neither.")
     if not settings.is_embedded and not settings.jwt_secret_key:
         raise ConfigError(f"JWT_SECRET_KEY is not set. Make one with: {_NEW_KEY}")
     for key in filter(None, (settings.jwt_secret_key, *settings.jwt_previous_secret_keys)):

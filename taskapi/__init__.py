@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from logging.config import dictConfig
 
@@ -40,7 +41,7 @@ def create_app(settings: Settings) -> Flask:
 
     dictConfig(logging.logging_config(settings))
     logging.init_app(app)
-    responses.init_app(app)
+    responses.init_app(app, settings)
     database.init_app(app, settings)
     identity.init_app(app, settings)
     passwords.init_app(app, settings)
@@ -49,15 +50,16 @@ def create_app(settings: Settings) -> Flask:
     migrate.init_app(app, db)
     cors.init_app(
         app,
-        origins=list(settings.cors_origins),
+        origins=[_exactly(origin) for origin in settings.cors_origins],
         supports_credentials=True,
         send_wildcard=False,
         always_send=False,
+        vary_header=False,
         expose_headers=EXPOSED_HEADERS,
         max_age=600,
     )
 
-    for blueprint in (health, docs, auth, tasks):
+    for blueprint in (auth, tasks, health, docs):
         app.register_blueprint(blueprint)
     for command in (users, demo, openapi_commands):
         app.cli.add_command(command)
@@ -70,6 +72,11 @@ def openapi_json(app: Flask) -> bytes:
     """The OpenAPI document as it is served and committed."""
     document = openapi.build(app, __version__)
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _exactly(origin: str) -> re.Pattern[str]:
+    # Flask-CORS would guess which origins are patterns, [::1] among them, and match beginnings.
+    return re.compile(re.escape(origin) + r"\Z", re.IGNORECASE)
 
 
 def _trust_proxies(app: Flask, hops: int) -> None:

@@ -162,10 +162,12 @@ def _device() -> Device:
 
 
 def _address() -> str | None:
+    host, _, _zone = (request.remote_addr or "").partition("%")
     try:
-        return str(ip_address(request.remote_addr or ""))
+        address = ip_address(host)
     except ValueError:
         return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _caller_to_log_out() -> Caller | None:

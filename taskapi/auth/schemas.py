@@ -85,7 +85,7 @@ class Login(Schema):
     access_token = fields.String(
         required=True, metadata={"description": "A JWT to send as `Authorization: Bearer ...`."}
     )
-    token_type = fields.String(required=True, metadata={"enum": ["bearer"]})
+    token_type = fields.String(required=True, metadata={"const": "bearer"})
     expires_in = fields.Integer(
         required=True, metadata={"description": "Seconds that the access token is good for."}
     )

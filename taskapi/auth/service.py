@@ -96,7 +96,7 @@ def register(email: str, password: str, device: Device) -> Login:
     Raises:
         EmailTaken, RateLimited, TooBusy: as they say.
     """
-    ratelimit.spend(REGISTER_PER_ADDRESS, by=device.address or "")
+    ratelimit.spend(REGISTER_PER_ADDRESS, by=ratelimit.network(device.address))
     hashed_password = hash_password(password)
     login = _open(statements.register, device, email=email, hashed_password=hashed_password)
     if login is None:
@@ -113,7 +113,7 @@ def login(email: str, password: str, device: Device) -> Login:
         InvalidCredentials: no such account, or another password; it takes the same time.
         AccountInactive, RateLimited, TooBusy: as they say.
     """
-    ratelimit.spend(LOGIN_PER_ADDRESS, by=device.address or "")
+    ratelimit.spend(LOGIN_PER_ADDRESS, by=ratelimit.network(device.address))
     ratelimit.spend(LOGIN_PER_ACCOUNT, by=email)
     account = database.row(statements.credentials, email=email) or {}
     hashed_password = account.get("hashed_password")
@@ -140,11 +140,11 @@ def refresh(refresh_token: str, address: str | None) -> Login:
             ends, for one of those who used it is a thief (RFC 9700 section 4.14.2).
         RateLimited: as it says.
     """
-    ratelimit.spend(REFRESH_PER_ADDRESS, by=address or "")
+    ratelimit.spend(REFRESH_PER_ADDRESS, by=ratelimit.network(address))
     token = parse_refresh_token(refresh_token)
     if token is None:
         raise TokenInvalid
-    ratelimit.spend(REFRESH_PER_SESSION, by=token.caller.session_id)
+    ratelimit.spend(REFRESH_PER_SESSION, by=token.family_hash.hex())
     successor = token.successor(signing_keys()[0])
     user = database.row(
         statements.rotate,
@@ -192,7 +192,7 @@ def change_password(caller: Caller, current_password: str, new_password: str) ->
                 **scope(caller),
             )
         )
-        ended = session.rows(statements.end_other_sessions, **scope(caller))
+        ended = session.rows(statements.revoke_others, **caller._asdict())
     _events.info("password_changed", extra={"user_id": caller.user_id, "ended": len(ended)})
 
 

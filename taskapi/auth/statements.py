@@ -186,6 +186,19 @@ revoke_all = Statement(
 )
 """End every session of an account."""
 
+revoke_others = Statement(
+    update(_sessions)
+    .values(revoked_at=func.now())
+    .where(
+        _sessions.c.user_id == _user_id,
+        _sessions.c.id != _session_id,
+        _sessions.c.revoked_at.is_(None),
+    )
+    .returning(_sessions.c.id),
+    writes=True,
+)
+"""End every session of an account but one, even if that one has ended meanwhile."""
+
 own_user = Statement(select(*_shown).where(own_account(_users)))
 """The caller's account."""
 

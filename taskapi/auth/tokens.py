@@ -62,6 +62,7 @@ def parse_refresh_token(text: str) -> RefreshToken | None:
         user_id, session_id, family, secret = _LAYOUT.unpack(packed)
     except (binascii.Error, ValueError, struct.error):
         return None
-    if not (text.startswith(_PREFIX) and 0 < user_id <= MAX_ID and 0 < session_id <= MAX_ID):
+    if not (0 < user_id <= MAX_ID and 0 < session_id <= MAX_ID):
         return None
-    return RefreshToken(Caller(user_id, session_id), family, secret)
+    token = RefreshToken(Caller(user_id, session_id), family, secret)
+    return token if str(token) == text else None

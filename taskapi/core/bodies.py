@@ -22,6 +22,7 @@ from taskapi.core.errors import (
     MalformedBody,
     RequestTimeout,
     UnsupportedMediaType,
+    reference_token,
 )
 
 MAX_BYTES = 256 * 1024
@@ -81,6 +82,9 @@ def _check_type(request: Request, accepted: Sequence[str]) -> None:
         )
 
 
+_TOO_DEEP = "The body is nested too deeply."
+
+
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) < len(pairs):
@@ -107,17 +111,20 @@ def _decode(raw: bytes) -> Any:
             f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
         ) from None
     except RecursionError:
-        raise MalformedBody("The body is nested too deeply.") from None
+        raise MalformedBody(_TOO_DEEP) from None
     except ValueError:  # an integer of thousands of digits
         raise MalformedBody("The body holds a number with too many digits.") from None
 
 
 def _refuse_uncarriable_text(document: Any) -> None:
-    errors = [
-        FieldError(pointer, "Must not contain NUL or a lone surrogate.", "invalid_text")
-        for pointer, text in _texts(document, "")
-        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
-    ]
+    try:
+        errors = [
+            FieldError(pointer, "Must not contain NUL or a lone surrogate.", "invalid_text")
+            for pointer, text in _texts(document, "")
+            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+        ]
+    except RecursionError:  # since Python 3.12 the decoder goes deeper than functions may
+        raise MalformedBody(_TOO_DEEP) from None
     if errors:
         raise InvalidInput.of(errors)
 
@@ -129,7 +136,8 @@ def _texts(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict):
         for name, item in value.items():
             yield f"{pointer}/?", name
-            yield from _texts(item, f"{pointer}/{name}".encode(errors="replace").decode())
+            shown = reference_token(name).encode(errors="replace").decode()
+            yield from _texts(item, f"{pointer}/{shown}")
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _texts(item, f"{pointer}/{index}")

@@ -7,6 +7,7 @@ is one statement and its own transaction; only `transaction()` spans several.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,6 +127,7 @@ def pool() -> Pool:
     found: Pool = current_app.extensions["taskapi_pool"]
     if found.closed:
         found.open()
+        atexit.register(found.close)
     return found
 
 

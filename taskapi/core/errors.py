@@ -35,6 +35,11 @@ class FieldError(NamedTuple):
     code: str
 
 
+def reference_token(name: str) -> str:
+    """A name as a part of a JSON Pointer (RFC 6901 section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 class Problem(Exception):
     """An error with an answer. Subclasses say which; an instance may say more.
 
@@ -50,6 +55,8 @@ class Problem(Exception):
     title: ClassVar[str] = "Internal error"
     detail: str = "Something went wrong on our side."
     headers: Mapping[str, str] = {}
+    instance_headers: ClassVar[Sequence[str]] = ()
+    """Names of headers whose values only an instance knows."""
 
     def __init__(
         self,
@@ -64,6 +71,11 @@ class Problem(Exception):
         self.errors = tuple(errors)
         self.headers = {**type(self).headers, **(headers or {})}
         self.members = dict(members or {})
+
+    @classmethod
+    def all_headers(cls) -> list[str]:
+        """Names of the headers that an answer carries because of this problem."""
+        return [*cls.headers, *cls.instance_headers]
 
     def body(self, request_id: str) -> dict[str, Any]:
         """The problem details object."""
@@ -192,6 +204,7 @@ class PreconditionFailed(Problem):
     code = "precondition_failed"
     title = "Precondition failed"
     detail = "This was changed since you read it; the current state is in this answer."
+    instance_headers = ("ETag",)
 
 
 class ContentTooLarge(Problem):

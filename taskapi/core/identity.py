@@ -56,7 +56,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.extensions["taskapi_jwt_keys"] = {key_id(key): key for key in keys}
     app.extensions["taskapi_verify"] = lru_cache(_REMEMBERED_TOKENS)(_verify)
     jwt.init_app(app)
-    jwt.encode_key_loader(lambda identity: settings.jwt_secret_key)
     jwt.decode_key_loader(_key_of)
 
 

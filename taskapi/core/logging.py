@@ -32,9 +32,10 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "formatters": {
             "json": {
                 "()": "pythonjsonlogger.orjson.OrjsonFormatter",
-                "fmt": "{asctime}{levelname}{name}{message}",
+                "fmt": "{levelname}{name}{message}",
                 "style": "{",
-                "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+                "rename_fields": {"levelname": "level", "name": "logger"},
+                "timestamp": "time",
             },
             "text": {"()": "taskapi.core.logging.TextFormatter"},
         },

@@ -28,8 +28,8 @@ Accounts and tasks over HTTP: JSON in UTF-8, timestamps in UTC.
   expired, `POST /auth/refresh` gives a new one.
 - **Errors** are `application/problem+json` (RFC 9457): show `detail` to people, let programs decide
   by `code`.
-- **Nothing is ignored.** A field or a parameter that does not exist is a 400 that names it. What the
-  service itself writes (`id`, `created_at`, ...) may be sent back and changes nothing.
+- **Nothing is ignored.** A field or a parameter that does not exist is a 400 that names it. What
+  the service itself writes (`id`, `created_at`, ...) may be sent back and changes nothing.
 - **Safe writes.** Each task has a `version`, which is its ETag: send it in `If-Match`, and a change
   that somebody else made meanwhile is a 412, never lost.
 """
@@ -70,7 +70,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "If-Match": {
-        "description": 'Do it only if the current ETag, like `"7"`, is among these; else it is a 412.',
+        "description": 'Do it only if the current ETag, like `"7"`, is among these; else 412.',
         "schema": {"type": "string"},
     },
     "If-None-Match": {
@@ -114,7 +114,7 @@ def build(app: Flask, version: str) -> dict[str, Any]:
         openapi_version="3.1.0",
         plugins=[MarshmallowPlugin(schema_name_resolver=_schema_name)],
         info={
-            "summary": "Accounts and their tasks.",
+            "summary": "A task backend to build front ends and scripts on.",
             "description": _DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
             "contact": {"name": "The people who run this service"},
@@ -249,7 +249,7 @@ def _problem_response(call: Operation, status: int, kinds: list[type[Problem]]) 
     }
     return {
         "description": HTTPStatus(status).phrase,
-        "headers": _headers(*(name for kind in kinds for name in kind.headers)),
+        "headers": _headers(*(name for kind in kinds for name in kind.all_headers())),
         "content": {"application/problem+json": {"schema": shape, "examples": examples}},
     }
 

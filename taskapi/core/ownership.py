@@ -103,7 +103,8 @@ def owned_page(  # noqa: PLR0913 - a page has that many sides
     """A page of the caller's rows, with their account's version and a total, in one statement.
 
     Each row of the result begins with the version and the total; a page without rows has one row,
-    whose other columns are null. Of an account whose version is among `known`, no row is read.
+    whose other columns are null. Of an account whose version is among `known`, or when that is
+    null, no row is read.
 
     Args:
         resumes: whether the page goes on from a place, which are then parameters.
@@ -149,6 +150,8 @@ class OwnedTable:
         self._rows = rows
         self._noun = noun
         self._counts = counts
+        names = ("id", "version", *counts)
+        self._accounts = table("users", *(column(name, BigInteger) for name in names))
 
     def get(self, caller: Caller, row_id: int) -> dict[str, Any]:
         """One row of the caller's.
@@ -238,7 +241,7 @@ class OwnedTable:
 
     @lru_cache  # noqa: B019 - there is one such object a table, as long as the process
     def _create(self, names: tuple[str, ...]) -> Statement:
-        account = _locked_account()
+        account = self._locked_account
         values = [self._value(name) for name in names]
         after = (
             insert(self._rows)
@@ -250,11 +253,11 @@ class OwnedTable:
             .returning(*self._rows.c)
             .cte("after")
         )
-        return Statement(self._and_count(after, self._weights(after)), writes=True)
+        return Statement(self._and_count(account, after, self._weights(after)), writes=True)
 
     @lru_cache  # noqa: B019
     def _update(self, names: tuple[str, ...]) -> Statement:
-        account = _locked_account()
+        account = self._locked_account
         before = (
             select(*self._rows.c)
             .join(account, self._rows.c.user_id == account.c.id)
@@ -272,11 +275,11 @@ class OwnedTable:
         )
         gained, lost = self._weights(after), self._weights(before)
         change = {total: gained[total] - lost[total] for total in gained}
-        return Statement(self._and_count(after, change, before), writes=True)
+        return Statement(self._and_count(account, after, change), writes=True)
 
     @cached_property
     def _delete(self) -> Statement:
-        account = _locked_account()
+        account = self._locked_account
         gone = (
             delete(self._rows)
             .where(self._rows.c.user_id == account.c.id, self._rows.c.id == _ID, self._matches)
@@ -284,7 +287,7 @@ class OwnedTable:
             .cte("gone")
         )
         change = {total: -weight for total, weight in self._weights(gone).items()}
-        return Statement(self._and_count(gone, change), writes=True)
+        return Statement(self._and_count(account, gone, change), writes=True)
 
     def _value(self, name: str) -> ColumnElement[Any]:
         return bindparam(f"value_{name}", type_=self._rows.c[name].type)
@@ -292,18 +295,34 @@ class OwnedTable:
     def _weights(self, rows: FromClause) -> dict[str, ColumnElement[int]]:
         return {total: weight(rows) for total, weight in self._counts.items()}
 
-    def _and_count(
-        self, written: CTE, change: Mapping[str, ColumnElement[int]], *others: CTE
-    ) -> Select[Any]:
-        """The written row, while its account takes the change number and the new totals."""
-        totals = table("users", *(column(name) for name in ("id", "version", *change)))
-        bump = (
-            update(totals)
-            .values(
-                {"version": totals.c.version + 1}
-                | {name: totals.c[name] + delta for name, delta in change.items()}
+    @property
+    def _locked_account(self) -> CTE:
+        """The caller's account as it is now, locked until the statement commits."""
+        accounts = self._accounts
+        return (
+            select(
+                accounts.c.id,
+                (accounts.c.version + 1).label("next_version"),
+                *(accounts.c[total] for total in self._counts),
             )
-            .where(totals.c.id == written.c.user_id)
+            .where(own_account(accounts))
+            .with_for_update(of=accounts, key_share=True)
+            .cte("account")
+        )
+
+    def _and_count(
+        self, account: CTE, written: CTE, change: Mapping[str, ColumnElement[int]]
+    ) -> Select[Any]:
+        """The written row, while its account takes the change number and the new totals.
+
+        They follow from the locked account. The row of users itself is first read as it was when
+        the statement began, and constraints are checked on it before PostgreSQL reads it again.
+        """
+        totals = {total: account.c[total] + delta for total, delta in change.items()}
+        bump = (
+            update(self._accounts)
+            .values({"version": account.c.next_version, **totals})
+            .where(self._accounts.c.id == account.c.id, account.c.id == written.c.user_id)
         )
         return select(*written.c).add_cte(bump.cte("bump"))
 
@@ -315,16 +334,6 @@ class OwnedTable:
         asked = select(is_live().label("session_is_live"), is_elsewhere.label("is_elsewhere"))
         left, right = asked.subquery("asked"), mine.subquery("mine")
         return Statement(select(left, right).select_from(left.outerjoin(right, true())))
-
-
-def _locked_account() -> CTE:
-    """The caller's account with its next change number, locked until the statement commits."""
-    return (
-        select(_accounts.c.id, (_accounts.c.version + 1).label("next_version"))
-        .where(own_account(_accounts))
-        .with_for_update(of=_accounts, key_share=True)
-        .cte("account")
-    )
 
 
 def _values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class PageQuery(Input):
     )
     cursor = Text(
         least=1,
-        most=4_096,
+        most=2_200,
         metadata={
             "description": "Where to go on: the `next_cursor` of the page before, as it was."
         },
@@ -117,7 +117,10 @@ def sort_field(names: Iterable[str]) -> Choice:
     return Choice(
         *words,
         load_default="-created_at",
-        metadata={"description": "The order; a minus turns it round. `title` ignores ASCII case."},
+        metadata={
+            "description": "The order; a minus turns it round. `title` ignores ASCII case.",
+            "x-enum-varnames": [word.replace("-", "descending_").upper() for word in words],
+        },
     )
 
 

@@ -6,7 +6,8 @@ import re
 
 from flask import Request
 
-_TAG = re.compile(r'(W/)?"([^"]*)"', re.ASCII)
+_TAG = re.compile(r'(?:^|,)\s*(W/)?"([^"]*)"\s*(?=,|$)', re.ASCII)
+_VERSION = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 
 def entity_tag(version: int) -> str:
@@ -25,15 +26,19 @@ def if_match(request: Request) -> list[int] | None:
     return [version for weak, version in _versions(header) if not weak]
 
 
-def if_none_match(request: Request) -> list[int]:
-    """The versions that the client has, by If-None-Match (weak comparison, section 13.1.2)."""
-    header = request.headers.get("If-None-Match")
-    return [version for _, version in _versions(header)] if header else []
+def if_none_match(request: Request) -> list[int] | None:
+    """The versions that the client has, by If-None-Match (weak comparison, section 13.1.2).
+
+    None with `*`: whatever the version is, the client has it.
+    """
+    header = request.headers.get("If-None-Match", "")
+    return None if header.strip() == "*" else [version for _, version in _versions(header)]
+
+
+def is_known(version: int, known: list[int] | None) -> bool:
+    """Whether a version is among those that `if_none_match` gave."""
+    return known is None or version in known
 
 
 def _versions(header: str) -> list[tuple[bool, int]]:
-    return [
-        (bool(weak), int(tag))
-        for weak, tag in _TAG.findall(header)
-        if tag.isascii() and tag.isdigit() and len(tag) < 19
-    ]
+    return [(bool(weak), int(tag)) for weak, tag in _TAG.findall(header) if _VERSION.fullmatch(tag)]

@@ -13,11 +13,13 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 
+from config import Settings
 from taskapi.core import errors
 from taskapi.core.logging import request_id
-from taskapi.core.preconditions import entity_tag, if_none_match
+from taskapi.core.preconditions import entity_tag, if_none_match, is_known
 
 _failures = logging.getLogger("taskapi.failure")
+_REVALIDATE = "private, no-cache"
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 
 
@@ -32,7 +34,7 @@ def versioned(
 ) -> Response:
     """The answer that shows a row with its `version`, or 304 to a GET that knows this version."""
     version = payload["version"]
-    if request.method in ("GET", "HEAD") and version in if_none_match(request):
+    if request.method in ("GET", "HEAD") and is_known(version, if_none_match(request)):
         return not_modified(version)
     return answer(payload, status, {"ETag": entity_tag(version), **(headers or {})})
 
@@ -48,8 +50,19 @@ def problem_response(problem: errors.Problem) -> Response:
     return Response(body, problem.status, problem.headers, mimetype="application/problem+json")
 
 
-def init_app(app: Flask) -> None:
-    """Answer every error, ours or not, as problem+json."""
+def init_app(app: Flask, settings: Settings) -> None:
+    """Answer every error, ours or not, as problem+json, and say to browsers and caches what for."""
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        headers = response.headers
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        # What has a validator may be kept by its owner and is asked about; all else is not kept.
+        headers.setdefault("Cache-Control", _REVALIDATE if "ETag" in headers else "no-store")
+        if settings.cors_origins:
+            headers.add("Vary", "Origin")
+        return response
+
     app.register_error_handler(errors.Problem, problem_response)
     app.register_error_handler(HTTPException, lambda e: problem_response(_from_werkzeug(e)))
     app.register_error_handler(Exception, _unforeseen)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from taskapi.core.errors import FieldError, InvalidInput
+from taskapi.core.errors import FieldError, InvalidInput, reference_token
 from taskapi.core.identity import MAX_ID
 
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B)))
@@ -97,7 +97,13 @@ class EmailAddress(_Strict, fields.Email):
         )
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        return str(super()._deserialize(value, attr, data, **kwargs)).lower()
+        email = str(super()._deserialize(value, attr, data, **kwargs))
+        if not email.isprintable():  # control characters, which a quoted local part may hold
+            raise self.make_error("invalid")
+        return email.lower()
+
+
+_NORMALIZED = 1_000
 
 
 class Password(Text):
@@ -109,7 +115,9 @@ class Password(Text):
         )
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        return unicodedata.normalize("NFC", super()._deserialize(value, attr, data, **kwargs))
+        text = super()._deserialize(value, attr, data, **kwargs)
+        # Takes the square of the length at worst, and shortens to a quarter at best.
+        return unicodedata.normalize("NFC", text) if len(text) <= _NORMALIZED else text
 
 
 class TrueOrFalse(_Strict, fields.Boolean):
@@ -207,7 +215,7 @@ def load(schema: Input, values: Mapping[str, Any], *, prefix: str = "/") -> dict
 def _field_errors(messages: Mapping[str, Any], prefix: str) -> list[FieldError]:
     found = []
     for name, said in messages.items():
-        pointer = prefix + (name.replace("~", "~0").replace("/", "~1") if prefix else name)
+        pointer = prefix + (reference_token(name) if prefix else name)
         if isinstance(said, dict):
             found += _field_errors(said, f"{pointer}/")
         else:

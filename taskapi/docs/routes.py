@@ -57,16 +57,21 @@ def asset(release: str, name: str) -> Response:
     squeezed = found.compressed if request.accept_encodings["gzip"] > 0 else None
     response = Response((squeezed or found.path).read_bytes(), mimetype=found.media_type)
     response.set_etag(f"{found.digest[:32]}{'-gzip' if squeezed else ''}")
-    if release == RELEASE:
+    if squeezed:
+        response.content_encoding = "gzip"
+    if found.compressed:
+        response.vary.add("Accept-Encoding")
+    return _kept(response, for_good=release == RELEASE)
+
+
+def _kept(response: Response, *, for_good: bool) -> Response:
+    """A file that browsers keep: its address changes with it, unless the address is another's."""
+    if for_good:
         response.cache_control.max_age = _ONE_YEAR
         response.cache_control.public = True
         response.cache_control.immutable = True
     else:
         response.cache_control.no_cache = True
-    if squeezed:
-        response.content_encoding = "gzip"
-    if found.compressed:
-        response.vary.add("Accept-Encoding")
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     response.make_conditional(request)

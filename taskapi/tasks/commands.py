@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import click
+from flask.cli import with_appcontext
 
 from taskapi.auth.administration import create_user, get_user, session_of
 from taskapi.core.errors import NotFound, Problem
@@ -35,6 +36,7 @@ _WHY = (
 @click.command()
 @click.option("--email", default="demo@example.com", show_default=True, help="Whose they are.")
 @click.option("--tasks", "count", default=200, show_default=True, help="How many.")
+@with_appcontext
 def demo(email: str, count: int) -> None:
     """Fill an account with believable tasks, making it when there is none."""
     try:

@@ -11,6 +11,7 @@ from taskapi.core.errors import TokenInvalid
 from taskapi.core.identity import Caller
 from taskapi.core.ownership import scope
 from taskapi.core.pagination import page_of
+from taskapi.core.preconditions import is_known
 from taskapi.tasks.statements import SORTS, task_page, tasks
 
 Task = dict[str, Any]
@@ -27,12 +28,12 @@ class TaskList(NamedTuple):
     version: int
 
 
-def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int]) -> TaskList:
+def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> TaskList:
     """A page of the caller's tasks.
 
     Args:
         query: limit, cursor, sort and is_completed, checked.
-        known: versions of the list that the client has.
+        known: versions of the list that the client has; None for whichever there is.
 
     Raises:
         InvalidInput: the cursor is not one of this list in this order.
@@ -50,7 +51,7 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int]) ->
     if not rows:
         raise TokenInvalid
     version, total = rows[0][:2]
-    if version in known:
+    if is_known(version, known):
         return TaskList(None, total, None, version)
     names = statement.columns[2:]
     found = [dict(zip(names, row[2:], strict=True)) for row in rows if row[2] is not None]

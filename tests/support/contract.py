@@ -29,7 +29,7 @@ class Contract:
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
         """What the document says of a call; None when it does not know it."""
         bare = path.partition("?")[0]
-        for pattern, template, operations in sorted(self._paths, key=lambda p: "{" in p[1]):
+        for pattern, _, operations in sorted(self._paths, key=lambda p: "{" in p[1]):
             if pattern.match(bare):
                 return operations.get("get" if method == "HEAD" else method.lower())
         return None

@@ -1,0 +1,252 @@
+"""The command line: what its commands say, what they change, and how they fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from support.api import PASSWORD, Api, new_email
+from support.world import sql
+
+from config import Settings
+from taskapi.auth import administration
+from taskapi.tasks.commands import DEMO_PASSWORD
+
+NEW_PASSWORD = "staple 42 times"
+
+
+@pytest.fixture
+def run(app: Flask) -> _Run:
+    return _Run(app)
+
+
+class _Run:
+    """Commands of the application: `run("users list")`."""
+
+    def __init__(self, app: Flask) -> None:
+        self._runner = app.test_cli_runner()
+
+    def __call__(self, command: str, typed: str = "") -> str:
+        """What a command prints that succeeds."""
+        result = self._invoke(command, typed)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def fails(self, command: str, typed: str = "") -> str:
+        """The sentence of a command that fails; it prints nothing else."""
+        result = self._invoke(command, typed)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert isinstance(result.exception, SystemExit)
+        return result.stderr
+
+    def _invoke(self, command: str, typed: str) -> Result:
+        return self._runner.invoke(args=command.split(), input=typed)
+
+
+def _log_in(api: Api, email: str, password: str) -> int:
+    body = {"email": email, "password": password}
+    return api.send("POST", "/auth/login", json=body).status_code
+
+
+def _is_dead(api: Api) -> bool:
+    body = {"refresh_token": api.login["refresh_token"]}
+    answers = (api.send("GET", "/tasks"), api.send("POST", "/auth/refresh", json=body))
+    return {answer.status_code for answer in answers} == {401}
+
+
+def test_an_account_is_made_with_the_password_from_standard_input(
+    run: _Run, anonymous: Api
+) -> None:
+    email = new_email()
+    said = run(f"users create {email.upper()}", f"{PASSWORD}\n")
+    body = {"email": email, "password": PASSWORD}
+    user = anonymous.expect(200, "POST", "/auth/login", json=body)["user"]
+    assert said == f"Made account {user['id']} for {email}.\n"
+
+
+@pytest.mark.parametrize("typed", [" {} \n", " {} \r\n", " {} ", " {} \nsecond line\n"])
+def test_the_password_is_the_first_line_whole(run: _Run, anonymous: Api, typed: str) -> None:
+    email = new_email()
+    run(f"users create {email}", typed.format(PASSWORD))
+    assert _log_in(anonymous, email, f" {PASSWORD} ") == 200
+    assert _log_in(anonymous, email, PASSWORD) == 401
+
+
+@pytest.mark.parametrize(
+    ("email", "typed", "sentence"),
+    [
+        ("ada", PASSWORD, "email: Must be an email address of at most 255 characters."),
+        ("new@example.com", "short", "password: Must have 8 to 100 characters."),
+        ("new@example.com", "", "password: Must have 8 to 100 characters."),
+    ],
+)
+@pytest.mark.parametrize("command", ["create", "set-password"])
+def test_what_registering_refuses_is_refused(
+    run: _Run, command: str, email: str, typed: str, sentence: str
+) -> None:
+    assert run.fails(f"users {command} {email}", typed) == f"Error: {sentence}\n"
+
+
+def test_an_email_that_is_taken_is_refused(run: _Run, user: Api) -> None:
+    said = run.fails(f"users create {user.email}", f"{NEW_PASSWORD}\n")
+    assert said == "Error: Email already registered\n"
+    assert _log_in(user, user.email, PASSWORD) == 200
+
+
+@pytest.mark.parametrize("command", ["show", "set-password", "deactivate", "activate", "delete"])
+def test_an_unknown_email_is_named(run: _Run, command: str) -> None:
+    said = run.fails(f"users {command} nobody@example.com", f"{NEW_PASSWORD}\n")
+    assert said == "Error: There is no account with the email nobody@example.com.\n"
+
+
+def test_all_accounts_are_listed_once_in_the_order_of_their_ids(
+    run: _Run, settings: Settings, user: Api, stranger: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(administration, "_CHUNK", 2)
+    user.task()
+    run(f"users deactivate {stranger.email}")
+    header, *lines = run("users list").splitlines()
+    assert header.split() == ["ID", "TASKS", "STATE", "REGISTERED", "EMAIL"]
+    rows = [line.split() for line in lines]
+    everyone = sql(settings, "SELECT id::text FROM users ORDER BY users.id")
+    assert [(row[0],) for row in rows] == everyone
+    mine = next(row for row in rows if row[0] == str(user.user_id))
+    day = user.login["user"]["created_at"][:10]
+    assert mine == [str(user.user_id), "1", "active", day, user.email]
+    theirs = next(row for row in rows if row[0] == str(stranger.user_id))
+    assert theirs[1:3] == ["0", "inactive"]
+
+
+def test_an_account_is_shown_without_its_hash(run: _Run, user: Api) -> None:
+    user.again()
+    user.task(is_completed=True)
+    user.task()
+    said = run(f"users show {user.email.upper()}")
+    shown = dict(line.split(maxsplit=1) for line in said.replace(" count", "_count").splitlines())
+    assert shown["id:"] == str(user.user_id)
+    assert shown["email:"] == user.email
+    assert (shown["task_count:"], shown["session_count:"]) == ("2", "2")
+    assert "$2b$" not in said
+
+
+def test_another_password_ends_all_sessions(run: _Run, user: Api) -> None:
+    other = user.again()
+    said = run(f"users set-password {user.email}", f"{NEW_PASSWORD}\n")
+    assert said == f"Changed the password of {user.email}; ended 2 sessions.\n"
+    assert _is_dead(user)
+    assert _is_dead(other)
+    assert _log_in(user, user.email, PASSWORD) == 401
+    assert _log_in(user, user.email, NEW_PASSWORD) == 200
+
+
+def test_a_deactivated_account_is_out_at_once_and_back_when_activated(run: _Run, user: Api) -> None:
+    task = user.task()
+    user.again()
+    said = run(f"users deactivate {user.email.upper()}")
+    assert said == f"Deactivated {user.email}; ended 2 sessions.\n"
+    assert _is_dead(user)
+    assert _log_in(user, user.email, PASSWORD) == 403
+    assert run(f"users activate {user.email}") == f"Activated {user.email}.\n"
+    assert _is_dead(user)
+    back = user.again()
+    assert [found["id"] for found in back.expect(200, "GET", "/tasks")["tasks"]] == [task["id"]]
+
+
+@pytest.mark.parametrize(("options", "typed"), [("--yes", ""), ("", "y\n")])
+def test_an_account_is_deleted_when_that_is_meant(
+    run: _Run, settings: Settings, user: Api, options: str, typed: str
+) -> None:
+    user.task()
+    said = run(f"users delete {user.email} {options}", typed)
+    assert said.endswith(f"Deleted {user.email}.\n")
+    assert (f"Delete {user.email} and 1 tasks?" in said) is bool(typed)
+    assert _is_dead(user)
+    for table, key in (("users", "id"), ("sessions", "user_id"), ("tasks", "user_id")):
+        assert sql(settings, f"SELECT FROM {table} WHERE {key} = %s", user.user_id) == []
+
+
+def test_an_account_is_kept_when_it_is_not_meant(app: Flask, user: Api) -> None:
+    for typed in ("n\n", "\n", ""):
+        args = ["users", "delete", user.email]
+        result = app.test_cli_runner().invoke(args=args, input=typed)
+        assert result.exit_code == 1
+        assert "Aborted!" in result.stderr
+    user.expect(200, "GET", "/tasks")
+
+
+@pytest.mark.parametrize(
+    ("command", "sentences"),
+    [
+        (
+            "users",
+            [
+                "Make, list and change accounts.",
+                "Make an account for EMAIL",
+                "List all accounts.",
+                "Show the account of EMAIL.",
+                "Give EMAIL another password",
+                "Keep EMAIL from logging in",
+                "Let EMAIL log in again.",
+                "Delete the account of EMAIL",
+            ],
+        ),
+        ("users create", ["EMAIL", "the password is asked for, or read from standard input."]),
+        ("users delete", ["--yes", "Do not ask."]),
+        ("openapi", ["The OpenAPI document.", "Write the document to FILE"]),
+        ("demo", ["--email", "--tasks", "demo@example.com", "Fill an account with believable"]),
+    ],
+)
+def test_help_says_what_a_command_does(run: _Run, command: str, sentences: list[str]) -> None:
+    said = " ".join(run(f"{command} --help").split())
+    for sentence in sentences:
+        assert sentence in said
+
+
+@pytest.mark.parametrize("command", ["users create", "users", "users list extra", "users fly"])
+def test_a_command_that_is_used_wrongly_explains_itself(app: Flask, command: str) -> None:
+    result = app.test_cli_runner().invoke(args=command.split())
+    assert result.exit_code == 2
+    assert "Usage:" in result.output
+
+
+def test_the_openapi_document_is_written_as_it_is_served(
+    run: _Run, anonymous: Api, tmp_path: Path
+) -> None:
+    file = tmp_path / "openapi.json"
+    assert run(f"openapi write {file}") == f"Wrote {file}\n"
+    assert file.read_bytes() == anonymous.client.get("/openapi.json").data
+    assert json.loads(file.read_text())["openapi"].startswith("3.1")
+
+
+def test_a_demo_can_be_logged_in_to(run: _Run, anonymous: Api) -> None:
+    email = new_email()
+    said = run(f"demo --email {email.upper()} --tasks 30").splitlines()
+    assert said[-1] == (f"{email} has 30 more tasks. Log in with the password: {DEMO_PASSWORD}.")
+    body = {"email": email, "password": DEMO_PASSWORD}
+    anonymous.login = anonymous.expect(200, "POST", "/auth/login", json=body)
+    listed = anonymous.expect(200, "GET", "/tasks")
+    assert (listed["total"], len(listed["tasks"])) == (30, 30)
+    assert {task["is_completed"] for task in listed["tasks"]} == {True, False}
+    done = anonymous.expect(200, "GET", "/tasks?is_completed=true")["total"]
+    assert done == sum(task["is_completed"] for task in listed["tasks"])
+    assert anonymous.expect(200, "GET", "/auth/sessions")["total"] == 1
+
+
+def test_a_demo_adds_to_an_account_whose_password_it_does_not_know(run: _Run, user: Api) -> None:
+    user.task()
+    said = run(f"demo --email {user.email} --tasks 3").splitlines()
+    assert said[-1] == f"{user.email} has 3 more tasks. Log in."
+    assert user.expect(200, "GET", "/tasks")["total"] == 4
+    assert user.expect(200, "GET", "/auth/sessions")["total"] == 1
+
+
+def test_a_demo_does_not_fill_a_deactivated_account(
+    run: _Run, settings: Settings, user: Api
+) -> None:
+    run(f"users deactivate {user.email}")
+    said = run.fails(f"demo --email {user.email} --tasks 3")
+    assert said == f"Error: There is no active account with the email {user.email}.\n"
+    assert sql(settings, "SELECT FROM tasks WHERE user_id = %s", user.user_id) == []

@@ -1,0 +1,306 @@
+"""Refreshing: tokens rotate, a repeat is forgiven for a moment, a reuse ends the session."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import partial
+from typing import Any
+
+import pytest
+from flask import Flask
+from support.api import Api
+from support.contract import Contract
+from support.databases import KEY
+from support.world import at_once, person, sql, worker
+
+from config import Settings
+
+OTHER_KEY = "another key for tests, as long as the first one"
+IDS, FAMILY, SECRET = slice(0, 16), slice(16, 34), slice(34, 66)
+
+
+def _refresh(api: Api, token: str | None = None) -> dict[str, Any]:
+    """Refresh, with the client's own token unless another is given, and give the answer."""
+    body = {"refresh_token": token or api.login["refresh_token"]}
+    return api.expect(200, "POST", "/auth/refresh", json=body)
+
+
+def _refused(api: Api, token: object) -> None:
+    body = {"refresh_token": token}
+    problem = api.problem(401, "token_invalid", "POST", "/auth/refresh", json=body)
+    assert problem["detail"] == "Invalid token"
+
+
+def _lives(api: Api) -> bool:
+    return api.send("GET", "/auth/me").status_code == 200
+
+
+def _pass_the_grace(settings: Settings, api: Api) -> None:
+    sql(
+        settings,
+        "UPDATE sessions SET last_used_at = last_used_at - interval '11 seconds'"
+        " WHERE user_id = %s",
+        api.user_id,
+    )
+
+
+def _bytes(token: str) -> bytes:
+    return base64.urlsafe_b64decode(token.removeprefix("tr_"))
+
+
+def _token(packed: bytes) -> str:
+    return "tr_" + base64.urlsafe_b64encode(packed).decode()
+
+
+def test_a_refresh_gives_new_tokens_of_the_same_session(user: Api) -> None:
+    answer = _refresh(user)
+    assert set(answer) == set(user.login)
+    assert answer["user"] == user.login["user"]
+    assert answer["refresh_token"] != user.login["refresh_token"]
+    assert answer["access_token"] != user.login["access_token"]
+    sessions = user.expect(200, "GET", "/auth/sessions")
+    assert sessions["total"] == 1
+    user.login = answer
+    assert user.expect(200, "GET", "/auth/sessions") == sessions
+
+
+def test_tokens_rotate_for_as_long_as_one_likes(user: Api) -> None:
+    seen = {user.login["refresh_token"]}
+    for _ in range(5):
+        user.login = _refresh(user)
+        seen.add(user.login["refresh_token"])
+    assert len(seen) == 6
+    assert _lives(user)
+
+
+def test_no_access_token_is_needed_and_a_bad_one_is_no_hindrance(user: Api) -> None:
+    body = {"refresh_token": user.login["refresh_token"]}
+    headers = {"Authorization": "Bearer expired"}
+    user.expect(200, "POST", "/auth/refresh", json=body, headers=headers)
+    _refresh(Api(user.client, user.contract), body["refresh_token"])
+
+
+def test_a_repeat_within_the_grace_gets_the_same_successor(user: Api) -> None:
+    first, second = _refresh(user), _refresh(user)
+    assert first["refresh_token"] == second["refresh_token"]
+    for answer in (first, second):
+        user.login = answer
+        assert _lives(user)
+
+
+def test_twenty_refreshes_at_once_get_the_same_successor(
+    app: Flask, settings: Settings, user: Api, contract: Contract
+) -> None:
+    with worker(settings) as other:
+        apis = [person(one, contract, user) for one in (app, other) * 10]
+        answers = at_once([partial(_refresh, api) for api in apis])
+    assert len({answer["refresh_token"] for answer in answers}) == 1
+    user.login = answers[0]
+    assert _lives(user)
+    user.login = _refresh(user)
+    assert _lives(user)
+
+
+def test_a_reuse_after_the_grace_ends_the_session_and_is_logged(
+    settings: Settings, user: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    stolen = user.login["refresh_token"]
+    other = user.again()
+    user.login = _refresh(user)
+    _pass_the_grace(settings, user)
+    caplog.clear()
+    _refused(user, stolen)
+    assert not _lives(user)
+    _refused(user, user.login["refresh_token"])
+    assert _lives(other)
+    reused = [record for record in caplog.records if record.msg == "refresh_token_reused"]
+    assert len(reused) == 1
+    assert (reused[0].user_id, reused[0].levelname) == (user.user_id, "WARNING")
+    assert reused[0].session_id == int.from_bytes(_bytes(stolen)[8:16], "big")
+    assert stolen not in str([vars(record) for record in caplog.records])
+
+
+@pytest.mark.parametrize("is_recent", [True, False])
+def test_a_reuse_of_an_older_generation_ends_the_session(
+    settings: Settings, user: Api, is_recent: bool
+) -> None:
+    oldest = user.login["refresh_token"]
+    for _ in range(3):
+        user.login = _refresh(user)
+    if not is_recent:
+        _pass_the_grace(settings, user)
+    _refused(user, oldest)
+    assert not _lives(user)
+    _refused(user, user.login["refresh_token"])
+
+
+def test_the_present_token_is_good_long_after_the_grace(settings: Settings, user: Api) -> None:
+    user.login = _refresh(user)
+    _pass_the_grace(settings, user)
+    user.login = _refresh(user)
+    assert _lives(user)
+
+
+def _changed(part: slice) -> Any:
+    """The token with one bit of a part turned round, at each of its bytes in turn."""
+
+    def change(token: str) -> list[str]:
+        packed = _bytes(token)
+        changed = []
+        for place in range(part.start, part.stop):
+            turned = bytearray(packed)
+            turned[place] ^= 1
+            changed.append(_token(bytes(turned)))
+        return changed
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "garble",
+    [
+        _changed(IDS),
+        _changed(FAMILY),
+        lambda token: [token[:length] for length in range(1, len(token))],
+        lambda token: [token + more for more in ("A", "AAAA", "=", " ", "\n", ".", "🔑")],
+        lambda token: [token.removeprefix("tr_"), token.upper(), token.lower(), f" {token}"],
+        lambda token: [token.replace("tr_", prefix) for prefix in ("tr-", "TR_", "tr_tr_")],
+        lambda token: [f"tr_{'A' * 88}", f"tr_{'_' * 88}", "tr_", "x", "tr_" + "é" * 88],
+        lambda token: [_token(bytes(66)), _token(b"\xff" * 66), _token(_bytes(token) + b"x")],
+        lambda token: [_token(bytes(16) + _bytes(token)[16:]), _token(_bytes(token)[16:])],
+    ],
+    ids=["ids", "family", "cut", "longer", "spelled", "prefix", "made up", "packed", "moved"],
+)
+def test_what_is_no_token_of_a_session_ends_nothing(user: Api, garble: Any) -> None:
+    for token in garble(user.login["refresh_token"]):
+        _refused(user, token)
+    assert _lives(user)
+    user.login = _refresh(user)
+    assert _lives(user)
+
+
+def test_a_token_mixed_of_two_sessions_ends_neither(user: Api, stranger: Api) -> None:
+    mine, theirs = (_bytes(api.login["refresh_token"]) for api in (user, stranger))
+    _refused(user, _token(theirs[IDS] + mine[FAMILY] + mine[SECRET]))
+    _refused(user, _token(mine[IDS] + theirs[FAMILY] + theirs[SECRET]))
+    _refused(user, _token(mine[IDS] + theirs[FAMILY] + mine[SECRET]))
+    for api in (user, stranger):
+        assert _lives(api)
+        _refresh(api)
+
+
+def test_a_wrong_secret_of_the_right_family_counts_as_a_reuse(user: Api) -> None:
+    """Only who has had a genuine token knows the family; it looks like one from long ago."""
+    packed = _bytes(user.login["refresh_token"])
+    _refused(user, _token(packed[:-1] + bytes([packed[-1] ^ 1])))
+    assert not _lives(user)
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [(None, "null"), ("", "length"), ("x" * 256, "length"), (5, "not_a_string")],
+)
+def test_what_has_not_even_the_shape_is_a_400(anonymous: Api, token: object, code: str) -> None:
+    body = {"refresh_token": token}
+    problem = anonymous.problem(400, "invalid_input", "POST", "/auth/refresh", json=body)
+    assert [(e["pointer"], e["code"]) for e in problem["errors"]] == [("/refresh_token", code)]
+
+
+def test_an_access_token_refreshes_nothing(user: Api) -> None:
+    token = user.login["access_token"]
+    body = {"refresh_token": token}
+    response = user.send("POST", "/auth/refresh", json=body)
+    assert response.status_code in (400, 401)
+    assert _lives(user)
+
+
+def test_only_hashes_of_a_refresh_token_are_stored(settings: Settings, user: Api) -> None:
+    before = _bytes(user.login["refresh_token"])
+    after = _bytes(_refresh(user)["refresh_token"])
+    row = sql(settings, "SELECT sessions::text FROM sessions WHERE user_id = %s", user.user_id)
+    for part in (before[FAMILY], before[SECRET], after[SECRET]):
+        assert hashlib.sha256(part).hexdigest() in row[0][0]
+        assert part.hex() not in row[0][0]
+        assert base64.urlsafe_b64encode(part).decode() not in row[0][0]
+    assert before[FAMILY] == after[FAMILY]
+    assert before[SECRET] != after[SECRET]
+
+
+def test_an_expired_session_is_over_for_both_tokens(settings: Settings, user: Api) -> None:
+    sql(settings, "UPDATE sessions SET expires_at = now() WHERE user_id = %s", user.user_id)
+    _refused(user, user.login["refresh_token"])
+    assert not _lives(user)
+    user.problem(401, "token_invalid", "GET", "/tasks")
+
+
+def test_a_refresh_extends_the_session(settings: Settings, user: Api) -> None:
+    where = "WHERE user_id = %s"
+    sql(
+        settings,
+        "UPDATE sessions SET expires_at = now() + interval '1 minute',"
+        f" last_used_at = now() - interval '1 day' {where}",
+        user.user_id,
+    )
+    _refresh(user)
+    found = sql(
+        settings,
+        "SELECT expires_at - now() > interval '29.9 days', last_used_at > now() - interval '1 hour'"
+        f" FROM sessions {where}",
+        user.user_id,
+    )
+    assert found == [(True, True)]
+
+
+def test_a_session_that_was_ended_is_not_refreshed(user: Api) -> None:
+    token = user.login["refresh_token"]
+    user.expect(200, "POST", "/auth/logout")
+    _refused(user, token)
+
+
+def test_within_the_grace_too_an_ended_session_stays_ended(user: Api) -> None:
+    token = user.login["refresh_token"]
+    _refresh(user)
+    user.expect(200, "POST", "/auth/logout")
+    _refused(user, token)
+
+
+def test_a_refresh_works_across_a_change_of_the_key(
+    settings: Settings, user: Api, contract: Contract
+) -> None:
+    keys = {"jwt_secret_key": OTHER_KEY, "jwt_previous_secret_keys": (KEY,)}
+    with worker(settings, **keys) as rotated:
+        there = person(rotated, contract, user)
+        there.login = _refresh(there)
+        assert _lives(there)
+        assert not _lives(_sent_to(user, there))
+        there.login = _refresh(there)
+        assert _lives(there)
+
+
+def test_a_repeat_across_a_change_of_the_key_gets_the_same_successor(
+    settings: Settings, user: Api, contract: Contract
+) -> None:
+    keys = {"jwt_secret_key": OTHER_KEY, "jwt_previous_secret_keys": (KEY,)}
+    before = _refresh(user)["refresh_token"]
+    with worker(settings, **keys) as rotated:
+        there = person(rotated, contract, user)
+        assert _refresh(there)["refresh_token"] == before
+        assert _lives(there)
+
+
+def test_a_refresh_needs_no_key_that_was_dropped(
+    settings: Settings, user: Api, contract: Contract
+) -> None:
+    with worker(settings, jwt_secret_key=OTHER_KEY) as rotated:
+        there = person(rotated, contract, user)
+        assert not _lives(there)
+        there.login = _refresh(there)
+        assert _lives(there)
+
+
+def _sent_to(here: Api, other: Api) -> Api:
+    """The tokens of another client, sent to the application of this one."""
+    api = Api(here.client, here.contract)
+    api.login = other.login
+    return api

@@ -1,0 +1,201 @@
+"""The OpenAPI document: valid, complete, true to the service, and the one that is committed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from support import databases
+from support.api import Api
+from support.contract import Contract
+
+from taskapi import create_app
+from taskapi.core.errors import all_problems
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
+DOCUMENT = json.loads(COMMITTED.read_text())
+
+
+class Call(NamedTuple):
+    """One operation of the document."""
+
+    method: str
+    path: str
+    described: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.method.upper()} {self.path}"
+
+
+CALLS = [
+    Call(method, path, described)
+    for path, operations in DOCUMENT["paths"].items()
+    for method, described in operations.items()
+]
+
+
+def _resolved(node: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        found = DOCUMENT
+        for name in node["$ref"].removeprefix("#/").split("/"):
+            found = found[name]
+        node = found
+    return node
+
+
+def _media(call: Call) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each content that a call takes or gives, with its status; "body" for what it takes."""
+    for media in call.described.get("requestBody", {}).get("content", {}).values():
+        yield "body", media
+    for status, response in call.described["responses"].items():
+        for media in response.get("content", {}).values():
+            yield status, media
+
+
+def _examples(media: dict[str, Any]) -> list[Any]:
+    several = [_resolved(example)["value"] for example in media.get("examples", {}).values()]
+    return [*several, *([media["example"]] if "example" in media else [])]
+
+
+def _validator(schema: dict[str, Any]) -> Draft202012Validator:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def test_the_committed_document_is_what_the_service_builds(app: Flask) -> None:
+    built = app.extensions["taskapi_openapi"]()
+    assert COMMITTED.read_bytes() == built, "run: flask openapi write"
+
+
+def test_the_served_document_is_the_built_one(app: Flask, client: FlaskClient) -> None:
+    response = client.get("/openapi.json")
+    assert response.mimetype == "application/json"
+    assert response.data == app.extensions["taskapi_openapi"]()
+
+
+def test_the_document_is_the_same_each_time() -> None:
+    apps = [create_app(databases.settings_for("postgresql://")) for _ in range(2)]
+    first, second = (app.extensions["taskapi_openapi"]() for app in apps)
+    assert first == second
+
+
+def test_the_document_is_valid() -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [call.described["operationId"] for call in CALLS]
+    assert len(names) == len(set(names))
+    summaries = [call.described["summary"] for call in CALLS]
+    assert len(summaries) == len(set(summaries))
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_an_operation_is_described(call: Call) -> None:
+    described = call.described
+    assert described["summary"][0].isupper()
+    assert not described["summary"].endswith(".")
+    assert described["description"].endswith(".")
+    (tag,) = described["tags"]
+    assert tag in {known["name"] for known in DOCUMENT["tags"]}
+    for parameter in described["parameters"]:
+        assert parameter["description"], parameter["name"]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_an_operation_lists_the_errors_that_it_can_answer(call: Call) -> None:
+    described, statuses = call.described, set(call.described["responses"])
+    assert statuses >= {"400", "500", "503"}
+    if described["security"] == [{"bearer": []}]:
+        assert "401" in statuses
+    if "requestBody" in described:
+        assert statuses >= {"408", "411", "413", "415"}
+    taken = {parameter["name"] for parameter in described["parameters"]}
+    assert ("304" in statuses) == ("If-None-Match" in taken)
+    assert ("412" in statuses) == ("If-Match" in taken)
+    if "task_id" in taken:
+        assert statuses >= {"403", "404"}
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_every_content_has_examples_and_they_fit(call: Call) -> None:
+    for where, media in _media(call):
+        examples = _examples(media)
+        assert examples, f"{where} has no example"
+        for example in examples:
+            errors = list(_validator(media["schema"]).iter_errors(example))
+            assert not errors, f"{where}: {errors}"
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_the_example_of_an_error_has_the_status_it_stands_under(call: Call) -> None:
+    for status, response in call.described["responses"].items():
+        media = response.get("content", {}).get("application/problem+json")
+        assert (media is not None) == (int(status) >= 400)
+        for code, example in (media or {}).get("examples", {}).items():
+            shown = _resolved(example)["value"]
+            assert (str(shown["status"]), shown["code"]) == (status, code)
+            assert shown["type"] == f"/problems/{code}"
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_headers_are_described_where_they_come(call: Call) -> None:
+    needed = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}
+    needed |= {"304": "ETag", "412": "ETag"}
+    for status, response in call.described["responses"].items():
+        headers = set(response["headers"])
+        assert "X-Request-ID" in headers
+        assert needed.get(status, "X-Request-ID") in headers
+        assert all(_resolved(header)["description"] for header in response["headers"].values())
+
+
+@pytest.mark.parametrize("code", sorted(all_problems()))
+def test_the_type_of_an_error_leads_to_its_meaning(anonymous: Api, code: str) -> None:
+    meaning = anonymous.expect(200, "GET", f"/problems/{code}")
+    assert meaning["code"] == code
+    assert meaning["description"]
+    assert meaning["type"] == f"/problems/{code}"
+
+
+def test_an_error_that_does_not_exist_has_no_meaning(anonymous: Api) -> None:
+    for code in ("nothing", "Not_Found", "%00", "..", "InternalError"):
+        anonymous.problem(404, "not_found", "GET", f"/problems/{code}")
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENT["components"]["schemas"]))
+def test_objects_say_which_members_they_have(name: str) -> None:
+    schema = DOCUMENT["components"]["schemas"][name]
+    assert schema["additionalProperties"] is False
+    assert set(schema.get("required", [])) <= set(schema["properties"])
+
+
+@pytest.mark.parametrize(
+    ("title", "is_valid"),
+    [
+        ("a", True),
+        ("\u200b", True),
+        ("🌱" * 255, True),
+        ("🌱" * 256, False),
+        ("", False),
+        (" \t\u3000\u00a0", False),
+        ("a\0b", False),
+        (None, False),
+        (1, False),
+    ],
+)
+def test_the_document_takes_the_titles_that_the_service_takes(
+    user: Api, contract: Contract, title: Any, is_valid: bool
+) -> None:
+    body = {"title": title}
+    operation = contract.operation("POST", "/tasks")
+    assert operation
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert _validator(schema).is_valid(body) == is_valid
+    assert user.send("POST", "/tasks", json=body).status_code == (201 if is_valid else 400)

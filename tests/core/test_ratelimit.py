@@ -1,0 +1,284 @@
+"""Limits on attempts: what is counted, by whom, for how long, and where the counts are kept."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from support.api import PASSWORD, Api, new_email
+from support.contract import Contract
+from support.world import person, sql, worker
+from werkzeug.test import TestResponse
+
+from config import Settings
+from taskapi.core import ratelimit
+
+MINUTE, HOUR = 60, 3_600
+_numbers = itertools.count(1)
+
+Attempt = Callable[..., TestResponse]
+
+
+def new_address() -> str:
+    number = next(_numbers)
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+@pytest.fixture
+def limited(settings: Settings) -> Iterator[Flask]:
+    """The application with its limits, which the other tests run without."""
+    with worker(settings, ratelimit_enabled=True) as app:
+        yield app
+
+
+@pytest.fixture
+def api(limited: Flask, contract: Contract, user: Api) -> Api:
+    return person(limited, contract, user)
+
+
+def send(api: Api, path: str, body: dict[str, str], address: str, **environ: str) -> TestResponse:
+    return api.send("POST", path, json=body, environ_overrides={"REMOTE_ADDR": address} | environ)
+
+
+def log_in(
+    api: Api, email: str = "", password: str = "wrong password", address: str = "", **environ: str
+) -> TestResponse:
+    body = {"email": email or new_email(), "password": password}
+    return send(api, "/auth/login", body, address or new_address(), **environ)
+
+
+def register(api: Api, address: str) -> TestResponse:
+    return send(api, "/auth/register", {"email": new_email(), "password": "x" * 8}, address)
+
+
+def refresh(api: Api, token: str, address: str) -> TestResponse:
+    return send(api, "/auth/refresh", {"refresh_token": token}, address)
+
+
+def reauthenticate(api: Api, number: int) -> TestResponse:
+    body = {"password": "wrong password"}
+    if number % 2:
+        return send(api, "/auth/delete", body, new_address())
+    body = {"current_password": "wrong password", "new_password": PASSWORD}
+    return send(api, "/auth/password", body, new_address())
+
+
+def is_limited(response: TestResponse) -> bool:
+    return response.status_code == 429
+
+
+def used_up(attempt: Callable[[], TestResponse], number: int) -> TestResponse:
+    """The refusal after so many attempts that are let through."""
+    for _ in range(number):
+        assert not is_limited(attempt())
+    response = attempt()
+    assert is_limited(response)
+    return response
+
+
+@pytest.mark.parametrize(
+    ("attempt", "number", "window"),
+    [
+        (lambda api, n, one: register(api, one), 30, HOUR),
+        (lambda api, n, one: log_in(api, address=one), 30, MINUTE),
+        (lambda api, n, one: log_in(api, email=api.email), 10, MINUTE),
+        (lambda api, n, one: refresh(api, f"tr_{n}", one), 120, MINUTE),
+        (lambda api, n, one: refresh(api, api.login["refresh_token"], new_address()), 30, MINUTE),
+        (lambda api, n, one: reauthenticate(api, n), 10, MINUTE),
+    ],
+    ids=[
+        "register by address",
+        "login by address",
+        "login by account",
+        "refresh by address",
+        "refresh by session",
+        "reauthentication by account",
+    ],
+)
+def test_after_its_limit_a_call_says_when_to_come_back(
+    api: Api, attempt: Any, number: int, window: int
+) -> None:
+    address, numbers = new_address(), itertools.count()
+    response = used_up(lambda: attempt(api, next(numbers), address), number)
+    assert response.mimetype == "application/problem+json"
+    problem = response.get_json()
+    assert (problem["code"], problem["title"]) == ("rate_limited", "Too many requests")
+    assert window - 60 < int(response.headers["Retry-After"]) <= window
+    assert is_limited(attempt(api, next(numbers), address))
+
+
+def test_past_the_limit_the_right_password_is_of_no_use(api: Api) -> None:
+    used_up(lambda: log_in(api, api.email), 10)
+    assert is_limited(log_in(api, api.email, PASSWORD))
+    api.expect(200, "GET", "/tasks")
+
+
+def test_another_account_and_another_address_go_on(api: Api, stranger: Api) -> None:
+    used_up(lambda: log_in(api, api.email), 10)
+    assert log_in(api, stranger.email, PASSWORD).status_code == 200
+    address = new_address()
+    used_up(lambda: log_in(api, address=address), 30)
+    assert is_limited(log_in(api, stranger.email, PASSWORD, address))
+    assert log_in(api, stranger.email, PASSWORD).status_code == 200
+    assert not is_limited(register(api, address))
+
+
+def test_an_attempt_refused_for_its_address_costs_the_account_nothing(
+    api: Api, stranger: Api
+) -> None:
+    address = new_address()
+    used_up(lambda: log_in(api, address=address), 30)
+    for _ in range(15):
+        assert is_limited(log_in(api, stranger.email, PASSWORD, address))
+    assert log_in(api, stranger.email, PASSWORD).status_code == 200
+
+
+def test_workers_count_together(settings: Settings, api: Api, contract: Contract) -> None:
+    with worker(settings, ratelimit_enabled=True) as second:
+        apis = itertools.cycle([api, person(second, contract, api)])
+        used_up(lambda: log_in(next(apis), api.email), 10)
+        assert is_limited(log_in(next(apis), api.email))
+        assert is_limited(log_in(next(apis), api.email))
+
+
+@pytest.mark.parametrize("spelled", [str.upper, str.title, str.swapcase])
+def test_to_spell_an_email_otherwise_gives_no_new_attempts(api: Api, spelled: Any) -> None:
+    spellings = itertools.cycle([api.email, spelled(api.email)])
+    used_up(lambda: log_in(api, next(spellings)), 10)
+    assert is_limited(log_in(api, spelled(api.email)))
+
+
+def test_a_network_of_ipv6_counts_as_one_address(api: Api) -> None:
+    hosts = (f"2001:db8:5:7::{number:x}" for number in itertools.count(1))
+    used_up(lambda: log_in(api, address=next(hosts)), 30)
+    assert is_limited(log_in(api, address="2001:db8:5:7:ffff::1"))
+    assert not is_limited(log_in(api, address="2001:db8:5:8::1"))
+
+
+def test_an_ipv4_address_counts_by_itself_however_it_is_written(api: Api) -> None:
+    address = new_address()
+    spellings = itertools.cycle([address, f"::ffff:{address}"])
+    used_up(lambda: log_in(api, address=next(spellings)), 30)
+    assert not is_limited(log_in(api, address=f"::ffff:{new_address()}"))
+
+
+def test_a_forged_forwarded_header_does_not_change_the_address(api: Api) -> None:
+    address = new_address()
+
+    def attempt() -> TestResponse:
+        forged = new_address()
+        return log_in(
+            api,
+            address=address,
+            HTTP_X_FORWARDED_FOR=forged,
+            HTTP_X_REAL_IP=forged,
+            HTTP_FORWARDED=f"for={forged}",
+            HTTP_CLIENT_IP=forged,
+        )
+
+    used_up(attempt, 30)
+
+
+def test_behind_one_proxy_the_last_hop_counts(
+    settings: Settings, user: Api, contract: Contract
+) -> None:
+    with worker(settings, ratelimit_enabled=True, trusted_proxy_hops=1) as proxied:
+        api = person(proxied, contract, user)
+        proxy, client = new_address(), new_address()
+        used_up(
+            lambda: log_in(api, address=proxy, HTTP_X_FORWARDED_FOR=f"{new_address()}, {client}"),
+            30,
+        )
+        assert not is_limited(
+            log_in(api, address=proxy, HTTP_X_FORWARDED_FOR=f"{client}, {new_address()}")
+        )
+        response = log_in(
+            api, user.email, PASSWORD, proxy, HTTP_X_FORWARDED_FOR="1.2.3.4, 203.0.113.9"
+        )
+        assert response.status_code == 200
+    assert user.expect(200, "GET", "/auth/sessions")["sessions"][0]["address"] == "203.0.113.9"
+
+
+def test_made_up_refresh_tokens_do_not_use_up_the_attempts_of_a_session(api: Api) -> None:
+    """Sessions' numbers can be guessed; who does must not keep others from refreshing."""
+    genuine = api.login["refresh_token"]
+    for _ in range(31):
+        # The first 24 characters hold the numbers of account and session.
+        made_up = genuine[:24] + secrets.token_urlsafe(48) + "A" * (len(genuine) - 24 - 64)
+        assert refresh(api, made_up, new_address()).status_code == 401
+    assert refresh(api, genuine, new_address()).status_code == 200
+
+
+def test_when_the_window_is_over_attempts_are_free_again(settings: Settings, api: Api) -> None:
+    used_up(lambda: log_in(api, api.email), 10)
+    sql(settings, "UPDATE rate_limits SET expires_at = now() + interval '5 seconds'")
+    response = log_in(api, api.email)
+    assert 1 <= int(response.headers["Retry-After"]) <= 5
+    sql(settings, "UPDATE rate_limits SET expires_at = now()")
+    response = used_up(lambda: log_in(api, api.email), 10)
+    assert int(response.headers["Retry-After"]) > 5
+
+
+def test_counters_that_are_over_are_purged(
+    settings: Settings, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(api, api.email)
+    sql(settings, "UPDATE rate_limits SET expires_at = now() - interval '1 second'")
+    log_in(api, address="203.0.113.1")
+    before = sql(settings, "SELECT key FROM rate_limits WHERE expires_at < now()")
+    assert before
+    monkeypatch.setattr(ratelimit, "_PURGE_ONE_IN", 1)
+    log_in(api, address="203.0.113.1")
+    assert sql(settings, "SELECT key FROM rate_limits WHERE expires_at < now()") == []
+    assert sql(settings, "SELECT count(*) > 0 FROM rate_limits") == [(True,)]
+
+
+def test_counters_name_neither_address_nor_email(settings: Settings, api: Api) -> None:
+    address = new_address()
+    log_in(api, api.email, address=address)
+    keys = str(sql(settings, "SELECT key FROM rate_limits"))
+    assert "login-account" in keys
+    assert "login-address" in keys
+    assert api.email.partition("@")[0] not in keys
+    assert address not in keys
+
+
+def test_counts_may_be_kept_in_memory(settings: Settings, user: Api, contract: Contract) -> None:
+    sql(settings, "TRUNCATE rate_limits")
+    changes = {"ratelimit_enabled": True, "ratelimit_storage_uri": "memory://"}
+    with worker(settings, **changes) as one, worker(settings, **changes) as other:
+        api = person(one, contract, user)
+        response = used_up(lambda: log_in(api, user.email), 10)
+        assert 1 <= int(response.headers["Retry-After"]) <= MINUTE
+        assert not is_limited(log_in(person(other, contract), user.email))
+    assert sql(settings, "SELECT key FROM rate_limits") == []
+
+
+@contextmanager
+def _out_of_order(settings: Settings) -> Iterator[None]:
+    sql(settings, "ALTER TABLE rate_limits RENAME TO rate_limits_away")
+    try:
+        yield
+    finally:
+        sql(settings, "ALTER TABLE rate_limits_away RENAME TO rate_limits")
+
+
+def test_without_its_storage_no_attempt_goes_uncounted(settings: Settings, api: Api) -> None:
+    with _out_of_order(settings):
+        response = log_in(api, api.email, PASSWORD)
+        assert response.status_code == 503
+        assert response.headers["Retry-After"]
+        assert response.get_json()["code"] == "unavailable"
+        api.expect(200, "GET", "/tasks")
+    assert log_in(api, api.email, PASSWORD).status_code == 200
+
+
+def test_limits_can_be_turned_off(settings: Settings, user: Api) -> None:
+    with _out_of_order(settings):
+        for _ in range(35):
+            assert log_in(user, user.email, address="203.0.113.2").status_code == 401

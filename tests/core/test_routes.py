@@ -1,0 +1,234 @@
+"""All routes at once, new ones included: what each declares, demands and refuses.
+
+The tests walk the application's map of addresses. An address with an argument is filled in by a
+factory named after the argument; a new argument needs a factory here, or the walk fails.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import statistics
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+from support import databases
+from support.api import Api
+from werkzeug.routing import Rule
+
+from taskapi import create_app
+from taskapi.core.operations import Operation, operation_of
+
+NO_OPERATION = {"docs.swagger_ui", "docs.redoc", "docs.asset", "service.get_openapi"}
+"""Views that are no calls of the API: pages, their files, and the document itself."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+OWNED: dict[str, Callable[[Api], int]] = {
+    "task_id": lambda owner: owner.task()["id"],
+    "session_id": lambda owner: newest_session(owner.again()),
+}
+"""For each argument that names something which belongs to a person: makes one."""
+
+FREE = {"code": "not_found", "release": "any", "name": "swagger.css"}
+"""For each argument that belongs to nobody: a value."""
+
+
+class Route(NamedTuple):
+    """One method of one address."""
+
+    method: str
+    rule: Rule
+    endpoint: str
+    operation: Operation | None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.rule.rule}"
+
+
+def _routes() -> list[Route]:
+    # The map needs no database, and must be known before a test runs.
+    app = create_app(databases.settings_for("postgresql://"))
+    return [
+        Route(method, rule, rule.endpoint, operation_of(app.view_functions[rule.endpoint]))
+        for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
+        for method in sorted(rule.methods or ())
+        if method not in ("HEAD", "OPTIONS")
+    ]
+
+
+ROUTES = _routes()
+CALLS = [route for route in ROUTES if route.operation]
+
+
+def newest_session(person: Api) -> int:
+    """The session of this client."""
+    sessions = person.expect(200, "GET", "/auth/sessions")["sessions"]
+    return next(session["id"] for session in sessions if session["is_current"])
+
+
+def _address(rule: Rule, owner: Api | None = None) -> str:
+    """The address with its arguments filled in, by the owner's own things if there is one."""
+    values: dict[str, Any] = {}
+    for name in rule.arguments:
+        assert name in OWNED or name in FREE, f"no factory for {name} of {rule.rule}"
+        is_owned = name in OWNED and owner is not None
+        values[name] = OWNED[name](owner) if is_owned else FREE.get(name, 1)
+    built = rule.build(values, append_unknown=False)
+    assert built
+    return built[1]
+
+
+def _body(call: Operation | None) -> dict[str, Any]:
+    """What to send so that a call is not refused for its body."""
+    return {"json": call.body_example} if call and call.body else {}
+
+
+def _everything_of(person: Api) -> list[Any]:
+    sessions = person.expect(200, "GET", "/auth/sessions")
+    tasks = person.send("GET", "/tasks")
+    me = person.expect(200, "GET", "/auth/me")
+    return [sessions, tasks.get_json(), tasks.headers["ETag"], me]
+
+
+def _allowed(path: str) -> set[str]:
+    return {method for route in ROUTES if route.rule.rule == path for method in route.rule.methods}
+
+
+def test_each_view_is_a_declared_operation_or_known_not_to_be_one() -> None:
+    undeclared = {route.endpoint for route in ROUTES if not route.operation}
+    assert undeclared == NO_OPERATION
+
+
+def test_calls_that_need_no_token_are_these() -> None:
+    public = {str(route) for route in CALLS if route.operation and route.operation.is_public}
+    assert public == {
+        "GET /",
+        "GET /livez",
+        "GET /readyz",
+        "GET /problems/<code>",
+        "POST /auth/register",
+        "POST /auth/login",
+        "POST /auth/refresh",
+        "POST /auth/logout",
+    }
+
+
+@pytest.mark.parametrize("route", [r for r in CALLS if not r.operation.is_public], ids=str)
+def test_a_call_needs_a_token_of_a_live_session(anonymous: Api, user: Api, route: Route) -> None:
+    address = _address(route.rule, user)
+    response = anonymous.send(route.method, address, **_body(route.operation))
+    assert response.status_code == 401
+    assert response.get_json()["detail"] == "Authentication required"
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    user.expect(200, "POST", "/auth/logout")
+    response = user.send(route.method, address, **_body(route.operation))
+    assert response.status_code == 401
+    assert response.get_json()["detail"] == "Invalid token"
+    assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+
+
+@pytest.mark.parametrize("route", [r for r in CALLS if OWNED.keys() & r.rule.arguments], ids=str)
+def test_what_belongs_to_a_person_is_out_of_reach_of_others(
+    user: Api, stranger: Api, route: Route
+) -> None:
+    address, path = _address(route.rule, user), route.rule.rule
+    before = _everything_of(user)
+    others = {other.method: other.operation for other in CALLS if other.rule.rule == path}
+    for method in METHODS:
+        response = stranger.send(method, address, **_body(others.get(method)))
+        assert response.status_code in ({403, 404} if method in _allowed(path) else {405})
+    assert _everything_of(user) == before
+    # The address was right: its owner can do it.
+    response = user.send(route.method, address, **_body(route.operation))
+    assert response.status_code == route.operation.status
+
+
+@pytest.mark.parametrize("route", CALLS, ids=str)
+def test_a_parameter_that_no_call_knows_is_refused(user: Api, route: Route) -> None:
+    address = _address(route.rule, user)
+    before = _everything_of(user)
+    problem = user.problem(
+        400, "invalid_input", route.method, f"{address}?nonsense=1", **_body(route.operation)
+    )
+    assert [error["pointer"] for error in problem["errors"]] == ["nonsense"]
+    assert _everything_of(user) == before
+
+
+@pytest.mark.parametrize("path", sorted({route.rule.rule for route in ROUTES}))
+def test_an_address_says_which_methods_it_takes(user: Api, path: str) -> None:
+    rule = next(route.rule for route in ROUTES if route.rule.rule == path)
+    address, allowed = _address(rule, user), _allowed(path)
+    options = user.send("OPTIONS", address)
+    assert (options.status_code, options.data) == (200, b"")
+    assert set(options.allow) == allowed
+    for method in {*METHODS, "TRACE", "PURGE"} - allowed:
+        response = user.send(method, address)
+        assert response.status_code == 405
+        assert set(response.allow) == allowed
+        if method != "HEAD":
+            assert response.get_json()["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.method == "GET"], ids=str)
+def test_head_answers_as_get_does_without_the_content(user: Api, route: Route) -> None:
+    address = _address(route.rule, user)
+    full, bare = user.send("GET", address), user.send("HEAD", address)
+    assert full.status_code in (200, 404)
+    assert bare.status_code == full.status_code
+    assert full.data
+    assert not bare.data
+    for name in ("Content-Type", "Content-Length", "ETag", "Cache-Control"):
+        assert bare.headers.get(name) == full.headers.get(name)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/nothing",
+        "/Tasks",
+        "/tasks/",
+        "/tasks//1",
+        "/tasks/1/",
+        "/tasks/1/2",
+        "/auth",
+        "/auth/",
+        "/auth/login/",
+        "/docs/",
+        "/static/app.js",
+        "/favicon.ico",
+        "/%00",
+        "/%FF",
+        "/%F0%9F%8C%B1",
+        "/tasks%0d%0aX-Injected:1",
+        "/" + "a" * 5_000,
+    ],
+    ids=lambda address: address[:40],
+)
+def test_an_address_that_does_not_exist_is_a_problem_for_every_method(
+    user: Api, address: str
+) -> None:
+    for method in METHODS:
+        response = user.send(method, address)
+        assert response.status_code == 404
+        assert response.mimetype == "application/problem+json"
+        assert "X-Injected" not in response.headers
+        if method != "HEAD":
+            assert response.get_json()["code"] == "not_found"
+
+
+def _lines_of_bodies(app: Flask) -> Iterator[tuple[str, int]]:
+    for route in ROUTES:
+        source = inspect.getsource(inspect.unwrap(app.view_functions[route.endpoint]))
+        (view,) = ast.parse(textwrap.dedent(source)).body
+        assert isinstance(view, ast.FunctionDef)
+        assert ast.get_docstring(view), f"{route.endpoint} has no docstring"
+        yield route.endpoint, (view.end_lineno or 0) - (view.body[0].end_lineno or 0)
+
+
+def test_views_are_short(app: Flask) -> None:
+    lines = dict(_lines_of_bodies(app))
+    assert {endpoint: number for endpoint, number in lines.items() if number > 15} == {}
+    assert statistics.median(lines.values()) <= 6

@@ -1,0 +1,369 @@
+"""Versions: entity tags, conditional requests and the account's change number.
+
+A task's version is the change number of its last change; numbers of an account have no gap, and a
+list's tag is the account's last number.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from support import world
+from support.api import Api
+from werkzeug.test import TestResponse
+
+from config import Settings
+
+WRITES = ("PUT", "PATCH", "DELETE")
+JUNK = (
+    "",
+    " ",
+    ",",
+    "{version}",
+    '"{version}',
+    '{version}"',
+    "'{version}'",
+    '"0{version}"',
+    '"+{version}"',
+    '" {version}"',
+    '"{version}.0"',
+    '"{version}-gzip"',
+    'w/"{version}"',
+    'x"{version}"',
+    '"{version}"x',
+    '"{version}" "{version}"',
+    '"*"',
+    '"-1"',
+    '"99999999999999999999999999"',
+    '"\u0663"',
+    '"9223372036854775807"',
+    '"9223372036854775808"',
+)
+"""Headers that name no version, with the current one in the place of {version}."""
+
+
+def _tag(user: Api, address: str = "/tasks") -> str:
+    return user.send("GET", address).headers["ETag"]
+
+
+def _kept_version(settings: Settings, user: Api) -> int:
+    found = world.sql(settings, "SELECT version FROM users WHERE id = %s", user.user_id)
+    return int(found[0][0])
+
+
+def _in_its_own_thread(app: Flask, user: Api, *call: Any, **kwargs: Any) -> Callable[[], Any]:
+    def run() -> TestResponse:
+        return world.person(app, user.contract, like=user).send(*call, **kwargs)
+
+    return run
+
+
+def test_a_tasks_tag_is_its_version_wherever_it_is_shown(user: Api) -> None:
+    created = user.send("POST", "/tasks", json={"title": "Once"})
+    address = created.headers["Location"]
+    changed = user.send("PATCH", address, json={"title": "Twice"})
+    replaced = user.send("PUT", address, json={"title": "Thrice"})
+    shown = user.send("GET", address)
+    versions = [r.get_json()["version"] for r in (created, changed, replaced, shown)]
+    assert versions == [1, 2, 3, 3]
+    tags = [response.headers["ETag"] for response in (created, changed, replaced, shown)]
+    assert tags == ['"1"', '"2"', '"3"', '"3"']
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["{tag}", "W/{tag}", '"x", {tag}', '{tag},"x"', 'W/"a,b" , W/{tag}', "*", " * ", "{tag}, *"],
+)
+@pytest.mark.parametrize("is_list", [True, False], ids=["list", "task"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_the_client_has_is_not_sent_again(
+    user: Api, header: str, is_list: bool, method: str
+) -> None:
+    address = "/tasks" if is_list else f"/tasks/{user.task()['id']}"
+    tag = _tag(user, address)
+    sent = {"If-None-Match": header.format(tag=tag)}
+    response = user.send(method, address, headers=sent)
+    assert (response.status_code, response.data) == (304, b"")
+    assert response.headers["ETag"] == tag
+    assert "Content-Type" not in response.headers
+
+
+@pytest.mark.parametrize("header", JUNK)
+@pytest.mark.parametrize("is_list", [True, False], ids=["list", "task"])
+def test_what_the_client_does_not_have_is_sent(user: Api, header: str, is_list: bool) -> None:
+    task = user.task()
+    address = "/tasks" if is_list else f"/tasks/{task['id']}"
+    sent = {"If-None-Match": header.format(version=task["version"])}
+    shown = user.expect(200, "GET", address, headers=sent)
+    assert (shown["tasks"][0] if is_list else shown) == task
+
+
+def test_a_changed_task_is_sent_again(user: Api) -> None:
+    task = user.task()
+    address, old = f"/tasks/{task['id']}", {"If-None-Match": f'"{task["version"]}"'}
+    user.expect(200, "PATCH", address, json={"title": "New"})
+    assert user.expect(200, "GET", address, headers=old)["title"] == "New"
+
+
+def test_an_unchanged_list_is_not_sent_again_whatever_the_query(user: Api) -> None:
+    for _ in range(3):
+        user.task()
+    query = "/tasks?limit=1&sort=title&is_completed=false"
+    page = user.send("GET", query)
+    following = f"{query}&cursor={page.get_json()['next_cursor']}"
+    for address in (query, following):
+        response = user.send("GET", address, headers={"If-None-Match": page.headers["ETag"]})
+        assert response.status_code == 304
+        assert "Link" not in response.headers
+
+
+def test_a_condition_hides_no_refusal(user: Api, stranger: Api, anonymous: Api) -> None:
+    address, anything = f"/tasks/{user.task()['id']}", {"If-None-Match": "*"}
+    stranger.problem(403, "forbidden", "GET", address, headers=anything)
+    user.problem(404, "not_found", "GET", "/tasks/0", headers=anything)
+    user.problem(400, "invalid_input", "GET", "/tasks?cursor=x", headers=anything)
+    anonymous.problem(401, "authentication_required", "GET", "/tasks", headers=anything)
+    user.expect(200, "POST", "/auth/logout")
+    user.problem(401, "token_invalid", "GET", address, headers=anything)
+    user.problem(401, "token_invalid", "GET", "/tasks", headers=anything)
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize("header", ['"{version}"', '"x", "{version}"', '"{version}","1"', "*"])
+def test_a_write_is_done_when_its_version_is_current(user: Api, method: str, header: str) -> None:
+    user.task()
+    task = user.task()
+    sent = {"If-Match": header.format(version=task["version"])}
+    response = user.send(method, f"/tasks/{task['id']}", json={"title": "New"}, headers=sent)
+    assert response.status_code == (204 if method == "DELETE" else 200)
+    listed = user.expect(200, "GET", "/tasks")
+    assert listed["total"] == (1 if method == "DELETE" else 2)
+    assert method == "DELETE" or listed["tasks"][0]["title"] == "New"
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize("header", [*JUNK, 'W/"{version}"', '"1"', '"x", W/"{version}"'])
+def test_a_write_of_another_version_shows_the_current_task_and_changes_nothing(
+    user: Api, method: str, header: str
+) -> None:
+    user.task()
+    task, tag = user.task(), _tag(user)
+    sent = {"If-Match": header.format(version=task["version"])}
+    response = user.send(method, f"/tasks/{task['id']}", json={"title": "New"}, headers=sent)
+    assert response.status_code == 412
+    assert response.get_json()["code"] == "precondition_failed"
+    assert response.get_json()["task"] == task
+    assert response.headers["ETag"] == f'"{task["version"]}"'
+    assert user.expect(200, "GET", f"/tasks/{task['id']}") == task
+    assert _tag(user) == tag
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_an_empty_change_heeds_the_condition(user: Api, method: str) -> None:
+    task = user.task()
+    address = f"/tasks/{task['id']}"
+    current, other = {"If-Match": f'"{task["version"]}"'}, {"If-Match": '"99"'}
+    assert user.expect(200, method, address, json={}, headers=current) == task
+    user.problem(412, "precondition_failed", method, address, json={}, headers=other)
+
+
+@pytest.mark.parametrize("method", WRITES)
+def test_a_write_of_no_task_or_anothers_is_refused_as_that(
+    user: Api, stranger: Api, method: str
+) -> None:
+    task = user.task()
+    for condition in ("*", f'"{task["version"]}"', '"99"'):
+        sent: dict[str, Any] = {"json": {"title": "New"}, "headers": {"If-Match": condition}}
+        user.problem(404, "not_found", method, "/tasks/0", **sent)
+        problem = stranger.problem(403, "forbidden", method, f"/tasks/{task['id']}", **sent)
+        assert "task" not in problem
+
+
+def test_a_bad_body_is_named_before_a_failed_condition(user: Api) -> None:
+    address, other = f"/tasks/{user.task()['id']}", {"If-Match": '"99"'}
+    user.problem(400, "invalid_input", "PUT", address, json={"title": 1}, headers=other)
+
+
+def test_change_numbers_have_no_gap_and_refusals_take_none(
+    user: Api, stranger: Api, settings: Settings
+) -> None:
+    first = user.task()
+    address = f"/tasks/{first['id']}"
+    theirs = f"/tasks/{stranger.task()['id']}"
+    expected = itertools.count(2)
+    for refusal in (
+        lambda: user.problem(400, "invalid_input", "POST", "/tasks", json={"title": ""}),
+        lambda: user.problem(400, "invalid_input", "PUT", address, json={"id": 1, "x": 1}),
+        lambda: user.problem(403, "forbidden", "PATCH", theirs, json={"title": "x"}),
+        lambda: user.problem(403, "forbidden", "DELETE", theirs),
+        lambda: user.problem(404, "not_found", "PUT", "/tasks/0", json={"title": "x"}),
+        lambda: user.problem(404, "not_found", "DELETE", "/tasks/0"),
+        lambda: user.problem(
+            412, "precondition_failed", "DELETE", address, headers={"If-Match": '"0"'}
+        ),
+        lambda: user.expect(200, "PATCH", address, json={}),
+    ):
+        refusal()
+        changed = user.expect(200, "PATCH", address, json={"description": "x"})
+        assert changed["version"] == next(expected)
+        assert user.task()["version"] == next(expected)
+    user.expect(204, "DELETE", address)
+    next(expected)
+    assert user.task()["version"] == next(expected)
+    assert _kept_version(settings, user) == next(expected) - 1
+    assert _kept_version(settings, stranger) == 1
+
+
+def test_a_lists_tag_changes_with_each_change_and_only_then(user: Api, stranger: Api) -> None:
+    tags = [_tag(user)]
+    first, second = user.task(), user.task()
+    tags.append(_tag(user))
+    for method, task, body in (
+        ("PATCH", first, {"title": "New"}),
+        ("PUT", second, {"is_completed": True}),
+        ("PUT", second, {"is_completed": True}),
+        ("DELETE", first, None),
+    ):
+        user.send(method, f"/tasks/{task['id']}", json=body)
+        tags.append(_tag(user))
+    assert len(set(tags)) == len(tags)
+    user.expect(200, "GET", f"/tasks/{second['id']}")
+    user.expect(200, "PATCH", f"/tasks/{second['id']}", json={})
+    user.again()
+    stranger.task()
+    assert _tag(user) == tags[-1]
+
+
+def test_the_tag_of_an_empty_list_serves_as_any_other(user: Api) -> None:
+    tag = _tag(user)
+    assert user.send("GET", "/tasks", headers={"If-None-Match": tag}).status_code == 304
+    user.task()
+    assert user.send("GET", "/tasks", headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_of_fifty_writes_at_once_on_one_version_one_is_done(
+    app: Flask, user: Api, settings: Settings
+) -> None:
+    task = user.task()
+    address, same = f"/tasks/{task['id']}", {"If-Match": f'"{task["version"]}"'}
+    answers = world.at_once(
+        [
+            _in_its_own_thread(app, user, "PATCH", address, json={"title": f"{n}"}, headers=same)
+            for n in range(50)
+        ]
+    )
+    done = [answer.get_json() for answer in answers if answer.status_code == 200]
+    refused = [answer.get_json() for answer in answers if answer.status_code == 412]
+    assert (len(done), len(refused)) == (1, 49)
+    assert {problem["task"]["title"] for problem in refused} == {done[0]["title"]}
+    assert done[0]["version"] == task["version"] + 1 == _kept_version(settings, user)
+    assert user.expect(200, "GET", address) == done[0]
+
+
+def test_writes_at_once_without_a_condition_are_all_done_one_after_another(
+    app: Flask, user: Api
+) -> None:
+    address = f"/tasks/{user.task()['id']}"
+    bodies: list[dict[str, Any]] = [
+        {"title": str(n)} if n % 2 else {"is_completed": n % 4 == 0} for n in range(24)
+    ]
+    answers = world.at_once(
+        [_in_its_own_thread(app, user, "PATCH", address, json=body) for body in bodies]
+    )
+    assert sorted(answer.get_json()["version"] for answer in answers) == list(range(2, 26))
+    last = max((answer.get_json() for answer in answers), key=lambda shown: shown["version"])
+    assert user.expect(200, "GET", address) == last
+    done = user.expect(200, "GET", "/tasks?is_completed=true")
+    assert done["total"] == len(done["tasks"]) == int(last["is_completed"])
+
+
+def test_tasks_made_at_once_have_all_numbers_and_are_all_counted(app: Flask, user: Api) -> None:
+    answers = world.at_once(
+        [
+            _in_its_own_thread(
+                app, user, "POST", "/tasks", json={"title": "New", "is_completed": n % 3 == 0}
+            )
+            for n in range(30)
+        ]
+    )
+    assert sorted(answer.get_json()["version"] for answer in answers) == list(range(1, 31))
+    assert user.expect(200, "GET", "/tasks")["total"] == 30
+    assert user.expect(200, "GET", "/tasks?is_completed=true")["total"] == 10
+
+
+def test_a_task_deleted_at_once_by_many_is_counted_off_once(
+    app: Flask, user: Api, settings: Settings
+) -> None:
+    user.task()
+    address = f"/tasks/{user.task(is_completed=True)['id']}"
+    calls = [_in_its_own_thread(app, user, "DELETE", address) for _ in range(8)]
+    calls += [
+        _in_its_own_thread(app, user, "PATCH", address, json={"is_completed": n % 2 == 0})
+        for n in range(8)
+    ]
+    statuses = [answer.status_code for answer in world.at_once(calls)]
+    assert statuses[:8].count(204) == 1
+    assert set(statuses) <= {200, 204, 404}
+    patched = statuses[8:].count(200)
+    assert _kept_version(settings, user) == 3 + patched
+    totals = "SELECT task_count, completed_task_count FROM users WHERE id = %s"
+    assert world.sql(settings, totals, user.user_id) == [(1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("change", "totals"),
+    [
+        (("PUT", {"is_completed": False}), (1, 0)),
+        (("PATCH", {"is_completed": True}), (1, 1)),
+        (("PATCH", {"title": "New"}), (1, 1)),
+        (("DELETE", None), (0, 0)),
+    ],
+)
+def test_a_write_that_waited_for_another_counts_from_where_that_one_ended(
+    app: Flask, user: Api, settings: Settings, change: tuple[str, Any], totals: tuple[int, int]
+) -> None:
+    method, body = change
+    address = f"/tasks/{user.task()['id']}"
+    call = _in_its_own_thread(app, user, method, address, json=body)
+    count = "UPDATE users SET version = 2, completed_task_count = 1 WHERE id = %s"
+    complete = "UPDATE tasks SET version = 2, is_completed = true WHERE user_id = %s"
+    with ThreadPoolExecutor(1) as threads:
+        with world.holding(settings, count, user.user_id) as other:
+            other.execute(complete, [user.user_id])
+            waiting = threads.submit(call)
+            world.until_blocked(settings, 1)
+        answer = waiting.result()
+    assert answer.status_code in (200, 204)
+    kept = "SELECT version, task_count, completed_task_count FROM users WHERE id = %s"
+    assert world.sql(settings, kept, user.user_id) == [(3, *totals)]
+
+
+@pytest.mark.parametrize("method", WRITES)
+def test_a_write_that_waited_heeds_the_version_that_it_finds_then(
+    app: Flask, user: Api, settings: Settings, method: str
+) -> None:
+    task = user.task()
+    call = _in_its_own_thread(
+        app,
+        user,
+        method,
+        f"/tasks/{task['id']}",
+        json={"title": "Late"},
+        headers={"If-Match": f'"{task["version"]}"'},
+    )
+    count = "UPDATE users SET version = 2 WHERE id = %s"
+    rename = "UPDATE tasks SET version = 2, title = 'Early' WHERE user_id = %s"
+    with ThreadPoolExecutor(1) as threads:
+        with world.holding(settings, count, user.user_id) as other:
+            other.execute(rename, [user.user_id])
+            waiting = threads.submit(call)
+            world.until_blocked(settings, 1)
+        answer = waiting.result()
+    assert answer.status_code == 412
+    assert answer.get_json()["task"]["title"] == "Early"
+    assert _kept_version(settings, user) == 2
