@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,9 +99,16 @@ def answer(url: str | None, statement: str) -> object:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def scratch() -> Iterator[Path]:
+    """A folder of our own: pytest closes the one above its own to other users, PostgreSQL's too."""
+    with tempfile.TemporaryDirectory(prefix="taskapi-test-embedded-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def folder(scratch: Path) -> Iterator[Path]:
     """A data folder; a server that a failed test left there is stopped."""
-    path = tmp_path / "data"
+    path = scratch / "data"
     yield path
     if (path / "postgres" / "postmaster.pid").exists():
         with embedded.provide(settings_for(path)):
@@ -254,8 +262,8 @@ def test_what_an_interrupted_first_start_left_is_replaced(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["deep/" * 40 + "end", "a b, c'\"$x%41 ü"])
-def test_any_path_will_do(tmp_path: Path, name: str) -> None:
-    path = tmp_path / name
+def test_any_path_will_do(scratch: Path, name: str) -> None:
+    path = scratch / name
     for _ in range(2):
         with embedded.provide(settings_for(path)) as settings:
             assert answer(settings.database_url, "SELECT 1") == 1
@@ -263,8 +271,8 @@ def test_any_path_will_do(tmp_path: Path, name: str) -> None:
         assert not is_running(pid)
 
 
-def test_two_folders_are_two_servers(tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
+def test_two_folders_are_two_servers(scratch: Path) -> None:
+    one, two = scratch / "one", scratch / "two"
     with (
         embedded.provide(settings_for(one)) as first,
         embedded.provide(settings_for(two)) as second,
@@ -297,11 +305,11 @@ def test_without_the_package_it_says_what_to_install(
         pass
 
 
-def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+def test_a_folder_that_cannot_be_used_is_named(scratch: Path) -> None:
+    (scratch / "file").write_text("")
     with (
         pytest.raises(embedded.EmbeddedError, match=r"file.*cannot be used"),
-        embedded.provide(settings_for(tmp_path / "file")),
+        embedded.provide(settings_for(scratch / "file")),
     ):
         pass
 

@@ -119,6 +119,7 @@ class Server:
             # Others use the server; a child that is forgotten while it runs is a ResourceWarning.
             if self._child:
                 self._child.returncode = 0
+                self._child = None
         else:
             self._stop()
         finally:

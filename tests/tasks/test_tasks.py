@@ -55,25 +55,25 @@ TEXTS = {
 }
 
 # Each says which fields it is refused for.
-BAD_VALUES: list[tuple[dict[str, Any], set[str]]] = [
-    ({"title": None}, {"/title"}),
-    ({"title": ""}, {"/title"}),
-    ({"title": WHITE_SPACE}, {"/title"}),
-    ({"title": "🌱" * 256}, {"/title"}),
-    *[({"title": value}, {"/title"}) for value in (1, 1.5, True, [], ["a"], {}, {"a": 1})],
-    ({"description": "🌱" * 10_001}, {"/description"}),
-    *[({"description": value}, {"/description"}) for value in (0, False, [], {})],
+BAD_VALUES: list[tuple[dict[str, Any], list[str]]] = [
+    ({"title": None}, ["/title"]),
+    ({"title": ""}, ["/title"]),
+    ({"title": WHITE_SPACE}, ["/title"]),
+    ({"title": "🌱" * 256}, ["/title"]),
+    *[({"title": value}, ["/title"]) for value in (1, 1.5, True, [], ["a"], {}, {"a": 1})],
+    ({"description": "🌱" * 10_001}, ["/description"]),
+    *[({"description": value}, ["/description"]) for value in (0, False, [], {})],
     *[
-        ({"is_completed": value}, {"/is_completed"})
+        ({"is_completed": value}, ["/is_completed"])
         for value in (None, 0, 1, 1.0, "true", "false", "True", "", "1", "on", [], {})
     ],
-    ({"is_complete": True}, {"/is_complete"}),
-    ({"Title": "x"}, {"/Title"}),
-    ({"due/at": 1, "a~b": 2, "": 3, "🌱": 4}, {"/due~1at", "/a~0b", "/", "/🌱"}),
-    ({"title\u0301": "x"}, {"/title\u0301"}),
+    ({"is_complete": True}, ["/is_complete"]),
+    ({"Title": "x"}, ["/Title"]),
+    ({"due/at": 1, "a~b": 2, "": 3, "🌱": 4}, ["/due~1at", "/a~0b", "/", "/🌱"]),
+    ({"title\u0301": "x"}, ["/title\u0301"]),
     (
         {"title": " ", "description": 1, "is_completed": "no", "nope": 1},
-        {"/title", "/description", "/is_completed", "/nope"},
+        ["/title", "/description", "/is_completed", "/nope"],
     ),
 ]
 
@@ -184,23 +184,23 @@ def test_an_empty_object_changes_nothing(user: Api, method: str) -> None:
 @pytest.mark.parametrize("method", CHANGES)
 @pytest.mark.parametrize(("values", "pointers"), BAD_VALUES, ids=lambda value: str(value)[:30])
 def test_a_bad_change_names_each_field_and_changes_nothing(
-    user: Api, method: str, values: dict[str, Any], pointers: set[str]
+    user: Api, method: str, values: dict[str, Any], pointers: list[str]
 ) -> None:
     task, tag = user.task(), _list_tag(user)
     body = {"title": "Changed", "description": "Changed", "is_completed": True} | values
     problem = user.problem(400, "invalid_input", method, f"/tasks/{task['id']}", json=body)
-    assert _pointers(problem) == pointers
+    assert _pointers(problem) == set(pointers)
     assert user.expect(200, "GET", f"/tasks/{task['id']}") == task
     assert _list_tag(user) == tag
 
 
 @pytest.mark.parametrize(("values", "pointers"), BAD_VALUES, ids=lambda value: str(value)[:30])
 def test_a_bad_task_names_each_field_and_is_not_made(
-    user: Api, values: dict[str, Any], pointers: set[str]
+    user: Api, values: dict[str, Any], pointers: list[str]
 ) -> None:
     tag = _list_tag(user)
     problem = user.problem(400, "invalid_input", "POST", "/tasks", json={"title": "New"} | values)
-    assert _pointers(problem) == pointers
+    assert _pointers(problem) == set(pointers)
     assert _list_tag(user) == tag
 
 

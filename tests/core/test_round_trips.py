@@ -1,0 +1,210 @@
+"""One request, one round trip to the database: counted on the wire, for each call.
+
+With and without statements that are prepared on the server, each of which costs a round trip more
+when it is used for the first time on a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+from support import databases, wire, world
+from support.api import PASSWORD, Api
+from support.contract import Contract
+from support.wire import Wire
+
+from taskapi import create_app
+from taskapi.extensions import db
+from taskapi.tasks.models import Task
+
+TRANSACTION = ("BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "SET", "DISCARD", "DEALLOCATE")
+QUERY = "/tasks?limit=1&sort=-title&is_completed=false"
+
+Request = dict[str, Any]
+
+
+class Case(NamedTuple):
+    """A request that is to be answered with this status in at most so many round trips."""
+
+    name: str
+    status: int
+    round_trips: int
+    of: Callable[[Api, Api], Request]
+    """Makes what is needed, as a person beside a stranger, and gives what to send."""
+
+
+def _request(method: str, path: str, body: Any = None, **headers: str) -> Request:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {"method": method, "path": path, "json": body, "headers": named}
+
+
+def _address(api: Api, **values: Any) -> str:
+    return f"/tasks/{api.task(**values)['id']}"
+
+
+def _next_page(api: Api) -> str:
+    for title in ("a", "b", "c"):
+        api.task(title=title)
+    return f"{QUERY}&cursor={api.expect(200, 'GET', QUERY)['next_cursor']}"
+
+
+def _version(api: Api, address: str) -> str:
+    return api.send("GET", address).headers["ETag"]
+
+
+def _logged_out(api: Api, path: str) -> str:
+    api.expect(200, "POST", "/auth/logout")
+    return path
+
+
+def _logged_in_twice(api: Api, path: str) -> str:
+    api.again()
+    return path
+
+
+def _known(api: Api, address: str) -> Request:
+    return _request("GET", address, If_None_Match=_version(api, address))
+
+
+DONE = [
+    Case("list", 200, 1, lambda me, _: _request("GET", "/tasks")),
+    Case("list, a page on", 200, 1, lambda me, _: _request("GET", _next_page(me))),
+    Case("list, empty", 200, 1, lambda me, _: _request("GET", "/tasks?is_completed=true")),
+    Case("list, known", 304, 1, lambda me, _: _known(me, "/tasks")),
+    Case("list, known by star", 304, 1, lambda me, _: _request("GET", QUERY, If_None_Match="*")),
+    Case("get", 200, 1, lambda me, _: _request("GET", _address(me))),
+    Case("get, known", 304, 1, lambda me, _: _known(me, _address(me))),
+    Case("head", 200, 1, lambda me, _: _request("HEAD", _address(me))),
+    Case("create", 201, 1, lambda me, _: _request("POST", "/tasks", {"title": "a"})),
+    Case(
+        "create whole",
+        201,
+        1,
+        lambda me, _: _request(
+            "POST", "/tasks", {"title": "a", "description": "b", "is_completed": True}
+        ),
+    ),
+    Case("put", 200, 1, lambda me, _: _request("PUT", _address(me), {"title": "b"})),
+    Case("patch", 200, 1, lambda me, _: _request("PATCH", _address(me), {"is_completed": True})),
+    Case("patch nothing", 200, 1, lambda me, _: _request("PATCH", _address(me), {})),
+    Case(
+        "patch if unchanged",
+        200,
+        1,
+        lambda me, _: _request(
+            "PATCH",
+            (address := _address(me)),
+            {"description": None},
+            If_Match=_version(me, address),
+        ),
+    ),
+    Case("delete", 204, 1, lambda me, _: _request("DELETE", _address(me, is_completed=True))),
+    Case("account", 200, 1, lambda me, _: _request("GET", "/auth/me")),
+    Case("sessions", 200, 1, lambda me, _: _request("GET", "/auth/sessions")),
+    Case(
+        "end other sessions",
+        200,
+        1,
+        lambda me, _: _request("DELETE", _logged_in_twice(me, "/auth/sessions")),
+    ),
+    Case("ready", 200, 1, lambda me, _: _request("GET", "/readyz")),
+]
+REFUSED = [
+    Case("get, theirs", 403, 2, lambda _, them: _request("GET", _address(them))),
+    Case("put, theirs", 403, 2, lambda _, them: _request("PUT", _address(them), {"title": "b"})),
+    Case("delete, theirs", 403, 2, lambda _, them: _request("DELETE", _address(them))),
+    Case("get nothing", 404, 2, lambda me, _: _request("GET", "/tasks/9007199254740991")),
+    Case("delete nothing", 404, 2, lambda me, _: _request("DELETE", "/tasks/9007199254740991")),
+    Case(
+        "put, changed",
+        412,
+        2,
+        lambda me, _: _request("PUT", _address(me), {"title": "b"}, If_Match='"0"'),
+    ),
+    Case("list, session over", 401, 1, lambda me, _: _request("GET", _logged_out(me, "/tasks"))),
+    Case(
+        "create, session over",
+        401,
+        1,
+        lambda me, _: _request("POST", _logged_out(me, "/tasks"), {"title": "a"}),
+    ),
+    Case("get, session over", 401, 2, lambda me, _: _request("GET", _logged_out(me, _address(me)))),
+]
+UNASKED = [
+    Case("alive", 200, 0, lambda me, _: _request("GET", "/livez")),
+    Case("no such address", 404, 0, lambda me, _: _request("GET", "/nothing")),
+    Case("bad body", 400, 0, lambda me, _: _request("POST", "/tasks", {"title": ""})),
+    Case("bad query", 400, 0, lambda me, _: _request("GET", "/tasks?cursor=x")),
+    Case("bad token", 401, 0, lambda me, _: _request("GET", "/tasks", Authorization="Bearer x")),
+]
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["unprepared", "prepared"])
+def tapped(request: pytest.FixtureRequest, database_url: str) -> Iterator[tuple[Flask, Wire, bool]]:
+    with wire.tapped(database_url) as line:
+        settings = databases.settings_for(
+            line.url, database_prepare=request.param, database_pool_size=1
+        )
+        app = create_app(settings)
+        yield app, line, request.param
+        app.extensions["taskapi_pool"].close()
+
+
+@pytest.mark.parametrize("case", [*DONE, *REFUSED, *UNASKED], ids=lambda case: case.name)
+def test_a_request_costs_one_round_trip_and_a_refusal_two_at_most(
+    tapped: tuple[Flask, Wire, bool], contract: Contract, case: Case
+) -> None:
+    app, line, is_prepared = tapped
+    stranger = world.person(app, contract).registered()
+    for is_warm in (False, True):
+        me = world.person(app, contract).registered()
+        sent = case.of(me, stranger)
+        with line.watched() as traffic:
+            response = me.send(sent.pop("method"), sent.pop("path"), **sent)
+        assert response.status_code == case.status
+        if is_warm or not is_prepared:
+            assert traffic.round_trips == case.round_trips
+        assert not [text for text in traffic.statements if text.upper().startswith(TRANSACTION)]
+        if is_warm and is_prepared:
+            assert traffic.statements == []
+        elif not is_prepared:
+            assert len(traffic.statements) == case.round_trips
+
+
+def test_what_needs_several_statements_is_one_transaction(
+    tapped: tuple[Flask, Wire, bool], contract: Contract
+) -> None:
+    app, line, _ = tapped
+    me = world.person(app, contract).registered()
+    body = {"current_password": PASSWORD, "new_password": "another good one"}
+    with line.watched() as traffic:
+        me.expect(200, "POST", "/auth/password", json=body)
+    assert "BEGIN" in traffic.statements
+    assert traffic.statements[-1] == "COMMIT"
+
+
+def test_no_call_makes_an_object_of_the_orm(
+    app: Flask, user: Api, request: pytest.FixtureRequest
+) -> None:
+    made: list[Any] = []
+
+    def note(target: Any, *_: Any) -> None:
+        made.append(target)
+
+    for name in ("load", "init"):
+        event.listen(db.Model, name, note, propagate=True)
+        request.addfinalizer(lambda name=name: event.remove(db.Model, name, note))
+    task = user.task()
+    address = f"/tasks/{task['id']}"
+    user.expect(200, "GET", "/tasks")
+    user.expect(200, "GET", address)
+    user.expect(200, "PATCH", address, json={"title": "New"})
+    user.expect(200, "GET", "/auth/me")
+    assert made == []
+    with app.app_context():
+        db.session.get(Task, (user.user_id, task["id"]))
+    assert len(made) == 1, "the tap does not work"
