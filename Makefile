@@ -1,5 +1,6 @@
 # Everything one does with the project. ARGS go to the tool: make test ARGS="-n 0 -k login"
 
+# What .venv is made with, when it is made.
 PYTHON ?= python3
 BIN = .venv/bin/python -m
 

@@ -24,8 +24,11 @@ class ConfigError(Exception):
     """A setting is missing, malformed or too weak; the message says what to do."""
 
 
-def _setting(default: Any, about: str, parse: Callable[[str], Any] = str) -> Any:
-    return field(default=default, metadata={"about": about, "parse": parse})
+def _setting(
+    default: Any, about: str, parse: Callable[[str], Any] = str, *, secret: bool = False
+) -> Any:
+    metadata = {"about": about, "parse": parse}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 def _boolean(text: str) -> bool:
@@ -84,11 +87,13 @@ class Settings:
         None,
         "PostgreSQL to use, as Neon or Heroku give it; unset: an embedded server is started",
         _database_url,
+        secret=True,
     )
     database_url_direct: str | None = _setting(
         None,
         "the same database without its pooler, for migrations; unset: `DATABASE_URL`",
         _database_url,
+        secret=True,
     )
     database_pool_size: int = _setting(
         8, "database connections of one worker; small pools are faster", _integer(1, 100)
@@ -105,9 +110,13 @@ class Settings:
         None,
         "key that signs access tokens, at least 32 bytes; needed with `DATABASE_URL`,"
         " else made once and kept in the data directory",
+        secret=True,
     )
     jwt_previous_secret_keys: tuple[str, ...] = _setting(
-        (), "earlier keys, separated by commas: their tokens stay valid until they expire", _words
+        (),
+        "earlier keys, separated by commas: their tokens stay valid until they expire",
+        _words,
+        secret=True,
     )
     jwt_access_token_expires: int = _setting(
         86_400, "life of an access token in seconds", _integer(60, 31_536_000)
@@ -128,7 +137,9 @@ class Settings:
     )
     ratelimit_enabled: bool = _setting(True, "limit attempts on the account calls", _boolean)
     ratelimit_storage_uri: str | None = _setting(
-        None, "where attempts are counted, such as redis://host:6379; unset: the database"
+        None,
+        "where attempts are counted, such as redis://host:6379; unset: the database",
+        secret=True,
     )
     host: str | None = _setting(
         None, "address to listen on; unset: 127.0.0.1 with the embedded server, else 0.0.0.0"

@@ -41,7 +41,7 @@ def main(wanted):
         )
     wait_for_others()
     is_stale = wanted == "dev" and (VENV / "dev").exists() and not is_current("dev", DEV)
-    if is_stale or not is_current("run", RUN):
+    if is_stale or not is_current("run", RUN) or not works():
         print("Installing what taskapi needs into .venv (once) ...", flush=True)
         make_venv()
         add("run", RUN)
@@ -61,15 +61,23 @@ def wait_for_others():
 
 
 def contents(requirements):
-    """What a layer is made from: a change of it, of Python, or of the place makes it anew."""
-    parts = [str(ROOT), sys.version, *((ROOT / name).read_text() for name in requirements)]
-    return "\n".join(parts)
+    """What a layer is made from: when it changes, or the folder moves, it is made anew."""
+    return "\n".join([str(ROOT), *((ROOT / name).read_text() for name in requirements)])
 
 
 def is_current(layer, requirements):
     """Whether the layer was installed completely, from these requirements."""
     stamp = VENV / layer
     return stamp.is_file() and stamp.read_text() == contents(requirements)
+
+
+def works():
+    """Whether the Python of .venv is still there and finds what was installed for it."""
+    command = [str(VENV / "bin" / "python"), "-c", "import click"]
+    try:
+        return not subprocess.run(command, capture_output=True, check=False).returncode
+    except OSError:
+        return False
 
 
 def add(layer, requirements):

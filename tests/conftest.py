@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +20,22 @@ from config import Settings
 from taskapi import create_app
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that all workers of this run share; they inherit its name.
+
+    Not in pytest's own folder, which another run shuts to PostgreSQL's user when it begins.
+    """
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="taskapi-tests-")
+        Path(folder).chmod(0o755)
+        os.environ["TASKAPI_TEST_FOLDER"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def run_folder() -> Path:
     """A folder that all workers of this run share."""
-    base = tmp_path_factory.getbasetemp()
-    return base if worker_id == "master" else base.parent
+    return Path(os.environ["TASKAPI_TEST_FOLDER"])
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ start_service() {
     # In the background of a script, setsid makes the service the leader of a group of its own.
     # A database or key of the caller's environment must not be touched by a test.
     cd "$root"
-    setsid env -u DATABASE_URL -u DATABASE_URL_DIRECT -u JWT_SECRET_KEY \
+    setsid env -u DATABASE_URL -u DATABASE_URL_DIRECT -u JWT_SECRET_KEY FLASK_SKIP_DOTENV=1 \
         HOST=127.0.0.1 PORT="$port" TASKAPI_DATA_DIR="$scratch/data" RATELIMIT_ENABLED=false "$@" \
         "$root/.venv/bin/flask" serve >"$scratch/service.log" 2>&1 &
     service_pid=$!

@@ -18,17 +18,28 @@ _SYSTEM_USER = "pgserver"
 
 
 def account_for(data: Path, binaries: Path) -> dict[str, Any]:
-    """Whom to run the server as: ourselves, or as root the one whom the data belongs to."""
+    """Whom to run the server as: ourselves, or as root the one whom the data belongs to.
+
+    Raises:
+        EmbeddedError: there is no such user, and none can be made.
+    """
     if os.geteuid() != 0:
         return {}
     owner = data.stat().st_uid if data.exists() else 0
-    account = pwd.getpwuid(owner) if owner else _system_user()
+    try:
+        account = pwd.getpwuid(owner) if owner else _system_user()
+    except KeyError:
+        raise EmbeddedError(
+            f"{data} belongs to user {owner}, who is unknown here. Give it to one who is known."
+        ) from None
     if data.exists() and not owner:  # A copy that root has made.
         for path in (data, *data.rglob("*")):
             os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
     _let_pass(account, data, binaries)
     if not (binaries / "postgres").stat().st_mode & stat.S_IXOTH:
-        _let_others_read(binaries.parent)
+        package = binaries.parents[1]
+        for folder in filter(Path.exists, (package, package.with_suffix(".libs"))):
+            _let_others_read(folder)
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
