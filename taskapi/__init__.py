@@ -48,16 +48,17 @@ def create_app(settings: Settings) -> Flask:
     ratelimit.init_app(app, settings)
     db.init_app(app)
     migrate.init_app(app, db)
-    cors.init_app(
-        app,
-        origins=[_exactly(origin) for origin in settings.cors_origins],
-        supports_credentials=True,
-        send_wildcard=False,
-        always_send=False,
-        vary_header=False,
-        expose_headers=EXPOSED_HEADERS,
-        max_age=600,
-    )
+    if settings.cors_origins:
+        cors.init_app(
+            app,
+            origins=[_exactly(origin) for origin in settings.cors_origins],
+            supports_credentials=True,
+            send_wildcard=False,
+            always_send=False,
+            vary_header=False,
+            expose_headers=EXPOSED_HEADERS,
+            max_age=600,
+        )
 
     for blueprint in (auth, tasks, health, docs):
         app.register_blueprint(blueprint)

@@ -31,7 +31,9 @@ class User(db.Model):  # type: ignore[name-defined, misc]
 
     __tablename__ = "users"
     __table_args__ = (
-        CheckConstraint("""email = lower(email COLLATE "C") AND email LIKE '%@%'""", name="email"),
+        CheckConstraint(
+            """email = lower(email COLLATE "C") AND strpos(email, '@') > 0""", name="email"
+        ),
         CheckConstraint(
             "version >= 0 AND task_count >= completed_task_count AND completed_task_count >= 0",
             name="totals",

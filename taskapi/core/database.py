@@ -18,7 +18,11 @@ from typing import Any
 
 import psycopg
 from flask import Flask, current_app, g
+from gevent import get_hub
 from gevent.monkey import get_original
+from gevent.monkey import is_module_patched as is_patched
+from psycopg.abc import RV, PQGen
+from psycopg.waiting import Ready, Wait
 from psycopg_pool import ConnectionPool
 from sqlalchemy import Executable, NullPool
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -70,6 +74,31 @@ class Statement:
         return tuple(str(column.name) for column in self._clause.exported_columns)  # type: ignore[attr-defined]
 
 
+class GeventConnection(psycopg.Connection[Row]):
+    """A connection that waits on a watcher of its own.
+
+    psycopg's own way under gevent makes a poll object and registers with it for each query.
+    """
+
+    _readable: Any = None
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
+        """Run one of psycopg's generators, giving way to other greenlets while it waits."""
+        hub = get_hub()
+        try:
+            wanted = next(gen)
+            if self._readable is None:
+                self._readable = hub.loop.io(self.pgconn.socket, Wait.R)
+            while True:
+                is_usual = wanted == Wait.R
+                hub.wait(self._readable if is_usual else hub.loop.io(self.pgconn.socket, wanted))
+                # To try what is not ready yet does no harm: the socket does not block.
+                wanted = gen.send(Ready(wanted))
+        except StopIteration as done:
+            result: RV = done.value
+            return result
+
+
 class Transaction:
     """Runs statements on one connection, inside `transaction()`."""
 
@@ -113,6 +142,7 @@ def init_app(app: Flask, settings: Settings) -> None:
             "keepalives_idle": 30,
         },
         min_size=0,
+        connection_class=GeventConnection if is_patched("select") else psycopg.Connection,
         max_size=settings.database_pool_size,
         timeout=settings.database_pool_timeout,
         max_waiting=_MAX_WAITING,

@@ -26,6 +26,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+_MAX_ERRORS = 100
+
 
 class FieldError(NamedTuple):
     """One broken rule: where (a JSON Pointer, RFC 6901, or a parameter's name), what and which."""
@@ -111,9 +113,10 @@ class InvalidInput(Problem):
 
     @classmethod
     def of(cls, errors: Sequence[FieldError]) -> InvalidInput:
-        """The problem for several broken rules; its detail reads them out."""
-        said = " ".join(f"{e.pointer.lstrip('/') or 'body'}: {e.message}" for e in errors)
-        return cls(said, errors=errors)
+        """The problem for several broken rules; its detail reads them out, a hundred at most."""
+        shown = errors[:_MAX_ERRORS]
+        said = " ".join(f"{e.pointer.lstrip('/') or 'body'}: {e.message}" for e in shown)
+        return cls(said, errors=shown)
 
 
 class MalformedBody(InvalidInput):

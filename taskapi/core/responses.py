@@ -82,8 +82,9 @@ def _unforeseen(error: Exception) -> Response:
 
 
 def _unforeseen_problem(error: Exception) -> errors.Problem:
-    # The text of a database error holds the values of the row, so its place and kind must do.
-    said = error.sqlstate if isinstance(error, psycopg.Error) else str(error)
+    # An error's text may hold what a person wrote, so its kind and its place must do.
     trace = "".join(traceback.format_tb(error.__traceback__))
-    _failures.error("failed", extra={"error": type(error).__name__, "said": said, "trace": trace})
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    about = {"error": type(error).__name__, "sqlstate": state, "trace": trace}
+    _failures.error("failed", extra=about)
     return errors.InternalError()

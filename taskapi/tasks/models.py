@@ -34,7 +34,8 @@ class Task(db.Model):  # type: ignore[name-defined, misc]
         PrimaryKeyConstraint("user_id", "id"),
         CheckConstraint("title <> ''", name="title"),
         CheckConstraint("length(description) <= 10000", name="description"),
-        Index("ix_tasks_id", "id"),
+        # Not an ordered one: the planner would walk everybody's rows to list one account's.
+        Index("ix_tasks_id", "id", postgresql_using="hash"),
         Index("ix_tasks_state", "user_id", "is_completed", "id"),
         Index("ix_tasks_state_updated_at", "user_id", "is_completed", "updated_at", "id"),
         Index("ix_tasks_state_title", "user_id", "is_completed", _TITLE_KEY, "id"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, request
 
 from taskapi.core.bodies import JSON, MERGE_PATCH
 from taskapi.core.errors import Forbidden, NotFound, PreconditionFailed
@@ -54,7 +54,7 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
 def create_task(caller: Caller, body: dict[str, Any]) -> Response:
     """Adds a task to the caller's."""
     task = service.create_task(caller, body)
-    return versioned(task, 201, {"Location": url_for("tasks.get_task", task_id=task["id"])})
+    return versioned(task, 201, {"Location": f"{request.path}/{task['id']}"})
 
 
 @tasks.get("/<id:task_id>")

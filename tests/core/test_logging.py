@@ -167,7 +167,7 @@ def test_errors_carry_the_request_id_in_header_body_and_log(
     assert [r["request_id"] for r in records if r["message"] == "request"] == ids
     (failed,) = [record for record in records if record["message"] == "failed"]
     assert (failed["level"], failed["request_id"]) == ("ERROR", ids[-1])
-    assert (failed["error"], failed["said"]) == ("CheckViolation", "23514")
+    assert (failed["error"], failed["sqlstate"]) == ("CheckViolation", "23514")
     assert "ownership.py" in failed["trace"]
 
 

@@ -65,7 +65,8 @@ def until_blocked(settings: Settings, number: int) -> None:
     deadline = time.monotonic() + _DEADLINE
     waiting = (
         "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        " WHERE datname = current_database() AND backend_type = 'client backend'"
+        " AND wait_event_type = 'Lock'"
     )
     while sql(settings, waiting)[0][0] < number:
         assert time.monotonic() < deadline, "nothing waits"

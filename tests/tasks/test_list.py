@@ -57,11 +57,14 @@ def _in_order(tasks: Tasks, sort: str) -> Tasks:
 
 
 def _pages(api: Api, **query: Any) -> Iterator[dict[str, Any]]:
+    given: set[str] = set()
     while True:
         page = api.expect(200, "GET", "/tasks", query_string=query)
         yield page
         if page["next_cursor"] is None:
             return
+        assert page["next_cursor"] not in given, "the pages go in a circle"
+        given.add(page["next_cursor"])
         query["cursor"] = page["next_cursor"]
 
 
