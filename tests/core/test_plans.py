@@ -1,0 +1,219 @@
+"""Query plans on large tables: every statement finds its rows through an index.
+
+A page of a list reads about as many rows as it shows, wherever it begins. Plans are made both for
+known values and, as PostgreSQL may do for prepared statements, for any.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import select
+from support import databases
+
+from taskapi.auth import statements as auth
+from taskapi.core.database import Statement
+from taskapi.tasks.models import Task
+from taskapi.tasks.statements import SORTS, task_page, tasks
+
+# The fewer workers fill the tables for these tests, the better.
+pytestmark = pytest.mark.xdist_group("plans")
+
+OWNER, SESSION, TASK = 1, 1, 60_000
+LIMIT = 20
+FILL = """
+INSERT INTO users (email, hashed_password, version, task_count, completed_task_count)
+SELECT 'user' || g || '@example.com', '', 30000, 20000, 6666 FROM generate_series(1, 10000) AS g;
+
+INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)
+SELECT CASE WHEN g <= 200 THEN 1 ELSE g - 199 END, '\\x01', '\\x02', now() + interval '1 day'
+FROM generate_series(1, 10199) AS g;
+
+INSERT INTO tasks (user_id, title, is_completed, version, updated_at)
+SELECT CASE WHEN g % 6 = 0 THEN 1 ELSE 2 + g % 9999 END,
+       left(CASE WHEN g % 2 = 0 THEN md5(g::text) ELSE upper(md5(g::text)) END, 4),
+       g % 9 < 3, g, now() - make_interval(secs => (g * 7919) % 1000003)
+FROM generate_series(1, 120000) AS g;
+
+VACUUM (ANALYZE) users, sessions, tasks;
+"""
+PLACES = {
+    "created_at": None,
+    "updated_at": datetime.now(UTC) - timedelta(days=5),
+    "title": "8",
+}
+"""For each sort, a key about the middle of the list."""
+
+CALLER = {"caller_user_id": OWNER, "caller_session_id": SESSION}
+ROW = {"id": TASK, "if_match": None, **CALLER}
+WRITTEN = {"value_title": "New", "value_description": None, "value_is_completed": True}
+ALL_FIELDS = ("description", "is_completed", "title")
+
+Node = dict[str, Any]
+
+OF_ONE_TASK: dict[str, tuple[Statement, Node]] = {
+    "get": (tasks._get, ROW),
+    "get, if it matches": (tasks._get_matching, ROW | {"if_match": [1, TASK]}),
+    "create": (tasks._create(ALL_FIELDS), CALLER | WRITTEN),
+    "update": (tasks._update(ALL_FIELDS), ROW | WRITTEN),
+    "update, if it matches": (tasks._update(("title",)), ROW | WRITTEN | {"if_match": [TASK]}),
+    "delete": (tasks._delete, ROW),
+    "why not": (tasks._diagnosis, ROW),
+}
+OF_ACCOUNTS = {
+    name: statement for name, statement in vars(auth).items() if isinstance(statement, Statement)
+}
+OF_ACCOUNTS |= {
+    "first page of sessions": auth.session_page(resumes=False),
+    "next page of sessions": auth.session_page(resumes=True),
+}
+ABOUT_ACCOUNTS: Node = {
+    "user_id": OWNER,
+    "session_id": SESSION,
+    "id": SESSION,
+    "email": "user5@example.com",
+    "hashed_password": "",
+    "new_hash": "x",
+    "refresh_hash": b"\2",
+    "next_hash": b"\3",
+    "family_hash": b"\1",
+    "lifetime": 60,
+    "user_agent": None,
+    "address": "192.0.2.1",
+    "after_id": 100,
+    "active": True,
+    "known": [],
+    "limit": LIMIT + 1,
+    **CALLER,
+}
+
+
+@pytest.fixture(scope="module")
+def full(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Connection]:
+    """A connection to a database with 120,000 tasks, 20,000 of them the owner's."""
+    url = databases.create(server_url, f"plans_{worker_id}", template)
+    with psycopg.connect(url, autocommit=True) as connection:
+        for command in FILL.split(";\n\n"):
+            connection.execute(command)  # type: ignore[arg-type]
+        yield connection
+
+
+@pytest.fixture(params=["force_custom_plan", "force_generic_plan"])
+def planner(full: psycopg.Connection, request: pytest.FixtureRequest) -> psycopg.Connection:
+    full.execute(f"SET plan_cache_mode = {request.param}")  # type: ignore[arg-type]
+    return full
+
+
+def _plan(connection: psycopg.Connection, statement: Statement, parameters: Node) -> list[Node]:
+    """The nodes of the plan of a statement, as it ran; what it wrote is taken back."""
+    values = statement.defaults | parameters
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement.sql)))
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", statement.sql)
+    given = ", ".join(f"%({name})s" for name in names)
+    connection.execute(f"PREPARE asked AS {text}")  # type: ignore[arg-type]
+    try:
+        with connection.transaction(force_rollback=True):
+            (found,) = psycopg.ClientCursor(connection).execute(
+                "EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF, FORMAT JSON)"  # type: ignore[arg-type]
+                f" EXECUTE asked ({given})",
+                {name: values[name] for name in names},
+            )
+    finally:
+        connection.execute("DEALLOCATE asked")
+    return list(_nodes(found[0][0]["Plan"]))
+
+
+def _nodes(node: Node) -> Iterator[Node]:
+    yield node
+    for part in node.get("Plans", []):
+        yield from _nodes(part)
+
+
+def _scanned(plan: list[Node]) -> list[str]:
+    return [node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"]
+
+
+def _rows_read(plan: list[Node], table: str) -> float:
+    """How many rows of a table were looked at, those that were then left out included."""
+    left_out = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+    return sum(
+        (node["Actual Rows"] + sum(node.get(reason, 0) for reason in left_out))
+        * node["Actual Loops"]
+        for node in plan
+        if "Scan" in node["Node Type"] and node.get("Relation Name") == table
+    )
+
+
+@pytest.mark.parametrize("is_completed", [None, True, False], ids=str)
+@pytest.mark.parametrize("resumes", [False, True], ids=["from the start", "from a cursor"])
+@pytest.mark.parametrize("is_descending", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_page_reads_as_many_rows_as_it_shows(
+    planner: psycopg.Connection,
+    sort: str,
+    is_descending: bool,
+    resumes: bool,
+    is_completed: bool | None,
+) -> None:
+    statement = task_page(
+        sort, is_descending=is_descending, resumes=resumes, is_completed=is_completed
+    )
+    parameters = {"known": [], "limit": LIMIT + 1, **CALLER}
+    if resumes:
+        parameters |= {"after_id": TASK, "after_key": PLACES[sort]}
+    plan = _plan(planner, statement, parameters)
+    assert plan[0]["Actual Rows"] == LIMIT + 1
+    assert _scanned(plan) == []
+    assert LIMIT < _rows_read(plan, "tasks") <= 3 * LIMIT
+
+
+@pytest.mark.parametrize("known", [[30_000], [1, 30_000], None], ids=str)
+def test_of_a_list_that_the_client_has_no_task_is_read(
+    planner: psycopg.Connection, known: list[int] | None
+) -> None:
+    statement = task_page("title", is_descending=True, resumes=False, is_completed=None)
+    plan = _plan(planner, statement, {"known": known, "limit": LIMIT + 1, **CALLER})
+    assert _rows_read(plan, "tasks") == 0
+    assert _rows_read(plan, "users") == 1
+
+
+@pytest.mark.parametrize("name", OF_ONE_TASK)
+def test_what_concerns_one_task_reads_that_task(planner: psycopg.Connection, name: str) -> None:
+    statement, parameters = OF_ONE_TASK[name]
+    plan = _plan(planner, statement, parameters)
+    assert _scanned(plan) == []
+    assert plan[0]["Actual Rows"] == 1
+    for table in ("tasks", "users", "sessions"):
+        assert _rows_read(plan, table) <= 2
+
+
+@pytest.mark.parametrize("name", OF_ACCOUNTS)
+def test_no_statement_on_accounts_reads_those_of_others(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = _plan(planner, OF_ACCOUNTS[name], ABOUT_ACCOUNTS)
+    assert _scanned(plan) == []
+    assert _rows_read(plan, "users") <= LIMIT + 1
+    assert _rows_read(plan, "tasks") == 0
+
+
+@pytest.mark.parametrize("name", ["credentials", "rotate", "revoke", "own_user"])
+def test_what_concerns_one_session_reads_that_session(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = _plan(planner, OF_ACCOUNTS[name], ABOUT_ACCOUNTS)
+    assert plan[0]["Actual Rows"] == 1
+    assert _rows_read(plan, "sessions") <= 1
+    assert _rows_read(plan, "users") <= 1
+
+
+def test_these_tests_would_see_a_scan_of_a_whole_table(planner: psycopg.Connection) -> None:
+    everyones = Statement(select(Task.__table__.c.id).where(Task.__table__.c.version < TASK))
+    plan = _plan(planner, everyones, {})
+    assert _scanned(plan) == ["tasks"]
+    assert _rows_read(plan, "tasks") == 120_000

@@ -1,0 +1,230 @@
+"""Migrations: up, down and up again, at once and over data; and the rules that they give tables."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import re
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from psycopg import errors, sql
+from support import databases, world
+
+from taskapi import create_app
+from taskapi.extensions import db
+from taskapi.health.service import migration_head
+
+SCRIPTS = ScriptDirectory(databases.MIGRATIONS)
+HISTORY = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
+_numbers = itertools.count(1)
+
+SCHEMA = """
+SELECT 'table', relname, relpersistence::text, coalesce(reloptions::text, '')
+FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'column', attrelid::regclass::text, attname,
+       concat_ws(' ', format_type(atttypid, atttypmod), collname, attnotnull, attidentity,
+                 pg_get_expr(adbin, adrelid))
+FROM pg_attribute
+JOIN pg_class ON pg_class.oid = attrelid
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+LEFT JOIN pg_collation ON pg_collation.oid = attcollation
+WHERE relkind = 'r' AND attnum > 0 AND relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+"""
+
+
+@pytest.fixture
+def empty(server_url: str, worker_id: str) -> Iterator[str]:
+    """The URL of a database without any table."""
+    name = f"migrated_{worker_id}_{next(_numbers)}"
+    yield databases.create(server_url, name)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
+
+
+def _asked(url: str, statement: str) -> list[tuple[Any, ...]]:
+    return world.sql(databases.settings_for(url), statement)
+
+
+def _schema(url: str) -> set[tuple[str, ...]]:
+    return {row for row in _asked(url, SCHEMA) if row[1] != "alembic_version"}
+
+
+def _fill(url: str) -> None:
+    """Rows in each of the first tables, beside those that are there."""
+    _asked(
+        url,
+        "INSERT INTO users (email, hashed_password, task_count)"
+        " SELECT gen_random_uuid() || '@example.com', 'x', 1 FROM generate_series(1, 100)",
+    )
+    _asked(url, "INSERT INTO tasks (user_id, title, version) SELECT id, 'Task', 1 FROM users")
+    _asked(
+        url,
+        "INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)"
+        " SELECT id, 'a', 'b', now() FROM users",
+    )
+
+
+def _counts(url: str) -> list[tuple[Any, ...]]:
+    tables = ("users", "tasks", "sessions")
+    counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+    return _asked(url, f"SELECT {counts}")
+
+
+def _downgrade(url: str, revision: str) -> None:
+    with create_app(databases.settings_for(url)).app_context():
+        flask_migrate.downgrade(databases.MIGRATIONS, revision)
+
+
+def test_up_down_and_up_again_gives_the_same_tables(empty: str) -> None:
+    databases.migrate(empty)
+    first = _schema(empty)
+    assert {row[1] for row in first if row[0] == "table"} == set(db.metadata.tables)
+    _fill(empty)
+    _downgrade(empty, "base")
+    assert _schema(empty) == set()
+    databases.migrate(empty)
+    assert _schema(empty) == first
+
+
+def test_each_migration_goes_over_data_and_keeps_it(empty: str) -> None:
+    for number, revision in enumerate(HISTORY):
+        databases.migrate(empty, revision)
+        assert _counts(empty)[0][0] == 100 * number
+        _fill(empty)
+    before = _counts(empty)
+    databases.migrate(empty)
+    assert _counts(empty) == before
+
+
+def test_each_migration_but_the_first_can_be_taken_back_over_data(empty: str) -> None:
+    databases.migrate(empty)
+    _fill(empty)
+    before = _counts(empty)
+    for revision in reversed(HISTORY[:-1]):
+        _downgrade(empty, revision)
+        assert _counts(empty) == before
+    databases.migrate(empty)
+    assert _counts(empty) == before
+
+
+def test_the_models_are_what_the_migrations_make(empty: str, database_url: str) -> None:
+    with create_app(databases.settings_for(empty)).app_context():
+        db.create_all()
+    assert _schema(empty) == _schema(database_url)
+
+
+def test_a_new_migration_would_be_empty(database_url: str) -> None:
+    with (
+        create_app(databases.settings_for(database_url)).app_context(),
+        db.engine.connect() as connection,
+    ):
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, db.metadata) == []
+
+
+def test_the_head_is_one_and_stands_in_its_file() -> None:
+    assert SCRIPTS.get_heads() == [migration_head()]
+
+
+def test_two_that_migrate_at_once_both_succeed(empty: str) -> None:
+    env = (Path(databases.MIGRATIONS) / "env.py").read_text()
+    key = re.search(r"MIGRATION_LOCK = ([0-9_]+)", env)
+    assert key
+    settings = databases.settings_for(empty)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, spawn) as processes:
+        with world.holding(settings, "SELECT pg_advisory_lock(%s)", int(key[1])):
+            migrations = [processes.submit(databases.migrate, empty) for _ in range(2)]
+            world.until_blocked(settings, 2)
+        for migration in migrations:
+            migration.result()
+    assert _asked(empty, "SELECT version_num FROM alembic_version") == [(migration_head(),)]
+
+
+def test_the_migrations_can_be_written_down_as_sql(
+    app: Flask, empty: str, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with app.app_context():
+        flask_migrate.upgrade(databases.MIGRATIONS, sql=True)
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute(capsys.readouterr().out)  # type: ignore[arg-type]
+    assert _schema(empty) == _schema(database_url)
+
+
+USER = "INSERT INTO users (email, hashed_password"
+TASK = "INSERT INTO tasks (user_id, version, title"
+SESSION = "INSERT INTO sessions (user_id, expires_at, family_hash, refresh_hash"
+BROKEN = [
+    (f"{USER}) VALUES ('A@example.com', 'x')", errors.CheckViolation),
+    (f"{USER}) VALUES ('example.com', 'x')", errors.CheckViolation),
+    (f"{USER}) VALUES (repeat('a', 250) || '@b.com', 'x')", errors.StringDataRightTruncation),
+    (f"{USER}) VALUES ('taken@example.com', 'x')", errors.UniqueViolation),
+    (f"{USER}) VALUES (NULL, 'x')", errors.NotNullViolation),
+    (f"{USER}) VALUES ('a@example.com', NULL)", errors.NotNullViolation),
+    (f"{USER}, is_active) VALUES ('a@example.com', 'x', NULL)", errors.NotNullViolation),
+    (f"{USER}, version) VALUES ('a@example.com', 'x', -1)", errors.CheckViolation),
+    (f"{USER}, task_count) VALUES ('a@example.com', 'x', -1)", errors.CheckViolation),
+    (f"{USER}, completed_task_count) VALUES ('a@example.com', 'x', 1)", errors.CheckViolation),
+    (
+        f"{USER}, task_count, completed_task_count) VALUES ('a@example.com', 'x', 0, -1)",
+        errors.CheckViolation,
+    ),
+    (f"{TASK}) VALUES (1, 1, '')", errors.CheckViolation),
+    (f"{TASK}) VALUES (1, 1, NULL)", errors.NotNullViolation),
+    (f"{TASK}) VALUES (1, 1, repeat('a', 256))", errors.StringDataRightTruncation),
+    (f"{TASK}) VALUES (1, NULL, 'a')", errors.NotNullViolation),
+    (f"{TASK}) VALUES (NULL, 1, 'a')", errors.NotNullViolation),
+    (f"{TASK}) VALUES (2, 1, 'a')", errors.ForeignKeyViolation),
+    (f"{TASK}, id) VALUES (1, 1, 'a', 1), (1, 1, 'b', 1)", errors.UniqueViolation),
+    (f"{TASK}, is_completed) VALUES (1, 1, 'a', NULL)", errors.NotNullViolation),
+    (f"{TASK}, description) VALUES (1, 1, 'a', repeat('é', 10001))", errors.CheckViolation),
+    (f"{SESSION}) VALUES (2, now(), 'a', 'b')", errors.ForeignKeyViolation),
+    (f"{SESSION}) VALUES (1, NULL, 'a', 'b')", errors.NotNullViolation),
+    (f"{SESSION}) VALUES (1, now(), NULL, 'b')", errors.NotNullViolation),
+    (f"{SESSION}) VALUES (1, now(), 'a', NULL)", errors.NotNullViolation),
+    (f"{SESSION}, address) VALUES (1, now(), 'a', 'b', 'here')", errors.InvalidTextRepresentation),
+    (f"{SESSION}, id) VALUES (1, now(), 'a', 'b', 1)", errors.UniqueViolation),
+]
+
+
+@pytest.fixture(scope="module")
+def alone(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Connection]:
+    """A connection to a database with one user, who has one task and one session."""
+    url = databases.create(server_url, f"rules_{worker_id}", template)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"{USER}) VALUES ('taken@example.com', 'x')")  # type: ignore[arg-type]
+        connection.execute(f"{TASK}, description) VALUES (1, 1, 'a', repeat('🌱', 10000))")  # type: ignore[arg-type]
+        connection.execute(f"{SESSION}) VALUES (1, now(), 'a', 'b')")  # type: ignore[arg-type]
+        yield connection
+
+
+@pytest.mark.parametrize(("statement", "error"), BROKEN)
+def test_the_database_refuses_what_breaks_a_rule_whoever_writes_it(
+    alone: psycopg.Connection, statement: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error), alone.transaction():
+        alone.execute(statement)  # type: ignore[arg-type]
+
+
+def test_with_an_account_goes_what_belongs_to_it(empty: str) -> None:
+    databases.migrate(empty)
+    _fill(empty)
+    _asked(empty, "DELETE FROM users WHERE id > 1")
+    assert _counts(empty) == [(1, 1, 1)]
