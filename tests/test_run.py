@@ -26,7 +26,7 @@ PATIENCE = 60.0
 AT_ONCE = 10.0
 """Less than the 25 seconds that a stop may take while requests are in flight."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run")]
+pytestmark = pytest.mark.slow
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:

@@ -22,6 +22,8 @@ from gevent import get_hub
 from gevent.monkey import get_original
 from gevent.monkey import is_module_patched as is_patched
 from psycopg.abc import RV, PQGen
+from psycopg.adapt import AdaptersMap
+from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 from psycopg.waiting import Ready, Wait
 from psycopg_pool import ConnectionPool
 from sqlalchemy import Executable, NullPool
@@ -39,6 +41,12 @@ _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 # gevent's own poll would switch greenlets; this one only looks, and never waits.
 _poll = get_original("select", "poll")
 _MAX_WAITING = 1_000
+
+
+# Every integer as a bigint: a type that follows the value would be a statement to prepare anew.
+_ADAPTERS = AdaptersMap(psycopg.adapters)
+_ADAPTERS.register_dumper(int, Int8Dumper)
+_ADAPTERS.register_dumper(int, Int8BinaryDumper)
 
 
 class Statement:
@@ -140,6 +148,7 @@ def init_app(app: Flask, settings: Settings) -> None:
             "application_name": "taskapi",
             "connect_timeout": 10,
             "keepalives_idle": 30,
+            "context": _ADAPTERS,
         },
         min_size=0,
         connection_class=GeventConnection if is_patched("select") else psycopg.Connection,
@@ -255,7 +264,7 @@ def _execute(connection: Connection, statement: Statement, parameters: dict[str,
     cursor = connection.cursor(binary=True)
     try:
         cursor.execute(statement.sql, statement.defaults | parameters)
-        return cursor.fetchall() if cursor.description else []
+        return cursor.fetchall() if statement.columns else []
     except psycopg.OperationalError as error:
         if connection.closed:
             raise _ConnectionLost from error

@@ -22,7 +22,6 @@ from taskapi.tasks.models import Task
 from taskapi.tasks.statements import SORTS, task_page, tasks
 
 # The fewer workers fill the tables for these tests, the better.
-pytestmark = pytest.mark.xdist_group("plans")
 
 OWNER, SESSION, TASK = 1, 1, 60_000
 LIMIT = 20

@@ -14,7 +14,7 @@ import pytest
 from support.api import PASSWORD, new_email
 from support.servers import serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("gunicorn")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
