@@ -108,7 +108,7 @@ def get_me(caller: Caller) -> Response:
 )
 def change_password(caller: Caller, body: dict[str, Any]) -> Response:
     """Needs the current password, and ends all other sessions of the account."""
-    service.change_password(caller, **body)
+    service.change_password(caller, **body, address=_address())
     return answer({"message": "Password changed"})
 
 
@@ -122,7 +122,7 @@ def change_password(caller: Caller, body: dict[str, Any]) -> Response:
 )
 def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
     """Needs the password. Deletes the account, its sessions and its tasks for good."""
-    service.delete_account(caller, **body)
+    service.delete_account(caller, **body, address=_address())
     return Response(status=204)
 
 

@@ -21,12 +21,14 @@ from taskapi.core.ratelimit import Limit
 
 User = dict[str, Any]
 
-REGISTER_PER_ADDRESS = Limit("register", "30/hour")
+REGISTER_PER_ADDRESS = Limit("register-address", "30/hour")
+REGISTER_PER_ACCOUNT = Limit("register-account", "10/hour")
 LOGIN_PER_ADDRESS = Limit("login-address", "30/minute")
 LOGIN_PER_ACCOUNT = Limit("login-account", "10/minute")
 REFRESH_PER_ADDRESS = Limit("refresh-address", "120/minute")
 REFRESH_PER_SESSION = Limit("refresh-session", "30/minute")
-REAUTHENTICATE_PER_ACCOUNT = Limit("reauthenticate", "10/minute")
+REAUTHENTICATE_PER_ADDRESS = Limit("reauthenticate-address", "30/minute")
+REAUTHENTICATE_PER_ACCOUNT = Limit("reauthenticate-account", "10/minute")
 
 _events = logging.getLogger("taskapi.event")
 
@@ -97,6 +99,7 @@ def register(email: str, password: str, device: Device) -> Login:
         EmailTaken, RateLimited, TooBusy: as they say.
     """
     ratelimit.spend(REGISTER_PER_ADDRESS, by=ratelimit.network(device.address))
+    ratelimit.spend(REGISTER_PER_ACCOUNT, by=email)
     hashed_password = hash_password(password)
     login = _open(statements.register, device, email=email, hashed_password=hashed_password)
     if login is None:
@@ -174,13 +177,16 @@ def get_me(caller: Caller) -> User:
     return _live(database.row(statements.own_user, **scope(caller)))
 
 
-def change_password(caller: Caller, current_password: str, new_password: str) -> None:
+def change_password(
+    caller: Caller, current_password: str, new_password: str, address: str | None
+) -> None:
     """Set another password and end the caller's other sessions.
 
     Raises:
         WrongPassword: the current one is another.
         TokenInvalid, RateLimited, TooBusy: as they say.
     """
+    _spend_reauthentication(caller, address)
     hashed_password = _reauthenticate(caller, current_password, "/current_password")
     new_hash = hash_password(new_password)
     with database.transaction() as session:
@@ -196,12 +202,13 @@ def change_password(caller: Caller, current_password: str, new_password: str) ->
     _events.info("password_changed", extra={"user_id": caller.user_id, "ended": len(ended)})
 
 
-def delete_account(caller: Caller, password: str) -> None:
+def delete_account(caller: Caller, password: str, address: str | None) -> None:
     """Delete the caller's account with everything that it owns.
 
     Raises:
         WrongPassword, TokenInvalid, RateLimited, TooBusy: as they say.
     """
+    _spend_reauthentication(caller, address)
     hashed_password = _reauthenticate(caller, password, "/password")
     parameters = {"hashed_password": hashed_password, **scope(caller)}
     _live(database.row(statements.delete_own_user, **parameters))
@@ -295,9 +302,13 @@ def _refreshed_before(token: RefreshToken) -> tuple[User, RefreshToken]:
     raise TokenInvalid
 
 
+def _spend_reauthentication(caller: Caller, address: str | None) -> None:
+    ratelimit.spend(REAUTHENTICATE_PER_ADDRESS, by=ratelimit.network(address))
+    ratelimit.spend(REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
+
+
 def _reauthenticate(caller: Caller, password: str, pointer: str) -> str:
     """Check the caller's password once more and give its hash."""
-    ratelimit.spend(REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
     hashed_password = _live(database.row(statements.own_password, **scope(caller)))[
         "hashed_password"
     ]

@@ -53,20 +53,21 @@ def log_in(
     return send(api, "/auth/login", body, address or new_address(), **environ)
 
 
-def register(api: Api, address: str) -> TestResponse:
-    return send(api, "/auth/register", {"email": new_email(), "password": "x" * 8}, address)
+def register(api: Api, address: str, email: str = "") -> TestResponse:
+    body = {"email": email or new_email(), "password": "x" * 8}
+    return send(api, "/auth/register", body, address)
 
 
 def refresh(api: Api, token: str, address: str) -> TestResponse:
     return send(api, "/auth/refresh", {"refresh_token": token}, address)
 
 
-def reauthenticate(api: Api, number: int) -> TestResponse:
+def reauthenticate(api: Api, number: int, address: str = "") -> TestResponse:
     body = {"password": "wrong password"}
     if number % 2:
-        return send(api, "/auth/delete", body, new_address())
+        return send(api, "/auth/delete", body, address or new_address())
     body = {"current_password": "wrong password", "new_password": PASSWORD}
-    return send(api, "/auth/password", body, new_address())
+    return send(api, "/auth/password", body, address or new_address())
 
 
 def is_limited(response: TestResponse) -> bool:
@@ -86,6 +87,7 @@ def used_up(attempt: Callable[[], TestResponse], number: int) -> TestResponse:
     ("attempt", "number", "window"),
     [
         (lambda api, n, one: register(api, one), 30, HOUR),
+        (lambda api, n, one: register(api, new_address(), api.email), 10, HOUR),
         (lambda api, n, one: log_in(api, address=one), 30, MINUTE),
         (lambda api, n, one: log_in(api, email=api.email), 10, MINUTE),
         (lambda api, n, one: refresh(api, f"tr_{n}", one), 120, MINUTE),
@@ -94,6 +96,7 @@ def used_up(attempt: Callable[[], TestResponse], number: int) -> TestResponse:
     ],
     ids=[
         "register by address",
+        "register by account",
         "login by address",
         "login by account",
         "refresh by address",
@@ -111,6 +114,18 @@ def test_after_its_limit_a_call_says_when_to_come_back(
     assert (problem["code"], problem["title"]) == ("rate_limited", "Too many requests")
     assert window - 60 < int(response.headers["Retry-After"]) <= window
     assert is_limited(attempt(api, next(numbers), address))
+
+
+def test_reauthentication_is_limited_by_address_too(
+    limited: Flask, contract: Contract, anonymous: Api
+) -> None:
+    address = new_address()
+    for _ in range(3):
+        one = person(limited, contract, Api(anonymous.client, contract).registered())
+        assert not any(is_limited(reauthenticate(one, n, address)) for n in range(10))
+    another = person(limited, contract, Api(anonymous.client, contract).registered())
+    assert is_limited(reauthenticate(another, 0, address))
+    assert not is_limited(reauthenticate(another, 0))
 
 
 def test_past_the_limit_the_right_password_is_of_no_use(api: Api) -> None:
