@@ -10,6 +10,7 @@ MIGRATION_LOCK = 7_283_461_905
 
 def migrate(connection: Connection) -> None:
     """Run what was asked for, while whoever else migrates waits: two first starts are fine."""
+    connection.execute(text("SET statement_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
     connection.commit()
     context.configure(

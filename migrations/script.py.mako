@@ -1,4 +1,4 @@
-"""${message}
+"""${message}.
 
 Write the new revision into head.txt as well.
 """
@@ -6,8 +6,8 @@ Write the new revision into head.txt as well.
 import sqlalchemy as sa
 from alembic import op
 
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
+revision = "${up_revision}"
+down_revision = ${f'"{down_revision}"' if down_revision else None}
 branch_labels = None
 depends_on = None
 

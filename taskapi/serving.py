@@ -147,6 +147,20 @@ class Worker(GeventWorker):
         finally:
             del self._clients[me]
 
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:
+        """Serve a request, and close the connection when it left a part of its body unread.
+
+        Gunicorn would read that part to its end, however long it is, and with a fast sender
+        nothing else would be served meanwhile.
+
+        Raises:
+            StopIteration: gunicorn's sign to close the connection.
+        """
+        keeps_alive = super().handle_request(listener_name, req, sock, addr)
+        if getattr(req.body.reader, "length", 1):
+            raise StopIteration
+        return keeps_alive
+
     @contextmanager
     def timeout_ctx(self) -> Iterator[None]:  # type: ignore[override]  # the stubs know no value
         me = gevent.getcurrent()

@@ -61,7 +61,6 @@ def upgrade() -> None:
         *_owner("sessions"),
         sa.Column("family_hash", sa.LargeBinary, nullable=False),
         sa.Column("refresh_hash", sa.LargeBinary, nullable=False),
-        sa.Column("previous_refresh_hash", sa.LargeBinary),
         sa.Column("user_agent", sa.String(255)),
         sa.Column("address", postgresql.INET),
         _instant("created_at", "now()"),

@@ -56,8 +56,8 @@ class User(db.Model):  # type: ignore[name-defined, misc]
 class Session(db.Model):  # type: ignore[name-defined, misc]
     """A login: it lives until it is revoked or was not refreshed for too long.
 
-    Of the refresh token only hashes are kept: of the part that stays (family), of the part that
-    rotates, and of the one before it, which is good for a short while after the rotation.
+    Of the refresh token only hashes are kept: of the part that stays (family) and of the part that
+    rotates.
     """
 
     __tablename__ = "sessions"
@@ -67,7 +67,6 @@ class Session(db.Model):  # type: ignore[name-defined, misc]
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     family_hash: Mapped[bytes] = mapped_column(LargeBinary)
     refresh_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    previous_refresh_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     user_agent: Mapped[str | None] = mapped_column(String(255))
     address: Mapped[str | None] = mapped_column(INET)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from flask import current_app
 
@@ -190,15 +190,15 @@ def change_password(
     hashed_password = _reauthenticate(caller, current_password, "/current_password")
     new_hash = hash_password(new_password)
     with database.transaction() as session:
-        _live(
-            session.row(
-                statements.set_own_password,
-                hashed_password=hashed_password,
-                new_hash=new_hash,
-                **scope(caller),
-            )
+        changed = session.row(
+            statements.set_own_password,
+            hashed_password=hashed_password,
+            new_hash=new_hash,
+            **scope(caller),
         )
-        ended = session.rows(statements.revoke_others, **caller._asdict())
+        ended = session.rows(statements.revoke_others, **caller._asdict()) if changed else []
+    if not changed:
+        _refuse_changed_password(caller, "/current_password")
     _events.info("password_changed", extra={"user_id": caller.user_id, "ended": len(ended)})
 
 
@@ -211,7 +211,8 @@ def delete_account(caller: Caller, password: str, address: str | None) -> None:
     _spend_reauthentication(caller, address)
     hashed_password = _reauthenticate(caller, password, "/password")
     parameters = {"hashed_password": hashed_password, **scope(caller)}
-    _live(database.row(statements.delete_own_user, **parameters))
+    if not database.row(statements.delete_own_user, **parameters):
+        _refuse_changed_password(caller, "/password")
     _events.info("account_deleted", extra={"user_id": caller.user_id})
 
 
@@ -316,6 +317,12 @@ def _reauthenticate(caller: Caller, password: str, pointer: str) -> str:
         _events.warning("reauthentication_failed", extra={"user_id": caller.user_id})
         raise WrongPassword.at(pointer, "Is not the account's password.", "wrong_password")
     return str(hashed_password)
+
+
+def _refuse_changed_password(caller: Caller, pointer: str) -> NoReturn:
+    """Say why nothing was done: since the check the session ended, or the password changed."""
+    get_me(caller)
+    raise WrongPassword.at(pointer, "Is not the account's password.", "wrong_password")
 
 
 def _live(found: dict[str, Any] | None) -> dict[str, Any]:

@@ -135,7 +135,6 @@ rotate = Statement(
     update(_sessions)
     .values(
         refresh_hash=_next_hash,
-        previous_refresh_hash=_refresh_hash,
         last_used_at=func.now(),
         expires_at=_expiry,
     )
@@ -154,7 +153,6 @@ rotated_before = Statement(
     select(
         *_shown,
         _sessions.c.refresh_hash,
-        _sessions.c.previous_refresh_hash,
         (_sessions.c.last_used_at > func.now() - literal(REFRESH_GRACE_SECONDS) * _SECOND).label(
             "is_recent"
         ),

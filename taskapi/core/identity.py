@@ -50,6 +50,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         JWT_ACCESS_TOKEN_EXPIRES=settings.jwt_access_token_expires,
         JWT_SECRET_KEY=settings.jwt_secret_key,
         JWT_ENCODE_NBF=False,
+        # Clocks of two machines differ; `exp` is checked below, without any leeway.
+        JWT_DECODE_LEEWAY=60,
         JWT_COOKIE_CSRF_PROTECT=False,
     )
     keys = [settings.jwt_secret_key, *settings.jwt_previous_secret_keys]

@@ -73,7 +73,11 @@ def scope(caller: Caller) -> dict[str, int]:
 
 def is_live() -> ColumnElement[bool]:
     """True in SQL while the caller's session has neither ended nor expired."""
-    return exists().where(
+    return exists().where(_is_live_session())
+
+
+def _is_live_session() -> ColumnElement[bool]:
+    return and_(
         _sessions.c.user_id == _USER_ID,
         _sessions.c.id == _SESSION_ID,
         _sessions.c.revoked_at.is_(None),
@@ -138,7 +142,7 @@ def owned_page(  # noqa: PLR0913 - a page has that many sides
 class OwnedTable:
     """The statements on a table whose rows belong to accounts.
 
-    Its columns include user_id, id, version and updated_at.
+    Its columns include user_id, id, version, created_at and updated_at.
 
     Args:
         rows: the table.
@@ -192,7 +196,9 @@ class OwnedTable:
         parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
         statement = self._update(tuple(sorted(values))) if values else self._get_matching
         updated = database.row(statement, **_values(values), **parameters)
-        return updated or self._refuse(caller, row_id, "update")
+        return updated or self._refuse(
+            caller, row_id, "update", has_precondition=if_match is not None
+        )
 
     def delete(self, caller: Caller, row_id: int, if_match: list[int] | None = None) -> None:
         """Remove a row.
@@ -202,9 +208,11 @@ class OwnedTable:
         """
         parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
         if database.row(self._delete, **parameters) is None:
-            self._refuse(caller, row_id, "delete")
+            self._refuse(caller, row_id, "delete", has_precondition=if_match is not None)
 
-    def _refuse(self, caller: Caller, row_id: int, verb: str) -> NoReturn:
+    def _refuse(
+        self, caller: Caller, row_id: int, verb: str, *, has_precondition: bool = False
+    ) -> NoReturn:
         """Say why a statement found nothing to work on.
 
         Raises:
@@ -217,7 +225,7 @@ class OwnedTable:
         if not found.pop("session_is_live"):
             raise TokenInvalid
         is_elsewhere = found.pop("is_elsewhere")
-        if found["id"] is not None:
+        if found["id"] is not None and has_precondition:
             tag = entity_tag(found["version"])
             raise PreconditionFailed(headers={"ETag": tag}, members={self._noun: found})
         if is_elsewhere:
@@ -243,11 +251,13 @@ class OwnedTable:
     def _create(self, names: tuple[str, ...]) -> Statement:
         account = self._locked_account
         values = [self._value(name) for name in names]
+        moment = account.c.moment
+        account_columns = (account.c.id, account.c.next_version, moment, moment)
         after = (
             insert(self._rows)
             .from_select(
-                ["user_id", "version", *names],
-                select(account.c.id, account.c.next_version, *values),
+                ["user_id", "version", "created_at", "updated_at", *names],
+                select(*account_columns, *values),
                 include_defaults=False,
             )
             .returning(*self._rows.c)
@@ -268,7 +278,7 @@ class OwnedTable:
         values = {name: self._value(name) for name in names}
         after = (
             update(self._rows)
-            .values(**values, version=account.c.next_version, updated_at=func.clock_timestamp())
+            .values(**values, version=account.c.next_version, updated_at=account.c.moment)
             .where(self._rows.c.user_id == account.c.id, self._rows.c.id == before.c.id)
             .returning(*self._rows.c)
             .cte("after")
@@ -297,16 +307,22 @@ class OwnedTable:
 
     @property
     def _locked_account(self) -> CTE:
-        """The caller's account as it is now, locked until the statement commits."""
+        """The caller's account as it is now, locked until the statement commits.
+
+        The session is locked too, after the account. Whoever waited for the account sees it as it
+        is then: ended, if it was ended meanwhile, which EXISTS would not be asked again.
+        """
         accounts = self._accounts
         return (
             select(
                 accounts.c.id,
                 (accounts.c.version + 1).label("next_version"),
+                func.clock_timestamp().label("moment"),
                 *(accounts.c[total] for total in self._counts),
             )
-            .where(own_account(accounts))
-            .with_for_update(of=accounts, key_share=True)
+            .join(_sessions, _sessions.c.user_id == accounts.c.id)
+            .where(accounts.c.id == _USER_ID, _is_live_session())
+            .with_for_update(of=[accounts, _sessions], key_share=True)
             .cte("account")
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
+from http.client import NO_CONTENT
 from typing import Any
 
 import orjson
@@ -35,13 +36,13 @@ def versioned(
     """The answer that shows a row with its `version`, or 304 to a GET that knows this version."""
     version = payload["version"]
     if request.method in ("GET", "HEAD") and is_known(version, if_none_match(request)):
-        return not_modified(version)
+        return not_modified(entity_tag(version))
     return answer(payload, status, {"ETag": entity_tag(version), **(headers or {})})
 
 
-def not_modified(version: int) -> Response:
-    """304: the client's copy is current."""
-    return Response(status=304, headers={"ETag": entity_tag(version)})
+def not_modified(tag: str) -> Response:
+    """304: the client's copy, of this entity tag, is current."""
+    return Response(status=304, headers={"ETag": tag})
 
 
 def problem_response(problem: errors.Problem) -> Response:
@@ -52,6 +53,7 @@ def problem_response(problem: errors.Problem) -> Response:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Answer every error, ours or not, as problem+json, and say to browsers and caches what for."""
+    vary = "Authorization, Origin" if settings.cors_origins else "Authorization"
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -59,8 +61,9 @@ def init_app(app: Flask, settings: Settings) -> None:
         headers.setdefault("X-Content-Type-Options", "nosniff")
         # What has a validator may be kept by its owner and is asked about; all else is not kept.
         headers.setdefault("Cache-Control", _REVALIDATE if "ETag" in headers else "no-store")
-        if settings.cors_origins:
-            headers.add("Vary", "Origin")
+        headers.add("Vary", vary)
+        if response.status_code == NO_CONTENT or request.method == "OPTIONS":
+            headers.pop("Content-Type", None)
         return response
 
     app.register_error_handler(errors.Problem, problem_response)

@@ -48,6 +48,7 @@ _OPTIONS = {
     "unix_socket_directories": ".",
     "port": str(_PORT),
     "log_checkpoints": "off",
+    "statement_timeout": "15s",
     "log_error_verbosity": "terse",
 }
 """The socket lies in the data folder, which only its owner can enter; terse leaves rows' values

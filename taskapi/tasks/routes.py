@@ -35,10 +35,10 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     Without `limit` up to 1,000 come at once. When there are more, `next_cursor` and the `Link`
     header say where to go on; any page of any list costs the same.
     """
-    found = service.list_tasks(caller, query, known=if_none_match(request))
-    if found.tasks is None:
-        return not_modified(found.version)
-    return _list_answer(found)
+    known = if_none_match(request, caller.user_id)
+    found = service.list_tasks(caller, query, known=known)
+    tag = entity_tag(found.version, caller.user_id)
+    return not_modified(tag) if found.tasks is None else _list_answer(found, tag)
 
 
 @tasks.post("")
@@ -120,8 +120,8 @@ def delete_task(caller: Caller, task_id: int) -> Response:
     return Response(status=204)
 
 
-def _list_answer(found: service.TaskList) -> Response:
-    headers = {"ETag": entity_tag(found.version)}
+def _list_answer(found: service.TaskList, tag: str) -> Response:
+    headers = {"ETag": tag}
     if found.next_cursor:
         following = request.args.to_dict() | {"cursor": found.next_cursor}
         headers["Link"] = f'<{request.path}?{urlencode(following)}>; rel="next"'

@@ -102,8 +102,10 @@ def test_of_two_changes_at_once_one_is_made(user: Api) -> None:
         partial(Api.send, user, "POST", "/auth/password", json=CHANGE | {"new_password": password})
         for password in passwords
     ]
-    changed = [answer.status_code == 200 for answer in at_once(calls)]
-    assert any(changed)
+    answers = at_once(calls)
+    assert any(answer.status_code == 200 for answer in answers)
+    codes = {a.get_json()["code"] for a in answers if a.status_code != 200}
+    assert codes <= {"wrong_password"}
     logged_in = [_log_in(user, user.email, password).status_code == 200 for password in passwords]
     assert sorted(logged_in) == [False, True]
 
@@ -136,6 +138,23 @@ def test_a_login_during_a_deactivation_does_not_survive_it(
         until_blocked(settings, 1)
         held.commit()
     assert logged_in.result().status_code == 401
+
+
+def test_a_write_that_waits_while_its_session_is_ended_is_not_done(
+    settings: Settings, user: Api
+) -> None:
+    """A password change locks the account first and ends the other sessions then."""
+    thief = user.again()
+    write = partial(thief.send, "POST", "/tasks", json={"title": "Too late"})
+    lock = "UPDATE users SET updated_at = now() WHERE id = %s"
+    with holding(settings, lock, user.user_id) as held, meanwhile(write) as written:
+        until_blocked(settings, 1)
+        revoke = "UPDATE sessions SET revoked_at = now() WHERE user_id = %s AND id <> %s"
+        mine = min(s["id"] for s in user.expect(200, "GET", "/auth/sessions")["sessions"])
+        held.execute(revoke, [user.user_id, mine])
+        held.commit()
+    assert written.result().status_code == 401
+    assert user.expect(200, "GET", "/tasks")["total"] == 0
 
 
 def test_a_logout_during_a_change_of_password_spares_no_other_session(

@@ -176,3 +176,19 @@ def test_a_body_that_stalls_is_given_up(person: httpx.Client, service: str) -> N
             answer += connection.recv(65_536).decode()
     assert answer.startswith("HTTP/1.1 408 ")
     assert '"code":"request_timeout"' in answer
+
+
+def test_a_body_that_nobody_wants_is_not_read_to_its_end(service: str) -> None:
+    address = urlsplit(service)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(
+            b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99000000000\r\n\r\n"
+        )
+        with pytest.raises(ConnectionError):
+            _pour_into(connection)
+    assert httpx.get(f"{service}/livez").status_code == 200
+
+
+def _pour_into(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(b"x" * 65_536)

@@ -365,3 +365,26 @@ def test_a_write_that_waited_heeds_the_version_that_it_finds_then(
     assert answer.status_code == 412
     assert answer.get_json()["task"]["title"] == "Early"
     assert _kept_version(settings, user) == 2
+
+
+def test_the_tag_of_ones_list_says_nothing_to_anybody_else(user: Api, stranger: Api) -> None:
+    user.task(title="Mine")
+    stranger.task(title="Theirs")
+    tag = user.send("GET", "/tasks").headers["ETag"]
+    answer = stranger.send("GET", "/tasks", headers={"If-None-Match": tag})
+    assert answer.status_code == 200
+    assert answer.headers["ETag"] != tag
+    assert [task["title"] for task in answer.get_json()["tasks"]] == ["Theirs"]
+    assert "Authorization" in answer.headers["Vary"]
+
+
+def test_times_follow_the_order_of_changes(user: Api) -> None:
+    def add() -> None:
+        world.person(user.client.application, user.contract, user).task()
+
+    world.at_once([add] * 24)
+    tasks = user.expect(200, "GET", "/tasks?sort=created_at")["tasks"]
+    moments = [(task["version"], task["created_at"], task["updated_at"]) for task in tasks]
+    assert [m[0] for m in moments] == sorted(m[0] for m in moments)
+    assert [m[1] for m in moments] == sorted(m[1] for m in moments)
+    assert all(created == updated for _, created, updated in moments)
