@@ -40,7 +40,7 @@ test-clients test-fuzz test-browser test-first-run: environment-dev
 	@scripts/$@
 
 bench: environment-dev
-	@echo "make bench: not written yet" >&2; exit 1
+	@benchmarks/run $(ARGS)
 
 .PHONY: environment-run environment-dev
 environment-run environment-dev:

@@ -1,0 +1,1 @@
+"""Measures the service beside a floor: `benchmarks/run --help`, `benchmarks/profile --help`."""

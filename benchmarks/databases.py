@@ -1,0 +1,255 @@
+"""The databases that are measured on: an embedded server, migrated and filled by SQL."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+
+import flask_migrate
+import psycopg
+from psycopg import sql
+
+from config import Settings
+from taskapi import create_app, embedded
+
+ROOT = Path(__file__).parents[1]
+KEY = "a key for measuring, which is long enough for HS256"
+TASKS_EACH = 20
+HEAVY_TASKS = 100_000
+SMALL_ROWS = 10_000
+
+_MIGRATIONS = ROOT / "migrations"
+_BYTES_A_ROW = 1_000  # with its indexes and its part of the log
+_SPARE_BYTES = 2 * 2**30
+
+_SERVER = {
+    # As one would run it in production; what makes writes durable keeps its default, which is on.
+    "shared_buffers": "1GB",
+    "max_connections": "200",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "30min",
+    # It would run during the turn of the one or of the other.
+    "autovacuum": "off",
+}
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What a database holds: accounts of 20 tasks, and perhaps one account of very many."""
+
+    rows: int
+    heavy: int = 0
+
+    @property
+    def accounts(self) -> int:
+        """How many have 20 tasks; the heavy one comes after them."""
+        return (self.rows - self.heavy) // TASKS_EACH
+
+    @property
+    def name(self) -> str:
+        """Of the database: another one for other rows, or another schema."""
+        schema = b"".join(p.read_bytes() for p in sorted(_MIGRATIONS.glob("versions/*.py")))
+        filled = Path(__file__).read_bytes()
+        return f"filled_{self.rows}_{hashlib.sha256(schema + filled).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running PostgreSQL."""
+
+    url: str
+    folder: Path
+
+    @property
+    def pid(self) -> int:
+        """Of its first process, below which all others are."""
+        return int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        query = parse_qs(urlsplit(self.url).query)
+        return Path(query["host"][0]) / f".s.PGSQL.{query['port'][0]}"
+
+    def url_of(self, database: str, socket_folder: Path | None = None) -> str:
+        """The URL of a database, by way of a socket in another folder if one is given."""
+        url = urlsplit(self.url)._replace(path=f"/{database}")
+        if socket_folder:
+            host = quote(str(socket_folder), safe="/")
+            url = url._replace(query=f"host={host}&port={self.socket.suffix[1:]}")
+        return urlunsplit(url)
+
+    def execute(self, statement: Any, database: str = "postgres", **values: Any) -> list[Any]:
+        """The rows that a statement gives."""
+        with psycopg.connect(self.url_of(database), autocommit=True) as connection:
+            cursor = connection.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def create(self, name: str, template: str = "template0") -> None:
+        """A new database, copied from another, in place of one of the same name."""
+        new, old = sql.Identifier(name), sql.Identifier(template)
+        self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(new))
+        self.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(new, old))
+        self.execute("CHECKPOINT")
+
+    def need(self, filling: Filling, password_hash: str) -> str:
+        """The name of a database with this in it, which is made when there is none."""
+        found = self.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %(name)s", name=filling.name
+        )
+        if not found:
+            unfinished = "unfinished"
+            self.create(unfinished)
+            _migrate(self.url_of(unfinished))
+            _fill(self.url_of(unfinished), filling, password_hash)
+            names = sql.Identifier(unfinished), sql.Identifier(filling.name)
+            self.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*names))
+        return filling.name
+
+
+@contextmanager
+def running(folder: Path, rows: int) -> Iterator[Cluster]:
+    """A server with its data in this folder, durable as in production.
+
+    Raises:
+        SystemExit: the disk has no room for so many rows.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    needed = rows * _BYTES_A_ROW + _SPARE_BYTES
+    if not (folder / "postgres").exists() and shutil.disk_usage(folder).free < needed:
+        room = f"{needed / 2**30:.0f} GiB"
+        sys.exit(f"{folder} has less than {room} free. Take fewer --rows, or another --data.")
+    settings = Settings(taskapi_data_dir=folder, jwt_secret_key=KEY)
+    with embedded.provide(settings) as provided:
+        assert provided.database_url
+        with psycopg.connect(provided.database_url, autocommit=True) as connection:
+            for name, value in _SERVER.items():
+                setting = sql.SQL("ALTER SYSTEM SET {} = {}")
+                connection.execute(setting.format(sql.Identifier(name), sql.Literal(value)))
+    # Leaving has stopped it; some of these settings are only taken at a start.
+    with embedded.provide(settings) as provided:
+        assert provided.database_url
+        yield Cluster(provided.database_url, folder)
+
+
+def settings_for(url: str) -> Settings:
+    """The settings of the application in this process, which prepares what is measured."""
+    return Settings(
+        database_url=url,
+        database_prepare=True,
+        jwt_secret_key=KEY,
+        ratelimit_enabled=False,
+        log_format="json",
+        log_level="warning",
+    )
+
+
+def _migrate(url: str) -> None:
+    with create_app(settings_for(url)).app_context():
+        flask_migrate.upgrade(str(_MIGRATIONS))
+
+
+def _fill(url: str, filling: Filling, password_hash: str) -> None:
+    """Rows of all accounts lie mixed, as they do in life, in the order of their ids."""
+    values = {
+        "rows": filling.rows,
+        "accounts": filling.accounts,
+        "heavy": filling.accounts + 1 if filling.heavy else 0,
+        # Of so many rows one is the heavy account's.
+        "step": filling.rows // filling.heavy if filling.heavy else filling.rows + 1,
+        "hash": password_hash,
+        # Whose sessions are needed.
+        "callers_from": filling.accounts + 1 if filling.heavy else 1,
+    }
+    with psycopg.connect(url, autocommit=True) as connection:
+        # For speed: no look at the other table for each row, and indexes in one go at the end.
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("SET maintenance_work_mem = '512MB'")
+        connection.execute("SET work_mem = '256MB'")
+        with _without_indexes(connection, "tasks"):
+            for statement in (_USERS, _TASKS):
+                connection.execute(statement, values)
+        for statement in (_TOTALS, _SESSIONS):
+            connection.execute(statement, values)
+        for table in ("users", "tasks", "sessions"):
+            connection.execute(
+                _SEQUENCE.format(table=sql.Literal(table), rows=sql.Identifier(table))
+            )
+        connection.execute("VACUUM (FREEZE, ANALYZE)")
+        connection.execute("CHECKPOINT")
+
+
+@contextmanager
+def _without_indexes(connection: psycopg.Connection[Any], table: str) -> Iterator[None]:
+    keys = connection.execute(
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = %s::regclass AND contype IN ('p', 'u')",
+        [table],
+    ).fetchall()
+    for name, _ in keys:
+        drop = sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}")
+        connection.execute(drop.format(sql.Identifier(table), sql.Identifier(name)))
+    indexes = connection.execute(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = %s",
+        [table],
+    ).fetchall()
+    for name, _ in indexes:
+        connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+    yield
+    for name, definition in keys:
+        names = sql.Identifier(table), sql.Identifier(name)
+        add = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
+        connection.execute(add.format(*names, sql.SQL(definition)))
+    for _, definition in indexes:
+        connection.execute(definition)
+
+
+_USERS = """
+INSERT INTO users (id, email, hashed_password)
+SELECT n, 'user' || n || '@example.com', %(hash)s
+FROM generate_series(1, greatest(%(accounts)s, %(heavy)s)) n
+"""
+
+_TASKS = """
+INSERT INTO tasks (id, user_id, version, title, description, is_completed, created_at, updated_at)
+SELECT n, user_id, version, 'Task ' || version || ' of account ' || user_id,
+    'Something to do, in about as many words as a person writes: ' || repeat('x', 40),
+    version %% 3 = 0, made, made
+FROM generate_series(1, %(rows)s) n,
+    LATERAL (SELECT n - n / %(step)s - 1 AS other) place,
+    LATERAL (
+        SELECT
+            CASE WHEN n %% %(step)s = 0 THEN %(heavy)s ELSE 1 + other %% %(accounts)s END
+                AS user_id,
+            CASE WHEN n %% %(step)s = 0 THEN n / %(step)s ELSE 1 + other / %(accounts)s END
+                AS version,
+            now() - interval '90 days' + n * interval '1 millisecond' AS made
+    ) task
+"""
+
+_TOTALS = """
+UPDATE users SET version = last, task_count = number, completed_task_count = completed
+FROM (
+    SELECT user_id, max(version) AS last, count(*) AS number,
+        count(*) FILTER (WHERE is_completed) AS completed
+    FROM tasks GROUP BY user_id
+) counted
+WHERE users.id = counted.user_id
+"""
+
+_SESSIONS = """
+INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)
+SELECT id, sha256(id::text::bytea), sha256(('of ' || id)::bytea), now() + interval '1 year'
+FROM users WHERE id >= %(callers_from)s ORDER BY id
+"""
+
+_SEQUENCE = sql.SQL(
+    "SELECT setval(pg_get_serial_sequence({table}, 'id'), (SELECT max(id) FROM {rows}))"
+)

@@ -1,0 +1,88 @@
+"""A proxy that adds a delay to each answer of the database, as a network between them does.
+
+Questions pass at once, answers late and in order; those that follow each other closely are delayed
+side by side, not one after the other. Run as: python -m benchmarks.delay LISTEN UPSTREAM SECONDS
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections import deque
+from select import select
+from time import monotonic
+
+_CHUNK = 262_144
+
+
+class Proxy:
+    """One loop over all connections, lean since it shares the machine with what is measured."""
+
+    def __init__(self, listen: str, upstream: str, seconds: float) -> None:
+        self._upstream = upstream
+        self._seconds = seconds
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(listen)
+        self._listener.listen()
+        # The other end of each connection, from both ends, and which of them are the database's.
+        self._peers: dict[socket.socket, socket.socket] = {}
+        self._databases: set[socket.socket] = set()
+        # All are delayed alike, so the first to come is the first that is due.
+        self._answers: deque[tuple[float, socket.socket, bytes]] = deque()
+
+    def run(self) -> None:
+        """Serve until killed."""
+        while True:
+            wait = max(0.0, self._answers[0][0] - monotonic()) if self._answers else None
+            # epoll would round up to a whole millisecond, which is a fifth of the usual delay.
+            readable, _, _ = select([self._listener, *self._peers], [], [], wait)
+            for end in readable:
+                if end is self._listener:
+                    self._accept()
+                elif end in self._peers:
+                    self._pass_on(end)
+            while self._answers and self._answers[0][0] <= monotonic():
+                _, client, data = self._answers.popleft()
+                self._send(client, data)
+
+    def _accept(self) -> None:
+        client, _ = self._listener.accept()
+        database = socket.socket(socket.AF_UNIX)
+        try:
+            database.connect(self._upstream)
+        except OSError:
+            client.close()
+            return
+        self._peers |= {client: database, database: client}
+        self._databases.add(database)
+
+    def _pass_on(self, end: socket.socket) -> None:
+        try:
+            data = end.recv(_CHUNK)
+        except OSError:
+            data = b""
+        if not data:
+            self._close(end)
+        elif end in self._databases:
+            self._answers.append((monotonic() + self._seconds, self._peers[end], data))
+        else:
+            self._send(self._peers[end], data)
+
+    def _send(self, end: socket.socket, data: bytes) -> None:
+        try:
+            end.sendall(data)
+        except OSError:
+            self._close(end)
+
+    def _close(self, end: socket.socket) -> None:
+        other = self._peers.pop(end, None)
+        if other:
+            del self._peers[other]
+            self._databases -= {end, other}
+            # What the database said last is lost with it, which no client here waits for.
+            other.close()
+        end.close()
+
+
+if __name__ == "__main__":
+    Proxy(sys.argv[1], sys.argv[2], float(sys.argv[3])).run()

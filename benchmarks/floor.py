@@ -1,0 +1,171 @@
+"""The floor: the least that answers the same calls with the same SQL, as a bare WSGI callable.
+
+No framework, no limits, no request ids, no log, no second question for refusals: what gunicorn,
+gevent, psycopg, PyJWT and orjson cost at best. The service is measured beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import jwt
+import orjson
+import psycopg
+from gevent.hub import Waiter, get_hub
+
+_SETUP = orjson.loads(Path(os.environ["FLOOR"]).read_bytes())
+_STATEMENTS = _SETUP["statements"]
+_READ, _WRITE = 1, 2
+_JSON = ("Content-Type", "application/json")
+
+Answer = tuple[str, Any, str | None]
+
+
+class Refused(Exception):
+    """The status of an answer without content."""
+
+
+class Connection(psycopg.Connection[Any]):
+    """Waits for the database on event watchers that it keeps, where psycopg makes one each time."""
+
+    def wait(
+        self, gen: Generator[int, int, Any], interval: float = 0.0, timeout: float | None = None
+    ) -> Any:
+        watchers = self.__dict__.setdefault("watchers", {})
+        try:
+            events = next(gen)
+            while True:
+                if events not in watchers:
+                    watchers[events] = get_hub().loop.io(self.pgconn.socket, events)
+                get_hub().wait(watchers[events])
+                events = gen.send(events)
+        except StopIteration as end:
+            return end.value
+
+
+class Pool:
+    """Cursors, handed on in the order in which they were asked for."""
+
+    def __init__(self, size: int) -> None:
+        self._unused = size
+        self._idle: deque[psycopg.Cursor[Any]] = deque()
+        self._waiting: deque[Waiter[psycopg.Cursor[Any]]] = deque()
+
+    def rows(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement in its own transaction."""
+        cursor = self._take()
+        try:
+            return cursor.execute(statement, parameters, prepare=True).fetchall()
+        finally:
+            if self._waiting:
+                get_hub().loop.run_callback(self._waiting.popleft().switch, cursor)
+            else:
+                self._idle.append(cursor)
+
+    def _take(self) -> psycopg.Cursor[Any]:
+        if self._idle:
+            return self._idle.pop()
+        if self._unused:
+            self._unused -= 1
+            connection = Connection.connect(os.environ["DATABASE_URL"], autocommit=True)
+            return connection.cursor(binary=True)
+        waiter: Waiter[psycopg.Cursor[Any]] = Waiter()
+        self._waiting.append(waiter)
+        return waiter.get()
+
+
+_pool = Pool(_SETUP["pool_size"])
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """WSGI."""
+    try:
+        status, payload, tag = _answer(environ)
+    except Refused as refusal:
+        status, payload, tag = str(refusal), None, None
+    body = b"" if payload is None else orjson.dumps(payload, option=orjson.OPT_UTC_Z)
+    headers = [_JSON, ("Content-Length", str(len(body)))]
+    if tag:
+        headers.append(("ETag", tag))
+    start_response(status, headers)
+    return [body]
+
+
+def _answer(environ: dict[str, Any]) -> Answer:
+    path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+    if path == "/tasks" and method == "GET":
+        return _list(environ, _caller(environ))
+    if path == "/tasks" and method == "POST":
+        return "201 Created", *_one("create", _caller(environ) | _values(environ))
+    if path.startswith("/tasks/") and path[7:].isdigit():
+        mine = _caller(environ) | {"id": int(path[7:])}
+        if method == "GET":
+            return "200 OK", *_one("get", mine)
+        if method == "PUT":
+            return "200 OK", *_one("update", mine | _values(environ))
+    raise Refused("404 Not Found")
+
+
+def _caller(environ: dict[str, Any]) -> dict[str, Any]:
+    scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme != "Bearer":
+        raise Refused("401 Unauthorized")
+    try:
+        claims = jwt.decode(token, _SETUP["key"], algorithms=["HS256"])
+        return {"caller_user_id": int(claims["sub"]), "caller_session_id": claims["sid"]}
+    except (jwt.PyJWTError, KeyError, ValueError):
+        raise Refused("401 Unauthorized") from None
+
+
+def _values(environ: dict[str, Any]) -> dict[str, Any]:
+    try:
+        body = orjson.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        title, description = body["title"].strip(), body["description"]
+        is_completed = body.get("is_completed", False)
+        if 1 <= len(title) <= 255 and len(description) <= 10_000 and type(is_completed) is bool:
+            return {
+                "value_title": title,
+                "value_description": description,
+                "value_is_completed": is_completed,
+            }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise Refused("400 Bad Request")
+
+
+def _one(name: str, given: dict[str, Any]) -> tuple[Any, str]:
+    statement = _STATEMENTS[name]
+    found = _pool.rows(statement["sql"], statement["parameters"] | given)
+    if not found:
+        raise Refused("404 Not Found")
+    task = dict(zip(statement["columns"], found[0], strict=True))
+    return task, f'"{task["version"]}"'
+
+
+def _list(environ: dict[str, Any], caller: dict[str, Any]) -> Answer:
+    query = dict(parse_qsl(environ["QUERY_STRING"]))
+    limit = int(query.get("limit", 1_000))
+    owner = f"{caller['caller_user_id']}."
+    tags = environ.get("HTTP_IF_NONE_MATCH", "").split(",")
+    known = [int(tag.strip(' "').removeprefix(owner)) for tag in tags if tag]
+    place = {"limit": limit + 1, "known": known}
+    statement = _STATEMENTS["more" if "cursor" in query else "list"]
+    if "cursor" in query:
+        place["after_id"] = int(urlsafe_b64decode(query["cursor"]))
+    rows = _pool.rows(statement["sql"], statement["parameters"] | caller | place)
+    if not rows:
+        raise Refused("401 Unauthorized")
+    version, total = rows[0][:2]
+    if version in known:
+        return "304 Not Modified", None, f'"{owner}{version}"'
+    names = statement["columns"][2:]
+    tasks = [dict(zip(names, row[2:], strict=True)) for row in rows[:limit] if row[2] is not None]
+    next_cursor = urlsafe_b64encode(b"%d" % tasks[-1]["id"]) if len(rows) > limit else None
+    shown = {"tasks": tasks, "total": total, "next_cursor": next_cursor and next_cursor.decode()}
+    return "200 OK", shown, f'"{owner}{version}"'

@@ -1,0 +1,21 @@
+"""How gunicorn serves the floor: with the settings by which it serves the service."""
+
+# ruff: noqa: E402
+from gevent import monkey
+
+monkey.patch_all()
+
+import gc
+import json
+import os
+from pathlib import Path
+
+# What the workers need is imported before they are forked, as the service does.
+import benchmarks.floor  # noqa: F401
+
+wsgi_app = "benchmarks.floor:application"
+worker_class = "gevent"
+bind = f"127.0.0.1:{os.environ['PORT']}"
+globals().update(json.loads(Path(os.environ["FLOOR"]).read_text())["gunicorn"])
+workers = int(os.environ["WEB_CONCURRENCY"])
+gc.freeze()

@@ -1,0 +1,116 @@
+"""Whose calls are measured: accounts with their tokens and tasks, and the SQL that serves them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from flask import Flask
+
+from benchmarks.databases import Cluster, settings_for
+from taskapi import create_app
+from taskapi.auth.passwords import hash_password
+from taskapi.core import database
+from taskapi.core.identity import Caller, issue_access_token
+
+PASSWORD = "correct horse battery"
+
+CALLS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
+    "get": ("GET", "/tasks/{id}", None),
+    "list": ("GET", "/tasks?limit=20", None),
+    "create": ("POST", "/tasks", {"title": "A new task", "description": "Made to measure."}),
+    "update": (
+        "PUT",
+        "/tasks/{id}",
+        {"title": "A task", "description": "Changed to measure.", "is_completed": True},
+    ),
+}
+"""What is measured: method, path and body."""
+
+
+class Account(NamedTuple):
+    """Somebody who calls."""
+
+    user_id: int
+    email: str
+    session_id: int
+    task_ids: list[int]
+    token: str = ""
+
+
+class World(NamedTuple):
+    """The accounts of one database; none writes in the lists that another reads."""
+
+    database: str
+    readers: list[Account]
+    updaters: list[Account]
+    creators: list[Account]
+
+
+def hashed_password(url: str) -> str:
+    """The hash of `PASSWORD`, at the cost that is used in production."""
+    with create_app(settings_for(url)).app_context():
+        return hash_password(PASSWORD)
+
+
+def world(cluster: Cluster, name: str) -> World:
+    """The accounts of a filled database that have a session, with tokens for them."""
+    accounts = [Account(*row) for row in cluster.execute(_ACCOUNTS, name)]
+    with create_app(settings_for(cluster.url_of(name))).app_context():
+        accounts = [
+            one._replace(token=issue_access_token(Caller(one.user_id, one.session_id)))
+            for one in accounts
+        ]
+    return World(name, accounts[:200], accounts[200:400], accounts[400:])
+
+
+def recorded(cluster: Cluster, filled: World) -> dict[str, dict[str, Any]]:
+    """The one statement that the service sends for each call, with its parameters and columns.
+
+    `more` is the list's next page.
+
+    Raises:
+        RuntimeError: a call sends none, or several.
+    """
+    cluster.create("recorded", filled.database)
+    app = create_app(settings_for(cluster.url_of("recorded")))
+    someone = filled.readers[0]
+    found = {
+        name: _statement_of(app, someone, method, path.format(id=someone.task_ids[0]), body)
+        for name, (method, path, body) in CALLS.items()
+    }
+    headers = {"Authorization": f"Bearer {someone.token}"}
+    page = app.test_client().get("/tasks?limit=5", headers=headers).get_json()
+    path = f"/tasks?limit=20&cursor={page['next_cursor']}"
+    found["more"] = _statement_of(app, someone, "GET", path, None)
+    return found
+
+
+def _statement_of(
+    app: Flask, someone: Account, method: str, path: str, body: dict[str, Any] | None
+) -> dict[str, Any]:
+    sent = []
+
+    def rows(statement: database.Statement, **parameters: Any) -> list[database.Row]:
+        sent.append((statement, parameters))
+        return original(statement, **parameters)
+
+    original = database.rows
+    headers = {"Authorization": f"Bearer {someone.token}"}
+    with patch.object(database, "rows", rows):
+        answer = app.test_client().open(path, method=method, json=body, headers=headers)
+    if answer.status_code >= 300 or len(sent) != 1:
+        raise RuntimeError(f"{method} {path}: {answer.status}, {len(sent)} statements")
+    statement, parameters = sent[0]
+    return {
+        "sql": statement.sql,
+        "parameters": statement.defaults | parameters,
+        "columns": statement.columns,
+    }
+
+
+_ACCOUNTS = """
+SELECT users.id, users.email, sessions.id, array(
+    SELECT tasks.id FROM tasks WHERE tasks.user_id = users.id ORDER BY tasks.id DESC LIMIT 20)
+FROM users JOIN sessions ON sessions.user_id = users.id ORDER BY users.id LIMIT 500
+"""
