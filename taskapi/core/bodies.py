@@ -8,6 +8,7 @@ RFC 7493).
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -88,8 +89,7 @@ _TOO_DEEP = "The body is nested too deeply."
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise MalformedBody(f"The body names {json.dumps(twice)} twice in one object.")
     return document
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from http import HTTPStatus
 from typing import Any
 
@@ -120,11 +121,7 @@ def build(app: Flask, version: str) -> dict[str, Any]:
             "contact": {"name": "The people who run this service"},
         },
         servers=[{"url": "/", "description": "This server"}],
-        tags=[
-            {"name": "auth", "description": "Accounts and sessions."},
-            {"name": "tasks", "description": "Tasks of an account."},
-            {"name": "service", "description": "The service itself."},
-        ],
+        tags=[_tag(app, name) for name in _features(app)],
     )
     spec.components.security_scheme(
         "bearer",
@@ -144,6 +141,18 @@ def build(app: Flask, version: str) -> dict[str, Any]:
     document: dict[str, Any] = spec.to_dict()
     document["components"]["examples"] = _examples_in(str(document["paths"]))
     return document
+
+
+def _features(app: Flask) -> list[str]:
+    """Names of the blueprints that have operations, in the order of their registration."""
+    calls = {endpoint for endpoint, view in app.view_functions.items() if operation_of(view)}
+    return [name for name in app.blueprints if any(c.startswith(f"{name}.") for c in calls)]
+
+
+def _tag(app: Flask, feature: str) -> dict[str, str]:
+    """A feature as its package describes itself in one line."""
+    package = sys.modules[app.blueprints[feature].import_name.rpartition(".")[0]]
+    return {"name": feature, "description": (package.__doc__ or "").splitlines()[0]}
 
 
 def _examples_in(paths: str) -> dict[str, Any]:

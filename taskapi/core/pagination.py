@@ -118,7 +118,7 @@ def sort_field(names: Iterable[str]) -> Choice:
         *words,
         load_default="-created_at",
         metadata={
-            "description": "The order; a minus turns it round. `title` ignores ASCII case.",
+            "description": "The order; a minus turns it round.",
             "x-enum-varnames": [word.replace("-", "descending_").upper() for word in words],
         },
     )

@@ -1,1 +1,1 @@
-"""Tasks."""
+"""Tasks of an account."""

@@ -30,7 +30,7 @@ _CONFLICT = {412: (schemas.TaskConflict, {"task": schemas.EXAMPLE})}
     headers=("ETag", "Link"),
 )
 def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
-    """The caller's tasks, newest first unless `sort` says otherwise.
+    """The caller's tasks, newest first unless `sort` says otherwise. Titles ignore ASCII case.
 
     Without `limit` up to 1,000 come at once. When there are more, `next_cursor` and the `Link`
     header say where to go on; any page of any list costs the same.
