@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 from flask import Flask, current_app, g
-from gevent import get_hub
+from gevent import Timeout, get_hub
 from gevent.monkey import get_original
 from gevent.monkey import is_module_patched as is_patched
 from psycopg.abc import RV, PQGen
@@ -82,8 +82,16 @@ class Statement:
         return tuple(str(column.name) for column in self._clause.exported_columns)  # type: ignore[attr-defined]
 
 
+QUERY_SECONDS = 10
+"""Longer than any statement takes unless it waits for a lock or the database stands still."""
+
+
+class QueryTooLongError(psycopg.OperationalError):
+    """The database did not answer in time; its connection is given up, the statement may go on."""
+
+
 class GeventConnection(psycopg.Connection[Row]):
-    """A connection that waits on a watcher of its own.
+    """A connection that waits on a watcher of its own, and not for ever.
 
     psycopg's own way under gevent makes a poll object and registers with it for each query.
     """
@@ -91,7 +99,19 @@ class GeventConnection(psycopg.Connection[Row]):
     _readable: Any = None
 
     def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
-        """Run one of psycopg's generators, giving way to other greenlets while it waits."""
+        """Run one of psycopg's generators, giving way to other greenlets while it waits.
+
+        Raises:
+            QueryTooLongError: it took more than `QUERY_SECONDS`.
+        """
+        try:
+            with Timeout(QUERY_SECONDS, QueryTooLongError):
+                return self._wait(gen)
+        except QueryTooLongError:
+            self.pgconn.finish()
+            raise
+
+    def _wait(self, gen: PQGen[RV]) -> RV:
         hub = get_hub()
         try:
             wanted = next(gen)
@@ -244,7 +264,7 @@ class _Watch:
             raise self._problem(error) from error
 
     def _problem(self, error: psycopg.Error | _ConnectionLost) -> Exception:
-        if isinstance(error, _ConnectionLost):
+        if isinstance(error, (_ConnectionLost, QueryTooLongError)):
             return OutcomeUnknown() if self.writes else Unavailable()
         if isinstance(error, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
             return Unavailable()
@@ -269,7 +289,7 @@ def _execute(connection: Connection, statement: Statement, parameters: dict[str,
         cursor.execute(statement.sql, statement.defaults | parameters)
         return cursor.fetchall() if statement.columns else []
     except psycopg.OperationalError as error:
-        if connection.closed:
+        if connection.closed and not isinstance(error, QueryTooLongError):
             raise _ConnectionLost from error
         raise
 
