@@ -1,4 +1,4 @@
-"""Passwords: hashed by bcrypt in threads of their own, a bounded number at a time.
+"""Passwords: hashed by bcrypt in a thread of its own, one at a time, and no more than fit into it.
 
 bcrypt takes a quarter of a second of a core and lets go of the interpreter's lock meanwhile: on the
 event loop every other request would wait for it, in a thread none does.
@@ -9,8 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import os
+import sys
 from collections.abc import Callable
 from functools import cache
+from threading import get_native_id
+from time import perf_counter
 from typing import TypeVar
 
 import bcrypt
@@ -23,39 +27,57 @@ from taskapi.core.errors import Unavailable
 T = TypeVar("T")
 
 _CONTEXT = b"taskapi password v1"
-_THREADS = 1
-_MAX_WAITING = 8
-"""Some two seconds of work: whoever came later would wait longer than people do."""
+_PATIENCE = 2.5
+"""Seconds: whom it would take longer than this is told to come back instead."""
+
+_NICENESS = 5
+"""Requests that need no password come first when there are more than the cores can do."""
 
 
 class TooBusy(Unavailable):
-    """As many passwords are being hashed as fit into a bearable time."""
+    """More passwords wait to be hashed than can be in a bearable time."""
 
     detail = "Too many people are logging in at this moment; try again in a few seconds."
     headers = {"Retry-After": "2"}
 
 
 class _Hasher:
-    """The threads of one process, and how many wait for them."""
+    """One thread of a process, and how long the work takes at present."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPool(_THREADS)
+    def __init__(self, rounds: int) -> None:
+        self._pool = ThreadPool(1)
         self._pending = 0
+        # Until it is measured: twice what it takes on a core of its own.
+        self._seconds = 0.5 * 2.0 ** (rounds - 12)
 
     def run(self, work: Callable[[], T]) -> T:
-        if self._pending >= _THREADS + _MAX_WAITING:
+        if (self._pending + 1) * self._seconds > _PATIENCE and self._pending:
             raise TooBusy
         self._pending += 1
         try:
-            result: T = self._pool.apply(work)
+            result: T = self._pool.apply(self._timed, (work,))
             return result
         finally:
             self._pending -= 1
 
+    def _timed(self, work: Callable[[], T]) -> T:
+        started = perf_counter()
+        try:
+            return _gently(work)
+        finally:
+            self._seconds = perf_counter() - started
+
+
+def _gently(work: Callable[[], T]) -> T:
+    """Do the work with less priority than the process has; Linux knows one for each thread."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICENESS)
+    return work()
+
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Set the cost of hashes; threads start with the first password, after any fork."""
-    app.extensions["taskapi_hasher"] = cache(_Hasher)
+    app.extensions["taskapi_hasher"] = cache(lambda: _Hasher(settings.bcrypt_rounds))
     app.extensions["taskapi_bcrypt_rounds"] = settings.bcrypt_rounds
 
 

@@ -90,7 +90,7 @@ def test_too_many_logins_at_once_are_told_to_come_back(service: str, person: htt
         answers = list(threads.map(log_in, range(30)))
     served = [answer for answer in answers if answer.status_code == 200]
     refused = [answer for answer in answers if answer.status_code == 503]
-    assert len(served) >= 9
+    assert len(served) >= 2
     assert len(refused) == 30 - len(served) > 0
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
     assert all("logging in" in answer.json()["detail"] for answer in refused)
