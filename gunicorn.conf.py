@@ -27,7 +27,7 @@ bind = f"{_host}:{_settings.port}"
 workers = _settings.web_concurrency
 worker_class = serving.Worker
 worker_connections = 1_000
-# The heartbeat's file: on a disk it could block the worker.
+# The heartbeat's file: on a disk it could block the worker. Gunicorn makes it safely (S108).
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 # It has deadlocked with gevent, and its path is the same for all instances of a user.
 control_socket_disable = True

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 # What the workers need is imported before they are forked, as the service does.
-import benchmarks.floor  # noqa: F401
+import benchmarks.floor  # noqa: F401 - for what importing it does
 
 wsgi_app = "benchmarks.floor:application"
 worker_class = "gevent"

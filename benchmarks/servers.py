@@ -178,6 +178,7 @@ def _environment(database_url: str, port: int) -> dict[str, str]:
 
 
 def _start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    # This process has no other threads, which alone make a preexec_fn unsafe.
     return subprocess.Popen(command, preexec_fn=_end_with_parent, **options)  # noqa: PLW1509
 
 

@@ -18,6 +18,7 @@ from flask_migrate import upgrade
 from config import Settings
 from taskapi.health.service import migration_head
 
+# Where to reach what listens everywhere; nothing is bound here (S104).
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _PR_SET_PDEATHSIG = 1
 

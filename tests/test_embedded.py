@@ -126,7 +126,7 @@ def test_a_database_that_was_named_is_used_as_it_is(folder: Path) -> None:
 
 def test_starts_serves_and_stops(folder: Path) -> None:
     with embedded.provide(settings_for(folder)) as settings:
-        assert answer(settings.database_url, "SHOW server_version_num") >= "180000"  # type: ignore[operator]
+        assert answer(settings.database_url, "SHOW server_version_num") >= "180000"
         assert settings.database_prepare
         pid = server_pid(folder)
     assert not is_running(pid)

@@ -164,7 +164,7 @@ def test_the_migrations_can_be_written_down_as_sql(
     with app.app_context():
         flask_migrate.upgrade(databases.MIGRATIONS, sql=True)
     with psycopg.connect(empty, autocommit=True) as connection:
-        connection.execute(capsys.readouterr().out)  # type: ignore[arg-type]
+        connection.execute(capsys.readouterr().out)
     assert _schema(empty) == _schema(database_url)
 
 
@@ -209,9 +209,9 @@ def alone(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Co
     """A connection to a database with one user, who has one task and one session."""
     url = databases.create(server_url, f"rules_{worker_id}", template)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"{USER}) VALUES ('taken@example.com', 'x')")  # type: ignore[arg-type]
-        connection.execute(f"{TASK}, description) VALUES (1, 1, 'a', repeat('🌱', 10000))")  # type: ignore[arg-type]
-        connection.execute(f"{SESSION}) VALUES (1, now(), 'a', 'b')")  # type: ignore[arg-type]
+        connection.execute(f"{USER}) VALUES ('taken@example.com', 'x')")
+        connection.execute(f"{TASK}, description) VALUES (1, 1, 'a', repeat('🌱', 10000))")
+        connection.execute(f"{SESSION}) VALUES (1, now(), 'a', 'b')")
         yield connection
 
 
@@ -220,7 +220,7 @@ def test_the_database_refuses_what_breaks_a_rule_whoever_writes_it(
     alone: psycopg.Connection, statement: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error), alone.transaction():
-        alone.execute(statement)  # type: ignore[arg-type]
+        alone.execute(statement)
 
 
 def test_with_an_account_goes_what_belongs_to_it(empty: str) -> None:

@@ -26,6 +26,7 @@ from taskapi.extensions import db
 _NOW = func.now()
 
 
+# Flask-SQLAlchemy makes db.Model when it runs, where mypy cannot see it.
 class User(db.Model):  # type: ignore[name-defined, misc]
     """An account, with the change number of its data and the totals that its lists show."""
 
@@ -53,6 +54,7 @@ class User(db.Model):  # type: ignore[name-defined, misc]
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
 
 
+# Flask-SQLAlchemy makes db.Model when it runs, where mypy cannot see it.
 class Session(db.Model):  # type: ignore[name-defined, misc]
     """A login: it lives until it is revoked or was not refreshed for too long.
 

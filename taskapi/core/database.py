@@ -37,6 +37,7 @@ Row = tuple[Any, ...]
 Connection = psycopg.Connection[Row]
 Pool = ConnectionPool[Connection]
 
+# SQLAlchemy leaves its dialects untyped.
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 # gevent's own poll would switch greenlets; this one only looks, and never waits.
 _poll = get_original("select", "poll")
@@ -79,6 +80,7 @@ class Statement:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of a row of its result."""
+        # What an Executable may be has no common type with columns; all that we build has them.
         return tuple(str(column.name) for column in self._clause.exported_columns)  # type: ignore[attr-defined]
 
 

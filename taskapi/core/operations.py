@@ -99,6 +99,7 @@ def operation(**declared: Any) -> Callable[[View], View]:
                 arguments["body"] = load(call.body, body)
             return view(**arguments)
 
+        # A function takes attributes, which its type does not tell.
         checked.operation = call  # type: ignore[attr-defined]
         return checked
 

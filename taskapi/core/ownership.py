@@ -265,7 +265,7 @@ class OwnedTable:
         )
         return Statement(self._and_count(account, after, self._weights(after)), writes=True)
 
-    @lru_cache  # noqa: B019
+    @lru_cache  # noqa: B019 - likewise
     def _update(self, names: tuple[str, ...]) -> Statement:
         account = self._locked_account
         before = (

@@ -34,6 +34,7 @@ class Message(str):
         message.code = code
         return message
 
+    # A copy is made with the code too: one argument more than str has, which mypy minds.
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
         return str(self), self.code
 

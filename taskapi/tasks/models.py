@@ -26,6 +26,7 @@ _NOW = func.now()
 _TITLE_KEY = text("""lower(title COLLATE "C")""")
 
 
+# Flask-SQLAlchemy makes db.Model when it runs, where mypy cannot see it.
 class Task(db.Model):  # type: ignore[name-defined, misc]
     """Something to do. The key begins with the owner, so that one account's rows lie together."""
 

@@ -98,13 +98,13 @@ def full(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Con
     url = databases.create(server_url, f"plans_{worker_id}", template)
     with psycopg.connect(url, autocommit=True) as connection:
         for command in FILL.split(";\n\n"):
-            connection.execute(command)  # type: ignore[arg-type]
+            connection.execute(command)
         yield connection
 
 
 @pytest.fixture(params=["force_custom_plan", "force_generic_plan"])
 def planner(full: psycopg.Connection, request: pytest.FixtureRequest) -> psycopg.Connection:
-    full.execute(f"SET plan_cache_mode = {request.param}")  # type: ignore[arg-type]
+    full.execute(f"SET plan_cache_mode = {request.param}")
     return full
 
 
@@ -114,12 +114,11 @@ def _plan(connection: psycopg.Connection, statement: Statement, parameters: Node
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement.sql)))
     text = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", statement.sql)
     given = ", ".join(f"%({name})s" for name in names)
-    connection.execute(f"PREPARE asked AS {text}")  # type: ignore[arg-type]
+    connection.execute(f"PREPARE asked AS {text}")
     try:
         with connection.transaction(force_rollback=True):
             (found,) = psycopg.ClientCursor(connection).execute(
-                "EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF, FORMAT JSON)"  # type: ignore[arg-type]
-                f" EXECUTE asked ({given})",
+                f"EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF, FORMAT JSON) EXECUTE asked ({given})",
                 {name: values[name] for name in names},
             )
     finally:

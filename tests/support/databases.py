@@ -44,7 +44,7 @@ def settings_for(url: str, **changes: object) -> Settings:
         log_format="json",
         log_level="info",
     )
-    return replace(settings, **changes)  # type: ignore[arg-type]
+    return replace(settings, **changes)
 
 
 def named(url: str, database: str) -> str:

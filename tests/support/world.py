@@ -47,7 +47,7 @@ def sql(settings: Settings, statement: str, *parameters: Any) -> list[tuple[Any,
     """The rows that a statement of one's own gives, past the application."""
     assert settings.database_url
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
-        cursor = connection.execute(statement, parameters)  # type: ignore[arg-type]
+        cursor = connection.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -56,7 +56,7 @@ def holding(settings: Settings, statement: str, *parameters: Any) -> Iterator[ps
     """A transaction that holds the locks of a statement until the block ends."""
     assert settings.database_url
     with psycopg.connect(settings.database_url) as connection:
-        connection.execute(statement, parameters)  # type: ignore[arg-type]
+        connection.execute(statement, parameters)
         yield connection
 
 
