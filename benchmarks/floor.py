@@ -54,28 +54,30 @@ class Pool:
 
     def __init__(self, size: int) -> None:
         self._unused = size
-        self._idle: deque[psycopg.Cursor[Any]] = deque()
-        self._waiting: deque[Waiter[psycopg.Cursor[Any]]] = deque()
+        self._idle: deque[psycopg.RawCursor[Any]] = deque()
+        self._waiting: deque[Waiter[psycopg.RawCursor[Any]]] = deque()
 
-    def rows(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(self, statement: dict[str, Any], given: dict[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement in its own transaction."""
+        parameters = statement["parameters"] | given
+        values = [parameters[name] for name in statement["names"]]
         cursor = self._take()
         try:
-            return cursor.execute(statement, parameters, prepare=True).fetchall()
+            return cursor.execute(statement["sql"], values, prepare=True, binary=True).fetchall()
         finally:
             if self._waiting:
                 get_hub().loop.run_callback(self._waiting.popleft().switch, cursor)
             else:
                 self._idle.append(cursor)
 
-    def _take(self) -> psycopg.Cursor[Any]:
+    def _take(self) -> psycopg.RawCursor[Any]:
         if self._idle:
             return self._idle.pop()
         if self._unused:
             self._unused -= 1
             connection = Connection.connect(os.environ["DATABASE_URL"], autocommit=True)
-            return connection.cursor(binary=True)
-        waiter: Waiter[psycopg.Cursor[Any]] = Waiter()
+            return psycopg.RawCursor(connection)
+        waiter: Waiter[psycopg.RawCursor[Any]] = Waiter()
         self._waiting.append(waiter)
         return waiter.get()
 
@@ -141,7 +143,7 @@ def _values(environ: dict[str, Any]) -> dict[str, Any]:
 
 def _one(name: str, given: dict[str, Any]) -> tuple[Any, str]:
     statement = _STATEMENTS[name]
-    found = _pool.rows(statement["sql"], statement["parameters"] | given)
+    found = _pool.rows(statement, given)
     if not found:
         raise Refused("404 Not Found")
     task = dict(zip(statement["columns"], found[0], strict=True))
@@ -158,7 +160,7 @@ def _list(environ: dict[str, Any], caller: dict[str, Any]) -> Answer:
     statement = _STATEMENTS["more" if "cursor" in query else "list"]
     if "cursor" in query:
         place["after_id"] = int(urlsafe_b64decode(query["cursor"]))
-    rows = _pool.rows(statement["sql"], statement["parameters"] | caller | place)
+    rows = _pool.rows(statement, caller | place)
     if not rows:
         raise Refused("401 Unauthorized")
     version, total = rows[0][:2]

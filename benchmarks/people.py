@@ -103,7 +103,8 @@ def _statement_of(
         raise RuntimeError(f"{method} {path}: {answer.status}, {len(sent)} statements")
     statement, parameters = sent[0]
     return {
-        "sql": statement.sql,
+        "sql": statement.sql.decode(),
+        "names": statement.names,
         "parameters": statement.defaults | parameters,
         "columns": statement.columns,
     }

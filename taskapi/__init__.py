@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import cache
 from logging.config import dictConfig
-from typing import Any
 
 import orjson
 from flask import Flask
@@ -17,6 +15,7 @@ from taskapi.auth import passwords
 from taskapi.auth.commands import users
 from taskapi.auth.routes import auth
 from taskapi.core import database, identity, logging, openapi, ratelimit, responses
+from taskapi.core.application import Application
 from taskapi.core.operations import IdConverter
 from taskapi.docs.routes import blueprint as docs
 from taskapi.extensions import cors, db, migrate
@@ -28,14 +27,6 @@ from taskapi.tasks.routes import tasks
 __version__ = "0.1.0"
 
 EXPOSED_HEADERS = ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
-
-
-class Application(Flask):
-    """Flask for views that are plain functions, as all of ours are."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function as it is: to look whether it is a coroutine costs something each time."""
-        return func
 
 
 def create_app(settings: Settings) -> Flask:

@@ -1,53 +1,41 @@
 """Statements, compiled once, on a fair pool of psycopg connections in autocommit.
 
-SQLAlchemy Core says what a statement is; it is compiled when first used and then sent by psycopg
-itself, so that a call costs one round trip and no ORM object. A read needs no transaction, a write
-is one statement and its own transaction; only `transaction()` spans several.
+SQLAlchemy Core says what a statement is; it is compiled when first used and then sent as it is, so
+that a call costs one round trip and no ORM object. A read needs no transaction, a write is one
+statement and its own transaction; only `transaction()` spans several.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from select import POLLIN
 from time import perf_counter
 from typing import Any
 
 import psycopg
 from flask import Flask, current_app, g
-from gevent import Timeout, get_hub
-from gevent.monkey import get_original
-from gevent.monkey import is_module_patched as is_patched
-from psycopg.abc import RV, PQGen
-from psycopg.adapt import AdaptersMap
-from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
-from psycopg.waiting import Ready, Wait
-from psycopg_pool import ConnectionPool
 from sqlalchemy import Executable, NullPool
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import ClauseElement
 
 from config import Settings
+from taskapi.core.connections import (
+    ADAPTERS,
+    Connection,
+    Limits,
+    Pool,
+    QueryTooLongError,
+    Row,
+    connection_class,
+)
 from taskapi.core.errors import OutcomeUnknown, Unavailable
 
-Row = tuple[Any, ...]
-Connection = psycopg.Connection[Row]
-Pool = ConnectionPool[Connection]
-
 # SQLAlchemy leaves its dialects untyped.
-_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-# gevent's own poll would switch greenlets; this one only looks, and never waits.
-_poll = get_original("select", "poll")
+_DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _MAX_WAITING = 1_000
-
-
-# Every integer as a bigint: a type that follows the value would be a statement to prepare anew.
-_ADAPTERS = AdaptersMap(psycopg.adapters)
-_ADAPTERS.register_dumper(int, Int8Dumper)
-_ADAPTERS.register_dumper(int, Int8BinaryDumper)
 
 
 class Statement:
@@ -68,9 +56,14 @@ class Statement:
         return self._clause.compile(dialect=_DIALECT)
 
     @cached_property
-    def sql(self) -> str:
-        """The text that is sent, with psycopg's placeholders."""
-        return str(self._compiled)
+    def sql(self) -> bytes:
+        """The text that is sent."""
+        return str(self._compiled).encode()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that `$1`, `$2` and so on stand for."""
+        return tuple(self._compiled.positiontup)
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
@@ -83,50 +76,10 @@ class Statement:
         # What an Executable may be has no common type with columns; all that we build has them.
         return tuple(str(column.name) for column in self._clause.exported_columns)  # type: ignore[attr-defined]
 
-
-QUERY_SECONDS = 10
-"""Longer than any statement takes unless it waits for a lock or the database stands still."""
-
-
-class QueryTooLongError(psycopg.OperationalError):
-    """The database did not answer in time; its connection is given up, the statement may go on."""
-
-
-class GeventConnection(psycopg.Connection[Row]):
-    """A connection that waits on a watcher of its own, and not for ever.
-
-    psycopg's own way under gevent makes a poll object and registers with it for each query.
-    """
-
-    _readable: Any = None
-
-    def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
-        """Run one of psycopg's generators, giving way to other greenlets while it waits.
-
-        Raises:
-            QueryTooLongError: it took more than `QUERY_SECONDS`.
-        """
-        try:
-            with Timeout(QUERY_SECONDS, QueryTooLongError):
-                return self._wait(gen)
-        except QueryTooLongError:
-            self.pgconn.finish()
-            raise
-
-    def _wait(self, gen: PQGen[RV]) -> RV:
-        hub = get_hub()
-        try:
-            wanted = next(gen)
-            if self._readable is None:
-                self._readable = hub.loop.io(self.pgconn.socket, Wait.R)
-            while True:
-                is_usual = wanted == Wait.R
-                hub.wait(self._readable if is_usual else hub.loop.io(self.pgconn.socket, wanted))
-                # To try what is not ready yet does no harm: the socket does not block.
-                wanted = gen.send(Ready(wanted))
-        except StopIteration as done:
-            result: RV = done.value
-            return result
+    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """The values that are sent, in the order of `names`."""
+        given = {**self.defaults, **parameters}
+        return [given[name] for name in self.names]
 
 
 class Transaction:
@@ -162,36 +115,33 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Give the application its pool; connections are made when first needed, after any fork."""
     # libpq sends this at connection start, where PgBouncer takes it; `options` it would refuse.
     os.environ["PGTZ"] = "UTC"
-    app.extensions["taskapi_pool"] = ConnectionPool(
+    limits = Limits(settings.database_pool_size, settings.database_pool_timeout, _MAX_WAITING)
+    pool = Pool(lambda: _connect(settings), limits)
+    app.extensions["taskapi_pool"] = pool
+    atexit.register(pool.close)
+
+
+def _connect(settings: Settings) -> Connection:
+    connection = connection_class().connect(
         settings.database_url or "",
-        kwargs={
-            "autocommit": True,
-            "prepare_threshold": 0 if settings.database_prepare else None,
-            "application_name": "taskapi",
-            "connect_timeout": 10,
-            "keepalives_idle": 30,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 15_000,
-            "context": _ADAPTERS,
-        },
-        min_size=0,
-        connection_class=GeventConnection if is_patched("select") else psycopg.Connection,
-        max_size=settings.database_pool_size,
-        timeout=settings.database_pool_timeout,
-        max_waiting=_MAX_WAITING,
-        max_idle=240,
-        reconnect_timeout=1,
-        open=False,
+        autocommit=True,
+        application_name="taskapi",
+        connect_timeout=10,
+        keepalives_idle=30,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=15_000,
+        context=ADAPTERS,
     )
+    # Whether this class prepares is decided here: psycopg's own cursors never do.
+    connection.prepare_threshold = None
+    connection.prepares = settings.database_prepare
+    return connection
 
 
 def pool() -> Pool:
-    """The application's pool, opened."""
+    """The application's pool."""
     found: Pool = current_app.extensions["taskapi_pool"]
-    if found.closed:
-        found.open()
-        atexit.register(found.close)
     return found
 
 
@@ -228,7 +178,8 @@ def transaction() -> Iterator[Transaction]:
         OutcomeUnknown: the connection died on the way.
     """
     with _Watch(writes=True):
-        connection = _live_connection()
+        connections = pool()
+        connection = connections.take()
         try:
             with connection.transaction():
                 yield Transaction(connection)
@@ -237,7 +188,7 @@ def transaction() -> Iterator[Transaction]:
                 raise _ConnectionLost from error
             raise
         finally:
-            pool().putconn(connection)
+            connections.give_back(connection)
 
 
 def seconds_spent() -> float:
@@ -277,46 +228,21 @@ def _named(statement: Statement, found: list[Row]) -> dict[str, Any] | None:
     return dict(zip(statement.columns, found[0], strict=True)) if found else None
 
 
-def _run(statement: Statement, parameters: dict[str, Any]) -> list[Row]:
-    connection = _live_connection()
+def _run(statement: Statement, parameters: Mapping[str, Any]) -> list[Row]:
+    connections = pool()
+    connection = connections.take()
     try:
         return _execute(connection, statement, parameters)
     finally:
-        pool().putconn(connection)
+        connections.give_back(connection)
 
 
-def _execute(connection: Connection, statement: Statement, parameters: dict[str, Any]) -> list[Row]:
-    cursor = connection.cursor(binary=True)
+def _execute(
+    connection: Connection, statement: Statement, parameters: Mapping[str, Any]
+) -> list[Row]:
     try:
-        cursor.execute(statement.sql, statement.defaults | parameters)
-        return cursor.fetchall() if statement.columns else []
+        return connection.run(statement.sql, statement.values(parameters))
     except psycopg.OperationalError as error:
         if connection.closed and not isinstance(error, QueryTooLongError):
             raise _ConnectionLost from error
         raise
-
-
-def _live_connection() -> Connection:
-    """A connection that the server has not closed meanwhile; to look costs no round trip.
-
-    Servers and poolers drop idle connections; nothing has been sent yet, so to take another one is
-    safe for reads and writes alike.
-    """
-    while True:
-        connection = pool().getconn()
-        if _is_live(connection):
-            return connection
-        connection.close()
-        pool().putconn(connection)
-
-
-def _is_live(connection: Connection) -> bool:
-    """Whether an idle connection is open: one that was closed has an end of file to read."""
-    probe = _poll()
-    try:
-        probe.register(connection.pgconn.socket, POLLIN)
-        while probe.poll(0):
-            connection.pgconn.consume_input()
-    except psycopg.OperationalError:
-        return False
-    return True

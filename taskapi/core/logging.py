@@ -1,4 +1,4 @@
-"""Logs: one line a request and one an event, as JSON or as text, each with the request's id.
+"""Logs: one line a request, and one a warning, as JSON or as text, each with the request's id.
 
 Fields are structured and come through `extra`; titles, passwords, tokens and whole addresses of
 failed logins are never among them.
@@ -7,17 +7,16 @@ failed logins are never among them.
 from __future__ import annotations
 
 import logging
-import random
-import re
 from datetime import UTC, datetime
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 import orjson
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, has_request_context
 
 from config import Settings
 from taskapi.core import database
+from taskapi.core.application import Request, current_request
 
 requests = logging.getLogger("taskapi.request")
 events = logging.getLogger("taskapi.event")
@@ -26,7 +25,6 @@ events = logging.getLogger("taskapi.event")
 logging._srcfile = None  # noqa: SLF001 - documented under "Optimization" for this purpose
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
-_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -48,7 +46,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
-        "loggers": {"psycopg.pool": {"level": "WARNING"}, "alembic": {"level": "WARNING"}},
+        "loggers": {"alembic": {"level": "WARNING"}},
     }
 
 
@@ -63,7 +61,7 @@ class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]  # takes no 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self.stream.write(f"{self.format(record)}\n")
-            self.flush()
+            self.stream.flush()
         except Exception:  # noqa: BLE001 - as the standard library's handlers do
             self.handleError(record)
 
@@ -73,7 +71,7 @@ class RequestFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if has_request_context():
-            record.request_id = request_id()
+            record.request_id = current_request().id
         return True
 
 
@@ -109,40 +107,50 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
-def request_id() -> str:
-    """This request's id: the client's own X-Request-ID when well-formed, else a new one."""
-    known: str | None = g.get("request_id")
-    if known is None:
-        sent = request.headers.get("X-Request-ID", "")
-        known = g.request_id = sent if _WELL_FORMED_ID.fullmatch(sent) else _new_request_id()
-    return known
+_BLANK = vars(logging.LogRecord(requests.name, logging.INFO, "", 0, "request", (), None))
 
 
-def _new_request_id() -> str:
-    # Unique, not secret: to ask the kernel for randomness takes longer than to log the line.
-    return f"{random.getrandbits(96):024x}"
+class RequestRecord(logging.LogRecord):
+    """The record of a request, without what takes long to find out and nobody reads.
+
+    That is from where the line was logged, and by which thread.
+    """
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.__dict__ = {**_BLANK, "created": time(), **fields}
+
+
+def note(event: str, **fields: Any) -> None:
+    """Say what a request did, in the request's own line; outside of a request, in one of its own.
+
+    What must be seen whatever the level is, is a warning and a line of its own.
+    """
+    if has_request_context():
+        current_request().noted |= {"event": event, **fields}
+    else:
+        events.info(event, extra=fields)
 
 
 def init_app(app: Flask) -> None:
     """Log each request when its answer is known, and send its id back."""
 
-    @app.before_request
-    def start_clock() -> None:
-        g.started = perf_counter()
-
     @app.after_request
     def log_request(response: Response) -> Response:
-        response.headers["X-Request-ID"] = request_id()
-        rule = request.url_rule
-        requests.info(
-            "request",
-            extra={
-                "method": request.method,
-                "route": rule.rule if rule else None,
-                "status": response.status_code,
-                "duration_ms": round((perf_counter() - g.started) * 1000, 2),
-                "database_ms": round(database.seconds_spent() * 1000, 2),
-                "user_id": g.get("user_id"),
-            },
-        )
+        request = current_request()
+        if "X-Request-ID" not in response.headers:
+            response.headers["X-Request-ID"] = request.id
+        if requests.isEnabledFor(logging.INFO):
+            requests.handle(RequestRecord(_described(request, response)))
         return response
+
+
+def _described(request: Request, response: Response) -> dict[str, Any]:
+    return {
+        "method": request.method,
+        "route": request.url_rule.rule if request.url_rule else None,
+        "status": response.status_code,
+        "duration_ms": round((perf_counter() - request.started) * 1000, 2),
+        "database_ms": round(database.seconds_spent() * 1000, 2),
+        "user_id": request.user_id,
+        **request.noted,
+    }

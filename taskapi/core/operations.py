@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, ParamSpec
 
-from flask import Response, g, request
+from flask import Request as FlaskRequest
+from flask import Response
 from marshmallow import Schema
 from werkzeug.routing import BaseConverter
 
 from taskapi.core import errors
+from taskapi.core.application import Request, current_request
 from taskapi.core.bodies import JSON, read_object
 from taskapi.core.identity import MAX_ID, authenticate
 from taskapi.core.schemas import Input, load
+
+_USUAL_QUERY = 256
+_REMEMBERED_QUERIES = 1_000
 
 P = ParamSpec("P")
 View = Callable[..., Response]
@@ -88,15 +93,15 @@ def operation(**declared: Any) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def checked(**arguments: Any) -> Response:
+            request = current_request()
             if not call.is_public:
-                arguments["caller"] = authenticate(request)
-                g.user_id = arguments["caller"].user_id
-            query = _loaded_query(call.query)
+                caller = arguments["caller"] = authenticate(request)
+                request.user_id = caller.user_id
+            query = _loaded_query(call.query or _no_parameters, request)
             if call.query:
                 arguments["query"] = query
             if call.body:
-                body = read_object(request, call.media_types)
-                arguments["body"] = load(call.body, body)
+                arguments["body"] = load(call.body, read_object(request, call.media_types))
             return view(**arguments)
 
         # A function takes attributes, which its type does not tell.
@@ -128,15 +133,24 @@ class IdConverter(BaseConverter):
         return str(value)
 
 
-def _loaded_query(schema: Input | None) -> dict[str, Any]:
-    if not request.query_string:
-        return load(schema, {}, prefix="") if schema else {}
-    repeated = [name for name, values in request.args.lists() if len(values) > 1]
+_no_parameters = Input()
+
+
+def _loaded_query(schema: Input, request: Request) -> dict[str, Any]:
+    """The parameters in the query string, checked; what clients send again and again only once."""
+    query_string = request.query_string
+    is_usual = len(query_string) <= _USUAL_QUERY
+    load_query = _load_query if is_usual else _load_query.__wrapped__
+    return dict(load_query(schema, query_string))
+
+
+@lru_cache(_REMEMBERED_QUERIES)
+def _load_query(schema: Input, query_string: bytes) -> dict[str, Any]:
+    # Flask has the rules by which a query string is taken apart.
+    given = FlaskRequest({"QUERY_STRING": query_string.decode("latin-1")}).args
+    repeated = [name for name, values in given.lists() if len(values) > 1]
     if repeated:
         raise errors.InvalidInput.of(
             [errors.FieldError(name, "Must be given once.", "repeated") for name in repeated]
         )
-    return load(schema or _no_parameters, request.args, prefix="")
-
-
-_no_parameters = Input()
+    return load(schema, given, prefix="")

@@ -10,24 +10,23 @@ from typing import Any
 
 import orjson
 import psycopg
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 
 from config import Settings
 from taskapi.core import errors
-from taskapi.core.logging import request_id
+from taskapi.core.application import Answer, current_request
 from taskapi.core.preconditions import entity_tag, if_none_match, is_known
 
 _failures = logging.getLogger("taskapi.failure")
-_REVALIDATE = "private, no-cache"
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 
 
 def answer(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
-    body = orjson.dumps(payload, option=_OPTIONS)
-    return Response(body, status, headers, mimetype="application/json")
+    return _whole(orjson.dumps(payload, option=_OPTIONS), "application/json", status, headers or {})
 
 
 def versioned(
@@ -47,28 +46,52 @@ def not_modified(tag: str) -> Response:
 
 def problem_response(problem: errors.Problem) -> Response:
     """The answer that a problem gives."""
-    body = orjson.dumps(problem.body(request_id()), option=_OPTIONS)
-    return Response(body, problem.status, problem.headers, mimetype="application/problem+json")
+    body = orjson.dumps(problem.body(current_request().id), option=_OPTIONS)
+    return _whole(body, "application/problem+json", problem.status, problem.headers)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Answer every error, ours or not, as problem+json, and say to browsers and caches what for."""
     vary = "Authorization, Origin" if settings.cors_origins else "Authorization"
 
+    app.extensions["taskapi_vary"] = vary
+
     @app.after_request
     def add_headers(response: Response) -> Response:
-        headers = response.headers
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        # What has a validator may be kept by its owner and is asked about; all else is not kept.
-        headers.setdefault("Cache-Control", _REVALIDATE if "ETag" in headers else "no-store")
-        headers.add("Vary", vary)
-        if response.status_code == NO_CONTENT or request.method == "OPTIONS":
-            headers.pop("Content-Type", None)
+        if not isinstance(response, Answer):
+            headers = response.headers
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            headers.setdefault("Cache-Control", _kept(headers))
+            headers.add("Vary", vary)
+            if response.status_code == NO_CONTENT or request.method == "OPTIONS":
+                headers.pop("Content-Type", None)
         return response
 
     app.register_error_handler(errors.Problem, problem_response)
     app.register_error_handler(HTTPException, lambda e: problem_response(_from_werkzeug(e)))
     app.register_error_handler(Exception, _unforeseen)
+
+
+def _whole(body: bytes, media_type: str, status: int, headers: Mapping[str, str]) -> Answer:
+    """The answer with every header that it is to have."""
+    return Answer(
+        [body],
+        status,
+        [
+            ("Content-Type", media_type),
+            ("Content-Length", str(len(body))),
+            *headers.items(),
+            ("Cache-Control", _kept(headers)),
+            ("Vary", current_app.extensions["taskapi_vary"]),
+            ("X-Content-Type-Options", "nosniff"),
+            ("X-Request-ID", current_request().id),
+        ],
+    )
+
+
+def _kept(headers: Mapping[str, str] | Headers) -> str:
+    """What has a validator may be kept by its owner and is asked about; all else is not kept."""
+    return "private, no-cache" if "ETag" in headers else "no-store"
 
 
 def _from_werkzeug(error: HTTPException) -> errors.Problem:

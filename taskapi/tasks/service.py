@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from taskapi.core import database
 from taskapi.core.errors import TokenInvalid
 from taskapi.core.identity import Caller
+from taskapi.core.logging import note
 from taskapi.core.ownership import scope
 from taskapi.core.pagination import page_of
 from taskapi.core.preconditions import is_known
 from taskapi.tasks.statements import SORTS, task_page, tasks
 
 Task = dict[str, Any]
-
-_events = logging.getLogger("taskapi.event")
 
 
 class TaskList(NamedTuple):
@@ -75,7 +73,7 @@ def create_task(caller: Caller, values: dict[str, Any]) -> Task:
         TokenInvalid: the caller's session is over.
     """
     task = tasks.create(caller, values)
-    _log("task_created", caller, task["id"])
+    note("task_created", task_id=task["id"])
     return task
 
 
@@ -89,7 +87,7 @@ def update_task(
     """
     task = tasks.update(caller, task_id, values, if_match)
     if values:
-        _log("task_updated", caller, task_id)
+        note("task_updated", task_id=task_id)
     return task
 
 
@@ -100,8 +98,4 @@ def delete_task(caller: Caller, task_id: int, if_match: list[int] | None) -> Non
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
     """
     tasks.delete(caller, task_id, if_match)
-    _log("task_deleted", caller, task_id)
-
-
-def _log(event: str, caller: Caller, task_id: int) -> None:
-    _events.info(event, extra={"user_id": caller.user_id, "task_id": task_id})
+    note("task_deleted", task_id=task_id)

@@ -20,7 +20,6 @@ from support.api import PASSWORD, Api
 from support.contract import Contract
 
 from config import Settings
-from taskapi.core import database
 
 SECRET = "not-to-be-seen"
 PATIENCE = 20
@@ -45,6 +44,17 @@ def _logged(caplog: pytest.LogCaptureFixture, name: str) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(caplog.handler)
+
+
+@contextmanager
+def _every_connection(app: Flask) -> Iterator[None]:
+    """While another request has the one connection of the pool."""
+    pool = app.extensions["taskapi_pool"]
+    connection = pool.take()
+    try:
+        yield
+    finally:
+        pool.give_back(connection)
 
 
 def _end_connections(settings: Settings) -> int:
@@ -153,7 +163,7 @@ def test_with_no_connection_free_the_answer_is_to_come_again(
 ) -> None:
     with world.worker(settings, database_pool_size=1, database_pool_timeout=1) as app:
         person = world.person(app, contract, like=user)
-        with app.app_context(), database.pool().connection():
+        with _every_connection(app):
             _unavailable(person, "GET", "/tasks")
             _unavailable(person, "POST", "/tasks", json={"title": "Not made"})
             _unavailable(person, "GET", "/readyz")
@@ -187,7 +197,7 @@ def test_a_database_that_is_not_there_is_said_without_its_address(
     url = f"postgresql://{SECRET}:password-{SECRET}@{address}"
     with (
         world.worker(settings, database_url=url, database_pool_timeout=1) as app,
-        _logged(caplog, "psycopg.pool"),
+        _logged(caplog, "taskapi.pool"),
     ):
         person = world.person(app, user.contract, like=user)
         for call in (("GET", "/tasks"), ("GET", "/readyz")):

@@ -6,7 +6,6 @@ known values and, as PostgreSQL may do for prepared statements, for any.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -110,16 +109,14 @@ def planner(full: psycopg.Connection, request: pytest.FixtureRequest) -> psycopg
 
 def _plan(connection: psycopg.Connection, statement: Statement, parameters: Node) -> list[Node]:
     """The nodes of the plan of a statement, as it ran; what it wrote is taken back."""
-    values = statement.defaults | parameters
-    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement.sql)))
-    text = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", statement.sql)
-    given = ", ".join(f"%({name})s" for name in names)
-    connection.execute(f"PREPARE asked AS {text}")
+    values = statement.values(parameters)
+    given = ", ".join(["%s"] * len(values))
+    connection.execute(b"PREPARE asked AS " + statement.sql)
     try:
         with connection.transaction(force_rollback=True):
             (found,) = psycopg.ClientCursor(connection).execute(
                 f"EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF, FORMAT JSON) EXECUTE asked ({given})",
-                {name: values[name] for name in names},
+                values,
             )
     finally:
         connection.execute("DEALLOCATE asked")

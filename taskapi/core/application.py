@@ -1,0 +1,83 @@
+"""Flask as this service uses it: what every request would otherwise pay for is left out.
+
+Each override is of a method that Flask documents for this, and leaves out only what none of our
+calls has: coroutines, host names in routes, headers that are still to be completed.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from time import perf_counter
+from typing import Any, cast
+
+from flask import Flask, Response
+from flask import Request as FlaskRequest
+from flask.globals import request_ctx
+from werkzeug.routing import MapAdapter
+
+_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+class Request(FlaskRequest):
+    """A request, with what its line in the log says of it."""
+
+    user_id: int | None = None
+    """Whose token it carries."""
+
+    def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        super().__init__(environ, *args, **kwargs)
+        self.started = perf_counter()
+        self.noted: dict[str, Any] = {}
+
+    @cached_property
+    def id(self) -> str:
+        """The client's own X-Request-ID when it is well-formed, else a new one."""
+        sent = self.environ.get("HTTP_X_REQUEST_ID", "")
+        # Unique, not secret: to ask the kernel for randomness takes longer than to log the line.
+        return sent if _WELL_FORMED_ID.fullmatch(sent) else f"{random.getrandbits(96):024x}"
+
+
+class Answer(Response):
+    """A whole body with all its headers, which is sent as it is."""
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """WSGI."""
+        start_response(self.status, list(self.headers))
+        # A list of one piece, as it was given.
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else cast("list[bytes]", self.response)
+
+
+class Application(Flask):
+    """Flask for views that are plain functions, on one host, without sessions in cookies."""
+
+    request_class = Request
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as it is: to look whether it is a coroutine costs something each time."""
+        return func
+
+    def create_url_adapter(self, request: FlaskRequest | None) -> MapAdapter | None:
+        """What finds the view: by path and method alone."""
+        if request is None:
+            return super().create_url_adapter(request)
+        environ = request.environ
+        return self.url_map.bind(
+            "",
+            script_name=request.root_path,
+            # Not `request.path`, in which /tasks and //tasks are the same.
+            path_info=environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
+            default_method=environ["REQUEST_METHOD"],
+            query_args=environ.get("QUERY_STRING", ""),
+        )
+
+
+def current_request() -> Request:
+    """The request that is being answered, itself: Flask's proxy looks it up for each attribute.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    return cast("Request", request_ctx.request)
