@@ -13,7 +13,6 @@ from contextlib import suppress
 
 import click
 import psycopg
-from flask_migrate import upgrade
 
 from config import Settings
 from taskapi.health.service import migration_head
@@ -31,6 +30,8 @@ def serve_command(settings: Settings) -> click.Command:
         """Migrate the database, then serve it with gunicorn until Ctrl-C."""
         _refuse_a_taken_port(settings)
         if not _is_at_head(settings):
+            from flask_migrate import upgrade  # noqa: PLC0415 - large, and seldom needed
+
             click.echo("Migrating the database ...")
             upgrade()
         sys.exit(_Gunicorn(settings).run())

@@ -1,4 +1,4 @@
-"""Passwords: hashed by bcrypt in a thread of its own, one at a time, and no more than fit into it.
+"""Passwords: hashed by bcrypt in a thread of its own, one at a time, and nobody waits for long.
 
 bcrypt takes a quarter of a second of a core and lets go of the interpreter's lock meanwhile: on the
 event loop every other request would wait for it, in a thread none does.
@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache
-from threading import get_native_id
+from threading import Lock, get_native_id
 from time import perf_counter
 from typing import TypeVar
 
@@ -27,8 +27,13 @@ from taskapi.core.errors import Unavailable
 T = TypeVar("T")
 
 _CONTEXT = b"taskapi password v1"
-_PATIENCE = 2.5
+_PATIENCE = 2.8
 """Seconds: whom it would take longer than this is told to come back instead."""
+
+_MARGIN = 1.5
+"""How much longer than the last hash the next one may take: cores are shared."""
+
+_MAX_WAITING = 200
 
 _NICENESS = 5
 """Requests that need no password come first when there are more than the cores can do."""
@@ -42,30 +47,39 @@ class TooBusy(Unavailable):
 
 
 class _Hasher:
-    """One thread of a process, and how long the work takes at present."""
+    """One thread of a process, and whoever waits for it.
+
+    Who has to be refused is refused after a while, not at once: clients that come back without a
+    pause would otherwise keep the service busy with nothing but refusals.
+    """
 
     def __init__(self, rounds: int) -> None:
         self._pool = ThreadPool(1)
-        self._pending = 0
+        self._turn = Lock()
+        self._waiting = 0
         # Until it is measured: twice what it takes on a core of its own.
         self._seconds = 0.5 * 2.0 ** (rounds - 12)
 
     def run(self, work: Callable[[], T]) -> T:
-        if (self._pending + 1) * self._seconds > _PATIENCE and self._pending:
-            raise TooBusy
-        self._pending += 1
-        try:
-            result: T = self._pool.apply(self._timed, (work,))
-            return result
-        finally:
-            self._pending -= 1
-
-    def _timed(self, work: Callable[[], T]) -> T:
+        self._wait()
         started = perf_counter()
         try:
-            return _gently(work)
+            result: T = self._pool.apply(_gently, (work,))
+            return result
         finally:
             self._seconds = perf_counter() - started
+            self._turn.release()
+
+    def _wait(self) -> None:
+        """Wait for one's turn, as long as the work itself leaves time, going by the last one."""
+        if self._waiting >= _MAX_WAITING:
+            raise TooBusy
+        self._waiting += 1
+        try:
+            if not self._turn.acquire(timeout=max(0.0, _PATIENCE - _MARGIN * self._seconds)):
+                raise TooBusy
+        finally:
+            self._waiting -= 1
 
 
 def _gently(work: Callable[[], T]) -> T:
