@@ -11,6 +11,7 @@ import signal
 from itertools import chain, repeat
 from pathlib import Path
 
+import gunicorn.http.message
 import gunicorn.http.wsgi
 import gunicorn.util
 
@@ -54,6 +55,9 @@ logger_class = serving.RootLogger
 
 gunicorn.http.wsgi.SERVER = "taskapi"
 gunicorn.util.write_error = serving.write_problem
+gunicorn.util.http_date = serving.http_date
+# What `forwarded_allow_ips` says, without taking each client's address apart to find out.
+gunicorn.http.message.HeaderPolicy._peer_is_trusted_proxy = lambda _: False  # noqa: SLF001
 
 
 def when_ready(server):

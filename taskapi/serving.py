@@ -11,9 +11,9 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import suppress
+from email.utils import formatdate
+from functools import lru_cache, partial
 from types import FrameType
 from typing import Any
 
@@ -79,6 +79,16 @@ def write_problem(sock: socket.socket, status: int, _reason: str, _message: str)
     write_nonblock(sock, head.encode() + body)
 
 
+def http_date() -> str:
+    """The present as a Date header has it, made once a second."""
+    return _http_date(int(time.time()))
+
+
+@lru_cache(1)
+def _http_date(now: int) -> str:
+    return formatdate(now, usegmt=True)
+
+
 class RootLogger(Logger):
     """Gunicorn's own log, in the format and at the level of the application's."""
 
@@ -113,6 +123,31 @@ class Response(wsgi.Response):
             self.sock.sendall(whole[sent:])
 
 
+class _IdleTooLong(BaseException):
+    """No request came on a connection that was kept for one."""
+
+
+class _Client:
+    """A connection, as a context in which it waits for its next request."""
+
+    def __init__(self, sock: socket.socket, seconds: float) -> None:
+        self.socket = sock
+        self.is_idle = False
+        self._clock = gevent.get_hub().loop.timer(seconds, seconds)
+        self._throw = gevent.getcurrent().throw
+
+    def __enter__(self) -> None:
+        self.is_idle = True
+        # As gevent.Timeout does it, which makes itself and a timer anew each time. Not start(): a
+        # timer that was stopped would go on with the time that it had left.
+        self._clock.again(self._throw, _IdleTooLong)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> bool:
+        self._clock.stop()
+        self.is_idle = False
+        return kind is _IdleTooLong
+
+
 class Worker(GeventWorker):
     """Gunicorn's gevent worker, made for this one application.
 
@@ -122,8 +157,7 @@ class Worker(GeventWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._clients: dict[greenlet, socket.socket] = {}
-        self._idle: set[greenlet] = set()
+        self._clients: dict[greenlet, _Client] = {}
 
     def init_process(self) -> None:
         self._told_to_end = Event()
@@ -166,7 +200,7 @@ class Worker(GeventWorker):
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
         me = gevent.getcurrent()
-        self._clients[me] = client
+        self._clients[me] = _Client(client, self.cfg.keepalive)
         try:
             super().handle(listener, client, addr)
         finally:
@@ -210,24 +244,18 @@ class Worker(GeventWorker):
             raise StopIteration
         return True
 
-    @contextmanager
-    def timeout_ctx(self) -> Iterator[None]:  # type: ignore[override]  # the stubs know no value
-        me = gevent.getcurrent()
-        self._idle.add(me)
-        try:
-            with gevent.Timeout(self.cfg.keepalive, False):  # type: ignore[arg-type]  # means: silent
-                yield
-        finally:
-            self._idle.discard(me)
+    def timeout_ctx(self) -> _Client:  # type: ignore[override]  # the stubs know no other class
+        return self._clients[gevent.getcurrent()]
 
     def _stop_waiting_for_requests(self) -> None:
         """Close idle connections; a request that has already arrived on one is still answered."""
-        for waiting_greenlet in self._idle:
-            # The end of the input wakes the greenlet; gevent's own shutdown() makes it an error.
-            with suppress(OSError):
-                copy = os.dup(self._clients[waiting_greenlet].fileno())
-                with _plain_socket(fileno=copy) as client:
-                    client.shutdown(socket.SHUT_RD)
+        for client in self._clients.values():
+            if client.is_idle:
+                # The end of the input wakes the greenlet; gevent's shutdown() makes it an error.
+                with suppress(OSError):
+                    copy = os.dup(client.socket.fileno())
+                    with _plain_socket(fileno=copy) as plain:
+                        plain.shutdown(socket.SHUT_RD)
 
 
 def _refuse_a_blocking_database() -> None:

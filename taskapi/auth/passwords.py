@@ -27,7 +27,7 @@ from taskapi.core.errors import Unavailable
 T = TypeVar("T")
 
 _CONTEXT = b"taskapi password v1"
-_PATIENCE = 2.8
+_PATIENCE = 2.4
 """Seconds: whom it would take longer than this is told to come back instead."""
 
 _MARGIN = 1.5

@@ -65,7 +65,7 @@ def _read(request: Request) -> bytes:
     if length > MAX_BYTES:
         raise ContentTooLarge
     try:
-        with Timeout(READ_SECONDS, RequestTimeout()):
+        with Timeout(READ_SECONDS, RequestTimeout):
             raw: bytes = request.environ["wsgi.input"].read(length)
     except OSError:
         raise MalformedBody("The body could not be read to its end.") from None

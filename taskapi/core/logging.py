@@ -70,7 +70,7 @@ class RequestFilter(logging.Filter):
     """Gives each record the id of the request that it was made in."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if has_request_context():
+        if "request_id" not in vars(record) and has_request_context():
             record.request_id = current_request().id
         return True
 
@@ -153,4 +153,5 @@ def _described(request: Request, response: Response) -> dict[str, Any]:
         "database_ms": round(database.seconds_spent() * 1000, 2),
         "user_id": request.user_id,
         **request.noted,
+        "request_id": request.id,
     }

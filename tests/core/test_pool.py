@@ -1,0 +1,157 @@
+"""The pool of connections: in order, in time, and never more than it may have."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
+
+import psycopg
+import pytest
+
+from taskapi.core import connections
+from taskapi.core.connections import Connection, Limits, Pool, PoolTimeout
+
+Connect = Callable[[], Connection]
+
+
+@pytest.fixture
+def connect(database_url: str) -> Connect:
+    return lambda: Connection.connect(database_url, autocommit=True)
+
+
+@contextmanager
+def pool_of(
+    connect: Connect, size: int = 1, seconds: float = 10, waiting: int = 9
+) -> Iterator[Pool]:
+    pool = Pool(connect, Limits(size, seconds, waiting))
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_who_waits_longest_comes_first(connect: Connect) -> None:
+    served: list[int] = []
+    with pool_of(connect) as pool, ThreadPoolExecutor(5) as threads:
+        held = pool.take()
+
+        def serve(number: int) -> None:
+            connection = pool.take()
+            served.append(number)
+            pool.give_back(connection)
+
+        for number in range(5):
+            threads.submit(serve, number)
+            _until(lambda number=number: len(pool._waiting) > number)
+        pool.give_back(held)
+        _until(lambda: len(served) == 5)
+    assert served == list(range(5))
+
+
+def test_it_grows_as_needed_and_no_further(connect: Connect) -> None:
+    made: list[Connection] = []
+
+    def counted() -> Connection:
+        made.append(connect())
+        return made[-1]
+
+    with pool_of(counted, size=2, seconds=0.2) as pool:
+        first = pool.take()
+        pool.give_back(first)
+        assert pool.take() is first
+        second = pool.take()
+        with pytest.raises(PoolTimeout):
+            pool.take()
+        assert made == [first, second]
+        pool.give_back(first)
+        pool.give_back(second)
+
+
+def test_a_slow_database_costs_no_more_than_the_wait_and_is_used_when_it_is_there(
+    connect: Connect,
+) -> None:
+    may_connect = Event()
+
+    def slow() -> Connection:
+        may_connect.wait(10)
+        return connect()
+
+    with pool_of(slow, seconds=0.1) as pool:
+        for _ in range(2):
+            with pytest.raises(PoolTimeout):
+                pool.take()
+        may_connect.set()
+        _until(lambda: bool(pool._idle))
+        pool.give_back(pool.take())
+
+
+def test_who_waits_is_told_at_once_that_the_database_is_away_and_may_ask_again(
+    connect: Connect,
+) -> None:
+    answers = [connect, _refuse]
+
+    def recovering() -> Connection:
+        return answers.pop()()
+
+    with pool_of(recovering, seconds=60) as pool:
+        with pytest.raises(psycopg.OperationalError, match="away"):
+            pool.take()
+        pool.give_back(pool.take())
+
+
+def _refuse() -> Connection:
+    raise psycopg.OperationalError("away")
+
+
+def test_no_more_wait_than_may(connect: Connect) -> None:
+    with pool_of(connect, waiting=0) as pool, pytest.raises(PoolTimeout):
+        pool.take()
+
+
+@pytest.mark.parametrize("spoil", [lambda c: c.close(), lambda c: c.execute("BEGIN")])
+def test_what_comes_back_unfit_is_replaced(
+    connect: Connect, spoil: Callable[[Connection], object]
+) -> None:
+    with pool_of(connect) as pool, ThreadPoolExecutor(1) as threads:
+        first = pool.take()
+        waiting = threads.submit(pool.take)
+        _until(lambda: bool(pool._waiting))
+        spoil(first)
+        pool.give_back(first)
+        second = waiting.result(10)
+        assert second is not first
+        assert second.run(b"SELECT 1::int8", []) == [(1,)]
+        pool.give_back(second)
+
+
+def test_what_was_idle_for_long_is_closed(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pool_of(connect, size=2) as pool:
+        first, second = pool.take(), pool.take()
+        pool.give_back(first)
+        monkeypatch.setattr(connections, "MAX_IDLE_SECONDS", -1)
+        pool.give_back(second)
+        assert first.closed
+        assert not second.closed
+
+
+def test_a_closed_pool_keeps_nothing(connect: Connect) -> None:
+    with pool_of(connect, size=2) as pool:
+        first, second = pool.take(), pool.take()
+        pool.give_back(first)
+        pool.close()
+        assert first.closed
+        assert not second.closed
+        pool.give_back(second)
+        assert second.closed

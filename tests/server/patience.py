@@ -1,0 +1,49 @@
+"""Shows that waiting many times is not waiting for long; `test_patience.py` runs it under gevent.
+
+Run as: python patience.py DATABASE_URL.
+"""
+
+# ruff: noqa: E402
+from gevent import monkey
+
+monkey.patch_all()
+
+import sys
+from socket import socketpair
+
+import gevent
+
+from taskapi import serving
+from taskapi.core import connections
+
+SHORT, LONG, PATIENCE = 0.1, 1.0, 0.25
+
+connections.QUERY_SECONDS = PATIENCE
+
+
+def query(connection: connections.Connection, seconds: float) -> bool:
+    """Whether a query of this length is answered."""
+    try:
+        connection.run(b"SELECT pg_sleep($1::float8)", [seconds])
+    except connections.QueryTooLongError:
+        return False
+    return True
+
+
+def waits(client: serving._Client, seconds: float) -> bool:
+    """Whether a connection is kept while it waits for a request for so long."""
+    with client:
+        gevent.sleep(seconds)
+        return True
+    return False
+
+
+connection = connections.connection_class().connect(sys.argv[1], autocommit=True)
+assert all(query(connection, SHORT) for _ in range(6))
+assert not query(connection, LONG)
+assert connection.closed
+
+near, far = socketpair()
+client = serving._Client(near, PATIENCE)
+assert all(waits(client, SHORT) for _ in range(6))
+assert not waits(client, LONG)
