@@ -169,6 +169,7 @@ def _fill(url: str, filling: Filling, password_hash: str) -> None:
         "callers_from": filling.accounts + 1 if filling.heavy else 1,
     }
     with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET statement_timeout = 0")
         # For speed: no look at the other table for each row, and indexes in one go at the end.
         connection.execute("SET session_replication_role = replica")
         connection.execute("SET maintenance_work_mem = '512MB'")
