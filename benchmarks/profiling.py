@@ -40,7 +40,7 @@ _AREAS = (
     (r"gunicorn/|taskapi/serving|benchmarks/floor_settings", "gunicorn: all else"),
     (r"gevent/_?socket", "sockets (gevent and the kernel)"),
     (r"gevent/|greenlet/", "waiting and switching (gevent)"),
-    (r"psycopg(_pool|_binary)?/", "psycopg"),
+    (r"psycopg(_binary)?/|taskapi/core/connections", "psycopg and the pool"),
     (r"(flask_jwt_extended|jwt)/", "token"),
     (r"(flask|flask_cors|werkzeug|blinker)/", "Flask and werkzeug"),
     (r"marshmallow/", "marshmallow"),

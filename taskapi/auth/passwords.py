@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from threading import Lock, get_native_id
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import TypeVar
 
 import bcrypt
@@ -27,10 +27,10 @@ from taskapi.core.errors import Unavailable
 T = TypeVar("T")
 
 _CONTEXT = b"taskapi password v1"
-_PATIENCE = 2.4
+_PATIENCE = 2.2
 """Seconds: whom it would take longer than this is told to come back instead."""
 
-_MARGIN = 1.5
+_MARGIN = 1.7
 """How much longer than the last hash the next one may take: cores are shared."""
 
 _MAX_WAITING = 200
@@ -57,8 +57,8 @@ class _Hasher:
         self._pool = ThreadPool(1)
         self._turn = Lock()
         self._waiting = 0
-        # Until it is measured: twice what it takes on a core of its own.
-        self._seconds = 0.5 * 2.0 ** (rounds - 12)
+        # Until it is measured: thrice what it takes on a core of its own.
+        self._seconds = 0.75 * 2.0 ** (rounds - 12)
 
     def run(self, work: Callable[[], T]) -> T:
         self._wait()
@@ -75,8 +75,10 @@ class _Hasher:
         if self._waiting >= _MAX_WAITING:
             raise TooBusy
         self._waiting += 1
+        began = perf_counter()
         try:
             if not self._turn.acquire(timeout=max(0.0, _PATIENCE - _MARGIN * self._seconds)):
+                sleep(max(0.0, _PATIENCE - (perf_counter() - began)))
                 raise TooBusy
         finally:
             self._waiting -= 1
