@@ -1,8 +1,9 @@
 """Third-party extensions, unbound: `create_app` binds them to an application."""
 
 from functools import cache, partial
-from typing import Any
+from typing import Any, cast
 
+import click
 from flask import Flask
 from flask_cors import CORS
 from flask_jwt_extended import JWTManager
@@ -26,6 +27,16 @@ class Base(DeclarativeBase):
     )
 
 
+class _DatabaseCommands(click.Command):
+    """`flask db`, which is loaded when it is used."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        from flask_migrate.cli import db as commands  # noqa: PLC0415 - see below
+
+        # The context names the command that is run with it.
+        return cast("click.Context", commands.make_context(*args, **extra))
+
+
 class Migrations:
     """Flask-Migrate, put in place when a command asks for it.
 
@@ -35,6 +46,7 @@ class Migrations:
     def init_app(self, app: Flask, database: SQLAlchemy) -> None:
         """Let `flask db` find what it needs in the application."""
         app.extensions["migrate"] = LocalProxy(cache(partial(self._bind, app, database)))
+        app.cli.add_command(_DatabaseCommands("db", help="Perform database migrations."))
 
     def _bind(self, app: Flask, database: SQLAlchemy) -> Any:
         from flask_migrate import Migrate  # noqa: PLC0415 - the point of this class

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -141,6 +144,35 @@ def test_a_new_migration_would_be_empty(database_url: str) -> None:
 
 def test_the_head_is_one_and_stands_in_its_file() -> None:
     assert SCRIPTS.get_heads() == [migration_head()]
+
+
+def _run(url: str, *command: str) -> str:
+    """What a command writes that must succeed, run as a person would."""
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "JWT_SECRET_KEY": databases.KEY}
+    ran = subprocess.run(
+        [sys.executable, *command],
+        cwd=Path(databases.MIGRATIONS).parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.mark.slow
+def test_the_command_upgrades_and_says_where_it_is(empty: str) -> None:
+    assert _run(empty, "-m", "flask", "db", "current") == ""
+    _run(empty, "-m", "flask", "db", "upgrade")
+    assert _run(empty, "-m", "flask", "db", "current").startswith(f"{migration_head()} (head)")
+
+
+@pytest.mark.slow
+def test_who_serves_does_not_load_what_migrates(database_url: str) -> None:
+    loaded = "import sys, wsgi; print('alembic' in sys.modules, 'flask_migrate' in sys.modules)"
+    assert _run(database_url, "-c", loaded).split() == ["False", "False"]
 
 
 def test_two_that_migrate_at_once_both_succeed(empty: str) -> None:
