@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from flask import Request
 from gevent import Timeout
+from werkzeug.http import parse_options_header
 
 from taskapi.core.errors import (
     ContentTooLarge,
@@ -30,6 +32,7 @@ MAX_BYTES = 256 * 1024
 """More than the longest valid task, every character of it escaped."""
 
 READ_SECONDS = 10
+_REMEMBERED_TYPES = 64
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 """RFC 7396."""
@@ -75,12 +78,17 @@ def _read(request: Request) -> bytes:
 
 
 def _check_type(request: Request, accepted: Sequence[str]) -> None:
-    charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if request.mimetype not in accepted or charset != "utf-8":
+    if not _is_json(request.environ.get("CONTENT_TYPE", ""), tuple(accepted)):
         raise UnsupportedMediaType(
             f"Send the body as {' or '.join(accepted)}, and say so in the Content-Type header.",
             headers={f"Accept-{request.method.capitalize()}": ", ".join(accepted)},
         )
+
+
+@lru_cache(_REMEMBERED_TYPES)
+def _is_json(content_type: str, accepted: tuple[str, ...]) -> bool:
+    media_type, parameters = parse_options_header(content_type)
+    return media_type.lower() in accepted and parameters.get("charset", "utf-8").lower() == "utf-8"
 
 
 _TOO_DEEP = "The body is nested too deeply."

@@ -30,6 +30,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal_column,
     or_,
     select,
     table,
@@ -58,6 +59,9 @@ _sessions = table(
     column("revoked_at"),
     column("expires_at"),
 )
+ONE = literal_column("1", BigInteger)
+"""Part of the statement's text: a number of Python's would be one more parameter to send."""
+
 _USER_ID = bindparam("caller_user_id", type_=BigInteger)
 _SESSION_ID = bindparam("caller_session_id", type_=BigInteger)
 _ID = bindparam("id", type_=BigInteger)
@@ -316,7 +320,7 @@ class OwnedTable:
         return (
             select(
                 accounts.c.id,
-                (accounts.c.version + 1).label("next_version"),
+                (accounts.c.version + ONE).label("next_version"),
                 func.clock_timestamp().label("moment"),
                 *(accounts.c[total] for total in self._counts),
             )

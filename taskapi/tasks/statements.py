@@ -16,12 +16,11 @@ from sqlalchemy import (
     collate,
     column,
     func,
-    literal,
     true,
 )
 
 from taskapi.core.database import Statement
-from taskapi.core.ownership import OwnedTable, owned_page
+from taskapi.core.ownership import ONE, OwnedTable, owned_page
 from taskapi.core.pagination import Sort, instant
 from taskapi.core.pagination import text as text_key
 from taskapi.tasks.models import Task
@@ -37,7 +36,7 @@ def _is_completed(rows: FromClause) -> ColumnElement[int]:
 tasks = OwnedTable(
     _table,
     "task",
-    counts={"task_count": lambda rows: literal(1), "completed_task_count": _is_completed},
+    counts={"task_count": lambda rows: ONE, "completed_task_count": _is_completed},
 )
 
 _ASCII_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
