@@ -38,7 +38,7 @@ timeout = 30
 # What is in flight at TERM may take so long; platforms kill 30 seconds after it.
 graceful_timeout = 25
 # Longer than a load balancer keeps idle connections (mostly 60 seconds), so that it never sends a
-# request into one that is being closed here. It is also the time that headers may take to arrive.
+# request into one that is being closed here. Once begun, a request must arrive sooner: see serving.
 keepalive = 75
 
 limit_request_line = 8_190

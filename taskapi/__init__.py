@@ -26,7 +26,15 @@ from taskapi.tasks.routes import tasks
 
 __version__ = "0.1.0"
 
-EXPOSED_HEADERS = ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
+EXPOSED_HEADERS = (
+    "ETag",
+    "Idempotency-Replayed",
+    "Link",
+    "Location",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-ID",
+)
 
 
 def create_app(settings: Settings) -> Flask:

@@ -63,6 +63,12 @@ class HeadersTooLarge(errors.Problem):
     detail = "The request has too many headers, or one that is too long."
 
 
+HEAD_SECONDS = 10
+"""From a request's first byte to the end of its headers."""
+
+SEND_SECONDS = 20
+"""In which a client must take some of its answer."""
+
 _plain_socket = get_original("socket", "socket")
 _PROBLEMS = {kind.status: kind for kind in (UriTooLong, HeadersTooLarge, errors.InternalError)}
 
@@ -118,34 +124,63 @@ class Response(wsgi.Response):
         whole = "".join([*lines, "\r\n"]).encode("latin-1") + data
         self.headers_sent = True
         self.sent = len(data)
-        sent = self.sock.send(whole)
-        if sent < len(whole):
-            self.sock.sendall(whole[sent:])
+        self.sock.sendall(whole)
 
 
-class _IdleTooLong(BaseException):
-    """No request came on a connection that was kept for one."""
+class _TooLate(BaseException):
+    """No request came on a connection, or it did not come to the end of its headers."""
 
 
 class _Client:
-    """A connection, as a context in which it waits for its next request."""
+    """A connection to a client, which is also the context in which it waits for a request.
 
-    def __init__(self, sock: socket.socket, seconds: float) -> None:
+    For gunicorn it is a socket. A connection may be idle for long, but a request that has begun
+    must come to its body soon, and an answer must be taken: who stalls takes somebody else's place.
+    """
+
+    is_idle = False
+
+    def __init__(self, sock: socket.socket, idle_seconds: float) -> None:
         self.socket = sock
-        self.is_idle = False
-        self._clock = gevent.get_hub().loop.timer(seconds, seconds)
-        self._throw = gevent.getcurrent().throw
+        self.send = sock.send
+        timer, self._throw = gevent.get_hub().loop.timer, gevent.getcurrent().throw
+        # As gevent.Timeout does it, which makes itself and a timer anew each time. They are used by
+        # again(): a timer that was stopped would with start() go on with the time that it had left.
+        self._idle_clock = timer(idle_seconds, idle_seconds)
+        self._head_clock = timer(HEAD_SECONDS, HEAD_SECONDS)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.socket, name)
 
     def __enter__(self) -> None:
         self.is_idle = True
-        # As gevent.Timeout does it, which makes itself and a timer anew each time. Not start(): a
-        # timer that was stopped would go on with the time that it had left.
-        self._clock.again(self._throw, _IdleTooLong)
+        self._idle_clock.again(self._throw, _TooLate)
 
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
-        self._clock.stop()
+        self._idle_clock.stop()
+        self._head_clock.stop()
         self.is_idle = False
-        return kind is _IdleTooLong
+        return kind is _TooLate
+
+    def recv(self, size: int) -> bytes:
+        """What has arrived; the first part of a request lets the time for its head begin."""
+        data = self.socket.recv(size)
+        if self.is_idle:
+            self.is_idle = False
+            self._idle_clock.stop()
+            self._head_clock.again(self._throw, _TooLate)
+        return data
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it, as long as the client takes some of it now and then.
+
+        Raises:
+            ConnectionResetError: it did not; gunicorn takes it for a client that is gone.
+        """
+        rest = memoryview(data)
+        while rest:
+            with gevent.Timeout(SEND_SECONDS, ConnectionResetError):
+                rest = rest[self.socket.send(rest) :]
 
 
 class Worker(GeventWorker):
@@ -200,9 +235,10 @@ class Worker(GeventWorker):
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
         me = gevent.getcurrent()
-        self._clients[me] = _Client(client, self.cfg.keepalive)
+        mine: Any = _Client(client, self.cfg.keepalive)
+        self._clients[me] = mine
         try:
-            super().handle(listener, client, addr)
+            super().handle(listener, mine, addr)
         finally:
             del self._clients[me]
 

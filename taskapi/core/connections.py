@@ -29,8 +29,8 @@ from psycopg.waiting import Ready, Wait
 
 Row = tuple[Any, ...]
 
-QUERY_SECONDS = 10
-"""Longer than any statement takes unless it waits for a lock or the database stands still."""
+QUERY_SECONDS = 2.4
+"""Longer than a usual statement takes unless it waits for a lock or the database stands still."""
 
 MAX_IDLE_SECONDS = 240
 """Neon and many firewalls drop what is idle for five minutes."""
@@ -58,6 +58,7 @@ class Connection(psycopg.Connection[Row]):
     """
 
     prepares = False
+    _patience: float = QUERY_SECONDS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,17 +68,19 @@ class Connection(psycopg.Connection[Row]):
         self._eof.register(self.pgconn.socket, POLLIN)
         self.used_at = monotonic()
 
-    def run(self, sql: bytes, values: Sequence[Any]) -> list[Row]:
+    def run(self, sql: bytes, values: Sequence[Any], seconds: float = QUERY_SECONDS) -> list[Row]:
         """All rows that a statement gives.
 
         Args:
             sql: one statement, with PostgreSQL's own placeholders: `$1`.
             values: of the placeholders, in their order.
+            seconds: how long the answer may take, under gevent; elsewhere the server decides.
 
         Raises:
             psycopg.Error: as psycopg's cursors raise it.
-            QueryTooLongError: it took more than `QUERY_SECONDS`.
+            QueryTooLongError: it took longer.
         """
+        self._patience = seconds
         adapt, pgconn = self._adapt, self.pgconn
         dumped = adapt.dump_sequence(values, [PyFormat.BINARY] * len(values))
         if self.prepares:
@@ -124,28 +127,26 @@ class GeventConnection(Connection):
     """
 
     _readable: Any = None
-    _clock: Any = None
 
     def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
         """Run one of psycopg's generators, giving way to other greenlets while it waits.
 
         Raises:
-            QueryTooLongError: it took more than `QUERY_SECONDS`.
+            QueryTooLongError: it took longer than the statement may.
         """
+        loop = get_hub().loop
         if self._readable is None:
-            loop = get_hub().loop
             self._readable = loop.io(self.pgconn.socket, Wait.R)
-            self._clock = loop.timer(QUERY_SECONDS, QUERY_SECONDS)
-        # As gevent.Timeout does it, which makes itself and a timer anew each time. Not start(): a
-        # timer that was stopped would go on with the time that it had left.
-        self._clock.again(getcurrent().throw, QueryTooLongError)
+        # What gevent.Timeout does, in half the time.
+        clock = loop.timer(self._patience)
+        clock.start(getcurrent().throw, QueryTooLongError)
         try:
             return self._wait(gen)
         except QueryTooLongError:
             self.pgconn.finish()
             raise
         finally:
-            self._clock.stop()
+            clock.close()
 
     def _wait(self, gen: PQGen[RV]) -> RV:
         hub = get_hub()
@@ -223,7 +224,7 @@ class Pool:
 
     def __init__(self, connect: Callable[[], Connection], limits: Limits) -> None:
         self._connect = connect
-        self._limits = limits
+        self.limits = limits
         self._lock = _NativeLock()
         self._idle: deque[Connection] = deque()
         self._waiting: deque[_Turn] = deque()
@@ -231,18 +232,21 @@ class Pool:
         self._is_closed = False
         self._make_turn = _GeventTurn if is_patched("select") else _Turn
 
-    def take(self) -> Connection:
+    def take(self, seconds: float | None = None) -> Connection:
         """A connection that is open, as far as can be seen without asking the server.
 
         Servers and poolers drop idle connections; nothing has been sent yet, so to take another
         one is safe for reads and writes alike.
+
+        Args:
+            seconds: how long to wait for one; None for as long as the pool's limits say.
 
         Raises:
             PoolTimeout: none was free in time, or too many wait already.
             psycopg.Error: none could be made.
         """
         while True:
-            connection = self._next()
+            connection = self._next(self.limits.seconds if seconds is None else seconds)
             if connection.is_live():
                 return connection
             self.give_back(connection, is_broken=True)
@@ -272,19 +276,19 @@ class Pool:
         for connection in idle:
             self._drop(connection)
 
-    def _next(self) -> Connection:
+    def _next(self, seconds: float) -> Connection:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-            if len(self._waiting) >= self._limits.waiting:
+            if len(self._waiting) >= self.limits.waiting:
                 raise PoolTimeout("too many wait for a connection")
             turn = self._make_turn()
             self._waiting.append(turn)
-            grows = self._size < self._limits.connections
+            grows = self._size < self.limits.connections
             self._size += grows
         if grows:
             self._make()
-        turn.wait(self._limits.seconds)
+        turn.wait(seconds)
         with self._lock:
             if turn.outcome is None:
                 self._waiting.remove(turn)

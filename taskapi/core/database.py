@@ -11,6 +11,7 @@ import atexit
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from time import perf_counter
 from typing import Any
@@ -25,6 +26,7 @@ from sqlalchemy.sql import ClauseElement
 from config import Settings
 from taskapi.core.connections import (
     ADAPTERS,
+    QUERY_SECONDS,
     Connection,
     Limits,
     Pool,
@@ -45,12 +47,16 @@ class Statement:
     Args:
         clause: a select, or a write with RETURNING; its bind parameters are given when it runs.
         writes: whether it changes anything, so that it must not be sent a second time.
+        seconds: how long it may take, the wait for a connection included.
     """
 
-    def __init__(self, clause: Executable, *, writes: bool = False) -> None:
+    def __init__(
+        self, clause: Executable, *, writes: bool = False, seconds: float = QUERY_SECONDS
+    ) -> None:
         assert isinstance(clause, ClauseElement)
         self._clause = clause
         self.writes = writes
+        self.seconds = seconds
 
     @cached_property
     def _compiled(self) -> Any:
@@ -91,11 +97,15 @@ class Transaction:
 
     def rows(self, statement: Statement, **parameters: Any) -> list[Row]:
         """All rows of the result."""
-        return _execute(self._connection, statement, parameters)
+        return _execute(self._connection, statement, parameters, statement.seconds)
 
     def row(self, statement: Statement, **parameters: Any) -> dict[str, Any] | None:
         """The first row by column name, or None."""
         return _named(statement, self.rows(statement, **parameters))
+
+
+_joined: ContextVar[Transaction | None] = ContextVar("joined", default=None)
+"""The transaction that the statements of this request are part of."""
 
 
 def engine_config(settings: Settings) -> dict[str, Any]:
@@ -149,6 +159,8 @@ def pool() -> Pool:
 def rows(statement: Statement, **parameters: Any) -> list[Row]:
     """Run a statement in its own transaction, in one round trip, and give all rows.
 
+    Inside `transaction()` it is a part of that.
+
     A read whose connection dies under it is run once more; a write is not, for it may have been
     done.
 
@@ -156,13 +168,17 @@ def rows(statement: Statement, **parameters: Any) -> list[Row]:
         Unavailable: no connection could be had in time, or the database is down.
         OutcomeUnknown: the connection died during a write.
     """
-    with _Watch(writes=statement.writes):
+    joined = _joined.get()
+    if joined is not None:
+        return joined.rows(statement, **parameters)
+    with _Watch(writes=statement.writes) as started:
+        until = started + statement.seconds
         try:
-            return _run(statement, parameters)
+            return _run(statement, parameters, until)
         except _ConnectionLost:
             if statement.writes:
                 raise
-            return _run(statement, parameters)
+            return _run(statement, parameters, until)
 
 
 def row(statement: Statement, **parameters: Any) -> dict[str, Any] | None:
@@ -183,7 +199,12 @@ def transaction() -> Iterator[Transaction]:
         connection = connections.take()
         try:
             with connection.transaction():
-                yield Transaction(connection)
+                work = Transaction(connection)
+                token = _joined.set(work)
+                try:
+                    yield work
+                finally:
+                    _joined.reset(token)
         except psycopg.OperationalError as error:
             if connection.closed:
                 raise _ConnectionLost from error
@@ -209,8 +230,9 @@ class _Watch:
     def __init__(self, *, writes: bool) -> None:
         self.writes = writes
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> float:
         self.started = perf_counter()
+        return self.started
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         # The object itself: the proxy looks it up for each attribute.
@@ -232,20 +254,25 @@ def _named(statement: Statement, found: list[Row]) -> dict[str, Any] | None:
     return dict(zip(statement.columns, found[0], strict=True)) if found else None
 
 
-def _run(statement: Statement, parameters: Mapping[str, Any]) -> list[Row]:
+def _run(statement: Statement, parameters: Mapping[str, Any], until: float) -> list[Row]:
     connections = pool()
-    connection = connections.take()
+    connection = connections.take(min(_left(until), connections.limits.seconds))
     try:
-        return _execute(connection, statement, parameters)
+        return _execute(connection, statement, parameters, _left(until))
     finally:
         connections.give_back(connection)
 
 
+def _left(until: float) -> float:
+    """The seconds that are left, and never none, which would mean to wait for ever."""
+    return max(0.01, until - perf_counter())
+
+
 def _execute(
-    connection: Connection, statement: Statement, parameters: Mapping[str, Any]
+    connection: Connection, statement: Statement, parameters: Mapping[str, Any], seconds: float
 ) -> list[Row]:
     try:
-        return connection.run(statement.sql, statement.values(parameters))
+        return connection.run(statement.sql, statement.values(parameters), seconds)
     except psycopg.OperationalError as error:
         if connection.closed and not isinstance(error, QueryTooLongError):
             raise _ConnectionLost from error

@@ -32,7 +32,8 @@ Accounts and tasks over HTTP: JSON in UTF-8, timestamps in UTC.
 - **Nothing is ignored.** A field or a parameter that does not exist is a 400 that names it. What
   the service itself writes (`id`, `created_at`, ...) may be sent back and changes nothing.
 - **Safe writes.** Each task has a `version`, which is its ETag: send it in `If-Match`, and a change
-  that somebody else made meanwhile is a 412, never lost.
+  that somebody else made meanwhile is a 412, never lost. Send an `Idempotency-Key` with what you
+  add, and to repeat it after a broken connection adds it once.
 """
 
 HEADERS: dict[str, dict[str, Any]] = {
@@ -50,6 +51,11 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "The address of what was created.",
         "schema": {"type": "string", "format": "uri-reference"},
         "example": "/tasks/42",
+    },
+    "Idempotency-Replayed": {
+        "description": "`true` when this is the answer that an earlier request with the key had.",
+        "schema": {"type": "string", "enum": ["true"]},
+        "example": "true",
     },
     "X-Request-ID": {
         "description": "The id under which the logs speak of this request.",
@@ -70,6 +76,13 @@ HEADERS: dict[str, dict[str, Any]] = {
 """Headers of answers, by name."""
 
 PARAMETERS: dict[str, dict[str, Any]] = {
+    "Idempotency-Key": {
+        "description": (
+            "A key that the client has made up for this request, such as a UUID. Sent again with"
+            " the same key within 24 hours, it is not done again, and gets the answer that it had."
+        ),
+        "schema": {"type": "string", "minLength": 1, "maxLength": 257},
+    },
     "If-Match": {
         "description": 'Do it only if the current ETag, like `"7"`, is among these; else 412.',
         "schema": {"type": "string"},

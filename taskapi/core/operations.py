@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from typing import Any, ParamSpec
 
 from flask import Request as FlaskRequest
@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter
 from taskapi.core import errors
 from taskapi.core.application import Request, current_request
 from taskapi.core.bodies import JSON, read_object
+from taskapi.core.idempotency import KeyInUse, KeyReused, once
 from taskapi.core.identity import MAX_ID, authenticate
 from taskapi.core.schemas import Input, load
 
@@ -40,6 +41,7 @@ class Operation:
         query: the shape of the query string; None when the call takes no parameter.
         is_public: whether it works without a token.
         is_token_optional: whether a public call takes note of a token all the same.
+        is_once: whether it takes an idempotency key.
         problems: errors it can answer beside those that follow from the rest.
         problem_shapes: by status, the shape of problems that have more members, and these as they
             look.
@@ -57,6 +59,7 @@ class Operation:
     query: Input | None = None
     is_public: bool = False
     is_token_optional: bool = False
+    is_once: bool = False
     problems: Sequence[type[errors.Problem]] = ()
     problem_shapes: Mapping[int, tuple[type[Schema], Mapping[str, Any]]] = field(
         default_factory=dict
@@ -71,6 +74,8 @@ class Operation:
         found += [errors.InternalError, errors.Unavailable]
         if not self.is_public:
             found += [errors.Unauthenticated, errors.TokenExpired, errors.TokenInvalid]
+        if self.is_once:
+            found += [KeyInUse, KeyReused]
         if self.body:
             found += [
                 errors.MalformedBody,
@@ -102,6 +107,9 @@ def operation(**declared: Any) -> Callable[[View], View]:
                 arguments["query"] = query
             if call.body:
                 arguments["body"] = load(call.body, read_object(request, call.media_types))
+            if call.is_once and "HTTP_IDEMPOTENCY_KEY" in request.environ:
+                respond = partial(view, **arguments)
+                return once(request, caller, arguments["body"], respond)
             return view(**arguments)
 
         # A function takes attributes, which its type does not tell.

@@ -26,7 +26,7 @@ _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 
 def answer(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
-    return _whole(orjson.dumps(payload, option=_OPTIONS), "application/json", status, headers or {})
+    return whole(orjson.dumps(payload, option=_OPTIONS), "application/json", status, headers or {})
 
 
 def versioned(
@@ -47,7 +47,7 @@ def not_modified(tag: str) -> Response:
 def problem_response(problem: errors.Problem) -> Response:
     """The answer that a problem gives."""
     body = orjson.dumps(problem.body(current_request().id), option=_OPTIONS)
-    return _whole(body, "application/problem+json", problem.status, problem.headers)
+    return whole(body, "application/problem+json", problem.status, problem.headers)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -72,8 +72,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.register_error_handler(Exception, _unforeseen)
 
 
-def _whole(body: bytes, media_type: str, status: int, headers: Mapping[str, str]) -> Answer:
-    """The answer with every header that it is to have."""
+def whole(body: bytes, media_type: str, status: int, headers: Mapping[str, str]) -> Answer:
+    """An answer of these bytes, with every header that it is to have."""
     return Answer(
         [body],
         status,

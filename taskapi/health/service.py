@@ -13,7 +13,10 @@ from taskapi.core.errors import Unavailable
 
 HEAD_FILE = Path(__file__).parents[2] / "migrations" / "head.txt"
 
-_revision = Statement(select(table("alembic_version", column("version_num"))))
+_PATIENCE = 1.0
+"""Seconds: whoever asks whether the service is ready asks again soon."""
+
+_revision = Statement(select(table("alembic_version", column("version_num"))), seconds=_PATIENCE)
 
 
 class NotReady(Unavailable):

@@ -46,13 +46,18 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     summary="Add a task",
     body=schemas.NewTask(),
     body_example=schemas.NEW_EXAMPLE,
+    is_once=True,
     status=201,
     answers=schemas.Task,
     example=schemas.EXAMPLE,
-    headers=("ETag", "Location"),
+    parameters=("Idempotency-Key",),
+    headers=("ETag", "Location", "Idempotency-Replayed"),
 )
 def create_task(caller: Caller, body: dict[str, Any]) -> Response:
-    """Adds a task to the caller's."""
+    """Adds a task to the caller's.
+
+    With an `Idempotency-Key`, the same request adds it once, however often it is sent.
+    """
     task = service.create_task(caller, body)
     return versioned(task, 201, {"Location": f"{request.path}/{task['id']}"})
 

@@ -197,7 +197,7 @@ def test_an_endless_password_is_refused_without_work_on_it(
     sent = {"data": raw, "content_type": "application/json"}
     anonymous.problem(400, "invalid_input", "POST", "/auth/register", **sent)
     _error(anonymous, email=new_email(), password="\u0301" * 400)
-    assert lengths == [400]
+    assert set(lengths) == {400}
 
 
 def test_only_a_hash_is_stored_at_the_configured_cost(

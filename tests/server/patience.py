@@ -18,13 +18,11 @@ from taskapi.core import connections
 
 SHORT, LONG, PATIENCE = 0.1, 1.0, 0.25
 
-connections.QUERY_SECONDS = PATIENCE
-
 
 def query(connection: connections.Connection, seconds: float) -> bool:
     """Whether a query of this length is answered."""
     try:
-        connection.run(b"SELECT pg_sleep($1::float8)", [seconds])
+        connection.run(b"SELECT pg_sleep($1::float8)", [seconds], PATIENCE)
     except connections.QueryTooLongError:
         return False
     return True

@@ -21,15 +21,19 @@ MIGRATIONS = str(Path(__file__).parents[2] / "migrations")
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """The URL of a server with its data in this folder; workers that name the same share it."""
+def server(folder: Path, *, is_durable: bool = False) -> Iterator[str]:
+    """The URL of a server with its data in this folder; workers that name the same share it.
+
+    Args:
+        is_durable: whether a commit outlives the server; most tests would only wait for that.
+    """
     settings = Settings(taskapi_data_dir=folder, jwt_secret_key=KEY)
     with embedded.provide(settings) as provided:
         assert provided.database_url
         with psycopg.connect(provided.database_url, autocommit=True) as connection:
-            # Nothing here outlives the run, so nothing need reach the disk.
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+                value = "on" if is_durable else "off"
+                connection.execute(f"ALTER SYSTEM SET {setting} = {value}")
             connection.execute("SELECT pg_reload_conf()")
         yield provided.database_url
 

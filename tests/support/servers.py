@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 from support.databases import KEY
@@ -28,10 +29,30 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Service(NamedTuple):
+    """The running service."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def workers(self) -> list[int]:
+        """The pids of its workers."""
+        pid = self.process.pid
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 @contextmanager
 def serving(database_url: str, **settings: str) -> Iterator[str]:
     """The base URL of the running service; settings are environment variables."""
+    with started(database_url, **settings) as service:
+        yield service.url
+
+
+@contextmanager
+def started(database_url: str, **settings: str) -> Iterator[Service]:
+    """The running service; settings are environment variables."""
     port = free_port()
+    url = f"http://127.0.0.1:{port}"
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": database_url,
@@ -46,11 +67,11 @@ def serving(database_url: str, **settings: str) -> Iterator[str]:
     with tempfile.TemporaryFile("w+") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
-            _wait(f"http://127.0.0.1:{port}", server)
-            yield f"http://127.0.0.1:{port}"
+            _wait(url, server)
+            yield Service(url, server)
         except BaseException:
             log.seek(0)
-            sys.stderr.write(log.read())
+            sys.stderr.write(log.read()[-20_000:])
             raise
         finally:
             server.send_signal(signal.SIGTERM)

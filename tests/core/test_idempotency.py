@@ -1,0 +1,178 @@
+"""Idempotency keys: what is sent twice is done once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from support import world
+from support.api import Api
+from werkzeug.test import TestResponse
+
+from config import Settings
+
+KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
+BODY = {"title": "Water the plants", "description": None}
+PATIENCE = 20
+
+
+def post(api: Api, key: str = KEY, body: Any = None, **headers: str) -> TestResponse:
+    return api.send("POST", "/tasks", json=body or BODY, headers={"Idempotency-Key": key} | headers)
+
+
+def total(api: Api) -> int:
+    count: int = api.expect(200, "GET", "/tasks")["total"]
+    return count
+
+
+def is_replay(response: TestResponse) -> bool:
+    return response.headers.get("Idempotency-Replayed") == "true"
+
+
+def test_a_request_that_comes_again_gets_the_answer_that_it_had(user: Api) -> None:
+    first = post(user)
+    user.expect(200, "PATCH", first.headers["Location"], json={"title": "Changed meanwhile"})
+    again = [post(user) for _ in range(3)]
+    assert first.status_code == 201
+    assert not is_replay(first)
+    for response in again:
+        assert is_replay(response)
+        assert (response.status_code, response.data) == (201, first.data)
+        for name in ("ETag", "Location", "Content-Type", "Cache-Control"):
+            assert response.headers[name] == first.headers[name]
+        assert response.headers["X-Request-ID"] != first.headers["X-Request-ID"]
+    assert total(user) == 1
+
+
+def test_a_request_without_a_key_is_done_each_time(user: Api) -> None:
+    assert [user.send("POST", "/tasks", json=BODY).status_code for _ in range(2)] == [201, 201]
+    assert total(user) == 2
+
+
+def test_what_matters_is_what_a_body_says(user: Api) -> None:
+    first = post(user, body={"title": "Same", "description": "too"})
+    again = post(user, body={"description": "too", "title": "  Same ", "id": 7})
+    assert (first.status_code, again.data) == (201, first.data)
+    assert is_replay(again)
+
+
+@pytest.mark.parametrize("other", [{"title": "Another"}, {"title": BODY["title"]}])
+def test_another_request_needs_another_key(user: Api, other: dict[str, str]) -> None:
+    post(user)
+    refused = post(user, body=other)
+    assert refused.status_code == 422
+    assert refused.get_json()["code"] == "idempotency_key_reused"
+    assert total(user) == 1
+
+
+def test_a_key_is_the_accounts_own(user: Api, stranger: Api) -> None:
+    assert post(user).get_json()["user_id"] == user.user_id
+    theirs = post(stranger)
+    assert theirs.get_json()["user_id"] == stranger.user_id
+    assert not is_replay(theirs)
+
+
+def test_a_key_may_be_quoted(user: Api) -> None:
+    assert post(user, f'"{KEY}"').data == post(user, KEY).data
+    assert total(user) == 1
+
+
+@pytest.mark.parametrize(
+    "key", ["", " ", '"', '""', 'a"b', "a b", "a\\b", "x" * 256, "ä", '"a', "a\x7f", "a\0b"]
+)
+def test_a_malformed_key_is_refused(user: Api, key: str) -> None:
+    environ = {"HTTP_IDEMPOTENCY_KEY": key}
+    refused = user.send("POST", "/tasks", json=BODY, environ_overrides=environ)
+    assert refused.status_code == 400
+    (error,) = refused.get_json()["errors"]
+    assert (error["pointer"], error["code"]) == ("Idempotency-Key", "invalid_idempotency_key")
+    assert total(user) == 0
+
+
+@pytest.mark.parametrize("key", ["x" * 255, '"a key, with = and spaces!"', "~"])
+def test_any_other_key_is_taken(user: Api, key: str) -> None:
+    assert post(user, key).status_code == 201
+    assert is_replay(post(user, key))
+
+
+def test_a_refusal_is_not_kept(user: Api) -> None:
+    assert post(user, body={"title": ""}).status_code == 400
+    created = post(user)
+    assert created.status_code == 201
+    assert not is_replay(created)
+
+
+def test_a_key_is_forgotten_after_a_day(settings: Settings, user: Api) -> None:
+    post(user)
+    post(user, "another")
+    age = "UPDATE idempotency_keys SET created_at = now() - interval '24 hours' WHERE user_id = %s"
+    world.sql(settings, age, user.user_id)
+    assert not is_replay(post(user, body={"title": "Another request"}))
+    kept = "SELECT key FROM idempotency_keys WHERE user_id = %s"
+    assert world.sql(settings, kept, user.user_id) == [(KEY,)]
+    assert total(user) == 3
+
+
+def test_an_answer_is_kept_for_who_may_see_it(user: Api) -> None:
+    post(user)
+    user.expect(200, "POST", "/auth/logout")
+    refused = post(user)
+    assert refused.status_code == 401
+    assert refused.get_json()["code"] == "token_invalid"
+
+
+def test_keys_go_with_their_account(settings: Settings, user: Api) -> None:
+    post(user)
+    world.sql(settings, "DELETE FROM users WHERE id = %s", user.user_id)
+    kept = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
+    assert world.sql(settings, kept, user.user_id) == [(0,)]
+
+
+def test_while_a_request_is_worked_on_its_key_is_in_use(
+    app: Flask, settings: Settings, user: Api
+) -> None:
+    person = world.person(app, user.contract, like=user)
+    with (
+        world.holding(settings, "SELECT FROM users WHERE id = %s FOR UPDATE", user.user_id) as held,
+        world.meanwhile(lambda: post(person)) as first,
+    ):
+        world.until_blocked(settings, 1)
+        busy = post(user)
+        assert busy.status_code == 409
+        assert busy.get_json()["code"] == "idempotency_key_in_use"
+        assert int(busy.headers["Retry-After"]) >= 1
+        held.rollback()
+        created = first.result(PATIENCE)
+    assert created.status_code == 201
+    assert post(user).data == created.data
+    assert total(user) == 1
+
+
+def test_of_many_at_once_one_is_done(app: Flask, user: Api) -> None:
+    people = [world.person(app, user.contract, like=user) for _ in range(20)]
+    answers = world.at_once([lambda api=api: post(api) for api in people])
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert sum(answer.status_code == 201 and not is_replay(answer) for answer in answers) == 1
+    assert total(user) == 1
+
+
+def test_a_write_whose_connection_is_cut_is_done_once_when_it_is_sent_again(
+    app: Flask, settings: Settings, user: Api
+) -> None:
+    person = world.person(app, user.contract, like=user)
+    cut = (
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with (
+        world.holding(settings, "LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE"),
+        world.meanwhile(lambda: post(person)) as first,
+    ):
+        world.until_blocked(settings, 1)
+        world.sql(settings, cut)
+        unknown = first.result(PATIENCE)
+    assert (unknown.status_code, unknown.get_json()["code"]) == (503, "outcome_unknown")
+    assert post(user).status_code == 201
+    assert is_replay(post(user))
+    assert total(user) == 1

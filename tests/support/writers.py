@@ -1,0 +1,130 @@
+"""Clients that write without a pause while something goes wrong, and what each of them was told."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event
+from typing import NamedTuple
+
+import httpx
+from support.api import PASSWORD, new_email
+
+CLIENTS = 8
+BROKEN = 0
+"""In place of a status: the connection broke."""
+
+_PATIENCE = 20
+_PAUSE = 0.05
+
+
+class Outcome(NamedTuple):
+    """What one attempt got, and when (by the monotonic clock)."""
+
+    status: int
+    sent: float
+    answered: float
+    has_retry_after: bool
+
+
+@dataclass
+class Writer:
+    """A person who adds one task after the other; each is sent again until it is acknowledged."""
+
+    client: httpx.Client
+    outcomes: list[Outcome] = field(default_factory=list)
+    acknowledged: set[int] = field(default_factory=set)
+    has_unfinished: bool = False
+
+    def run(self, stop: Event) -> None:
+        while not stop.is_set():
+            self._write_one(stop)
+
+    def _write_one(self, stop: Event) -> None:
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        while True:
+            task_id = self._attempt(headers)
+            if task_id:
+                self.acknowledged.add(task_id)
+                return
+            if stop.wait(_PAUSE):
+                self.has_unfinished = True
+                return
+
+    def _attempt(self, headers: dict[str, str]) -> int | None:
+        sent, status, has_retry_after, task_id = time.monotonic(), BROKEN, False, None
+        try:
+            answer = self.client.post("/tasks", json={"title": "Kept"}, headers=headers)
+            status, has_retry_after = answer.status_code, "Retry-After" in answer.headers
+            task_id = answer.json()["id"] if status == httpx.codes.CREATED else None
+        except httpx.TransportError:
+            pass
+        self.outcomes.append(Outcome(status, sent, time.monotonic(), has_retry_after))
+        return task_id
+
+    def kept(self) -> set[int]:
+        """The tasks that are there."""
+        found: set[int] = set()
+        path = "/tasks?limit=1000"
+        while path:
+            answer = self.client.get(path).raise_for_status()
+            found |= {task["id"] for task in answer.json()["tasks"]}
+            path = answer.links.get("next", {}).get("url", "")
+        return found
+
+
+class Writers(list[Writer]):
+    """All of them together."""
+
+    def outcomes(self) -> list[Outcome]:
+        return [outcome for writer in self for outcome in writer.outcomes]
+
+    def statuses(self) -> Counter[int]:
+        return Counter(outcome.status for outcome in self.outcomes())
+
+    def seconds_until_success(self, moment: float) -> float:
+        """How long after a moment the first write was acknowledged that was sent after it."""
+        return (
+            min(o.answered for o in self.outcomes() if o.status == 201 and o.sent > moment) - moment
+        )
+
+    def check(self) -> None:
+        """See that each acknowledged task is there, and that none is there twice."""
+        for writer in self:
+            kept = writer.kept()
+            assert writer.acknowledged <= kept
+            assert len(kept) <= len(writer.acknowledged) + writer.has_unfinished
+        assert sum(len(writer.acknowledged) for writer in self) > 0
+
+
+@contextmanager
+def writing(url: str) -> Iterator[Writers]:
+    """The writers, at work until the block ends."""
+    stop = Event()
+    writers = Writers(Writer(_person(url)) for _ in range(CLIENTS))
+    try:
+        with ThreadPoolExecutor(CLIENTS) as threads:
+            running = [threads.submit(writer.run, stop) for writer in writers]
+            try:
+                yield writers
+            finally:
+                stop.set()
+            for one in running:
+                one.result(_PATIENCE)
+        writers.check()
+    finally:
+        for writer in writers:
+            writer.client.close()
+
+
+def _person(url: str) -> httpx.Client:
+    client = httpx.Client(base_url=url, timeout=_PATIENCE)
+    account = {"email": new_email(), "password": PASSWORD}
+    login = client.post("/auth/register", json=account).raise_for_status().json()
+    client.headers["Authorization"] = f"Bearer {login['access_token']}"
+    return client
