@@ -81,7 +81,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             "A key that the client has made up for this request, such as a UUID. Sent again with"
             " the same key within 24 hours, it is not done again, and gets the answer that it had."
         ),
-        "schema": {"type": "string", "minLength": 1, "maxLength": 257},
+        "schema": {
+            "type": "string",
+            "pattern": r'^("[ !#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$',
+        },
+        "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
     },
     "If-Match": {
         "description": 'Do it only if the current ETag, like `"7"`, is among these; else 412.',
