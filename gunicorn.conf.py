@@ -1,6 +1,6 @@
 """How gunicorn serves taskapi. It finds this file by itself: `gunicorn wsgi:app`."""
 
-# ruff: noqa: E402
+# ruff: noqa: E402 - gevent patches the standard library before anything imports it
 # First: psycopg chooses at import how it waits for the database, and must find gevent's way.
 from gevent import monkey
 
@@ -11,7 +11,6 @@ import signal
 from itertools import chain, repeat
 from pathlib import Path
 
-import gunicorn.http.message
 import gunicorn.http.wsgi
 import gunicorn.util
 
@@ -28,8 +27,9 @@ bind = f"{_host}:{_settings.port}"
 workers = _settings.web_concurrency
 worker_class = serving.Worker
 worker_connections = 1_000
-# The heartbeat's file: on a disk it could block the worker. Gunicorn makes it safely (S108).
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+# The heartbeat's file: on a disk it could block the worker.
+_memory = "/dev/shm"  # noqa: S108 - gunicorn makes its file there by mkstemp and unlinks it
+worker_tmp_dir = _memory if Path(_memory).is_dir() else None
 # It has deadlocked with gevent, and its path is the same for all instances of a user.
 control_socket_disable = True
 
@@ -56,8 +56,6 @@ logger_class = serving.RootLogger
 gunicorn.http.wsgi.SERVER = "taskapi"
 gunicorn.util.write_error = serving.write_problem
 gunicorn.util.http_date = serving.http_date
-# What `forwarded_allow_ips` says, without taking each client's address apart to find out.
-gunicorn.http.message.HeaderPolicy._peer_is_trusted_proxy = lambda _: False  # noqa: SLF001
 
 
 def when_ready(server):

@@ -178,8 +178,11 @@ def _environment(database_url: str, port: int) -> dict[str, str]:
 
 
 def _start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    # This process has no other threads, which alone make a preexec_fn unsafe.
-    return subprocess.Popen(command, preexec_fn=_end_with_parent, **options)  # noqa: PLW1509
+    return subprocess.Popen(
+        command,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509 - only other threads make it unsafe: none here
+        **options,
+    )
 
 
 def _end_with_parent() -> None:

@@ -91,5 +91,5 @@ def _exactly(origin: str) -> re.Pattern[str]:
 
 def _trust_proxies(app: Flask, hops: int) -> None:
     if hops:
-        # Flask documents this assignment as the way to add a middleware; mypy sees a method.
-        app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, 0, 0)  # type: ignore[method-assign]
+        wrapped = ProxyFix(app.wsgi_app, hops, hops, hops, 0, 0)
+        app.wsgi_app = wrapped  # type: ignore[method-assign]  # Flask's documented way

@@ -15,10 +15,11 @@ import click
 import psycopg
 
 from config import Settings
+from taskapi.extensions import migrate
 from taskapi.health.service import migration_head
 
-# Where to reach what listens everywhere; nothing is bound here (S104).
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+# Where to reach what listens everywhere.
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked, not bound
 _PR_SET_PDEATHSIG = 1
 
 
@@ -30,10 +31,8 @@ def serve_command(settings: Settings) -> click.Command:
         """Migrate the database, then serve it with gunicorn until Ctrl-C."""
         _refuse_a_taken_port(settings)
         if not _is_at_head(settings):
-            from flask_migrate import upgrade  # noqa: PLC0415 - large, and seldom needed
-
             click.echo("Migrating the database ...")
-            upgrade()
+            migrate.upgrade()
         sys.exit(_Gunicorn(settings).run())
 
     return serve
@@ -55,7 +54,7 @@ class _Gunicorn:
         process = self._process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn"],
             env=os.environ | _environment(self._settings),
-            preexec_fn=_become_gunicorn,  # noqa: PLW1509  # this process has no other threads
+            preexec_fn=_become_gunicorn,  # noqa: PLW1509 - only other threads make it unsafe: none here
         )
         if self._is_ending:
             process.terminate()

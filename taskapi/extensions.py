@@ -1,14 +1,15 @@
 """Third-party extensions, unbound: `create_app` binds them to an application."""
 
 from functools import cache, partial
-from typing import Any, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask import Flask
 from flask_cors import CORS
 from flask_jwt_extended import JWTManager
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 from sqlalchemy.orm import DeclarativeBase
 from werkzeug.local import LocalProxy
 
@@ -31,14 +32,13 @@ class _DatabaseCommands(click.Command):
     """`flask db`, which is loaded when it is used."""
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        from flask_migrate.cli import db as commands  # noqa: PLC0415 - see below
-
+        commands: click.Group = import_module("flask_migrate.cli").db
         # The context names the command that is run with it.
-        return cast("click.Context", commands.make_context(*args, **extra))
+        return commands.make_context(*args, **extra)
 
 
 class Migrations:
-    """Flask-Migrate, put in place when a command asks for it.
+    """Flask-Migrate, imported when a command asks for it.
 
     With it comes Alembic, which is eight MiB in each worker that serves requests.
     """
@@ -48,14 +48,27 @@ class Migrations:
         app.extensions["migrate"] = LocalProxy(cache(partial(self._bind, app, database)))
         app.cli.add_command(_DatabaseCommands("db", help="Perform database migrations."))
 
-    def _bind(self, app: Flask, database: SQLAlchemy) -> Any:
-        from flask_migrate import Migrate  # noqa: PLC0415 - the point of this class
+    def upgrade(self) -> None:
+        """Bring the current application's database to the head."""
+        import_module("flask_migrate").upgrade()
 
-        Migrate(app, database)
+    def _bind(self, app: Flask, database: SQLAlchemy) -> Any:
+        import_module("flask_migrate").Migrate(app, database)
         return app.extensions["migrate"]
 
 
 db = SQLAlchemy(model_class=Base)
+if TYPE_CHECKING:
+    Model = Base  # mypy cannot see db.Model, which Flask-SQLAlchemy makes when it runs
+else:
+    Model = db.Model
 migrate = Migrations()
 jwt = JWTManager()
 cors = CORS()
+
+
+def table_of(model: type[Base]) -> Table:
+    """The table of a model, for statements."""
+    found = model.__table__
+    assert isinstance(found, Table)
+    return found

@@ -21,13 +21,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.extensions import db
+from taskapi.extensions import Model
 
 _NOW = func.now()
 
 
-# Flask-SQLAlchemy makes db.Model when it runs, where mypy cannot see it.
-class User(db.Model):  # type: ignore[name-defined, misc]
+class User(Model):
     """An account, with the change number of its data and the totals that its lists show."""
 
     __tablename__ = "users"
@@ -54,8 +53,7 @@ class User(db.Model):  # type: ignore[name-defined, misc]
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
 
 
-# Flask-SQLAlchemy makes db.Model when it runs, where mypy cannot see it.
-class Session(db.Model):  # type: ignore[name-defined, misc]
+class Session(Model):
     """A login: it lives until it is revoked or was not refreshed for too long.
 
     Of the refresh token only hashes are kept: of the part that stays (family) and of the part that

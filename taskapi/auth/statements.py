@@ -11,7 +11,6 @@ from sqlalchemy import (
     Interval,
     LargeBinary,
     String,
-    Table,
     Text,
     and_,
     bindparam,
@@ -33,10 +32,9 @@ from taskapi.auth.models import Session, User
 from taskapi.core.database import Statement
 from taskapi.core.ownership import own_account, owned, owned_page
 from taskapi.core.pagination import Sort
+from taskapi.extensions import table_of
 
-_users, _sessions = User.__table__, Session.__table__
-assert isinstance(_users, Table)
-assert isinstance(_sessions, Table)
+_users, _sessions = table_of(User), table_of(Session)
 
 REFRESH_GRACE_SECONDS = 10
 """For so long after a rotation the token before it still answers, with the same successor."""

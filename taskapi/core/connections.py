@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 import psycopg
-from gevent import Timeout, get_hub, getcurrent
+from gevent import get_hub, getcurrent, with_timeout
 from gevent.hub import Waiter
 from gevent.monkey import get_original
 from gevent.monkey import is_module_patched as is_patched
@@ -199,8 +199,7 @@ class _GeventTurn(_Turn):
         get_hub().loop.run_callback(partial(self._waiter.switch, None))
 
     def wait(self, seconds: float) -> None:
-        with Timeout(seconds, False):  # type: ignore[arg-type]  # means: silent
-            self._waiter.get()
+        with_timeout(seconds, self._waiter.get, timeout_value=None)
 
 
 class Limits(NamedTuple):

@@ -36,8 +36,7 @@ from taskapi.core.connections import (
 )
 from taskapi.core.errors import OutcomeUnknown, Unavailable
 
-# SQLAlchemy leaves its dialects untyped.
-_DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+_DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
 _MAX_WAITING = 1_000
 
 
@@ -80,8 +79,8 @@ class Statement:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of a row of its result."""
-        # What an Executable may be has no common type with columns; all that we build has them.
-        return tuple(str(column.name) for column in self._clause.exported_columns)  # type: ignore[attr-defined]
+        columns = self._clause.exported_columns  # type: ignore[attr-defined]  # ours all have some
+        return tuple(str(column.name) for column in columns)
 
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
         """The values that are sent, in the order of `names`."""

@@ -112,8 +112,7 @@ def operation(**declared: Any) -> Callable[[View], View]:
                 return once(request, caller, arguments["body"], respond)
             return view(**arguments)
 
-        # A function takes attributes, which its type does not tell.
-        checked.operation = call  # type: ignore[attr-defined]
+        checked.operation = call  # type: ignore[attr-defined]  # any function takes attributes
         return checked
 
     return decorate

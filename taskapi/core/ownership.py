@@ -269,7 +269,7 @@ class OwnedTable:
         )
         return Statement(self._and_count(account, after, self._weights(after)), writes=True)
 
-    @lru_cache  # noqa: B019 - likewise
+    @lru_cache  # noqa: B019 - there is one such object a table, as long as the process
     def _update(self, names: tuple[str, ...]) -> Statement:
         account = self._locked_account
         before = (

@@ -34,8 +34,7 @@ class Message(str):
         message.code = code
         return message
 
-    # A copy is made with the code too: one argument more than str has, which mypy minds.
-    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # a copy has the code too
         return str(self), self.code
 
     def format(self, *args: object, **kwargs: object) -> Message:

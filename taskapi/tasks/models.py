@@ -20,14 +20,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.extensions import db
+from taskapi.extensions import Model
 
 _NOW = func.now()
 _TITLE_KEY = text("""lower(title COLLATE "C")""")
 
 
-# Flask-SQLAlchemy makes db.Model when it runs, where mypy cannot see it.
-class Task(db.Model):  # type: ignore[name-defined, misc]
+class Task(Model):
     """Something to do. The key begins with the owner, so that one account's rows lie together."""
 
     __tablename__ = "tasks"

@@ -10,7 +10,6 @@ from sqlalchemy import (
     DateTime,
     FromClause,
     Integer,
-    Table,
     Text,
     cast,
     collate,
@@ -23,10 +22,10 @@ from taskapi.core.database import Statement
 from taskapi.core.ownership import ONE, OwnedTable, owned_page
 from taskapi.core.pagination import Sort, instant
 from taskapi.core.pagination import text as text_key
+from taskapi.extensions import table_of
 from taskapi.tasks.models import Task
 
-_table = Task.__table__
-assert isinstance(_table, Table)
+_table = table_of(Task)
 
 
 def _is_completed(rows: FromClause) -> ColumnElement[int]:

@@ -3,7 +3,7 @@
 Run as: python patience.py DATABASE_URL.
 """
 
-# ruff: noqa: E402
+# ruff: noqa: E402 - gevent patches the standard library before anything imports it
 from gevent import monkey
 
 monkey.patch_all()

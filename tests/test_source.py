@@ -1,0 +1,54 @@
+"""What the linters cannot see of the source itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXCEPTION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore)(?!\w)")
+WITH_REASON = re.compile(
+    r"# (?:(?:ruff: )?noqa: [A-Z0-9, ]+ - |type: ignore\[[\w, -]+\]  # )\w+ \w+"
+)
+
+
+def _without_reason(source: str) -> list[str]:
+    """The lines with an exception from a rule that does not say why it is made."""
+    return [
+        line
+        for line in source.splitlines()
+        if len(EXCEPTION.findall(line)) > len(WITH_REASON.findall(line))
+    ]
+
+
+def test_each_exception_from_a_rule_has_its_reason_beside_it() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = [ROOT / name for name in listed.stdout.split()]
+    assert Path(__file__) in files
+    files.remove(Path(__file__))
+    found = {file.name: _without_reason(file.read_text()) for file in files if file.exists()}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x = 1  # noqa",
+        "x = 1  # noqa: S108",
+        "x = 1  # noqa: S108 - likewise",
+        "x: A = b  # type: ignore",
+        "x: A = b  # type: ignore[misc]",
+        "# ruff: noqa: E402",
+    ],
+)
+def test_an_exception_without_one_is_found(line: str) -> None:
+    assert _without_reason(line) == [line]
