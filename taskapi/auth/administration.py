@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,12 +12,12 @@ from taskapi.auth.service import EmailTaken
 from taskapi.core import database
 from taskapi.core.errors import NotFound
 from taskapi.core.identity import Caller
+from taskapi.core.logging import note
 
 User = dict[str, Any]
 
 _CHUNK = 500
 _WORK_SECONDS = 3_600
-_events = logging.getLogger("taskapi.event")
 
 
 def create_user(email: str, password: str) -> int:
@@ -124,4 +123,4 @@ def session_of(email: str) -> Iterator[Caller]:
 
 
 def _log(event: str, user_id: int) -> None:
-    _events.info(event, extra={"user_id": user_id, "by": "command line"})
+    note(event, user_id=user_id, by="command line")

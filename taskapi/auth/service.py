@@ -15,6 +15,7 @@ from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.core import database, ratelimit
 from taskapi.core.errors import Forbidden, InvalidInput, NotFound, Problem, TokenInvalid
 from taskapi.core.identity import Caller, issue_access_token, signing_keys
+from taskapi.core.logging import note
 from taskapi.core.ownership import scope
 from taskapi.core.pagination import page_of
 from taskapi.core.ratelimit import Limit
@@ -103,9 +104,9 @@ def register(email: str, password: str, device: Device) -> Login:
     hashed_password = hash_password(password)
     login = _open(statements.register, device, email=email, hashed_password=hashed_password)
     if login is None:
-        _events.info("register_refused", extra={"reason": "email_taken"})
+        note("register_refused", reason="email_taken")
         raise EmailTaken
-    _events.info("registered", extra={"user_id": login.user["id"]})
+    note("registered", user_id=login.user["id"])
     return login
 
 
@@ -131,7 +132,7 @@ def login(email: str, password: str, device: Device) -> Login:
     )
     if opened is None:  # the password was changed, or the account deactivated, at this moment
         raise InvalidCredentials
-    _events.info("logged_in", extra={"user_id": account["id"]})
+    note("logged_in", user_id=account["id"])
     return opened
 
 
@@ -165,7 +166,7 @@ def logout(caller: Caller) -> None:
     """End the caller's session; that it had ended before is fine."""
     ended = database.row(statements.revoke, user_id=caller.user_id, session_id=caller.session_id)
     if ended:
-        _events.info("logged_out", extra=caller._asdict())
+        note("logged_out", **caller._asdict())
 
 
 def get_me(caller: Caller) -> User:
@@ -199,7 +200,7 @@ def change_password(
         ended = session.rows(statements.revoke_others, **caller._asdict()) if changed else []
     if not changed:
         _refuse_changed_password(caller, "/current_password")
-    _events.info("password_changed", extra={"user_id": caller.user_id, "ended": len(ended)})
+    note("password_changed", user_id=caller.user_id, ended=len(ended))
 
 
 def delete_account(caller: Caller, password: str, address: str | None) -> None:
@@ -213,7 +214,7 @@ def delete_account(caller: Caller, password: str, address: str | None) -> None:
     parameters = {"hashed_password": hashed_password, **scope(caller)}
     if not database.row(statements.delete_own_user, **parameters):
         _refuse_changed_password(caller, "/password")
-    _events.info("account_deleted", extra={"user_id": caller.user_id})
+    note("account_deleted", user_id=caller.user_id)
 
 
 def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
@@ -247,7 +248,7 @@ def end_session(caller: Caller, session_id: int) -> None:
     if database.row(statements.end_own_session, **parameters) is None:
         get_me(caller)
         raise NotFound("Session not found")
-    _events.info("session_ended", extra={"user_id": caller.user_id, "session_id": session_id})
+    note("session_ended", user_id=caller.user_id, session_id=session_id)
 
 
 def end_other_sessions(caller: Caller) -> int:
@@ -259,7 +260,7 @@ def end_other_sessions(caller: Caller) -> int:
     ended = database.rows(statements.end_other_sessions, **scope(caller))
     if not ended:
         get_me(caller)
-    _events.info("other_sessions_ended", extra={"user_id": caller.user_id, "ended": len(ended)})
+    note("other_sessions_ended", user_id=caller.user_id, ended=len(ended))
     return len(ended)
 
 

@@ -52,8 +52,8 @@ _next_hash = bindparam("next_hash", type_=LargeBinary)
 _family_hash = bindparam("family_hash", type_=LargeBinary)
 _expiry = func.now() + cast(bindparam("lifetime"), BigInteger) * _SECOND
 
-_LARGE = 25.0
-"""Seconds that it may take to delete an account with everything in it."""
+_DELETION_SECONDS = 25.0
+"""An account may have very many rows."""
 
 _shown = (_users.c.id, _users.c.email, _users.c.created_at)
 _lives = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
@@ -218,7 +218,7 @@ delete_own_user = Statement(
     .where(own_account(_users), _users.c.hashed_password == _hashed_password)
     .returning(_users.c.id),
     writes=True,
-    seconds=_LARGE,
+    seconds=_DELETION_SECONDS,
 )
 """Delete the caller's account and all that it owns, by the foreign keys."""
 
@@ -303,6 +303,6 @@ set_user_active = Statement(
 delete_user = Statement(
     delete(_users).where(_users.c.id == _user_id).returning(_users.c.id),
     writes=True,
-    seconds=_LARGE,
+    seconds=_DELETION_SECONDS,
 )
 """Delete an account and all that it owns, by the foreign keys."""

@@ -51,7 +51,7 @@ class Answer(Response):
 
 
 class Application(Flask):
-    """Flask for views that are plain functions, on one host, without sessions in cookies."""
+    """Flask for views that are plain functions, on whatever host they are asked."""
 
     request_class = Request
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -38,7 +38,7 @@ MERGE_PATCH = "application/merge-patch+json"
 """RFC 7396."""
 
 
-def read_object(request: Request, accepted: Sequence[str] = (JSON,)) -> dict[str, Any]:
+def read_object(request: Request, accepted: tuple[str, ...] = (JSON,)) -> dict[str, Any]:
     """The JSON object that the request carries.
 
     Args:
@@ -77,8 +77,8 @@ def _read(request: Request) -> bytes:
     return raw
 
 
-def _check_type(request: Request, accepted: Sequence[str]) -> None:
-    if not _is_json(request.environ.get("CONTENT_TYPE", ""), tuple(accepted)):
+def _check_type(request: Request, accepted: tuple[str, ...]) -> None:
+    if not _is_json(request.environ.get("CONTENT_TYPE", ""), accepted):
         raise UnsupportedMediaType(
             f"Send the body as {' or '.join(accepted)}, and say so in the Content-Type header.",
             headers={f"Accept-{request.method.capitalize()}": ", ".join(accepted)},

@@ -26,7 +26,6 @@ from sqlalchemy.sql import ClauseElement
 from config import Settings
 from taskapi.core.connections import (
     ADAPTERS,
-    QUERY_SECONDS,
     Connection,
     Limits,
     Pool,
@@ -38,6 +37,8 @@ from taskapi.core.errors import OutcomeUnknown, Unavailable
 
 _DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
 _MAX_WAITING = 1_000
+_MORE_SECONDS = 0.4
+"""What a statement may take beyond the longest wait for a connection."""
 
 
 class Statement:
@@ -46,11 +47,11 @@ class Statement:
     Args:
         clause: a select, or a write with RETURNING; its bind parameters are given when it runs.
         writes: whether it changes anything, so that it must not be sent a second time.
-        seconds: how long it may take, the wait for a connection included.
+        seconds: how long it may take, the wait for a connection included; None for as long as any.
     """
 
     def __init__(
-        self, clause: Executable, *, writes: bool = False, seconds: float = QUERY_SECONDS
+        self, clause: Executable, *, writes: bool = False, seconds: float | None = None
     ) -> None:
         assert isinstance(clause, ClauseElement)
         self._clause = clause
@@ -91,12 +92,13 @@ class Statement:
 class Transaction:
     """Runs statements on one connection, inside `transaction()`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, until: float) -> None:
         self._connection = connection
+        self._until = until
 
     def rows(self, statement: Statement, **parameters: Any) -> list[Row]:
         """All rows of the result."""
-        return _execute(self._connection, statement, parameters, statement.seconds)
+        return _execute(self._connection, statement, parameters, self._until)
 
     def row(self, statement: Statement, **parameters: Any) -> dict[str, Any] | None:
         """The first row by column name, or None."""
@@ -171,13 +173,14 @@ def rows(statement: Statement, **parameters: Any) -> list[Row]:
     if joined is not None:
         return joined.rows(statement, **parameters)
     with _Watch(writes=statement.writes) as started:
-        until = started + statement.seconds
+        connections = pool()
+        until = started + (statement.seconds or connections.limits.seconds + _MORE_SECONDS)
         try:
-            return _run(statement, parameters, until)
+            return _run(connections, statement, parameters, until)
         except _ConnectionLost:
             if statement.writes:
                 raise
-            return _run(statement, parameters, until)
+            return _run(connections, statement, parameters, until)
 
 
 def row(statement: Statement, **parameters: Any) -> dict[str, Any] | None:
@@ -193,12 +196,14 @@ def transaction() -> Iterator[Transaction]:
         Unavailable: no connection could be had in time, or the database is down.
         OutcomeUnknown: the connection died on the way.
     """
-    with _Watch(writes=True):
+    with _Watch(writes=True) as started:
         connections = pool()
+        until = started + connections.limits.seconds + _MORE_SECONDS
         connection = connections.take()
+        connection.patience = _left(until)
         try:
             with connection.transaction():
-                work = Transaction(connection)
+                work = Transaction(connection, until)
                 token = _joined.set(work)
                 try:
                     yield work
@@ -253,11 +258,12 @@ def _named(statement: Statement, found: list[Row]) -> dict[str, Any] | None:
     return dict(zip(statement.columns, found[0], strict=True)) if found else None
 
 
-def _run(statement: Statement, parameters: Mapping[str, Any], until: float) -> list[Row]:
-    connections = pool()
+def _run(
+    connections: Pool, statement: Statement, parameters: Mapping[str, Any], until: float
+) -> list[Row]:
     connection = connections.take(min(_left(until), connections.limits.seconds))
     try:
-        return _execute(connection, statement, parameters, _left(until))
+        return _execute(connection, statement, parameters, until)
     finally:
         connections.give_back(connection)
 
@@ -268,10 +274,11 @@ def _left(until: float) -> float:
 
 
 def _execute(
-    connection: Connection, statement: Statement, parameters: Mapping[str, Any], seconds: float
+    connection: Connection, statement: Statement, parameters: Mapping[str, Any], until: float
 ) -> list[Row]:
+    connection.patience = _left(until)
     try:
-        return connection.run(statement.sql, statement.values(parameters), seconds)
+        return connection.run(statement.sql, statement.values(parameters))
     except psycopg.OperationalError as error:
         if connection.closed and not isinstance(error, QueryTooLongError):
             raise _ConnectionLost from error

@@ -10,10 +10,12 @@
     ├── NotFound                404
     ├── MethodNotAllowed        405  with Allow
     ├── RequestTimeout          408  the body did not arrive in time
+    ├── KeyInUse                409  with Retry-After; its Idempotency-Key is at work
     ├── LengthRequired          411
     ├── PreconditionFailed      412  If-Match named another version
     ├── ContentTooLarge         413
     ├── UnsupportedMediaType    415
+    ├── KeyReused               422  its Idempotency-Key came with another request
     ├── RateLimited             429  with Retry-After
     ├── InternalError           500
     └── Unavailable             503  with Retry-After
@@ -191,6 +193,16 @@ class RequestTimeout(Problem):
     detail = "The body did not arrive in time."
 
 
+class KeyInUse(Problem):
+    """A request with this idempotency key is being worked on at this moment."""
+
+    status = 409
+    code = "idempotency_key_in_use"
+    title = "Idempotency key in use"
+    detail = "A request with this Idempotency-Key is being worked on; ask again in a moment."
+    headers = {"Retry-After": "1"}
+
+
 class LengthRequired(Problem):
     """The body came in chunks, without a Content-Length."""
 
@@ -226,6 +238,15 @@ class UnsupportedMediaType(Problem):
     code = "unsupported_media_type"
     title = "Unsupported media type"
     detail = "Send the body as application/json, and say so in the Content-Type header."
+
+
+class KeyReused(Problem):
+    """Another request was made with this idempotency key; each needs a key of its own."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    title = "Idempotency key reused"
+    detail = "This Idempotency-Key came with another request before; make a new key for a new one."
 
 
 class RateLimited(Problem):

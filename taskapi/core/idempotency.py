@@ -41,7 +41,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from taskapi.core import database
 from taskapi.core.application import Request
 from taskapi.core.database import Statement
-from taskapi.core.errors import InvalidInput, Problem, TokenInvalid
+from taskapi.core.errors import InvalidInput, KeyInUse, KeyReused, TokenInvalid
 from taskapi.core.identity import Caller
 from taskapi.core.ownership import own_account, scope
 from taskapi.core.responses import whole
@@ -53,25 +53,6 @@ _HEADERS = ("ETag", "Location")
 
 # Quoted as the draft has it (a string of RFC 9651), or bare, as most clients send it.
 _KEY = re.compile(r'"([ !#-\[\]-~]{1,255})"|([!#-\[\]-~]{1,255})', re.ASCII)
-
-
-class KeyInUse(Problem):
-    """A request with this idempotency key is being worked on at this moment."""
-
-    status = 409
-    code = "idempotency_key_in_use"
-    title = "Idempotency key in use"
-    detail = "A request with this Idempotency-Key is being worked on; ask again in a moment."
-    headers = {"Retry-After": "1"}
-
-
-class KeyReused(Problem):
-    """Another request was made with this idempotency key; each needs a key of its own."""
-
-    status = 422
-    code = "idempotency_key_reused"
-    title = "Idempotency key reused"
-    detail = "This Idempotency-Key came with another request before; make a new key for a new one."
 
 
 _keys = Table(
@@ -110,8 +91,7 @@ _claim = Statement(
             _keys, and_(_keys.c.user_id == _user_id, _keys.c.key == _key, ~_is_over)
         )
     )
-    .where(own_account(_accounts)),
-    writes=True,
+    .where(own_account(_accounts))
 )
 """The kept answer, and whether nobody else works with the key; no row without a live session."""
 

@@ -132,15 +132,12 @@ def note(event: str, **fields: Any) -> None:
 
 
 def init_app(app: Flask) -> None:
-    """Log each request when its answer is known, and send its id back."""
+    """Log each request when its answer is known."""
 
     @app.after_request
     def log_request(response: Response) -> Response:
-        request = current_request()
-        if "X-Request-ID" not in response.headers:
-            response.headers["X-Request-ID"] = request.id
         if requests.isEnabledFor(logging.INFO):
-            requests.handle(RequestRecord(_described(request, response)))
+            requests.handle(RequestRecord(_described(current_request(), response)))
         return response
 
 

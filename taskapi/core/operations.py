@@ -12,15 +12,13 @@ from flask import Response
 from marshmallow import Schema
 from werkzeug.routing import BaseConverter
 
-from taskapi.core import errors
+from taskapi.core import errors, idempotency
 from taskapi.core.application import Request, current_request
 from taskapi.core.bodies import JSON, read_object
-from taskapi.core.idempotency import KeyInUse, KeyReused, once
 from taskapi.core.identity import MAX_ID, authenticate
 from taskapi.core.schemas import Input, load
 
-_USUAL_QUERY = 256
-_REMEMBERED_QUERIES = 1_000
+_REMEMBERED_QUERIES = 256
 
 P = ParamSpec("P")
 View = Callable[..., Response]
@@ -41,7 +39,6 @@ class Operation:
         query: the shape of the query string; None when the call takes no parameter.
         is_public: whether it works without a token.
         is_token_optional: whether a public call takes note of a token all the same.
-        is_once: whether it takes an idempotency key.
         problems: errors it can answer beside those that follow from the rest.
         problem_shapes: by status, the shape of problems that have more members, and these as they
             look.
@@ -55,17 +52,21 @@ class Operation:
     status: int = 200
     body: Input | None = None
     body_example: Any = None
-    media_types: Sequence[str] = (JSON,)
+    media_types: tuple[str, ...] = (JSON,)
     query: Input | None = None
     is_public: bool = False
     is_token_optional: bool = False
-    is_once: bool = False
     problems: Sequence[type[errors.Problem]] = ()
     problem_shapes: Mapping[int, tuple[type[Schema], Mapping[str, Any]]] = field(
         default_factory=dict
     )
     headers: Sequence[str] = ()
     parameters: Sequence[str] = ()
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether it is done once for each idempotency key; it has a caller and a body then."""
+        return idempotency.HEADER in self.parameters
 
     def all_problems(self, *, writes: bool) -> list[type[errors.Problem]]:
         """Every error that the call can answer, as one that writes or as one that only reads."""
@@ -74,8 +75,8 @@ class Operation:
         found += [errors.InternalError, errors.Unavailable]
         if not self.is_public:
             found += [errors.Unauthenticated, errors.TokenExpired, errors.TokenInvalid]
-        if self.is_once:
-            found += [KeyInUse, KeyReused]
+        if self.takes_key:
+            found += [errors.KeyInUse, errors.KeyReused]
         if self.body:
             found += [
                 errors.MalformedBody,
@@ -94,6 +95,7 @@ def operation(**declared: Any) -> Callable[[View], View]:
     and the parameters of its path; all are checked by then.
     """
     call = Operation(**declared)
+    takes_key = call.takes_key
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -107,9 +109,9 @@ def operation(**declared: Any) -> Callable[[View], View]:
                 arguments["query"] = query
             if call.body:
                 arguments["body"] = load(call.body, read_object(request, call.media_types))
-            if call.is_once and "HTTP_IDEMPOTENCY_KEY" in request.environ:
+            if takes_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
                 respond = partial(view, **arguments)
-                return once(request, caller, arguments["body"], respond)
+                return idempotency.once(request, caller, arguments["body"], respond)
             return view(**arguments)
 
         checked.operation = call  # type: ignore[attr-defined]  # any function takes attributes
@@ -145,10 +147,7 @@ _no_parameters = Input()
 
 def _loaded_query(schema: Input, request: Request) -> dict[str, Any]:
     """The parameters in the query string, checked; what clients send again and again only once."""
-    query_string = request.query_string
-    is_usual = len(query_string) <= _USUAL_QUERY
-    load_query = _load_query if is_usual else _load_query.__wrapped__
-    return dict(load_query(schema, query_string))
+    return dict(_load_query(schema, request.query_string))
 
 
 @lru_cache(_REMEMBERED_QUERIES)

@@ -53,18 +53,18 @@ def problem_response(problem: errors.Problem) -> Response:
 def init_app(app: Flask, settings: Settings) -> None:
     """Answer every error, ours or not, as problem+json, and say to browsers and caches what for."""
     vary = "Authorization, Origin" if settings.cors_origins else "Authorization"
-
     app.extensions["taskapi_vary"] = vary
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        if not isinstance(response, Answer):
-            headers = response.headers
-            headers.setdefault("X-Content-Type-Options", "nosniff")
-            headers.setdefault("Cache-Control", _kept(headers))
-            headers.add("Vary", vary)
-            if response.status_code == NO_CONTENT or request.method == "OPTIONS":
-                headers.pop("Content-Type", None)
+        if isinstance(response, Answer):  # which has them
+            return response
+        headers = response.headers
+        for name, value in _standing(headers):
+            headers.setdefault(name, value)
+        headers.add("Vary", vary)
+        if response.status_code == NO_CONTENT or request.method == "OPTIONS":
+            headers.pop("Content-Type", None)
         return response
 
     app.register_error_handler(errors.Problem, problem_response)
@@ -81,17 +81,21 @@ def whole(body: bytes, media_type: str, status: int, headers: Mapping[str, str])
             ("Content-Type", media_type),
             ("Content-Length", str(len(body))),
             *headers.items(),
-            ("Cache-Control", _kept(headers)),
+            *_standing(headers),
             ("Vary", current_app.extensions["taskapi_vary"]),
-            ("X-Content-Type-Options", "nosniff"),
-            ("X-Request-ID", current_request().id),
         ],
     )
 
 
-def _kept(headers: Mapping[str, str] | Headers) -> str:
-    """What has a validator may be kept by its owner and is asked about; all else is not kept."""
-    return "private, no-cache" if "ETag" in headers else "no-store"
+def _standing(headers: Mapping[str, str] | Headers) -> list[tuple[str, str]]:
+    """What every answer says beside its own headers."""
+    # What has a validator may be kept by its owner and is asked about; all else is not kept.
+    kept = "private, no-cache" if "ETag" in headers else "no-store"
+    return [
+        ("Cache-Control", kept),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Request-ID", current_request().id),
+    ]
 
 
 def _from_werkzeug(error: HTTPException) -> errors.Problem:

@@ -46,7 +46,6 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     summary="Add a task",
     body=schemas.NewTask(),
     body_example=schemas.NEW_EXAMPLE,
-    is_once=True,
     status=201,
     answers=schemas.Task,
     example=schemas.EXAMPLE,

@@ -187,6 +187,25 @@ def test_what_needs_several_statements_is_one_transaction(
     assert traffic.statements[-1] == "COMMIT"
 
 
+def test_a_write_with_a_key_takes_five_round_trips_and_its_repetition_three(
+    tapped: tuple[Flask, Wire, bool], contract: Contract
+) -> None:
+    app, line, is_prepared = tapped
+    for _ in range(2):
+        me = world.person(app, contract).registered()
+        sent = _request("POST", "/tasks", {"title": "a"}, Idempotency_Key="a")
+        counted = []
+        for _ in range(2):
+            with line.watched() as traffic:
+                assert me.send(**sent).status_code == 201
+            counted.append(traffic.round_trips)
+            assert traffic.statements[0] == "BEGIN"
+            assert traffic.statements[-1] == "COMMIT"
+        if not is_prepared:
+            assert counted == [5, 3]
+    assert counted == [5, 3]
+
+
 def test_no_call_makes_an_object_of_the_orm(
     app: Flask, user: Api, request: pytest.FixtureRequest
 ) -> None:

@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +18,9 @@ import httpx
 import psycopg
 import pytest
 from support import databases
-from support.api import PASSWORD, new_email
+from support.api import PASSWORD
 from support.servers import Service, started
-from support.writers import BROKEN, CLIENTS, writing
+from support.writers import BROKEN, CLIENTS, person, writing
 
 pytestmark = pytest.mark.faults
 
@@ -145,18 +145,9 @@ def _timed(call: Callable[[], httpx.Response], status: int) -> float:
     return time.monotonic() - begun
 
 
-@contextmanager
-def _person(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=30) as client:
-        account = {"email": new_email(), "password": PASSWORD}
-        login = client.post("/auth/register", json=account).raise_for_status().json()
-        client.headers["Authorization"] = f"Bearer {login['access_token']}"
-        yield client
-
-
 def test_with_all_connections_busy_the_answer_is_soon_to_come_again(place: Place) -> None:
     with (
-        _person(place.url) as person,
+        person(place.url) as client,
         ThreadPoolExecutor(60) as threads,
         psycopg.connect(place.database_url) as other,
     ):
@@ -164,7 +155,7 @@ def test_with_all_connections_busy_the_answer_is_soon_to_come_again(place: Place
 
         def ask() -> tuple[httpx.Response, float]:
             begun = time.monotonic()
-            return person.get("/tasks"), time.monotonic() - begun
+            return client.get("/tasks"), time.monotonic() - begun
 
         waiting = [threads.submit(ask) for _ in range(60)]
         assert _timed(lambda: httpx.get(f"{place.url}/livez"), 200) < 0.5
@@ -174,20 +165,20 @@ def test_with_all_connections_busy_the_answer_is_soon_to_come_again(place: Place
             assert int(answer.headers["Retry-After"]) >= 1
             assert seconds < 3
         other.rollback()
-        assert _timed(lambda: person.get("/tasks"), 200) < 1
+        assert _timed(lambda: client.get("/tasks"), 200) < 1
 
 
 def test_a_read_only_database_still_reads(place: Place) -> None:
-    with _person(place.url) as person:
-        task = person.post("/tasks", json={"title": "Before"}).json()
+    with person(place.url) as client:
+        task = client.post("/tasks", json={"title": "Before"}).json()
         _set_read_only(place, "on")
-        refused = person.post("/tasks", json={"title": "Not now"})
+        refused = client.post("/tasks", json={"title": "Not now"})
         assert refused.status_code == UNAVAILABLE
         assert "Retry-After" in refused.headers
-        assert person.get(f"/tasks/{task['id']}").json() == task
+        assert client.get(f"/tasks/{task['id']}").json() == task
         _set_read_only(place, "off")
-        assert person.post("/tasks", json={"title": "After"}).status_code == CREATED
-        assert person.get("/tasks").json()["total"] == 2
+        assert client.post("/tasks", json={"title": "After"}).status_code == CREATED
+        assert client.get("/tasks").json()["total"] == 2
 
 
 def _set_read_only(place: Place, value: str) -> None:
@@ -217,11 +208,11 @@ def test_a_request_in_flight_is_finished_at_the_end(place: Place) -> None:
     with (
         psycopg.connect(place.database_url) as other,
         ThreadPoolExecutor(1) as threads,
-        _person(place.url) as person,
+        person(place.url) as client,
     ):
         other.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
         body = {"password": PASSWORD}
-        deleting = threads.submit(lambda: person.post("/auth/delete", json=body))
+        deleting = threads.submit(lambda: client.post("/auth/delete", json=body))
         time.sleep(0.5)
         place.service.process.send_signal(signal.SIGTERM)
         time.sleep(3)

@@ -22,7 +22,7 @@ SHORT, LONG, PATIENCE = 0.1, 1.0, 0.25
 def query(connection: connections.Connection, seconds: float) -> bool:
     """Whether a query of this length is answered."""
     try:
-        connection.run(b"SELECT pg_sleep($1::float8)", [seconds], PATIENCE)
+        connection.run(b"SELECT pg_sleep($1::float8)", [seconds])
     except connections.QueryTooLongError:
         return False
     return True
@@ -37,6 +37,7 @@ def waits(client: serving._Client, seconds: float) -> bool:
 
 
 connection = connections.connection_class().connect(sys.argv[1], autocommit=True)
+connection.patience = PATIENCE
 assert all(query(connection, SHORT) for _ in range(6))
 assert not query(connection, LONG)
 assert connection.closed

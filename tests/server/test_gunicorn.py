@@ -79,7 +79,8 @@ def test_hashing_a_password_keeps_nobody_waiting(service: str, person: httpx.Cli
         while not all(login.done() for login in logins):
             answered_meanwhile += person.get("/tasks").status_code == 200
         statuses = {login.result().status_code for login in logins}
-        assert 200 in statuses <= {200, 503}  # on a busy machine not all get their turn in time
+        assert 200 in statuses
+        assert statuses <= {200, 503}  # on a busy machine not all get their turn in time
     assert answered_meanwhile > 10
 
 

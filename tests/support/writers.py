@@ -106,7 +106,7 @@ class Writers(list[Writer]):
 def writing(url: str) -> Iterator[Writers]:
     """The writers, at work until the block ends."""
     stop = Event()
-    writers = Writers(Writer(_person(url)) for _ in range(CLIENTS))
+    writers = Writers(Writer(person(url)) for _ in range(CLIENTS))
     try:
         with ThreadPoolExecutor(CLIENTS) as threads:
             running = [threads.submit(writer.run, stop) for writer in writers]
@@ -122,7 +122,8 @@ def writing(url: str) -> Iterator[Writers]:
             writer.client.close()
 
 
-def _person(url: str) -> httpx.Client:
+def person(url: str) -> httpx.Client:
+    """A client of somebody who has just registered."""
     client = httpx.Client(base_url=url, timeout=_PATIENCE)
     account = {"email": new_email(), "password": PASSWORD}
     login = client.post("/auth/register", json=account).raise_for_status().json()

@@ -1,0 +1,55 @@
+"""What `load` relies on, since it does not run all that a schema of marshmallow could have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from marshmallow import ValidationError
+
+from taskapi.auth import schemas as auth
+from taskapi.core.errors import InvalidInput
+from taskapi.core.schemas import Input, load
+from taskapi.tasks import schemas as tasks
+
+
+def _below(kind: type[Input]) -> list[type[Input]]:
+    return [found for sub in kind.__subclasses__() for found in (sub, *_below(sub))]
+
+
+INPUTS = _below(Input)
+
+
+def test_all_are_looked_at() -> None:
+    assert {auth.Credentials, tasks.NewTask, tasks.TaskChanges, tasks.TaskQuery} <= set(INPUTS)
+
+
+@pytest.mark.parametrize("schema", INPUTS, ids=lambda schema: schema.__name__)
+def test_a_schema_of_input_has_no_hooks_and_no_other_names(schema: type[Input]) -> None:
+    assert not any(schema._hooks.values())
+    assert {field.data_key for field in schema().load_fields.values()} <= {None}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"title": " a "},
+        {"title": "a", "description": None, "is_completed": True},
+        {"title": "a", "id": 7},
+        {},
+        {"title": 1, "is_completed": 1},
+        {"title": None},
+        {"title": "a", "done": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("schema", [tasks.NewTask(), tasks.TaskChanges()])
+def test_load_gives_what_the_schema_gives(schema: Input, values: dict[str, Any]) -> None:
+    known = {name: value for name, value in values.items() if name not in schema.read_only}
+    try:
+        expected = schema.load(known)
+    except ValidationError:
+        with pytest.raises(InvalidInput):
+            load(schema, values)
+    else:
+        assert load(schema, values) == expected
