@@ -7,7 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 from typing import NamedTuple
@@ -106,8 +106,8 @@ class Writers(list[Writer]):
 def writing(url: str) -> Iterator[Writers]:
     """The writers, at work until the block ends."""
     stop = Event()
-    writers = Writers(Writer(person(url)) for _ in range(CLIENTS))
-    try:
+    with ExitStack() as stack:
+        writers = Writers(Writer(stack.enter_context(person(url))) for _ in range(CLIENTS))
         with ThreadPoolExecutor(CLIENTS) as threads:
             running = [threads.submit(writer.run, stop) for writer in writers]
             try:
@@ -117,15 +117,13 @@ def writing(url: str) -> Iterator[Writers]:
             for one in running:
                 one.result(_PATIENCE)
         writers.check()
-    finally:
-        for writer in writers:
-            writer.client.close()
 
 
-def person(url: str) -> httpx.Client:
+@contextmanager
+def person(url: str) -> Iterator[httpx.Client]:
     """A client of somebody who has just registered."""
-    client = httpx.Client(base_url=url, timeout=_PATIENCE)
-    account = {"email": new_email(), "password": PASSWORD}
-    login = client.post("/auth/register", json=account).raise_for_status().json()
-    client.headers["Authorization"] = f"Bearer {login['access_token']}"
-    return client
+    with httpx.Client(base_url=url, timeout=_PATIENCE) as client:
+        account = {"email": new_email(), "password": PASSWORD}
+        login = client.post("/auth/register", json=account).raise_for_status().json()
+        client.headers["Authorization"] = f"Bearer {login['access_token']}"
+        yield client
