@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN = .venv/bin/python -m
 
-.PHONY: run install test test-faults lint format requirements
+.PHONY: run install test test-faults test-security test-load lint format requirements
 .PHONY: test-clients test-fuzz test-browser test-first-run test-bench bench
 
 # The service with everything that it needs, until Ctrl-C.
@@ -19,7 +19,15 @@ test: environment-dev
 
 # Breaks what the service needs, in a few minutes: workers, the database, connections.
 test-faults: environment-dev
-	@$(BIN) pytest -n 0 -m faults $(ARGS) tests/faults
+	@$(BIN) pytest -n 0 -m faults $(ARGS)
+
+# Attacks it: forged tokens, guesses, other people's things, what is said and what is logged.
+test-security: environment-dev
+	@$(BIN) pytest -n 0 -m security $(ARGS)
+
+# Many clients, for as long as LOAD_SECONDS says.
+test-load: environment-dev
+	@$(BIN) pytest -n 0 -m load $(ARGS)
 
 lint: environment-dev
 	$(BIN) ruff check .
@@ -54,5 +62,5 @@ environment-run environment-dev:
 	@$(PYTHON) scripts/environment.py $(@:environment-%=%)
 
 # A .env file is for running the service. Tests and tools must not find somebody's database in it.
-install test test-faults lint format requirements: export FLASK_SKIP_DOTENV = 1
+install test test-faults test-security test-load lint format requirements: export FLASK_SKIP_DOTENV = 1
 test-clients test-fuzz test-browser test-first-run test-bench bench: export FLASK_SKIP_DOTENV = 1

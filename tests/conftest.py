@@ -19,6 +19,8 @@ from support.contract import Contract
 from config import Settings
 from taskapi import create_app
 
+pytest_plugins = ["support.summary"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder that all workers of this run share; they inherit its name.

@@ -22,7 +22,7 @@ from support.api import PASSWORD
 from support.servers import Service, started
 from support.writers import BROKEN, CLIENTS, person, writing
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.alone]
 
 CREATED, UNAVAILABLE = 201, 503
 SETTLE = 1.5

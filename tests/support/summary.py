@@ -1,0 +1,60 @@
+"""What the suites that attack, break and load the service have shown, as a table at their end.
+
+A test adds a figure by pytest's `record_property("slowest answer", "1.8 s")`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pytest
+
+SUITES = {"faults", "security", "load"}
+"""The markers of tests that the table tells of."""
+
+_OUTCOMES = ("failed", "error", "skipped", "passed")
+
+
+@dataclass
+class _Line:
+    """One test function with all its cases."""
+
+    outcomes: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    figures: dict[str, object] = field(default_factory=dict)
+
+    def add(self, outcome: str, report: pytest.TestReport) -> None:
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        self.seconds += report.duration
+        self.figures.update(report.user_properties)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self.outcomes[o]} {o}" for o in _OUTCOMES if o in self.outcomes)
+        figures = "; ".join(f"{name} {value}" for name, value in self.figures.items())
+        return f"{counts:<12} {self.seconds:6.1f} s  {figures}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print a line for each test of a suite, when the run was one of such tests alone."""
+    reports = [
+        (outcome, report)
+        for outcome in _OUTCOMES
+        for report in terminalreporter.stats.get(outcome, [])
+    ]
+    lines = _lines(reports)
+    if not lines or any(not SUITES & report.keywords.keys() for _, report in reports):
+        return
+    terminalreporter.section("summary")
+    width = max(map(len, lines))
+    for name, line in sorted(lines.items()):
+        terminalreporter.write_line(f"{name:<{width}}  {line}")
+
+
+def _lines(reports: Iterable[tuple[str, pytest.TestReport]]) -> dict[str, _Line]:
+    lines: dict[str, _Line] = {}
+    for outcome, report in reports:
+        name = report.nodeid.rpartition("::")[2].partition("[")[0]
+        readable = name.removeprefix("test_").replace("_", " ")
+        lines.setdefault(readable, _Line()).add(outcome, report)
+    return lines
