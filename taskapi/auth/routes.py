@@ -10,6 +10,7 @@ from flask import Blueprint, Response, request
 from taskapi.auth import schemas, service
 from taskapi.auth.passwords import TooBusy
 from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPassword
+from taskapi.core import idempotency
 from taskapi.core.errors import NotFound, RateLimited, TokenInvalid, Unauthenticated
 from taskapi.core.identity import Caller, authenticate
 from taskapi.core.operations import operation
@@ -17,6 +18,8 @@ from taskapi.core.pagination import PageQuery
 from taskapi.core.responses import answer
 
 auth = Blueprint("auth", __name__, url_prefix="/auth")
+
+_KEYED = {"parameters": ("Idempotency-Key",), "headers": ("Idempotency-Replayed",)}
 
 
 @auth.post("/register")
@@ -29,6 +32,8 @@ auth = Blueprint("auth", __name__, url_prefix="/auth")
     answers=schemas.Login,
     example=schemas.LOGIN_EXAMPLE,
     problems=(EmailTaken, RateLimited, TooBusy),
+    owner_of=lambda body: idempotency.owner_by_email(body["email"]),
+    **_KEYED,
 )
 def register(body: dict[str, Any]) -> Response:
     """Makes an account and opens its first session."""
@@ -44,6 +49,8 @@ def register(body: dict[str, Any]) -> Response:
     answers=schemas.Login,
     example=schemas.LOGIN_EXAMPLE,
     problems=(InvalidCredentials, service.AccountInactive, RateLimited, TooBusy),
+    owner_of=lambda body: idempotency.owner_by_email(body["email"]),
+    **_KEYED,
 )
 def login(body: dict[str, Any]) -> Response:
     """Opens a session. Each device that logs in has its own, and one can be ended alone."""
@@ -59,6 +66,8 @@ def login(body: dict[str, Any]) -> Response:
     answers=schemas.Login,
     example=schemas.LOGIN_EXAMPLE,
     problems=(TokenInvalid, RateLimited),
+    owner_of=service.owner_of_refresh,
+    **_KEYED,
 )
 def refresh(body: dict[str, Any]) -> Response:
     """Exchanges a refresh token for a new access token and the next refresh token.
@@ -105,6 +114,7 @@ def get_me(caller: Caller) -> Response:
     answers=schemas.Message,
     example={"message": "Password changed"},
     problems=(WrongPassword, RateLimited, TooBusy),
+    **_KEYED,
 )
 def change_password(caller: Caller, body: dict[str, Any]) -> Response:
     """Needs the current password, and ends all other sessions of the account."""

@@ -14,6 +14,7 @@ from taskapi.auth.statements import SESSION_SORTS
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.core import database, ratelimit
 from taskapi.core.errors import Forbidden, InvalidInput, NotFound, Problem, TokenInvalid
+from taskapi.core.idempotency import Owner, owner_by_id
 from taskapi.core.identity import Caller, issue_access_token, signing_keys
 from taskapi.core.logging import note
 from taskapi.core.ownership import scope
@@ -160,6 +161,12 @@ def refresh(refresh_token: str, address: str | None) -> Login:
     if user is None:
         user, successor = _refreshed_before(token)
     return _login(user, successor)
+
+
+def owner_of_refresh(body: Mapping[str, Any]) -> Owner | None:
+    """Whose idempotency key comes with a refresh token; None when it cannot be one of ours."""
+    token = parse_refresh_token(body["refresh_token"])
+    return owner_by_id(token.caller.user_id) if token else None
 
 
 def logout(caller: Caller) -> None:

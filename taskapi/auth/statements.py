@@ -173,8 +173,9 @@ revoke = Statement(
     )
     .returning(_sessions.c.id),
     writes=True,
+    stands_alone=True,
 )
-"""End a session, whoever asks: for logout and for a reused refresh token."""
+"""End a session, whoever asks: for logout and for a reused refresh token, which is refused."""
 
 revoke_all = Statement(
     update(_sessions)

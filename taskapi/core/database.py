@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from time import perf_counter
@@ -48,15 +48,23 @@ class Statement:
         clause: a select, or a write with RETURNING; its bind parameters are given when it runs.
         writes: whether it changes anything, so that it must not be sent a second time.
         seconds: how long it may take, the wait for a connection included; None for as long as any.
+        stands_alone: whether what it does stays done though the request that does it is refused,
+            so that it is part of no other transaction.
     """
 
     def __init__(
-        self, clause: Executable, *, writes: bool = False, seconds: float | None = None
+        self,
+        clause: Executable,
+        *,
+        writes: bool = False,
+        seconds: float | None = None,
+        stands_alone: bool = False,
     ) -> None:
         assert isinstance(clause, ClauseElement)
         self._clause = clause
         self.writes = writes
         self.seconds = seconds
+        self.stands_alone = stands_alone
 
     @cached_property
     def _compiled(self) -> Any:
@@ -105,8 +113,33 @@ class Transaction:
         return _named(statement, self.rows(statement, **parameters))
 
 
-_joined: ContextVar[Transaction | None] = ContextVar("joined", default=None)
-"""The transaction that the statements of this request are part of."""
+class Deferred:
+    """A transaction that begins with the first write: what comes before holds no connection.
+
+    Args:
+        stack: ends the transaction.
+        first: what to do as soon as it has begun.
+    """
+
+    def __init__(self, stack: ExitStack, first: Callable[[Transaction], None]) -> None:
+        self._stack = stack
+        self._first = first
+        self._work: Transaction | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        return self._work is not None
+
+    def begin(self) -> Transaction:
+        """The transaction, begun if it had not."""
+        if self._work is None:
+            self._work = self._stack.enter_context(_begun())
+            self._first(self._work)
+        return self._work
+
+
+_deferred: ContextVar[Deferred | None] = ContextVar("deferred", default=None)
+"""The transaction that what this request writes is part of."""
 
 
 def engine_config(settings: Settings) -> dict[str, Any]:
@@ -160,7 +193,7 @@ def pool() -> Pool:
 def rows(statement: Statement, **parameters: Any) -> list[Row]:
     """Run a statement in its own transaction, in one round trip, and give all rows.
 
-    Inside `transaction()` it is a part of that.
+    Inside `deferred()` it is a part of that from the first write on.
 
     A read whose connection dies under it is run once more; a write is not, for it may have been
     done.
@@ -169,9 +202,9 @@ def rows(statement: Statement, **parameters: Any) -> list[Row]:
         Unavailable: no connection could be had in time, or the database is down.
         OutcomeUnknown: the connection died during a write.
     """
-    joined = _joined.get()
-    if joined is not None:
-        return joined.rows(statement, **parameters)
+    joined = _deferred.get()
+    if joined and not statement.stands_alone and (statement.writes or joined.has_begun):
+        return joined.begin().rows(statement, **parameters)
     with _Watch(writes=statement.writes) as started:
         connections = pool()
         until = started + (statement.seconds or connections.limits.seconds + _MORE_SECONDS)
@@ -192,10 +225,41 @@ def row(statement: Statement, **parameters: Any) -> dict[str, Any] | None:
 def transaction() -> Iterator[Transaction]:
     """Several statements that are done together or not at all.
 
+    Inside `deferred()` they are a part of that.
+
     Raises:
         Unavailable: no connection could be had in time, or the database is down.
         OutcomeUnknown: the connection died on the way.
     """
+    joined = _deferred.get()
+    if joined:
+        yield joined.begin()
+        return
+    with _begun() as work:
+        yield work
+
+
+@contextmanager
+def deferred(first: Callable[[Transaction], None]) -> Iterator[Deferred]:
+    """All that the block writes, done together or not at all; it may write nothing.
+
+    Args:
+        first: what to do in the transaction as soon as it has begun.
+
+    Raises:
+        Unavailable, OutcomeUnknown: as `transaction`.
+    """
+    with ExitStack() as stack:
+        work = Deferred(stack, first)
+        token = _deferred.set(work)
+        try:
+            yield work
+        finally:
+            _deferred.reset(token)
+
+
+@contextmanager
+def _begun() -> Iterator[Transaction]:
     with _Watch(writes=True) as started:
         connections = pool()
         until = started + connections.limits.seconds + _MORE_SECONDS
@@ -203,12 +267,7 @@ def transaction() -> Iterator[Transaction]:
         connection.patience = _left(until)
         try:
             with connection.transaction():
-                work = Transaction(connection, until)
-                token = _joined.set(work)
-                try:
-                    yield work
-                finally:
-                    _joined.reset(token)
+                yield Transaction(connection, until)
         except psycopg.OperationalError as error:
             if connection.closed:
                 raise _ConnectionLost from error

@@ -3,25 +3,27 @@
 The client makes up a key for a write and sends it again with each attempt
 (draft-ietf-httpapi-idempotency-key-header). The answer is kept in the transaction of the write, so
 that either both are there or none is; it belongs to the account, and is forgotten after a day.
-Refusals are not kept: nothing was done, and the next attempt may succeed.
+Refusals are not kept: nothing was done, and the next attempt may succeed. What is kept is sealed by
+the service's own key, for the answer to a login holds tokens.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from flask import Response
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     DateTime,
     ForeignKeyConstraint,
     Index,
-    Integer,
     Interval,
     LargeBinary,
     PrimaryKeyConstraint,
@@ -36,11 +38,11 @@ from sqlalchemy import (
     select,
     table,
 )
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from taskapi.core import database
 from taskapi.core.application import Request
-from taskapi.core.database import Statement
+from taskapi.core.database import Statement, Transaction
 from taskapi.core.errors import InvalidInput, KeyInUse, KeyReused, TokenInvalid
 from taskapi.core.identity import Caller
 from taskapi.core.ownership import own_account, scope
@@ -50,109 +52,148 @@ from taskapi.extensions import db
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 _HEADERS = ("ETag", "Location")
+_PURPOSE = b"taskapi idempotency v1"
 
 # Quoted as the draft has it (a string of RFC 9651), or bare, as most clients send it.
 _KEY = re.compile(r'"([ !#-\[\]-~]{1,255})"|([!#-\[\]-~]{1,255})', re.ASCII)
-
 
 _keys = Table(
     "idempotency_keys",
     db.metadata,
     Column("user_id", BigInteger, nullable=False),
     Column("key", String(255, collation="C"), nullable=False),
-    Column("fingerprint", LargeBinary, nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("headers", JSONB, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), server_default=func.now(), nullable=False),
     PrimaryKeyConstraint("user_id", "key"),
     ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
     Index("ix_idempotency_keys_age", "user_id", "created_at"),
 )
 
-_accounts = table("users", column("id", BigInteger))
+_accounts = table("users", column("id", BigInteger), column("email", String))
 _key = bindparam("key", type_=String)
-_user_id = bindparam("caller_user_id", type_=BigInteger)
+_seed = func.hashtextextended(bindparam("account", type_=String), 0)
 _is_over = _keys.c.created_at <= func.now() - literal_column("interval '24 hours'", Interval)
 
-_claim = Statement(
-    select(
-        # Held until the transaction ends; nobody waits for it.
-        func.pg_try_advisory_xact_lock(func.hashtextextended(_key, _accounts.c.id)).label(
-            "is_free"
-        ),
-        _keys.c.fingerprint,
-        _keys.c.status,
-        _keys.c.headers,
-        _keys.c.body,
-    )
-    .select_from(
-        _accounts.outerjoin(
-            _keys, and_(_keys.c.user_id == _user_id, _keys.c.key == _key, ~_is_over)
-        )
-    )
-    .where(own_account(_accounts))
-)
-"""The kept answer, and whether nobody else works with the key; no row without a live session."""
 
-_new = insert(_keys).values(
-    user_id=_user_id,
-    key=_key,
-    fingerprint=bindparam("fingerprint", type_=LargeBinary),
-    status=bindparam("status", type_=Integer),
-    headers=bindparam("headers", type_=JSONB),
-    body=bindparam("body", type_=LargeBinary),
-)
-_kept = [column for column in _keys.c if not column.primary_key]
-_others_over = and_(_keys.c.user_id == _user_id, _keys.c.key != _key, _is_over)
-_keep = Statement(
-    _new.on_conflict_do_update(
-        index_elements=["user_id", "key"],
-        set_={column.name: _new.excluded[column.name] for column in _kept},
-        where=_is_over,
-    )
-    .returning(_keys.c.key)
-    .add_cte(delete(_keys).where(_others_over).cte("swept")),
-    writes=True,
-)
-"""Keep an answer in place of one whose day is over; no row when another was kept meanwhile."""
+class _Statements:
+    """The statements on the keys of the account that a condition picks from users."""
+
+    def __init__(self, condition: ColumnElement[bool]) -> None:
+        one = select(literal_column("1")).subquery()
+        is_kept = and_(_keys.c.user_id == _accounts.c.id, _keys.c.key == _key, ~_is_over)
+        self.claim = Statement(
+            select(
+                # Held until the transaction ends; nobody waits for it.
+                func.pg_try_advisory_xact_lock(func.hashtextextended(_key, _seed)).label("is_free"),
+                _accounts.c.id.label("user_id"),
+                _keys.c.answer,
+            ).select_from(one.outerjoin(_accounts, condition).outerjoin(_keys, is_kept))
+        )
+        owner = select(
+            _accounts.c.id, _key, bindparam("answer", type_=LargeBinary), func.now()
+        ).where(condition)
+        new = insert(_keys).from_select(["user_id", "key", "answer", "created_at"], owner)
+        replaced = {name: new.excluded[name] for name in ("answer", "created_at")}
+        owners = select(_accounts.c.id).where(condition)
+        others_over = and_(_keys.c.user_id.in_(owners), _keys.c.key != _key, _is_over)
+        self.keep = Statement(
+            new.on_conflict_do_update(
+                index_elements=["user_id", "key"], set_=replaced, where=_is_over
+            )
+            .returning(_keys.c.key)
+            .add_cte(delete(_keys).where(others_over).cte("swept")),
+            writes=True,
+        )
+
+
+class Owner(NamedTuple):
+    """The account that a key belongs to.
+
+    Args:
+        statements: what finds it.
+        parameters: of these statements.
+        name: what its requests have in common.
+        is_caller: whether its session must live.
+    """
+
+    statements: _Statements
+    parameters: Mapping[str, Any]
+    name: str
+    is_caller: bool = False
+
+
+_of_caller = _Statements(own_account(_accounts))
+_of_user = _Statements(_accounts.c.id == bindparam("user_id", type_=BigInteger))
+_of_email = _Statements(_accounts.c.email == bindparam("email", type_=String))
+
+
+def caller_as_owner(caller: Caller) -> Owner:
+    """Whoever calls."""
+    return Owner(_of_caller, scope(caller), str(caller.user_id), is_caller=True)
+
+
+def owner_by_id(user_id: int) -> Owner:
+    """The account of a call that proves in another way whose it is."""
+    return Owner(_of_user, {"user_id": user_id}, str(user_id))
+
+
+def owner_by_email(email: str) -> Owner:
+    """The account of a call that proves it by the password, or that makes it."""
+    return Owner(_of_email, {"email": email}, email)
+
+
+class _Kept(Exception):
+    """The answer is there from an attempt before."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
 
 
 def once(
-    request: Request, caller: Caller, body: Mapping[str, Any], respond: Callable[[], Response]
+    request: Request, owner: Owner, body: Mapping[str, Any], respond: Callable[[], Response]
 ) -> Response:
     """What the request answers, from the first time that it came with its key.
 
     Args:
         body: what it says, checked.
-        respond: does it.
+        respond: does it; all that it writes is one transaction.
 
     Raises:
         InvalidInput: the key is malformed.
         KeyInUse, KeyReused, TokenInvalid: as they say.
     """
-    key, fingerprint = _key_of(request), _fingerprint(request, body)
-    with database.transaction() as work:
-        found = work.row(_claim, key=key, **scope(caller))
-        if found is None:
+    key, said = _key_of(request), _fingerprint(request, body)
+    parameters = {"key": key, **owner.parameters}
+
+    def claim(work: Transaction) -> None:
+        found = work.row(owner.statements.claim, account=owner.name, **parameters) or {}
+        if owner.is_caller and found["user_id"] is None:
             raise TokenInvalid
         if not found["is_free"]:
             raise KeyInUse
-        if found["fingerprint"] is not None:
-            return _replay(found, fingerprint)
-        response = respond()
-        kept = work.row(
-            _keep,
-            key=key,
-            fingerprint=fingerprint,
-            status=response.status_code,
-            headers=orjson.dumps({name: response.headers[name] for name in _HEADERS}).decode(),
-            body=response.get_data(),
-            caller_user_id=caller.user_id,
-        )
-        if kept is None:
-            raise KeyInUse
-    return response
+        if found["answer"] is not None:
+            raise _Kept(_replay(found["answer"], said))
+
+    try:
+        with database.deferred(claim) as work:
+            response = _respond(work, owner, respond)
+            if work.has_begun:
+                answer = _sealed(response, said)
+                if not work.begin().row(owner.statements.keep, answer=answer, **parameters):
+                    raise KeyInUse
+            return response
+    except _Kept as kept:
+        return kept.response
+
+
+def _respond(work: database.Deferred, owner: Owner, respond: Callable[[], Response]) -> Response:
+    try:
+        return respond()
+    except InvalidInput:
+        # Once a password is changed, what changed it is wrong: the key knows better.
+        if owner.is_caller:
+            work.begin()
+        raise
 
 
 def _key_of(request: Request) -> str:
@@ -163,13 +204,24 @@ def _key_of(request: Request) -> str:
     return found[1] or found[2]
 
 
-def _fingerprint(request: Request, body: Mapping[str, Any]) -> bytes:
+def _fingerprint(request: Request, body: Mapping[str, Any]) -> str:
     said = [request.method, request.path, body]
-    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _replay(found: Mapping[str, Any], fingerprint: bytes) -> Response:
-    if found["fingerprint"] != fingerprint:
+def _sealed(response: Response, said: str) -> bytes:
+    from taskapi.core.seals import seal  # noqa: PLC0415 - memory that only keys are worth
+
+    headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
+    body = response.get_data(as_text=True)
+    return seal(orjson.dumps([said, response.status_code, headers, body]), _PURPOSE)
+
+
+def _replay(answer: bytes, said: str) -> Response:
+    from taskapi.core.seals import unseal  # noqa: PLC0415 - memory that only keys are worth
+
+    opened = unseal(answer, _PURPOSE)
+    said_before, status, headers, body = orjson.loads(opened) if opened else ("", 0, {}, "")
+    if not hmac.compare_digest(said_before, said):
         raise KeyReused
-    headers = {**found["headers"], REPLAYED: "true"}
-    return whole(found["body"], "application/json", found["status"], headers)
+    return whole(body.encode(), "application/json", status, {**headers, REPLAYED: "true"})

@@ -44,6 +44,8 @@ class Operation:
             look.
         headers: names of headers of a success, each described in `core.openapi`.
         parameters: names of request headers that it understands, likewise.
+        owner_of: of a public call, the account that a body's idempotency key belongs to; None when
+            the body can be of none.
     """
 
     summary: str
@@ -62,10 +64,11 @@ class Operation:
     )
     headers: Sequence[str] = ()
     parameters: Sequence[str] = ()
+    owner_of: Callable[[Mapping[str, Any]], idempotency.Owner | None] | None = None
 
     @property
     def takes_key(self) -> bool:
-        """Whether it is done once for each idempotency key; it has a caller and a body then."""
+        """Whether it is done once for each idempotency key; it has a body then."""
         return idempotency.HEADER in self.parameters
 
     def all_problems(self, *, writes: bool) -> list[type[errors.Problem]]:
@@ -110,14 +113,24 @@ def operation(**declared: Any) -> Callable[[View], View]:
             if call.body:
                 arguments["body"] = load(call.body, read_object(request, call.media_types))
             if takes_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
-                respond = partial(view, **arguments)
-                return idempotency.once(request, caller, arguments["body"], respond)
+                return _once(call, request, arguments, partial(view, **arguments))
             return view(**arguments)
 
         checked.operation = call  # type: ignore[attr-defined]  # any function takes attributes
         return checked
 
     return decorate
+
+
+def _once(
+    call: Operation, request: Request, arguments: Mapping[str, Any], respond: Callable[[], Response]
+) -> Response:
+    body = arguments["body"]
+    if call.owner_of:
+        owner = call.owner_of(body)
+    else:
+        owner = idempotency.caller_as_owner(arguments["caller"])
+    return idempotency.once(request, owner, body, respond) if owner else respond()
 
 
 def operation_of(view: Callable[..., Any]) -> Operation | None:

@@ -73,15 +73,19 @@ _increment = Statement(
         },
     ).returning(_counters.c.count),
     writes=True,
+    stands_alone=True,
 )
 _look = Statement(
     select(
         _counters.c.count, cast(extract("epoch", _counters.c.expires_at), Double).label("expires")
-    ).where(_counters.c.key == _key, ~_is_over)
+    ).where(_counters.c.key == _key, ~_is_over),
+    stands_alone=True,
 )
-_forget = Statement(delete(_counters).where(_counters.c.key == _key), writes=True)
-_forget_all = Statement(delete(_counters), writes=True)
-_purge = Statement(delete(_counters).where(_is_over), writes=True)
+_forget = Statement(
+    delete(_counters).where(_counters.c.key == _key), writes=True, stands_alone=True
+)
+_forget_all = Statement(delete(_counters), writes=True, stands_alone=True)
+_purge = Statement(delete(_counters).where(_is_over), writes=True, stands_alone=True)
 
 
 class PostgresStorage(Storage):

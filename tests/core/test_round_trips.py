@@ -200,7 +200,7 @@ def test_a_write_with_a_key_takes_five_round_trips_and_its_repetition_three(
                 assert me.send(**sent).status_code == 201
             counted.append(traffic.round_trips)
             assert traffic.statements[0] == "BEGIN"
-            assert traffic.statements[-1] == "COMMIT"
+            assert traffic.statements[-1] in ("COMMIT", "ROLLBACK")
         if not is_prepared:
             assert counted == [5, 3]
     assert counted == [5, 3]
