@@ -42,7 +42,7 @@ format: environment-dev
 
 # Locks what the *.in files name, keeping what is locked: make requirements ARGS=--upgrade renews.
 requirements: environment-dev
-	for layer in requirements requirements-embedded requirements-dev; do \
+	for layer in requirements requirements-embedded requirements-observe requirements-dev; do \
 		CUSTOM_COMPILE_COMMAND="make requirements" $(BIN) piptools compile --quiet \
 			--generate-hashes --allow-unsafe --strip-extras --no-config --no-emit-index-url \
 			--no-emit-find-links --no-emit-trusted-host $(ARGS) $$layer.in || exit 1; \

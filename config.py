@@ -148,6 +148,14 @@ class Settings:
     )
     port: int = _setting(8000, "port to listen on", _integer(1, 65_535))
     web_concurrency: int = _setting(2, "worker processes", _integer(1, 64))
+    metrics_port: int | None = _setting(
+        None,
+        "port that shows metrics to Prometheus, of all workers; unset: nothing is counted",
+        _integer(1, 65_535),
+    )
+    metrics_host: str = _setting(
+        "127.0.0.1", "address of that port; whoever reaches it can read it"
+    )
     log_level: str = _setting(
         "info", "debug, info, warning or error", _choice("debug", "info", "warning", "error")
     )
@@ -195,6 +203,8 @@ def settings_or_exit() -> Settings:
 
 
 def _checked(settings: Settings) -> Settings:
+    if settings.metrics_port == settings.port:
+        raise ConfigError("METRICS_PORT must not be PORT: metrics are not for everybody.")
     if settings.session_expires < settings.jwt_access_token_expires:
         raise ConfigError("SESSION_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES.")
     if settings.is_embedded and settings.database_url_direct:

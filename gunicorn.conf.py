@@ -7,6 +7,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import gc
+import shutil
 import signal
 from itertools import chain, repeat
 from pathlib import Path
@@ -21,8 +22,7 @@ _settings = settings_or_exit()
 
 wsgi_app = "wsgi:app"
 proc_name = "taskapi"
-_host = f"[{_settings.host}]" if ":" in (_settings.host or "") else _settings.host
-bind = f"{_host}:{_settings.port}"
+bind = serving.addresses(_settings)
 
 workers = _settings.web_concurrency
 worker_class = serving.Worker
@@ -50,7 +50,7 @@ forwarded_allow_ips = ""
 # The application logs requests itself.
 accesslog = None
 loglevel = _settings.log_level
-serving.RootLogger.settings = _settings
+serving.RootLogger.settings = serving.Worker.settings = _settings
 logger_class = serving.RootLogger
 
 gunicorn.http.wsgi.SERVER = "taskapi"
@@ -58,10 +58,28 @@ gunicorn.util.write_error = serving.write_problem
 gunicorn.util.http_date = serving.http_date
 
 
+# Before the library is imported, which looks for it once; after a HUP it is the same folder.
+_metrics_folder = serving.metrics_folder(worker_tmp_dir) if _settings.metrics_port else None
+
+
 def when_ready(server):
     """Let Ctrl-C end gracefully, as TERM does; a second one ends at once."""
     meanings = chain([signal.SIGTERM], repeat(signal.SIGINT))
     signal.signal(signal.SIGINT, lambda _, frame: server.signal(next(meanings), frame))
+
+
+def child_exit(_server, worker):
+    """Show no level of a worker that has ended."""
+    if _metrics_folder:
+        from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see above
+
+        mark_process_dead(worker.pid)
+
+
+def on_exit(_server):
+    """Leave nothing behind."""
+    if _metrics_folder:
+        shutil.rmtree(_metrics_folder, ignore_errors=True)
 
 
 # What is imported by now is shared with the workers; unless collected, its memory stays shared.

@@ -17,7 +17,7 @@ MINIMUM = (3, 11)
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 RUN = ("requirements.txt", "requirements-embedded.txt")
-DEV = ("requirements-dev.txt",)
+DEV = ("requirements-observe.txt", "requirements-dev.txt")
 NO_PIP = (
     f"{sys.executable} has neither pip nor ensurepip, so that nothing can be installed."
     " On Debian and Ubuntu: sudo apt-get install python3-venv"

@@ -10,10 +10,11 @@ import os
 import secrets
 import signal
 import socket
+import tempfile
 import time
 from contextlib import suppress
 from email.utils import formatdate
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from types import FrameType
 from typing import Any
 
@@ -71,6 +72,22 @@ SEND_SECONDS = 20
 
 _plain_socket = get_original("socket", "socket")
 _PROBLEMS = {kind.status: kind for kind in (UriTooLong, HeadersTooLarge, errors.InternalError)}
+
+
+def addresses(settings: Settings) -> list[str]:
+    """Where to listen, as gunicorn writes it: for everybody, and where metrics are shown."""
+    found = [(settings.host or "", settings.port)]
+    if settings.metrics_port:
+        found.append((settings.metrics_host, settings.metrics_port))
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in found]
+
+
+@cache
+def metrics_folder(parent: str | None) -> str:
+    """A new folder in which the workers of this process count; they inherit its name."""
+    folder = tempfile.mkdtemp(prefix="taskapi-metrics-", dir=parent)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    return folder
 
 
 def write_problem(sock: socket.socket, status: int, _reason: str, _message: str) -> None:
@@ -190,6 +207,8 @@ class Worker(GeventWorker):
     kept alive, up to `graceful_timeout`: a load balancer or a browser always has some.
     """
 
+    settings: Settings
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._clients: dict[greenlet, _Client] = {}
@@ -212,6 +231,7 @@ class Worker(GeventWorker):
     def run(self) -> None:
         """Serve until told to end, then finish what is in flight."""
         _refuse_a_blocking_database()
+        self._metrics = _metrics(self.wsgi, self.settings.metrics_port)
         connections = Pool(self.worker_connections)
         servers = [
             StreamServer(sock, handle=partial(self.handle, sock), spawn=connections)
@@ -223,6 +243,8 @@ class Worker(GeventWorker):
             server.start()
         while self.alive:
             self.notify()
+            if self._metrics:
+                self._metrics.sample()
             self._told_to_end.wait(1.0)
         for server in servers:
             server.close()
@@ -263,7 +285,7 @@ class Worker(GeventWorker):
         if not self.alive:
             response.force_close()
         answer: Any = response.start_response  # takes exc_info too, which the stubs do not know
-        pieces = self.wsgi(environ, answer)
+        pieces = self._application(listener_name)(environ, answer)
         try:
             for piece in pieces:
                 response.write(piece)
@@ -280,6 +302,11 @@ class Worker(GeventWorker):
             raise StopIteration
         return True
 
+    def _application(self, address: Any) -> Any:
+        """What answers at an address that is listened on."""
+        is_for_metrics = self._metrics and address[1] == self._metrics.port
+        return self._metrics.wsgi if is_for_metrics else self.wsgi
+
     def timeout_ctx(self) -> _Client:  # type: ignore[override]  # the stubs know no other class
         return self._clients[gevent.getcurrent()]
 
@@ -292,6 +319,14 @@ class Worker(GeventWorker):
                     copy = os.dup(client.socket.fileno())
                     with _plain_socket(fileno=copy) as plain:
                         plain.shutdown(socket.SHUT_RD)
+
+
+def _metrics(application: Any, port: int | None) -> Any:
+    if not port:
+        return None
+    from taskapi.metrics import count  # noqa: PLC0415 - memory that only who asks for it pays
+
+    return count(application, port)
 
 
 def _refuse_a_blocking_database() -> None:

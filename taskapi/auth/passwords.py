@@ -46,7 +46,7 @@ class TooBusy(Unavailable):
     headers = {"Retry-After": "2"}
 
 
-class _Hasher:
+class Hasher:
     """One thread of a process, and whoever waits for it.
 
     Who has to be refused is refused after a while, not at once: clients that come back without a
@@ -56,7 +56,8 @@ class _Hasher:
     def __init__(self, rounds: int) -> None:
         self._pool = ThreadPool(1)
         self._turn = Lock()
-        self._waiting = 0
+        self.waiting = 0
+        self.hashes, self.hash_seconds = 0, 0.0
         # Until it is measured: thrice what it takes on a core of its own.
         self._seconds = 0.75 * 2.0 ** (rounds - 12)
 
@@ -68,20 +69,22 @@ class _Hasher:
             return result
         finally:
             self._seconds = perf_counter() - started
+            self.hashes += 1
+            self.hash_seconds += self._seconds
             self._turn.release()
 
     def _wait(self) -> None:
         """Wait for one's turn, as long as the work itself leaves time, going by the last one."""
-        if self._waiting >= _MAX_WAITING:
+        if self.waiting >= _MAX_WAITING:
             raise TooBusy
-        self._waiting += 1
+        self.waiting += 1
         began = perf_counter()
         try:
             if not self._turn.acquire(timeout=max(0.0, _PATIENCE - _MARGIN * self._seconds)):
                 sleep(max(0.0, _PATIENCE - (perf_counter() - began)))
                 raise TooBusy
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
 
 def _gently(work: Callable[[], T]) -> T:
@@ -93,8 +96,14 @@ def _gently(work: Callable[[], T]) -> T:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Set the cost of hashes; threads start with the first password, after any fork."""
-    app.extensions["taskapi_hasher"] = cache(lambda: _Hasher(settings.bcrypt_rounds))
+    app.extensions["taskapi_hasher"] = cache(lambda: Hasher(settings.bcrypt_rounds))
     app.extensions["taskapi_bcrypt_rounds"] = settings.bcrypt_rounds
+
+
+def hasher(app: Flask) -> Hasher:
+    """The application's hasher in this process."""
+    made: Callable[[], Hasher] = app.extensions["taskapi_hasher"]
+    return made()
 
 
 def hash_password(password: str) -> str:
@@ -119,8 +128,7 @@ def verify_password(password: str, hashed_password: str | None) -> bool:
 
 
 def _run(work: Callable[[], T]) -> T:
-    hasher: Callable[[], _Hasher] = current_app.extensions["taskapi_hasher"]
-    return hasher().run(work)
+    return hasher(current_app).run(work)
 
 
 def _check(password: str, hashed: str) -> bool:

@@ -105,7 +105,6 @@ def register(email: str, password: str, device: Device) -> Login:
     hashed_password = hash_password(password)
     login = _open(statements.register, device, email=email, hashed_password=hashed_password)
     if login is None:
-        note("register_refused", reason="email_taken")
         raise EmailTaken
     note("registered", user_id=login.user["id"])
     return login

@@ -65,6 +65,7 @@ class Connection(psycopg.Connection[Row]):
         self._eof = _poll()
         self._eof.register(self.pgconn.socket, POLLIN)
         self.used_at = monotonic()
+        self.round_trips = 0
 
     def run(self, sql: bytes, values: Sequence[Any]) -> list[Row]:
         """All rows that a statement gives.
@@ -130,6 +131,7 @@ class GeventConnection(Connection):
         Raises:
             QueryTooLongError: it took longer than `patience`.
         """
+        self.round_trips += 1
         loop = get_hub().loop
         if self._readable is None:
             self._readable = loop.io(self.pgconn.socket, Wait.R)
@@ -222,6 +224,7 @@ class Pool:
         self.limits = limits
         self._lock = _NativeLock()
         self._idle: deque[Connection] = deque()
+        self.waits, self.waited_seconds, self.round_trips = 0, 0.0, 0
         self._waiting: deque[_Turn] = deque()
         self._size = 0
         self._is_closed = False
@@ -254,6 +257,8 @@ class Pool:
             return
         connection.used_at = now = monotonic()
         with self._lock:
+            self.round_trips += connection.round_trips
+            connection.round_trips = 0
             if self._waiting:
                 self._waiting.popleft().give(connection)
                 return
@@ -262,6 +267,21 @@ class Pool:
             oldest = self._idle.popleft() if is_old else None
         if oldest:
             self._drop(oldest)
+
+    @property
+    def size(self) -> int:
+        """Connections that are open or being made."""
+        return self._size
+
+    @property
+    def in_use(self) -> int:
+        """Those of them that somebody has, or waits for."""
+        return self._size - len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for one."""
+        return len(self._waiting)
 
     def close(self) -> None:
         """Close what is idle now, and the rest when it is given back."""
@@ -283,10 +303,13 @@ class Pool:
             self._size += grows
         if grows:
             self._make()
+        began = monotonic()
         try:
             turn.wait(seconds)
         finally:
             with self._lock:
+                self.waits += 1
+                self.waited_seconds += monotonic() - began
                 if turn.outcome is None:
                     self._waiting.remove(turn)
         if turn.outcome is None:

@@ -46,7 +46,9 @@ def not_modified(tag: str) -> Response:
 
 def problem_response(problem: errors.Problem) -> Response:
     """The answer that a problem gives."""
-    body = orjson.dumps(problem.body(current_request().id), option=_OPTIONS)
+    request = current_request()
+    request.noted["problem"] = problem.code
+    body = orjson.dumps(problem.body(request.id), option=_OPTIONS)
     return whole(body, "application/problem+json", problem.status, problem.headers)
 
 

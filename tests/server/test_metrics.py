@@ -1,0 +1,135 @@
+"""What Prometheus is shown: all workers together, on a port of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from support.servers import ROOT, Service, free_port, started
+from support.writers import person
+
+pytestmark = pytest.mark.slow
+
+_PATIENCE = 10
+
+
+class Metrics:
+    """The metrics of a service, and its folder for them."""
+
+    def __init__(self, service: Service, port: int) -> None:
+        self.service = service
+        self.url = f"http://127.0.0.1:{port}/metrics"
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels."""
+        families = text_string_to_metric_families(httpx.get(self.url).text)
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == f"taskapi_{name}" and labels.items() <= sample.labels.items()
+        )
+
+    def folder(self) -> Path:
+        environment = Path(f"/proc/{self.service.workers()[0]}/maps").read_text()
+        found = re.search(r"\S+/taskapi-metrics-[^/]+", environment)
+        assert found
+        return Path(found[0])
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def metrics(database_url: str) -> Iterator[Metrics]:
+    port = free_port()
+    with started(database_url, METRICS_PORT=str(port)) as service:
+        yield Metrics(service, port)
+
+
+def test_requests_are_counted_by_route_and_status_over_all_workers(metrics: Metrics) -> None:
+    url = metrics.service.url
+    for _ in range(20):  # each on a connection of its own, so that both workers get some
+        assert httpx.get(f"{url}/tasks/7").status_code == 401
+    labels = {"method": "GET", "route": "/tasks/<id:task_id>", "status": "401"}
+    assert metrics.value("request_duration_seconds_count", **labels) == 20
+    assert metrics.value("request_duration_seconds_bucket", le="+Inf", **labels) == 20
+    assert 0 < metrics.value("request_duration_seconds_sum", **labels) < 20
+    assert metrics.value("problems_total", code="authentication_required") == 20
+
+
+def test_what_the_workers_count_themselves_is_shown_soon(metrics: Metrics) -> None:
+    with person(metrics.service.url) as client:
+        client.post("/tasks", json={"title": "Counted"}).raise_for_status()
+        until(lambda: metrics.value("password_hashes_total") == 1)
+        assert metrics.value("password_hash_seconds_total") > 0
+        assert metrics.value("events_total", event="registered") == 1
+        assert metrics.value("events_total", event="task_created") == 1
+        assert metrics.value("database_round_trips_total") >= 2
+        assert 1 <= metrics.value("database_connections") <= 16
+        assert metrics.value("database_connections_in_use") == 0
+        for level in ("database_waiting", "password_waiting"):
+            assert metrics.value(level) == 0
+
+
+def test_names_that_a_client_makes_up_are_no_labels(metrics: Metrics) -> None:
+    url = metrics.service.url
+    for n in range(3):
+        httpx.request(f"INVENTED{n}", f"{url}/invented/{n}")
+    labels = {"method": "other", "route": "none", "status": "404"}
+    assert metrics.value("request_duration_seconds_count", **labels) == 3
+    assert "INVENTED" not in httpx.get(metrics.url).text.upper()
+
+
+def test_they_are_not_public(metrics: Metrics) -> None:
+    assert httpx.get(f"{metrics.service.url}/metrics").status_code == 404
+    assert httpx.get(metrics.url.replace("/metrics", "/tasks")).text.startswith("# HELP taskapi_")
+
+
+@pytest.mark.parametrize("change", [signal.SIGKILL, signal.SIGHUP])
+def test_counts_stay_and_levels_go_with_their_worker(metrics: Metrics, change: int) -> None:
+    with person(metrics.service.url) as client:
+        client.get("/tasks").raise_for_status()
+    labels = {"route": "/auth/register"}
+    before = metrics.value("request_duration_seconds_count", **labels)
+    assert before > 0
+    old = metrics.service.workers()
+    if change == signal.SIGKILL:
+        for pid in old:
+            os.kill(pid, change)
+    else:
+        metrics.service.process.send_signal(change)
+    until(lambda: len(set(metrics.service.workers()) - set(old)) == 2)
+    until(lambda: metrics.value("database_connections") == 0)
+    assert metrics.value("request_duration_seconds_count", **labels) == before
+
+
+def test_their_files_go_with_the_service(database_url: str) -> None:
+    port = free_port()
+    with started(database_url, METRICS_PORT=str(port)) as service:
+        folder = Metrics(service, port).folder()
+        assert any(folder.iterdir())
+    assert not folder.exists()
+
+
+def test_a_service_that_shows_none_loads_nothing_for_it() -> None:
+    code = (
+        "from gevent import monkey; monkey.patch_all();"
+        "import sys; from config import Settings; from taskapi import create_app, serving;"
+        "create_app(Settings(database_url='postgresql:///x', jwt_secret_key='k' * 40));"
+        "sys.exit(bool({'prometheus_client', 'opentelemetry', 'sentry_sdk'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
