@@ -156,6 +156,15 @@ class Settings:
     metrics_host: str = _setting(
         "127.0.0.1", "address of that port; whoever reaches it can read it"
     )
+    otel_exporter_otlp_endpoint: str | None = _setting(
+        None,
+        "where traces go (OTLP over HTTP), such as http://collector:4318; unset: none are made",
+    )
+    sentry_dsn: str | None = _setting(
+        None,
+        "where unforeseen errors are reported, as Sentry gives it; unset: only in the log",
+        secret=True,
+    )
     log_level: str = _setting(
         "info", "debug, info, warning or error", _choice("debug", "info", "warning", "error")
     )
@@ -194,10 +203,17 @@ class Settings:
         return self.database_url is None
 
 
-def settings_or_exit() -> Settings:
-    """The settings of this process; a bad one ends it with the sentence that says what to do."""
+def settings_or_exit(check: Callable[[Settings], None] | None = None) -> Settings:
+    """The settings of this process; a bad one ends it with the sentence that says what to do.
+
+    Args:
+        check: a further check, which raises ConfigError.
+    """
     try:
-        return Settings.from_environment()
+        settings = Settings.from_environment()
+        if check:
+            check(settings)
+        return settings
     except ConfigError as error:
         sys.exit(f"taskapi cannot start: {error}")
 

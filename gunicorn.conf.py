@@ -16,9 +16,9 @@ import gunicorn.http.wsgi
 import gunicorn.util
 
 from config import settings_or_exit
-from taskapi import serving
+from taskapi import observe, serving
 
-_settings = settings_or_exit()
+_settings = settings_or_exit(observe.check)
 
 wsgi_app = "wsgi:app"
 proc_name = "taskapi"

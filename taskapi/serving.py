@@ -35,6 +35,7 @@ from psycopg import waiting
 from config import Settings
 from taskapi.core import errors
 from taskapi.core.logging import logging_config
+from taskapi.observe import observe
 
 
 class MalformedRequest(errors.Problem):
@@ -231,7 +232,8 @@ class Worker(GeventWorker):
     def run(self) -> None:
         """Serve until told to end, then finish what is in flight."""
         _refuse_a_blocking_database()
-        self._metrics = _metrics(self.wsgi, self.settings.metrics_port)
+        application: Any = self.wsgi
+        self._metrics = observe(application, self.settings)
         connections = Pool(self.worker_connections)
         servers = [
             StreamServer(sock, handle=partial(self.handle, sock), spawn=connections)
@@ -304,8 +306,9 @@ class Worker(GeventWorker):
 
     def _application(self, address: Any) -> Any:
         """What answers at an address that is listened on."""
-        is_for_metrics = self._metrics and address[1] == self._metrics.port
-        return self._metrics.wsgi if is_for_metrics else self.wsgi
+        if self._metrics and address[1] == self._metrics.port:
+            return self._metrics.wsgi
+        return self.wsgi
 
     def timeout_ctx(self) -> _Client:  # type: ignore[override]  # the stubs know no other class
         return self._clients[gevent.getcurrent()]
@@ -319,14 +322,6 @@ class Worker(GeventWorker):
                     copy = os.dup(client.socket.fileno())
                     with _plain_socket(fileno=copy) as plain:
                         plain.shutdown(socket.SHUT_RD)
-
-
-def _metrics(application: Any, port: int | None) -> Any:
-    if not port:
-        return None
-    from taskapi.metrics import count  # noqa: PLC0415 - memory that only who asks for it pays
-
-    return count(application, port)
 
 
 def _refuse_a_blocking_database() -> None:

@@ -161,13 +161,14 @@ def init_app(app: Flask, settings: Settings) -> None:
     # libpq sends this at connection start, where PgBouncer takes it; `options` it would refuse.
     os.environ["PGTZ"] = "UTC"
     limits = Limits(settings.database_pool_size, settings.database_pool_timeout, _MAX_WAITING)
-    pool = Pool(lambda: _connect(settings), limits)
+    app.extensions["taskapi_connection_class"] = connection_class()
+    pool = Pool(lambda: _connect(app.extensions["taskapi_connection_class"], settings), limits)
     app.extensions["taskapi_pool"] = pool
     atexit.register(pool.close)
 
 
-def _connect(settings: Settings) -> Connection:
-    connection = connection_class().connect(
+def _connect(kind: type[Connection], settings: Settings) -> Connection:
+    connection = kind.connect(
         settings.database_url or "",
         autocommit=True,
         application_name="taskapi",

@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 import psycopg
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, got_request_exception, request
+from flask.globals import app_ctx
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
@@ -110,6 +111,8 @@ def _from_werkzeug(error: HTTPException) -> errors.Problem:
 
 
 def _unforeseen(error: Exception) -> Response:
+    # As Flask does it for an error that nobody handles: who reports errors listens.
+    got_request_exception.send(app_ctx.app, exception=error)
     return problem_response(_unforeseen_problem(error))
 
 

@@ -1,0 +1,37 @@
+"""Reports of unforeseen errors to Sentry: their kind and place, nothing that people wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sentry_sdk
+from flask import Flask
+from sentry_sdk.integrations.flask import FlaskIntegration
+
+
+def send(app: Flask, dsn: str) -> None:
+    """Report errors from here on.
+
+    Args:
+        dsn: where to, as Sentry gives it.
+    """
+    sentry_sdk.init(
+        dsn=dsn,
+        release=f"taskapi@{app.extensions['taskapi_version']}",
+        default_integrations=False,
+        auto_enabling_integrations=False,
+        integrations=[FlaskIntegration()],
+        before_send=_without_texts,  # type: ignore[arg-type]  # an event is a dictionary
+        include_local_variables=False,
+        max_request_body_size="never",
+        send_default_pii=False,
+    )
+
+
+def _without_texts(event: dict[str, Any], _hint: object) -> dict[str, Any]:
+    """The event without what may hold somebody's words: texts of errors, headers, query strings."""
+    for error in event.get("exception", {}).get("values", ()):
+        error["value"] = ""
+    request = event.get("request", {})
+    event["request"] = {name: request[name] for name in ("method", "url") if name in request}
+    return event
