@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN = .venv/bin/python -m
 
 .PHONY: run install test test-faults test-security test-load lint format requirements
-.PHONY: test-clients test-fuzz test-browser test-first-run test-bench bench
+.PHONY: test-clients test-fuzz test-browser test-first-run test-alerts test-bench bench
 
 # The service with everything that it needs, until Ctrl-C.
 run: environment-run
@@ -48,7 +48,7 @@ requirements: environment-dev
 			--no-emit-find-links --no-emit-trusted-host $(ARGS) $$layer.in || exit 1; \
 	done
 
-test-clients test-fuzz test-browser test-first-run test-bench: environment-dev
+test-clients test-fuzz test-browser test-first-run test-alerts test-bench: environment-dev
 	@scripts/$@
 
 bench: environment-dev
@@ -63,4 +63,4 @@ environment-run environment-dev:
 
 # A .env file is for running the service. Tests and tools must not find somebody's database in it.
 install test test-faults test-security test-load lint format requirements: export FLASK_SKIP_DOTENV = 1
-test-clients test-fuzz test-browser test-first-run test-bench bench: export FLASK_SKIP_DOTENV = 1
+test-clients test-fuzz test-browser test-first-run test-alerts test-bench bench: export FLASK_SKIP_DOTENV = 1

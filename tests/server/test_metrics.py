@@ -117,6 +117,20 @@ def test_counts_stay_and_levels_go_with_their_worker(metrics: Metrics, change: i
     assert metrics.value("request_duration_seconds_count", **labels) == before
 
 
+@pytest.mark.parametrize("shown", ["prometheus/alerts.yml", "grafana/taskapi.json"])
+def test_what_is_shown_or_warned_of_is_counted(metrics: Metrics, shown: str) -> None:
+    names = set(re.findall(r"\btaskapi_\w+", (ROOT / "deploy" / shown).read_text()))
+    with person(metrics.service.url) as client:  # so that there is an event
+        client.get("/nothing")
+    counted = {
+        sample.name
+        for family in text_string_to_metric_families(httpx.get(metrics.url).text)
+        for sample in family.samples
+    }
+    assert names
+    assert names <= counted
+
+
 def test_their_files_go_with_the_service(database_url: str) -> None:
     port = free_port()
     with started(database_url, METRICS_PORT=str(port)) as service:
