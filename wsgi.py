@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from config import Settings, settings_or_exit
 from taskapi import create_app, embedded
 from taskapi.commands import serve_command
+from taskapi.operate.commands import archive_commands
 
 WORKER_BOOT_ERROR = 3
 """Tells gunicorn to stop, rather than to start this worker again and again."""
@@ -31,7 +32,8 @@ def _provide(settings: Settings) -> Settings:
 
 _settings = _provide(settings_or_exit())
 app = create_app(_settings)
-app.cli.add_command(serve_command(_settings))
+for _command in (serve_command(_settings), *archive_commands(_settings)):
+    app.cli.add_command(_command)
 
 # What exists now lives as long as the process: the collector need not look through it again and
 # again, which at the end alone takes 0.4 seconds.

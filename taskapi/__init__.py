@@ -21,6 +21,7 @@ from taskapi.docs.routes import blueprint as docs
 from taskapi.extensions import cors, db, migrate
 from taskapi.health.commands import openapi_commands
 from taskapi.health.routes import health
+from taskapi.operate.commands import purge
 from taskapi.tasks.commands import demo
 from taskapi.tasks.routes import tasks
 
@@ -71,7 +72,7 @@ def create_app(settings: Settings) -> Flask:
 
     for blueprint in (auth, tasks, health, docs):
         app.register_blueprint(blueprint)
-    for command in (users, demo, openapi_commands):
+    for command in (users, demo, openapi_commands, purge):
         app.cli.add_command(command)
     app.extensions["taskapi_openapi"] = cache(lambda: openapi_json(app))
     _trust_proxies(app, settings.trusted_proxy_hops)

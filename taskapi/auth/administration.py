@@ -95,6 +95,11 @@ def delete_user(email: str) -> None:
     _log("user_deleted", user_id)
 
 
+def purge_sessions() -> int:
+    """Delete the sessions that ended long ago, and say how many that were."""
+    return statements.sessions_purge.run()
+
+
 @contextmanager
 def session_of(email: str) -> Iterator[Caller]:
     """A session of this account for work on its behalf, ended afterwards.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import click
@@ -12,7 +10,7 @@ from flask.cli import AppGroup
 
 from taskapi.auth import administration
 from taskapi.auth.schemas import Credentials
-from taskapi.core.errors import Problem
+from taskapi.core.commands import explained
 from taskapi.core.schemas import load
 
 users = AppGroup("users", help="Make, list and change accounts.")
@@ -20,22 +18,9 @@ users = AppGroup("users", help="Make, list and change accounts.")
 _email = click.argument("email")
 
 
-def _explained(command: Callable[..., None]) -> Callable[..., None]:
-    """Problems as one line on standard error, and exit status 1."""
-
-    @wraps(command)
-    def explained(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except Problem as problem:
-            raise click.ClickException(problem.detail) from None
-
-    return explained
-
-
 @users.command()
 @_email
-@_explained
+@explained
 def create(email: str) -> None:
     """Make an account for EMAIL; the password is asked for, or read from standard input."""
     account = _checked(email, _new_password())
@@ -44,7 +29,7 @@ def create(email: str) -> None:
 
 
 @users.command("list")
-@_explained
+@explained
 def list_users() -> None:
     """List all accounts."""
     click.echo(f"{'ID':>8}  {'TASKS':>7}  {'STATE':8}  {'REGISTERED':10}  EMAIL")
@@ -58,7 +43,7 @@ def list_users() -> None:
 
 @users.command()
 @_email
-@_explained
+@explained
 def show(email: str) -> None:
     """Show the account of EMAIL."""
     for name, value in administration.get_user(email.lower()).items():
@@ -67,7 +52,7 @@ def show(email: str) -> None:
 
 @users.command("set-password")
 @_email
-@_explained
+@explained
 def set_password(email: str) -> None:
     """Give EMAIL another password, asked for or from standard input, and end all its sessions."""
     account = _checked(email, _new_password())
@@ -77,7 +62,7 @@ def set_password(email: str) -> None:
 
 @users.command()
 @_email
-@_explained
+@explained
 def deactivate(email: str) -> None:
     """Keep EMAIL from logging in, and end all its sessions."""
     ended = administration.set_active(email.lower(), active=False)
@@ -86,7 +71,7 @@ def deactivate(email: str) -> None:
 
 @users.command()
 @_email
-@_explained
+@explained
 def activate(email: str) -> None:
     """Let EMAIL log in again."""
     administration.set_active(email.lower(), active=True)
@@ -96,7 +81,7 @@ def activate(email: str) -> None:
 @users.command()
 @_email
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_explained
+@explained
 def delete(email: str, *, yes: bool) -> None:
     """Delete the account of EMAIL with all its tasks, for good."""
     user = administration.get_user(email.lower())

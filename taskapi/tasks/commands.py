@@ -8,7 +8,8 @@ import click
 from flask.cli import with_appcontext
 
 from taskapi.auth.administration import create_user, get_user, session_of
-from taskapi.core.errors import NotFound, Problem
+from taskapi.core.commands import explained
+from taskapi.core.errors import NotFound
 from taskapi.tasks import service
 
 DEMO_PASSWORD = "correct horse battery"  # noqa: S105 - meant to be known, for trying things out
@@ -37,18 +38,16 @@ _WHY = (
 @click.option("--email", default="demo@example.com", show_default=True, help="Whose they are.")
 @click.option("--tasks", "count", default=200, show_default=True, help="How many.")
 @with_appcontext
+@explained
 def demo(email: str, count: int) -> None:
     """Fill an account with believable tasks, making it when there is none."""
-    try:
-        is_new = _make_account(email.lower())
-        with (
-            session_of(email.lower()) as caller,
-            click.progressbar(_believable(count), label="Adding tasks") as bar,
-        ):
-            for values in bar:
-                service.create_task(caller, values)
-    except Problem as problem:
-        raise click.ClickException(problem.detail) from None
+    is_new = _make_account(email.lower())
+    with (
+        session_of(email.lower()) as caller,
+        click.progressbar(_believable(count), label="Adding tasks") as bar,
+    ):
+        for values in bar:
+            service.create_task(caller, values)
     secret = f" with the password: {DEMO_PASSWORD}" if is_new else ""
     click.echo(f"{email.lower()} has {count} more tasks. Log in{secret}.")
 

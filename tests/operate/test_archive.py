@@ -1,0 +1,140 @@
+"""`flask backup` and `flask restore`: all of one moment, and all of it back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from support import databases
+from support.api import PASSWORD, new_email
+from support.databases import KEY
+from support.servers import ROOT, serving
+from support.writers import person, writing
+
+pytestmark = pytest.mark.slow
+
+
+class Place:
+    """A database that holds something, and the folder for its backup."""
+
+    def __init__(self, server_url: str, template: str, folder: Path) -> None:
+        self._server_url = server_url
+        self._template = template
+        self.name = f"archive_{folder.name.replace('-', '_')}"
+        self.url = databases.create(server_url, self.name, template)
+        self.file = folder / "tasks.backup"
+
+    def other(self, suffix: str, template: str = "template0") -> str:
+        return databases.create(self._server_url, self.name + suffix, template)
+
+    def flask(self, *arguments: str, url: str | None = None) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "DATABASE_URL": url or self.url,
+            "JWT_SECRET_KEY": KEY,
+            "PATH": "/usr/bin:/bin",
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "flask", *arguments],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def place(server_url: str, template: str, tmp_path: Path) -> Place:
+    return Place(server_url, template, tmp_path)
+
+
+def rows(url: str) -> dict[str, list[tuple[object, ...]]]:
+    with psycopg.connect(url) as connection:
+        return {
+            table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+            for table in ("users", "sessions", "tasks", "idempotency_keys", "alembic_version")
+            if table != "alembic_version"
+        }
+
+
+def test_what_was_backed_up_is_back_and_goes_on(place: Place) -> None:
+    account = {"email": new_email(), "password": PASSWORD}
+    with serving(place.url) as url, person(url) as client:
+        login = client.post("/auth/register", json=account).json()
+        mine = {"Authorization": f"Bearer {login['access_token']}", "Idempotency-Key": "one"}
+        body = {"title": "Ünïcode \\. \t and\nlines", "description": "\\N"}
+        task = client.post("/tasks", json=body, headers=mine).raise_for_status().json()
+    before = rows(place.url)
+    done = place.flask("backup", str(place.file))
+    assert done.returncode == 0, done.stderr
+    assert "tasks: 1 rows" in done.stdout
+    assert "Done, and checked" in done.stdout
+    restored = place.other("_restored")
+    done = place.flask("restore", str(place.file), url=restored)
+    assert done.returncode == 0, done.stderr
+    assert "Done, and checked" in done.stdout
+    assert rows(restored) == before
+    assert place.flask("db", "upgrade", url=restored).returncode == 0
+    with serving(restored) as url, person(url) as client:  # numbers go on, too
+        assert client.get("/tasks", headers=mine).json()["tasks"] == [task]
+        assert client.post("/tasks", json=body, headers=mine).json() == task
+        assert client.post("/tasks", json=body).json()["id"] > task["id"]
+
+
+def test_a_backup_beside_the_service_is_of_one_moment(place: Place) -> None:
+    with serving(place.url) as url, writing(url):
+        done = place.flask("backup", str(place.file))
+    assert done.returncode == 0, done.stderr
+    restored = place.other("_restored")
+    assert place.flask("restore", str(place.file), url=restored).returncode == 0
+    with psycopg.connect(restored) as connection:
+        wrong = connection.execute(
+            "SELECT count(*) FROM users WHERE task_count <>"
+            " (SELECT count(*) FROM tasks WHERE user_id = users.id)"
+        ).fetchone()
+        assert wrong == (0,)
+
+
+def test_nothing_is_overwritten(place: Place, template: str) -> None:
+    place.file.write_text("precious")
+    done = place.flask("backup", str(place.file))
+    assert (done.returncode, place.file.read_text()) == (1, "precious")
+    assert "is there already" in done.stderr
+    place.file.unlink()
+    assert place.flask("backup", str(place.file)).returncode == 0
+    done = place.flask("restore", str(place.file), url=place.other("_full", template))
+    assert done.returncode == 1
+    assert "not empty" in done.stderr
+
+
+@pytest.mark.parametrize("harm", ["cut short", "garbled", "something else"])
+def test_a_damaged_file_restores_nothing(place: Place, harm: str) -> None:
+    with psycopg.connect(place.url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO users (email, hashed_password)"
+            " SELECT n || '@example.com', md5(n::text) FROM generate_series(1, 5000) n"
+        )
+    assert place.flask("backup", str(place.file)).returncode == 0
+    whole = place.file.read_bytes()
+    middle = len(whole) // 2
+    harmed = {
+        "cut short": whole[:middle],
+        "garbled": whole[:middle] + b"\0" * 64 + whole[middle + 64 :],
+        "something else": b"SELECT 1;",
+    }
+    place.file.write_bytes(harmed[harm])
+    restored = place.other("_restored")
+    done = place.flask("restore", str(place.file), url=restored)
+    assert done.returncode == 1
+    assert "damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+    with psycopg.connect(restored) as connection:
+        listed = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        assert connection.execute(listed).fetchone() == (0,)
+
+
+def test_a_database_that_does_not_answer_is_said(place: Place) -> None:
+    done = place.flask("backup", str(place.file), url="postgresql://u:secret@127.0.0.1:1/nothing")
+    assert done.returncode == 1
+    assert "does not answer" in done.stderr
+    assert "secret" not in done.stderr
+    assert not list(place.file.parent.iterdir())

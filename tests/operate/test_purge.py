@@ -1,0 +1,109 @@
+"""`flask purge`: what is over goes, what is not stays, and nobody waits for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from support import databases, world
+from support.api import Api
+from support.contract import Contract
+
+from config import Settings
+from taskapi.auth import administration
+
+TABLES = ("sessions", "idempotency_keys", "rate_limits")
+
+
+@pytest.fixture
+def own(server_url: str, template: str, request: pytest.FixtureRequest) -> Settings:
+    """A database of this test's own: a purge is of everybody's."""
+    name = f"purge_{abs(hash(request.node.nodeid))}"
+    return databases.settings_for(databases.create(server_url, name, template))
+
+
+@pytest.fixture
+def app(own: Settings) -> Iterator[Flask]:
+    with world.worker(own) as app:
+        yield app
+
+
+def fill(settings: Settings, count: int, *, is_over: bool) -> None:
+    """Rows of each kind, of one new account."""
+    email = f"{'over' if is_over else 'alive'}@example.com"
+    made = "INSERT INTO users (email, hashed_password) VALUES (%s, '') RETURNING id"
+    ((user_id,),) = world.sql(settings, made, email)
+    ago = "31 days" if is_over else "-1 hour"
+    world.sql(
+        settings,
+        "INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)"
+        " SELECT %s, '', '', now() - %s::interval FROM generate_series(1, %s)",
+        user_id, ago, count,
+    )  # fmt: skip
+    world.sql(
+        settings,
+        "INSERT INTO idempotency_keys (user_id, key, answer, created_at)"
+        " SELECT %s, n, '', now() - %s::interval FROM generate_series(1, %s) n",
+        user_id, ago, count,
+    )  # fmt: skip
+    world.sql(
+        settings,
+        "INSERT INTO rate_limits (key, count, expires_at)"
+        " SELECT %s || n, 1, now() - %s::interval FROM generate_series(1, %s) n",
+        email, ago, count,
+    )  # fmt: skip
+
+
+def counts(settings: Settings) -> dict[str, int]:
+    return {t: world.sql(settings, f"SELECT count(*) FROM {t}")[0][0] for t in TABLES}
+
+
+def purge(app: Flask) -> str:
+    done = app.test_cli_runner().invoke(args=["purge"])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_what_is_over_goes_and_the_rest_stays(app: Flask, own: Settings) -> None:
+    fill(own, 2_500, is_over=True)
+    fill(own, 1_200, is_over=False)
+    said = purge(app)
+    assert [line.split()[0] for line in said.splitlines()] == ["2500"] * 3
+    assert counts(own) == dict.fromkeys(TABLES, 1_200)
+    assert [line.split()[0] for line in purge(app).splitlines()] == ["0"] * 3
+
+
+def test_many_at_once_share_the_work(app: Flask, own: Settings) -> None:
+    fill(own, 5_000, is_over=True)
+
+    def purge_sessions() -> int:
+        with app.app_context():
+            return administration.purge_sessions()
+
+    purged = world.at_once([purge_sessions] * 4)
+    assert sum(purged) == 5_000
+    assert counts(own)["sessions"] == 0
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_rows_that_somebody_holds_are_left(app: Flask, own: Settings, table: str) -> None:
+    fill(own, 3, is_over=True)
+    held = f"SELECT 1 FROM {table} ORDER BY 1 LIMIT 1 FOR UPDATE"
+    with world.holding(own, held):
+        purge(app)
+        assert counts(own)[table] == 1
+    purge(app)
+    assert counts(own)[table] == 0
+
+
+def test_live_sessions_go_on(app: Flask) -> None:
+    contract = Contract(json.loads(app.extensions["taskapi_openapi"]()))
+    person = Api(app.test_client(), contract).registered()
+    key: dict[str, Any] = {"headers": {"Idempotency-Key": "kept"}}
+    first = person.send("POST", "/tasks", json={"title": "Kept"}, **key)
+    purge(app)
+    again = person.send("POST", "/tasks", json={"title": "Kept"}, **key)
+    assert (again.status_code, again.data) == (201, first.data)
