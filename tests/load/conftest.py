@@ -1,0 +1,66 @@
+"""The service as in production, on a durable PostgreSQL of its own, and the people who use it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask
+from support import databases
+from support.api import PASSWORD, new_email
+from support.rawhttp import Person
+from support.servers import Service, started
+from support.world import worker
+
+PEOPLE = 100
+TASKS_EACH = 10
+
+
+class Place(NamedTuple):
+    """The service, and the database that it uses."""
+
+    service: Service
+    database_url: str
+    people: list[Person]
+
+    @property
+    def url(self) -> str:
+        return self.service.url
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 0
+
+
+@pytest.fixture(scope="session")
+def load_server(run_folder: Path) -> Iterator[str]:
+    with databases.server(run_folder / f"load-{os.getpid()}", is_durable=True) as url:
+        yield url
+
+
+@pytest.fixture
+def place(load_server: str) -> Iterator[Place]:
+    url = databases.create(load_server, f"load_{time.monotonic_ns()}")
+    databases.migrate(url)
+    with worker(databases.settings_for(url, log_level="warning", database_prepare=True)) as app:
+        with ThreadPoolExecutor(8) as threads:
+            people = list(threads.map(lambda _: newcomer(app, TASKS_EACH), range(PEOPLE)))
+    with started(url, DATABASE_PREPARE="true", BCRYPT_ROUNDS="12") as service:
+        yield Place(service, url, people)
+
+
+def newcomer(app: Flask, tasks: int, description: str = "As before") -> Person:
+    """Somebody who has just registered and added some tasks."""
+    client, email = app.test_client(), new_email()
+    login = client.post("/auth/register", json={"email": email, "password": PASSWORD}).json
+    assert login
+    headers = {"Authorization": f"Bearer {login['access_token']}"}
+    body = {"title": "A task", "description": description}
+    made = [client.post("/tasks", json=body, headers=headers).json for _ in range(tasks)]
+    return Person(email, login["access_token"], [task["id"] for task in made if task])
