@@ -71,6 +71,8 @@ HEAD_SECONDS = 10
 SEND_SECONDS = 20
 """In which a client must take some of its answer."""
 
+_MAX_ACCEPT = 8
+
 _plain_socket = get_original("socket", "socket")
 _PROBLEMS = {kind.status: kind for kind in (UriTooLong, HeadersTooLarge, errors.InternalError)}
 
@@ -201,6 +203,22 @@ class _Client:
                 rest = rest[self.socket.send(rest) :]
 
 
+class _Listener(StreamServer):
+    """Takes connections in, each time that the event loop comes round."""
+
+    pool: Pool
+
+    @property
+    def max_accept(self) -> int:  # type: ignore[override]  # the original only reads it
+        """How many at a time.
+
+        Workers that have little to do share what comes in when each takes one. The more clients one
+        has, the longer its loop takes to come round, and newcomers would wait for seconds behind
+        them. Without a bound, who has more would get ever more of them.
+        """
+        return min(1 + len(self.pool) // _MAX_ACCEPT, _MAX_ACCEPT)
+
+
 class Worker(GeventWorker):
     """Gunicorn's gevent worker, made for this one application.
 
@@ -236,12 +254,10 @@ class Worker(GeventWorker):
         self._metrics = observe(application, self.settings)
         connections = Pool(self.worker_connections)
         servers = [
-            StreamServer(sock, handle=partial(self.handle, sock), spawn=connections)
+            _Listener(sock, handle=partial(self.handle, sock), spawn=connections)
             for sock in self.sockets
         ]
         for server in servers:
-            if self.cfg.workers > 1:
-                server.max_accept = 1  # so that they share what comes in
             server.start()
         while self.alive:
             self.notify()
