@@ -27,6 +27,8 @@ bind = serving.addresses(_settings)
 workers = _settings.web_concurrency
 worker_class = serving.Worker
 worker_connections = 1_000
+# Each is an open file, and a process has 1,024 by default; others are for the database.
+serving.allow_open_files(2 * worker_connections)
 # The heartbeat's file: on a disk it could block the worker.
 _memory = "/dev/shm"  # noqa: S108 - gunicorn makes its file there by mkstemp and unlinks it
 worker_tmp_dir = _memory if Path(_memory).is_dir() else None

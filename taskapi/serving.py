@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging.config
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -71,7 +72,12 @@ HEAD_SECONDS = 10
 SEND_SECONDS = 20
 """In which a client must take some of its answer."""
 
+LEAST_IDLE_SECONDS = 1
+"""For which a connection is kept at least, though others wait for its place."""
+
 _MAX_ACCEPT = 8
+_MADE_FREE = 0.1
+"""The share of all places that is made free at a time."""
 
 _plain_socket = get_original("socket", "socket")
 _PROBLEMS = {kind.status: kind for kind in (UriTooLong, HeadersTooLarge, errors.InternalError)}
@@ -103,6 +109,15 @@ def write_problem(sock: socket.socket, status: int, _reason: str, _message: str)
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     write_nonblock(sock, head.encode() + body)
+
+
+def allow_open_files(number: int) -> None:
+    """Raise this process's limit to so many, or as near as the system lets it."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY:
+        number = min(number, most)
+    if resource.RLIM_INFINITY != allowed < number:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (number, most))
 
 
 def http_date() -> str:
@@ -161,6 +176,7 @@ class _Client:
     is_idle = False
 
     def __init__(self, sock: socket.socket, idle_seconds: float) -> None:
+        self.idle_since = 0.0
         self.socket = sock
         self.send = sock.send
         timer, self._throw = gevent.get_hub().loop.timer, gevent.getcurrent().throw
@@ -174,6 +190,7 @@ class _Client:
 
     def __enter__(self) -> None:
         self.is_idle = True
+        self.idle_since = time.monotonic()
         self._idle_clock.again(self._throw, _TooLate)
 
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
@@ -201,6 +218,14 @@ class _Client:
         while rest:
             with gevent.Timeout(SEND_SECONDS, ConnectionResetError):
                 rest = rest[self.socket.send(rest) :]
+
+    def stop_waiting(self) -> None:
+        """Close it while it is idle; a request that has already arrived is still answered."""
+        # The end of the input wakes the greenlet; gevent's shutdown() makes it an error.
+        with suppress(OSError):
+            copy = os.dup(self.socket.fileno())
+            with _plain_socket(fileno=copy) as plain:
+                plain.shutdown(socket.SHUT_RD)
 
 
 class _Listener(StreamServer):
@@ -264,12 +289,15 @@ class Worker(GeventWorker):
             if self._metrics:
                 self._metrics.sample()
             self._told_to_end.wait(1.0)
+            if connections.full():
+                self._make_room()
         for server in servers:
             server.close()
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while not connections.join(timeout=0.1) and time.monotonic() < deadline:
             self.notify()
-            self._stop_waiting_for_requests()
+            for client in self._idle_clients():
+                client.stop_waiting()
         if connections:
             self.log.warning("Ending with %d requests unfinished", len(connections))
 
@@ -329,15 +357,17 @@ class Worker(GeventWorker):
     def timeout_ctx(self) -> _Client:  # type: ignore[override]  # the stubs know no other class
         return self._clients[gevent.getcurrent()]
 
-    def _stop_waiting_for_requests(self) -> None:
-        """Close idle connections; a request that has already arrived on one is still answered."""
-        for client in self._clients.values():
-            if client.is_idle:
-                # The end of the input wakes the greenlet; gevent's shutdown() makes it an error.
-                with suppress(OSError):
-                    copy = os.dup(client.socket.fileno())
-                    with _plain_socket(fileno=copy) as plain:
-                        plain.shutdown(socket.SHUT_RD)
+    def _idle_clients(self) -> list[_Client]:
+        """Connections that wait for a request, those first that have waited longest."""
+        idle = [client for client in self._clients.values() if client.is_idle]
+        return sorted(idle, key=lambda client: client.idle_since)
+
+    def _make_room(self) -> None:
+        """Close some of the connections that are only kept, since others wait to be taken in."""
+        latest = time.monotonic() - LEAST_IDLE_SECONDS
+        for client in self._idle_clients()[: int(self.worker_connections * _MADE_FREE)]:
+            if client.idle_since <= latest:
+                client.stop_waiting()
 
 
 def _refuse_a_blocking_database() -> None:
