@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -48,11 +49,21 @@ def load_server(run_folder: Path) -> Iterator[str]:
 def place(load_server: str) -> Iterator[Place]:
     url = databases.create(load_server, f"load_{time.monotonic_ns()}")
     databases.migrate(url)
-    with worker(databases.settings_for(url, log_level="warning", database_prepare=True)) as app:
-        with ThreadPoolExecutor(8) as threads:
-            people = list(threads.map(lambda _: newcomer(app, TASKS_EACH), range(PEOPLE)))
-    with started(url, DATABASE_PREPARE="true", BCRYPT_ROUNDS="12") as service:
+    with worker(databases.settings_for(url, log_level="warning")) as app:
+        people = [newcomer(app, TASKS_EACH) for _ in range(PEOPLE)]
+    with _usual_file_limit(), started(url, DATABASE_PREPARE="true", BCRYPT_ROUNDS="12") as service:
         yield Place(service, url, people)
+
+
+@contextmanager
+def _usual_file_limit() -> Iterator[None]:
+    """What most systems allow a process that does not ask for more: 1,024 open files."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def newcomer(app: Flask, tasks: int, description: str = "As before") -> Person:
@@ -64,3 +75,10 @@ def newcomer(app: Flask, tasks: int, description: str = "As before") -> Person:
     body = {"title": "A task", "description": description}
     made = [client.post("/tasks", json=body, headers=headers).json for _ in range(tasks)]
     return Person(email, login["access_token"], [task["id"] for task in made if task])
+
+
+@pytest.fixture
+def collector(place: Place) -> Person:
+    """Somebody whose list has more in it than sockets hold."""
+    with worker(databases.settings_for(place.database_url, log_level="warning")) as app:
+        return newcomer(app, tasks=60, description="x" * 10_000)
