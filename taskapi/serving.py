@@ -72,7 +72,7 @@ HEAD_SECONDS = 10
 SEND_SECONDS = 20
 """In which a client must take some of its answer."""
 
-LEAST_IDLE_SECONDS = 1
+LEAST_IDLE_SECONDS = 2
 """For which a connection is kept at least, though others wait for its place."""
 
 _MAX_ACCEPT = 8
