@@ -93,8 +93,7 @@ class _Tally:
         self.seconds.append(seconds)
         if status == 201:
             self.created.append(json.loads(body)["id"])
-        elif status >= 400 and not _is_problem(status, head, body):
-            self.malformed[_SHOWN:] = []
+        elif status >= 400 and not _is_problem(status, head, body) and len(self.malformed) < _SHOWN:
             self.malformed.append(f"{kind}: {(head + body)[:500]!r}")
 
 
@@ -206,7 +205,10 @@ async def _work(
     return Heard(
         seconds=took,
         own_share=process_time() / took,
-        statuses={kind: dict(statuses) for kind, statuses in tally.statuses.items()},  # type: ignore[misc]  # JSON makes its keys text
+        statuses={
+            kind: {str(status): number for status, number in statuses.items()}
+            for kind, statuses in tally.statuses.items()
+        },
         times=list(Times.of(tally.seconds)),
         created=tally.created,
         lost=dict(tally.lost),

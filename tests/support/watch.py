@@ -14,7 +14,7 @@ import psycopg
 from support.servers import Service
 
 PAUSE = 0.25
-_SETTLE = 3.0
+_SETTLE = 5.0
 _OLD = "interval '3 seconds'"
 """Longer than any transaction may take."""
 
