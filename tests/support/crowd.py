@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from support import programs
 from support.rawhttp import Mix, Person
 
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 _WAVE_SECONDS = 2.0
 _SHOWN = 5
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
