@@ -79,6 +79,10 @@ _MAX_ACCEPT = 8
 _MADE_FREE = 0.1
 """The share of all places that is made free at a time."""
 
+_LINGER_SECONDS = 2
+_LINGER_BYTES = 1024 * 1024
+_PIECE = 65_536
+
 _plain_socket = get_original("socket", "socket")
 _PROBLEMS = {kind.status: kind for kind in (UriTooLong, HeadersTooLarge, errors.InternalError)}
 
@@ -313,9 +317,9 @@ class Worker(GeventWorker):
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:
         """Serve a request, without the hooks, access log and files that gunicorn's own has.
 
-        The connection is closed when a part of the request's body was left unread. Gunicorn would
-        read that to its end, however long it is, and with a fast sender nothing else would be
-        served meanwhile.
+        The connection is closed when a part of the request's body was left unread, after a moment
+        in which the client can read the answer. Gunicorn would read the body to its end, however
+        long it is, and with a fast sender nothing else would be served meanwhile.
 
         Raises:
             StopIteration: gunicorn's sign to close the connection.
@@ -332,6 +336,9 @@ class Worker(GeventWorker):
             response.force_close()
         answer: Any = response.start_response  # takes exc_info too, which the stubs do not know
         pieces = self._application(listener_name)(environ, answer)
+        is_unread = bool(getattr(req.body.reader, "length", 1))
+        if is_unread:
+            response.force_close()
         try:
             for piece in pieces:
                 response.write(piece)
@@ -343,8 +350,9 @@ class Worker(GeventWorker):
         finally:
             if hasattr(pieces, "close"):
                 pieces.close()
-        is_unread = bool(getattr(req.body.reader, "length", 1))
-        if response.should_close() or is_unread:
+        if is_unread:
+            _linger(sock)
+        if response.should_close():
             raise StopIteration
         return True
 
@@ -368,6 +376,20 @@ class Worker(GeventWorker):
         for client in self._idle_clients()[: int(self.worker_connections * _MADE_FREE)]:
             if client.idle_since <= latest:
                 client.stop_waiting()
+
+
+def _linger(sock: Any) -> None:
+    """End an answer, and for a moment read what the client still sends, before it is closed.
+
+    To close a connection on which something is unread resets it, and the client, who is still
+    sending, would lose the answer (RFC 9112 section 9.6).
+    """
+    with suppress(OSError), gevent.Timeout(_LINGER_SECONDS, False):
+        sock.shutdown(socket.SHUT_WR)
+        left = _LINGER_BYTES
+        while left > 0 and (piece := sock.recv(_PIECE)):
+            left -= len(piece)
+            gevent.sleep(0)  # a fast sender would keep the others waiting
 
 
 def _refuse_a_blocking_database() -> None:
