@@ -30,10 +30,11 @@ def free_port() -> int:
 
 
 class Service(NamedTuple):
-    """The running service."""
+    """The running service, and the file that it logs to."""
 
     url: str
     process: subprocess.Popen[bytes]
+    log: Path
 
     def workers(self) -> list[int]:
         """The pids of its workers."""
@@ -64,11 +65,11 @@ def started(database_url: str, **settings: str) -> Iterator[Service]:
         **settings,
     }
     command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.NamedTemporaryFile("w+", prefix="taskapi-log-") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
             _wait(url, server)
-            yield Service(url, server)
+            yield Service(url, server, Path(log.name))
         except BaseException:
             log.seek(0)
             sys.stderr.write(log.read()[-20_000:])

@@ -1,0 +1,81 @@
+"""Forged access tokens: no call of the running service takes one, at either worker."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+import pytest
+from support.attackers import Person, each_worker, exchange, problem, routes
+from support.forgery import FORGERIES, parts_of, signed
+from support.servers import Service
+
+pytestmark = [pytest.mark.security, pytest.mark.alone]
+
+INVALID = 'Bearer error="invalid_token"'
+EXPIRED = f'{INVALID}, error_description="expired"'
+SENDABLE = [name for name in FORGERIES if name not in ("latin", "8 kB")]
+"""httpx sends ASCII alone, and a header of more than 8 kB never reaches a call."""
+
+
+def _refused_everywhere(client: httpx.Client, token: str, challenge: str) -> int:
+    """How many calls need a token; each must refuse this one, and say so."""
+    protected = [route for route in routes(client) if route.needs_token]
+    for route in protected:
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = client.request(route.method, route.path, headers=headers, **route.body)
+        assert problem(answer, 401)["code"] in ("token_invalid", "token_expired")
+        assert answer.headers["WWW-Authenticate"] == challenge
+    return len(protected)
+
+
+@pytest.mark.parametrize("name", SENDABLE)
+def test_no_call_takes_a_forged_token(
+    client: httpx.Client, person: Person, name: str, record_property: pytest.RecordProperty
+) -> None:
+    token = FORGERIES[name](parts_of(person.login["access_token"]))
+    calls = _refused_everywhere(client, token, INVALID)
+    record_property("calls", calls)
+    assert calls > 10
+    assert client.get("/auth/me", headers=person.headers).status_code == 200
+
+
+def test_no_call_takes_an_expired_token(client: httpx.Client, person: Person) -> None:
+    header, claims = parts_of(person.login["access_token"])
+    over = signed(header, claims | {"exp": int(time.time()) - 1})
+    assert _refused_everywhere(client, over, EXPIRED) > 10
+
+
+def test_no_call_takes_a_refresh_token(client: httpx.Client, person: Person) -> None:
+    assert _refused_everywhere(client, person.login["refresh_token"], INVALID) > 10
+
+
+def test_no_call_takes_the_session_of_another(
+    client: httpx.Client, person: Person, stranger: Person
+) -> None:
+    header, claims = parts_of(person.login["access_token"])
+    _, theirs = parts_of(stranger.login["access_token"])
+    for mixed in (claims | {"sid": theirs["sid"]}, claims | {"sub": theirs["sub"]}):
+        assert _refused_everywhere(client, signed(header, mixed), INVALID) > 10
+
+
+def test_both_workers_refuse_what_either_has_verified(service: Service, person: Person) -> None:
+    """A worker remembers tokens that it verified; a forgery must not find its way in there."""
+    token = person.login["access_token"]
+    for forged in (token[:-1], token + "A", token[:-2] + ("AA" if token[-2:] != "AA" else "BB")):
+        with each_worker(service) as clients:
+            for client in clients:
+                assert client.get("/tasks", headers=person.headers).status_code == 200
+                answer = client.get("/tasks", headers={"Authorization": f"Bearer {forged}"})
+                problem(answer, 401)
+
+
+@pytest.mark.parametrize("size", [8_000, 8_300, 70_000])
+def test_a_token_of_any_size_is_refused_as_a_problem(service: Service, size: int) -> None:
+    authorization = "Authorization: Bearer " + "x" * size
+    answer = exchange(
+        service, f"GET /tasks HTTP/1.1\r\nHost: x\r\n{authorization}\r\n\r\n".encode()
+    )
+    status = "401" if size < 8_190 else "431"
+    assert answer.startswith(f"HTTP/1.1 {status} ")
+    assert "Content-Type: application/problem+json\r\n" in answer
