@@ -56,7 +56,6 @@ serving.RootLogger.settings = serving.Worker.settings = _settings
 logger_class = serving.RootLogger
 
 gunicorn.http.wsgi.SERVER = "taskapi"
-gunicorn.util.write_error = serving.write_problem
 gunicorn.util.http_date = serving.http_date
 
 

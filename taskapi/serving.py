@@ -5,6 +5,7 @@ Imported after gevent has patched the standard library, and by nothing but gunic
 
 from __future__ import annotations
 
+import logging
 import logging.config
 import os
 import resource
@@ -13,9 +14,11 @@ import signal
 import socket
 import tempfile
 import time
+import traceback
 from contextlib import suppress
 from email.utils import formatdate
 from functools import cache, lru_cache, partial
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
@@ -29,7 +32,13 @@ from greenlet import greenlet
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http import wsgi
-from gunicorn.util import write_nonblock
+from gunicorn.http.errors import (  # type: ignore[attr-defined]  # two are newer than the stubs
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
 from gunicorn.workers.ggevent import GeventWorker
 from psycopg import waiting
 
@@ -84,7 +93,15 @@ _LINGER_BYTES = 1024 * 1024
 _PIECE = 65_536
 
 _plain_socket = get_original("socket", "socket")
-_PROBLEMS = {kind.status: kind for kind in (UriTooLong, HeadersTooLarge, errors.InternalError)}
+_PROBLEMS = {
+    InvalidResponseHeader: errors.InternalError,
+    InvalidResponseHeaderName: errors.InternalError,
+    LimitRequestLine: UriTooLong,
+    LimitRequestHeaders: HeadersTooLarge,
+    ParseException: MalformedRequest,
+    BaseException: errors.InternalError,
+}
+"""What each kind of gunicorn's errors is to the client; the first that fits counts."""
 
 
 def addresses(settings: Settings) -> list[str]:
@@ -103,16 +120,17 @@ def metrics_folder(parent: str | None) -> str:
     return folder
 
 
-def write_problem(sock: socket.socket, status: int, _reason: str, _message: str) -> None:
-    """Answer a request that never reached the application; in place of gunicorn's HTML."""
-    problem = _PROBLEMS.get(status, MalformedRequest)()
-    body = orjson.dumps(problem.body(secrets.token_hex(12)))
+def _problem_answer(problem: errors.Problem, request_id: str) -> bytes:
+    """The whole answer, made without the application."""
+    body = orjson.dumps(problem.body(request_id))
     head = (
-        f"HTTP/1.1 {problem.status} {problem.title}\r\nConnection: close\r\n"
+        f"HTTP/1.1 {problem.status} {problem.title}\r\nServer: taskapi\r\n"
+        f"Date: {http_date()}\r\nConnection: close\r\n"
         "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"
+        f"X-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    write_nonblock(sock, head.encode() + body)
+    return head.encode() + body
 
 
 def allow_open_files(number: int) -> None:
@@ -144,6 +162,8 @@ class RootLogger(Logger):
         logging.config.dictConfig(logging_config(self.settings))
         self.error_log.handlers.clear()
         self.error_log.propagate = True
+        # Its lines below that are of gunicorn's making, and quote what clients sent.
+        self.error_log.setLevel(max(self.error_log.level, logging.INFO))
 
 
 class Response(wsgi.Response):
@@ -362,6 +382,25 @@ class Worker(GeventWorker):
             return self._metrics.wsgi
         return self.wsgi
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer a request that never reached the application, or whose answer failed.
+
+        The log has the error's kind and place. Its text, which gunicorn's own has, quotes what the
+        client sent: a token, or a password.
+        """
+        problem = next(kind for error, kind in _PROBLEMS.items() if isinstance(exc, error))()
+        request_id = secrets.token_hex(12)
+        about = {"error": type(exc).__name__, "address": addr[0] if addr else None}
+        about["request_id"] = request_id
+        if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.log.warning("request_refused", extra=about)
+        else:
+            about["trace"] = "".join(traceback.format_tb(exc.__traceback__))
+            self.log.error("failed", extra=about)
+        with suppress(OSError):
+            client.sendall(_problem_answer(problem, request_id))
+            _linger(client)
+
     def timeout_ctx(self) -> _Client:  # type: ignore[override]  # the stubs know no other class
         return self._clients[gevent.getcurrent()]
 
@@ -384,7 +423,7 @@ def _linger(sock: Any) -> None:
     To close a connection on which something is unread resets it, and the client, who is still
     sending, would lose the answer (RFC 9112 section 9.6).
     """
-    with suppress(OSError), gevent.Timeout(_LINGER_SECONDS, False):
+    with suppress(OSError, gevent.Timeout), gevent.Timeout(_LINGER_SECONDS):
         sock.shutdown(socket.SHUT_WR)
         left = _LINGER_BYTES
         while left > 0 and (piece := sock.recv(_PIECE)):
