@@ -1,0 +1,147 @@
+"""What a client cannot set: every column of every table is sent in every body of every call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Boolean, DateTime, Integer, LargeBinary
+from sqlalchemy.types import TypeEngine
+from support.api import PASSWORD, Api, new_email
+from support.attackers import rows
+
+from config import Settings
+from taskapi.extensions import db
+
+pytestmark = pytest.mark.security
+
+NUMBER, MOMENT, WORD = 777_000_111, "2001-02-03T04:05:06Z", "f0r9ed"
+TRACES = (str(NUMBER), MOMENT[:10], WORD)
+"""What would show that a forged value was kept."""
+
+CALLS = {
+    "POST /auth/register": {"password": PASSWORD},
+    "POST /auth/login": {"password": PASSWORD},
+    "POST /auth/refresh": {},
+    "POST /auth/password": {"current_password": PASSWORD, "new_password": "another password"},
+    "POST /auth/delete": {"password": "wrong password"},
+    "POST /tasks": {"title": "Mine"},
+    "PUT /tasks/{task_id}": {"title": "Mine"},
+    "PATCH /tasks/{task_id}": {"title": "Mine"},
+}
+SETTABLE = {"title", "description", "is_completed", "email"}
+"""Columns that a client sets by their names, where a call takes them."""
+
+READ_ONLY = {"id", "user_id", "version", "created_at", "updated_at"}
+"""Columns that come with an answer, and may be sent back without effect."""
+
+
+def _forged(kind: TypeEngine[Any]) -> object:
+    """A value that would be kept if the column of this type were assigned."""
+    values = {Boolean: False, Integer: NUMBER, DateTime: MOMENT, LargeBinary: WORD.encode().hex()}
+    return next((value for known, value in values.items() if isinstance(kind, known)), WORD)
+
+
+COLUMNS = {
+    column.name: _forged(column.type)
+    for table in db.metadata.tables.values()
+    for column in table.columns
+    if column.name not in SETTABLE
+}
+OTHER_NAMES = {
+    **{name: WORD for name in ("role", "roles", "is_admin", "owner", "owner_id", "scope", "sid")},
+    **{name: {"is_admin": True} for name in ("user", "task", "account", "__proto__", "__class__")},
+    **{name: NUMBER for name in ("user.id", "tasks[0].user_id", "userId", "ID", "User_ID", "$set")},
+}
+
+
+@pytest.fixture
+def stored(settings: Settings) -> Any:
+    """All rows of all tables, whenever it is called."""
+    assert settings.database_url
+    url = settings.database_url
+    return lambda: rows(url)
+
+
+def _body(user: Api, call: str) -> dict[str, Any]:
+    """A body that the call would take."""
+    own = {
+        "POST /auth/register": {"email": new_email()},
+        "POST /auth/login": {"email": user.email},
+        "POST /auth/refresh": {"refresh_token": user.login["refresh_token"]},
+    }
+    return CALLS[call] | own.get(call, {})
+
+
+def _path(user: Api, call: str) -> tuple[str, str]:
+    method, _, path = call.partition(" ")
+    return method, path.format(task_id=user.task()["id"]) if "{" in path else path
+
+
+def test_all_tables_and_all_calls_with_a_body_are_here(app: Flask, user: Api) -> None:
+    documented = {
+        f"{method.upper()} {path}"
+        for path, calls in user.contract.document["paths"].items()
+        for method, call in calls.items()
+        if "requestBody" in call
+    }
+    assert documented == set(CALLS)
+    assert {"hashed_password", "is_active", "task_count", "revoked_at", "fingerprint"} <= set(
+        COLUMNS
+    )
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("name", [*COLUMNS, *OTHER_NAMES])
+def test_a_column_that_is_not_the_clients_keeps_its_value(
+    user: Api, stranger: Api, stored: Any, call: str, name: str
+) -> None:
+    method, path = _path(user, call)
+    value = stranger.user_id if name == "user_id" else (COLUMNS | OTHER_NAMES)[name]
+    before = stored()
+    response = user.send(method, path, json=_body(user, call) | {name: value})
+    after = stored()
+    if response.status_code == 400:
+        assert response.mimetype == "application/problem+json"
+        assert after == before
+    else:
+        assert name in READ_ONLY
+        assert response.status_code in (200, 201)
+    _is_untouched(stranger, before, after)
+    _has_no_trace(after)
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if "/tasks" in call])
+def test_a_whole_row_that_is_sent_back_forged_changes_what_may_be_changed_alone(
+    user: Api, stranger: Api, stored: Any, call: str
+) -> None:
+    task = user.task()
+    method, path = call.partition(" ")[::2]
+    forged = {name: COLUMNS[name] for name in READ_ONLY} | {"user_id": stranger.user_id}
+    before = stored()
+    answer = user.send(method, path.format(task_id=task["id"]), json=task | forged)
+    assert answer.status_code in (200, 201)
+    shown = answer.get_json()
+    assert shown["user_id"] == user.user_id
+    assert shown["version"] == task["version"] + 1
+    _is_untouched(stranger, before, stored())
+    _has_no_trace(stored())
+
+
+def _is_untouched(stranger: Api, before: dict[str, Any], after: dict[str, Any]) -> None:
+    theirs = [
+        {
+            table: [row for row in found if stranger.user_id in (row.get("user_id"), row.get("id"))]
+            for table, found in state.items()
+            if table in ("users", "sessions", "tasks")
+        }
+        for state in (before, after)
+    ]
+    assert theirs[0] == theirs[1]
+
+
+def _has_no_trace(state: dict[str, Any]) -> None:
+    kept = str(state)
+    assert not [trace for trace in TRACES if trace in kept]
+    assert all(account["is_active"] for account in state["users"])
