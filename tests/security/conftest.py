@@ -34,16 +34,16 @@ def service(private: str) -> Iterator[Service]:
 
 
 @pytest.fixture
-def client(service: Service) -> Iterator[httpx.Client]:
+def attacker(service: Service) -> Iterator[httpx.Client]:
     with client_of(service) as client:
         yield client
 
 
 @pytest.fixture
-def person(client: httpx.Client) -> Person:
-    return registered(client)
+def person(attacker: httpx.Client) -> Person:
+    return registered(attacker)
 
 
 @pytest.fixture
-def stranger(client: httpx.Client) -> Person:
-    return registered(client)
+def somebody_else(attacker: httpx.Client) -> Person:
+    return registered(attacker)

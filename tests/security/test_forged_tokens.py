@@ -31,32 +31,32 @@ def _refused_everywhere(client: httpx.Client, token: str, challenge: str) -> int
 
 @pytest.mark.parametrize("name", SENDABLE)
 def test_no_call_takes_a_forged_token(
-    client: httpx.Client, person: Person, name: str, record_property: pytest.RecordProperty
+    attacker: httpx.Client, person: Person, name: str, record_property: pytest.RecordProperty
 ) -> None:
     token = FORGERIES[name](parts_of(person.login["access_token"]))
-    calls = _refused_everywhere(client, token, INVALID)
+    calls = _refused_everywhere(attacker, token, INVALID)
     record_property("calls", calls)
     assert calls > 10
-    assert client.get("/auth/me", headers=person.headers).status_code == 200
+    assert attacker.get("/auth/me", headers=person.headers).status_code == 200
 
 
-def test_no_call_takes_an_expired_token(client: httpx.Client, person: Person) -> None:
+def test_no_call_takes_an_expired_token(attacker: httpx.Client, person: Person) -> None:
     header, claims = parts_of(person.login["access_token"])
     over = signed(header, claims | {"exp": int(time.time()) - 1})
-    assert _refused_everywhere(client, over, EXPIRED) > 10
+    assert _refused_everywhere(attacker, over, EXPIRED) > 10
 
 
-def test_no_call_takes_a_refresh_token(client: httpx.Client, person: Person) -> None:
-    assert _refused_everywhere(client, person.login["refresh_token"], INVALID) > 10
+def test_no_call_takes_a_refresh_token(attacker: httpx.Client, person: Person) -> None:
+    assert _refused_everywhere(attacker, person.login["refresh_token"], INVALID) > 10
 
 
 def test_no_call_takes_the_session_of_another(
-    client: httpx.Client, person: Person, stranger: Person
+    attacker: httpx.Client, person: Person, somebody_else: Person
 ) -> None:
     header, claims = parts_of(person.login["access_token"])
-    _, theirs = parts_of(stranger.login["access_token"])
+    _, theirs = parts_of(somebody_else.login["access_token"])
     for mixed in (claims | {"sid": theirs["sid"]}, claims | {"sub": theirs["sub"]}):
-        assert _refused_everywhere(client, signed(header, mixed), INVALID) > 10
+        assert _refused_everywhere(attacker, signed(header, mixed), INVALID) > 10
 
 
 def test_both_workers_refuse_what_either_has_verified(service: Service, person: Person) -> None:

@@ -106,31 +106,31 @@ ENDS: dict[str, End] = {
 
 @pytest.mark.parametrize("name", ENDS)
 def test_both_tokens_die_at_once_at_every_worker(
-    service: Service, private: str, person: Person, stranger: Person, name: str
+    service: Service, private: str, person: Person, somebody_else: Person, name: str
 ) -> None:
     assert _is_alive_everywhere(service, person)
     ENDS[name](service, private, person)
     assert _is_dead_everywhere(service, person)
-    assert _is_alive_everywhere(service, stranger)
+    assert _is_alive_everywhere(service, somebody_else)
 
 
 def test_a_change_of_password_keeps_its_own_session_alone(
-    service: Service, client: httpx.Client, person: Person
+    service: Service, attacker: httpx.Client, person: Person
 ) -> None:
-    other = again(client, person)
+    other = again(attacker, person)
     _post(service, person, "/auth/password", current_password=PASSWORD, new_password=OTHER_PASSWORD)
     assert _is_dead_everywhere(service, other)
     assert _is_alive_everywhere(service, person)
-    assert log_in(client, person.email, PASSWORD).status_code == 401
-    assert log_in(client, person.email, OTHER_PASSWORD).status_code == 200
+    assert log_in(attacker, person.email, PASSWORD).status_code == 401
+    assert log_in(attacker, person.email, OTHER_PASSWORD).status_code == 200
 
 
 def test_a_deactivated_account_cannot_come_back(
-    client: httpx.Client, private: str, person: Person
+    attacker: httpx.Client, private: str, person: Person
 ) -> None:
     _command(private, "deactivate", person.email)
-    assert problem(log_in(client, person.email, PASSWORD), 403)["code"] == "account_inactive"
-    assert problem(log_in(client, person.email, "wrong password"), 401)
+    assert problem(log_in(attacker, person.email, PASSWORD), 403)["code"] == "account_inactive"
+    assert problem(log_in(attacker, person.email, "wrong password"), 401)
 
 
 @pytest.fixture
@@ -155,28 +155,28 @@ def test_of_many_refreshes_at_once_there_is_one_successor(
 
 
 def test_a_refresh_token_that_was_used_ends_its_session_everywhere(
-    service: Service, client: httpx.Client, private: str, person: Person
+    service: Service, attacker: httpx.Client, private: str, person: Person
 ) -> None:
-    elsewhere = again(client, person)
-    following = _refresh(client, person)
+    elsewhere = again(attacker, person)
+    following = _refresh(attacker, person)
     _pass_the_grace(private, person)
     assert _is_alive_everywhere(service, following)
-    problem(client.post("/auth/refresh", json=person.refresh_token), 401)
+    problem(attacker.post("/auth/refresh", json=person.refresh_token), 401)
     assert _is_dead_everywhere(service, following)
     assert _is_dead_everywhere(service, person)
     assert _is_alive_everywhere(service, elsewhere)
 
 
 def test_an_older_refresh_token_ends_its_session_even_within_the_grace(
-    service: Service, client: httpx.Client, person: Person
+    service: Service, attacker: httpx.Client, person: Person
 ) -> None:
-    following = _refresh(client, _refresh(client, _refresh(client, person)))
-    problem(client.post("/auth/refresh", json=person.refresh_token), 401)
+    following = _refresh(attacker, _refresh(attacker, _refresh(attacker, person)))
+    problem(attacker.post("/auth/refresh", json=person.refresh_token), 401)
     assert _is_dead_everywhere(service, following)
 
 
 def test_a_write_with_a_dead_token_writes_nothing(
-    service: Service, client: httpx.Client, private: str, person: Person
+    service: Service, attacker: httpx.Client, private: str, person: Person
 ) -> None:
     headers = person.headers | {"Idempotency-Key": "after-the-end"}
     _post(service, person, "/auth/logout")

@@ -51,8 +51,8 @@ class Secrets(NamedTuple):
 
 
 @pytest.fixture
-def errors(client: httpx.Client) -> list[str]:
-    """Heads and bodies of all refusals that the client gets."""
+def errors(attacker: httpx.Client) -> list[str]:
+    """Heads and bodies of all refusals that the attacker gets."""
     found: list[str] = []
 
     def keep(answer: httpx.Response) -> None:
@@ -60,15 +60,15 @@ def errors(client: httpx.Client) -> list[str]:
         if answer.is_error:
             found.append(f"{answer.headers}\n{answer.text}")
 
-    client.event_hooks["response"].append(keep)
+    attacker.event_hooks["response"].append(keep)
     return found
 
 
 @pytest.fixture
-def private_life(client: httpx.Client, errors: list[str]) -> Secrets:
+def private_life(attacker: httpx.Client, errors: list[str]) -> Secrets:
     marks = {name: f"canary{secrets.token_hex(8)}" for name in Secrets._fields}
     account = {"email": new_email(), "password": marks["password"]}
-    login = client.post("/auth/register", json=account).raise_for_status().json()
+    login = attacker.post("/auth/register", json=account).raise_for_status().json()
     marks |= {"email": account["email"], "access": login["access_token"]}
     return Secrets(**marks | {"refresh": login["refresh_token"]})
 
@@ -195,14 +195,14 @@ def _in_none(texts: list[str], words: list[str]) -> None:
 
 def test_nothing_secret_is_logged_or_said(
     service: Service,
-    client: httpx.Client,
+    attacker: httpx.Client,
     private_life: Secrets,
     errors: list[str],
     record_property: pytest.RecordProperty,
 ) -> None:
     with _stalled(service, private_life) as connection:
-        _use(client, private_life)
-        _misuse(client, private_life)
+        _use(attacker, private_life)
+        _misuse(attacker, private_life)
         answers = [*_break_off(service, private_life), *errors]
         answers.append(connection.recv(65_536).decode())
         assert answers[-1].startswith("HTTP/1.1 408 ")
@@ -214,17 +214,19 @@ def test_nothing_secret_is_logged_or_said(
 
 def test_a_failing_database_is_an_error_that_says_nothing(
     service: Service,
-    client: httpx.Client,
+    attacker: httpx.Client,
     private: str,
     private_life: Secrets,
     errors: list[str],
     run_folder: Path,
 ) -> None:
     with _failing(private):
-        assert {answer.status_code for answer in _write(client, private_life)} == {500}
+        assert {answer.status_code for answer in _write(attacker, private_life)} == {500}
     with psycopg.connect(private, autocommit=True) as connection:
         connection.execute("ALTER TABLE tasks RENAME title TO heading")
-        reads = [client.get(path, headers=private_life.headers) for path in ("/tasks", "/tasks/1")]
+        reads = [
+            attacker.get(path, headers=private_life.headers) for path in ("/tasks", "/tasks/1")
+        ]
         connection.execute("ALTER TABLE tasks RENAME heading TO title")
         assert {answer.status_code for answer in reads} == {500}
     said = [service.log.read_text(), *errors]
@@ -234,15 +236,15 @@ def test_a_failing_database_is_an_error_that_says_nothing(
     statements = [line for line in of_the_server.splitlines() if OF_THE_DATABASE not in line]
     assert any(re.search("INSERT INTO tasks", line) for line in statements)
     _in_none(statements, private_life.words())
-    assert client.get("/tasks", headers=private_life.headers).status_code == 200
+    assert attacker.get("/tasks", headers=private_life.headers).status_code == 200
 
 
 def test_a_database_that_does_not_answer_is_an_error_that_says_nothing(
-    service: Service, client: httpx.Client, private: str, private_life: Secrets, errors: list[str]
+    service: Service, attacker: httpx.Client, private: str, private_life: Secrets, errors: list[str]
 ) -> None:
     with psycopg.connect(private) as other:
         other.execute("LOCK TABLE tasks, users, sessions IN ACCESS EXCLUSIVE MODE")
-        answers = [answer.status_code for answer in _write(client, private_life)]
+        answers = [answer.status_code for answer in _write(attacker, private_life)]
         other.rollback()
     assert set(answers) == {503}
     _in_none([service.log.read_text(), *errors], private_life.words())
