@@ -22,6 +22,8 @@ from werkzeug.test import TestResponse
 from config import Settings
 from taskapi.core.logging import logging_config
 
+pytestmark = pytest.mark.security
+
 CANARY = "canary-8d1f"
 NEW_ID = re.compile(r"[0-9a-f]{24}")
 

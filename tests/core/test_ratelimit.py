@@ -19,6 +19,8 @@ from werkzeug.test import TestResponse
 from config import Settings
 from taskapi.core import ratelimit
 
+pytestmark = pytest.mark.security
+
 MINUTE, HOUR = 60, 3_600
 _numbers = itertools.count(1)
 

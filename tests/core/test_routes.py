@@ -22,6 +22,8 @@ from werkzeug.routing import Rule
 from taskapi import create_app
 from taskapi.core.operations import Operation, operation_of
 
+pytestmark = pytest.mark.security
+
 NO_OPERATION = {"docs.swagger_ui", "docs.redoc", "docs.asset", "service.get_openapi"}
 """Views that are no calls of the API: pages, their files, and the document itself."""
 
