@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from support.attackers import Person, client_of, exchange, routes
+from support.attackers import Person, client_of, exchange, routes, rows
 from support.servers import Service, started
 
 pytestmark = [pytest.mark.security, pytest.mark.alone]
@@ -60,6 +60,15 @@ def test_every_call_answers_with_guarded_headers(
         for method in ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE", "PURGE"):
             _is_guarded(attacker.request(method, path, headers=own[who]).headers)
     record_property("answers", len(calls) + len(PAGES) * 6)
+
+
+def test_no_get_changes_anything(attacker: httpx.Client, person: Person, private: str) -> None:
+    before = rows(private)
+    for route in routes(attacker):
+        if route.method == "GET":
+            for method in ("GET", "HEAD", "OPTIONS"):
+                attacker.request(method, route.path, headers=person.headers)
+    assert rows(private) == before
 
 
 @pytest.mark.parametrize("name", MALFORMED)
