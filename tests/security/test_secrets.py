@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.security, pytest.mark.alone]
 
 JSON = {"Content-Type": "application/json"}
 OF_THE_DATABASE = "canary-of-a-trigger"
-IN_PLACES = ["psycopg", "Traceback", "SELECT ", "INSERT ", "tasks_", "relation", "site-packages"]
-"""Words of the inside, which no error may show."""
+OF_THE_INSIDE = ["psycopg", "Traceback", "SELECT ", "INSERT ", "tasks_", "relation", "site-packages"]
+"""Words that no error may show."""
 
 
 class Secrets(NamedTuple):
@@ -231,7 +231,7 @@ def test_a_failing_database_is_an_error_that_says_nothing(
         assert {answer.status_code for answer in reads} == {500}
     said = [service.log.read_text(), *errors]
     _in_none(said, [*private_life.words(), OF_THE_DATABASE])
-    _in_none(errors, IN_PLACES)
+    _in_none(errors, OF_THE_INSIDE)
     of_the_server = (run_folder / "server" / "postgres.log").read_text()
     statements = [line for line in of_the_server.splitlines() if OF_THE_DATABASE not in line]
     assert any(re.search("INSERT INTO tasks", line) for line in statements)
@@ -248,4 +248,4 @@ def test_a_database_that_does_not_answer_is_an_error_that_says_nothing(
         other.rollback()
     assert set(answers) == {503}
     _in_none([service.log.read_text(), *errors], private_life.words())
-    _in_none(errors, IN_PLACES)
+    _in_none(errors, OF_THE_INSIDE)
