@@ -91,6 +91,8 @@ _MADE_FREE = 0.1
 _LINGER_SECONDS = 2
 _LINGER_BYTES = 1024 * 1024
 _PIECE = 65_536
+RECENT_SECONDS = 0.5
+"""A connection that was used within these has probably its next request on the way."""
 
 _plain_socket = get_original("socket", "socket")
 _PROBLEMS = {
@@ -316,12 +318,15 @@ class Worker(GeventWorker):
             if connections.full():
                 self._make_room()
         for server in servers:
+            server.stop_accepting()
+        # Who was accepted a moment ago begins by asking the listener for its name.
+        gevent.sleep(0)
+        for server in servers:
             server.close()
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while not connections.join(timeout=0.1) and time.monotonic() < deadline:
             self.notify()
-            for client in self._idle_clients():
-                client.stop_waiting()
+            self._stop_waiting_for_requests()
         if connections:
             self.log.warning("Ending with %d requests unfinished", len(connections))
 
@@ -408,6 +413,17 @@ class Worker(GeventWorker):
         """Connections that wait for a request, those first that have waited longest."""
         idle = [client for client in self._clients.values() if client.is_idle]
         return sorted(idle, key=lambda client: client.idle_since)
+
+    def _stop_waiting_for_requests(self) -> None:
+        """Close idle connections; a request that has already arrived on one is still answered.
+
+        One that is on its way would be lost. So a connection that was just made or used is left
+        open a little longer: its next answer says that it is the last.
+        """
+        latest = time.monotonic() - RECENT_SECONDS
+        for client in self._idle_clients():
+            if client.idle_since <= latest:
+                client.stop_waiting()
 
     def _make_room(self) -> None:
         """Close some of the connections that are only kept, since others wait to be taken in."""
