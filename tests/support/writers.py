@@ -87,6 +87,10 @@ class Writers(list[Writer]):
     def statuses(self) -> Counter[int]:
         return Counter(outcome.status for outcome in self.outcomes())
 
+    def slowest(self) -> float:
+        """The seconds that the slowest answer took."""
+        return max(outcome.answered - outcome.sent for outcome in self.outcomes())
+
     def seconds_until_success(self, moment: float) -> float:
         """How long after a moment the first write was acknowledged that was sent after it."""
         return (

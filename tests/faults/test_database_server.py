@@ -1,0 +1,163 @@
+"""A database that dies, stands still, is busy, or takes nothing: nothing is lost, nobody hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Barrier
+
+import httpx
+import psycopg
+import pytest
+from support import databases
+from support.place import (
+    CREATED,
+    SETTLE,
+    UNAVAILABLE,
+    Figures,
+    Place,
+    end_connections,
+    processes,
+    seconds_of,
+    signal_all,
+    sql,
+    until_ended,
+)
+from support.writers import person, writing
+
+pytestmark = [pytest.mark.faults, pytest.mark.alone]
+
+
+def test_a_killed_database_loses_nothing(
+    place: Place, figures: Figures, anybody: httpx.Client
+) -> None:
+    with ExitStack() as stack:
+        writers = stack.enter_context(writing(place.url))
+        time.sleep(SETTLE)
+        killed = processes(place.postmaster())
+        os.kill(killed[0], signal.SIGKILL)
+        until_ended(killed)
+        down = time.monotonic()
+        time.sleep(SETTLE)
+        assert anybody.get(f"{place.url}/livez").status_code == 200
+        assert anybody.get(f"{place.url}/readyz").status_code == UNAVAILABLE
+        up = time.monotonic()
+        # Entered last, so that it runs until the writers have looked for what they wrote.
+        url = stack.enter_context(databases.server(place.folder, is_durable=True))
+        assert url.partition("?")[2] == place.database_url.partition("?")[2]
+        ready = time.monotonic()
+        time.sleep(2 * SETTLE)
+        stack.pop_all().close()
+    figures.add_writers(writers, back_after=ready)
+    assert set(writers.statuses()) <= {CREATED, UNAVAILABLE, 409}
+    while_down = [o for o in writers.outcomes() if down < o.sent and o.answered < up]
+    assert while_down
+    assert all(o.status == UNAVAILABLE and o.has_retry_after for o in while_down)
+    assert writers.seconds_until_success(ready) < 2
+
+
+def test_a_database_that_stands_still_keeps_nobody_waiting(
+    place: Place, figures: Figures, anybody: httpx.Client
+) -> None:
+    lives, readies = [], []
+    with writing(place.url) as writers:
+        time.sleep(SETTLE)
+        frozen = processes(place.postmaster())
+        signal_all(frozen, signal.SIGSTOP)
+        try:
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                lives.append(seconds_of(lambda: anybody.get(f"{place.url}/livez"), 200))
+                readies.append(seconds_of(lambda: anybody.get(f"{place.url}/readyz"), UNAVAILABLE))
+                time.sleep(0.3)
+        finally:
+            signal_all(frozen, signal.SIGCONT)
+        awake = time.monotonic()
+        time.sleep(2 * SETTLE)
+    figures.add_writers(writers, back_after=awake)
+    figures.add_seconds("slowest /livez", max(lives))
+    figures.add_seconds("slowest /readyz", max(readies))
+    assert set(writers.statuses()) <= {CREATED, UNAVAILABLE, 409}
+    assert max(lives) < 0.1
+    assert max(readies) < 3
+    assert writers.slowest() < 5
+    assert writers.seconds_until_success(awake) < 2
+
+
+def test_with_all_connections_busy_the_answer_is_soon_to_come_again(
+    place: Place, figures: Figures, anybody: httpx.Client
+) -> None:
+    with (
+        person(place.url) as client,
+        ThreadPoolExecutor(60) as threads,
+        psycopg.connect(place.database_url) as other,
+    ):
+        other.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+
+        def ask() -> tuple[httpx.Response, float]:
+            begun = time.monotonic()
+            return client.get("/tasks"), time.monotonic() - begun
+
+        waiting = [threads.submit(ask) for _ in range(60)]
+        assert seconds_of(lambda: anybody.get(f"{place.url}/livez"), 200) < 0.5
+        assert seconds_of(lambda: anybody.get(f"{place.url}/docs"), 200) < 0.5
+        answers = [one.result(30) for one in waiting]
+        figures.add_seconds("slowest of 60", max(seconds for _, seconds in answers))
+        for answer, seconds in answers:
+            assert answer.status_code == UNAVAILABLE
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert seconds < 3
+        other.rollback()
+        back = seconds_of(lambda: client.get("/tasks"), 200)
+        figures.add_seconds("back after", back)
+        assert back < 1
+
+
+def test_a_read_only_database_still_reads(place: Place) -> None:
+    with person(place.url) as client:
+        task = client.post("/tasks", json={"title": "Before"}).json()
+        _set_read_only(place, "on")
+        refused = client.post("/tasks", json={"title": "Not now"})
+        assert refused.status_code == UNAVAILABLE
+        assert "Retry-After" in refused.headers
+        assert client.get(f"/tasks/{task['id']}").json() == task
+        _set_read_only(place, "off")
+        assert client.post("/tasks", json={"title": "After"}).status_code == CREATED
+        assert client.get("/tasks").json()["total"] == 2
+
+
+def _set_read_only(place: Place, value: str) -> None:
+    sql(place.database_url, f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+    sql(place.database_url, "SELECT pg_reload_conf()")
+    time.sleep(0.3)
+
+
+def test_after_all_connections_were_ended_every_request_is_answered(
+    place: Place, figures: Figures
+) -> None:
+    with person(place.url) as client:
+        client.post("/tasks", json={"title": "There"}).raise_for_status()
+        calls = [lambda: client.get("/tasks")] * 20
+        _at_once(calls)
+        ended = end_connections(place.database_url)
+        answers = _at_once(calls)
+    figures.add("connections ended", ended)
+    figures.add("answers", f"{len(answers)} x 200")
+    assert ended > 2
+    assert [(answer.status_code, answer.json()["total"]) for answer in answers] == [(200, 1)] * 20
+
+
+def _at_once(calls: list[Callable[[], httpx.Response]]) -> list[httpx.Response]:
+    """The answers to calls that start at the same moment."""
+    start = Barrier(len(calls))
+
+    def run(call: Callable[[], httpx.Response]) -> httpx.Response:
+        start.wait(10)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
