@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from hashlib import blake2b
 from select import POLLIN
 from threading import Lock, Thread
 from time import monotonic
@@ -103,7 +104,9 @@ class Connection(psycopg.Connection[Row]):
 
     def _prepare(self, sql: bytes) -> bytes:
         types = self._adapt.types
-        name = b"s%d" % len(self._names)
+        # Named by what it is: where connections are shared, as in a pooler that knows nothing of
+        # prepared statements, a name that counts would run what somebody else has prepared.
+        name = blake2b(repr((sql, types)).encode(), digest_size=16).hexdigest().encode()
         self.pgconn.send_prepare(name, sql, types)
         self._result()
         self._names[sql, types] = name

@@ -155,3 +155,15 @@ def test_a_closed_pool_keeps_nothing(connect: Connect) -> None:
         assert not second.closed
         pool.give_back(second)
         assert second.closed
+
+
+def test_what_is_prepared_is_named_by_what_it_is(database_url: str) -> None:
+    names = []
+    for sql in (b"SELECT 1", b"SELECT 2", b"SELECT 1"):
+        with connections.connection_class().connect(database_url, autocommit=True) as connection:
+            connection.prepares = True
+            connection.run(sql, [])
+            found = connection.execute("SELECT name FROM pg_prepared_statements").fetchone()
+            assert found
+            names.append(found[0])
+    assert names[0] == names[2] != names[1]
