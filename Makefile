@@ -17,9 +17,9 @@ install: environment-dev
 test: environment-dev
 	@$(BIN) pytest $(ARGS)
 
-# Breaks what the service needs, in a few minutes: workers, the database, connections.
+# Breaks what the service needs, in some four minutes: workers, the database, connections, the disk.
 test-faults: environment-dev
-	@$(BIN) pytest -n 0 -m faults $(ARGS)
+	@scripts/$@ $(ARGS)
 
 # Attacks it: forged tokens, guesses, other people's things, what is said and what is logged.
 test-security: environment-dev

@@ -1,0 +1,82 @@
+"""Behind PgBouncer in transaction mode all is as without it, and nobody leaves anything behind.
+
+PGBOUNCER_SECONDS says for how long it is used.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from support.pgbouncer import POOL_SIZE, Bouncer, bouncing
+from support.place import CREATED, SETTLE, Figures, new_database, sql
+from support.servers import started
+from support.visitors import visiting
+from support.writers import writing
+
+pytestmark = [pytest.mark.faults, pytest.mark.alone]
+
+SECONDS = float(os.environ.get("PGBOUNCER_SECONDS", "20"))
+OTHERS = (
+    "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
+)
+
+
+@pytest.fixture(scope="module")
+def database_url(faults_folder: Path) -> Iterator[str]:
+    with new_database(faults_folder) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def bouncer(database_url: str, run_folder: Path) -> Iterator[Bouncer]:
+    with bouncing(database_url, run_folder) as bouncer:
+        yield bouncer
+
+
+def test_all_is_as_without_it(bouncer: Bouncer, database_url: str, figures: Figures) -> None:
+    with started(bouncer.url) as service:
+        with writing(service.url) as writers, visiting(service.url) as visits:
+            time.sleep(SECONDS)
+        assert sql(database_url, f"SELECT count(*) {OTHERS}") == [(POOL_SIZE,)]
+        _see_that_nothing_is_left(bouncer, database_url)
+    figures.add_writers(writers)
+    figures.add("other calls", visits.total())
+    figures.add("version", ".".join(map(str, bouncer.version)))
+    assert set(writers.statuses()) == {CREATED}
+    assert visits.total() > 0
+    assert visits.unexpected() == {}
+
+
+def test_prepared_statements_are_carried_from_the_version_on_that_is_documented(
+    bouncer: Bouncer, database_url: str, figures: Figures
+) -> None:
+    """An older one fails at once; but never does it run another statement than was meant."""
+    with started(bouncer.url, DATABASE_PREPARE="true") as service:
+        with visiting(service.url) as visits:
+            time.sleep(2 * SETTLE)
+        _see_that_nothing_is_left(bouncer, database_url)
+    failed = sum(visits.unexpected().values())
+    figures.add("answers", f"{visits.total() - failed} x 2xx, {failed} x 500")
+    assert {status for _, status in visits.unexpected()} <= {500}
+    assert (failed == 0) == bouncer.carries_prepared_statements
+
+
+def _see_that_nothing_is_left(bouncer: Bouncer, database_url: str) -> None:
+    assert bouncer.leaked_settings() == {}
+    idle = f"SELECT count(*) {OTHERS} AND state = 'idle in transaction'"
+    assert sql(database_url, idle) == [(0,)]
+    locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    assert sql(database_url, locks) == [(0,)]
+
+
+def test_what_is_left_behind_would_be_seen(bouncer: Bouncer) -> None:
+    with psycopg.connect(bouncer.url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute("SET statement_timeout = '7s'")
+        assert bouncer.leaked_settings() == {"statement_timeout": "7000"}
+        connection.execute("DISCARD ALL")
