@@ -33,7 +33,7 @@ from taskapi.core.connections import (
     Row,
     connection_class,
 )
-from taskapi.core.errors import OutcomeUnknown, Unavailable
+from taskapi.core.errors import InsufficientStorage, OutcomeUnknown, Unavailable
 
 _DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
 _MAX_WAITING = 1_000
@@ -202,6 +202,7 @@ def rows(statement: Statement, **parameters: Any) -> list[Row]:
     Raises:
         Unavailable: no connection could be had in time, or the database is down.
         OutcomeUnknown: the connection died during a write.
+        InsufficientStorage: the database has no room for a write.
     """
     joined = _deferred.get()
     if joined and not statement.stands_alone and (statement.writes or joined.has_begun):
@@ -231,6 +232,7 @@ def transaction() -> Iterator[Transaction]:
     Raises:
         Unavailable: no connection could be had in time, or the database is down.
         OutcomeUnknown: the connection died on the way.
+        InsufficientStorage: the database has no room for it.
     """
     joined = _deferred.get()
     if joined:
@@ -309,6 +311,8 @@ class _Watch:
     def _problem(self, error: psycopg.Error | _ConnectionLost) -> Exception:
         if isinstance(error, (_ConnectionLost, QueryTooLongError)):
             return OutcomeUnknown() if self.writes else Unavailable()
+        if self.writes and isinstance(error, psycopg.errors.DiskFull):
+            return InsufficientStorage()
         if isinstance(error, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
             return Unavailable()
         return error

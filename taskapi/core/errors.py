@@ -18,7 +18,8 @@
     ├── KeyReused               422  its Idempotency-Key came with another request
     ├── RateLimited             429  with Retry-After
     ├── InternalError           500
-    └── Unavailable             503  with Retry-After
+    ├── Unavailable             503  with Retry-After
+    └── InsufficientStorage     507  with Retry-After; the database has no room for a write
 
 Features raise these or subclasses of their own; `core.responses` turns one into an answer.
 """
@@ -278,6 +279,16 @@ class OutcomeUnknown(Unavailable):
         "The connection to the database was lost while it worked on this change."
         " It may have been made: look before you send it again."
     )
+
+
+class InsufficientStorage(Problem):
+    """The database has no room left for this change; what is there can still be read."""
+
+    status = 507
+    code = "insufficient_storage"
+    title = "Insufficient storage"
+    detail = "There is no room left to store this; nothing was changed. Try again later."
+    headers = {"Retry-After": "60"}
 
 
 def all_problems() -> dict[str, type[Problem]]:

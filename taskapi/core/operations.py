@@ -74,7 +74,7 @@ class Operation:
     def all_problems(self, *, writes: bool) -> list[type[errors.Problem]]:
         """Every error that the call can answer, as one that writes or as one that only reads."""
         found: list[type[errors.Problem]] = [*self.problems, errors.InvalidInput]
-        found += [errors.OutcomeUnknown] if writes else []
+        found += [errors.OutcomeUnknown, errors.InsufficientStorage] if writes else []
         found += [errors.InternalError, errors.Unavailable]
         if not self.is_public:
             found += [errors.Unauthenticated, errors.TokenExpired, errors.TokenInvalid]

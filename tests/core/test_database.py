@@ -282,3 +282,24 @@ def _fails_quietly(
     assert vars(failure)["request_id"] == problem["request_id"]
     assert vars(failure)["sqlstate"] in ("23514", "42703")
     assert SECRET not in str([vars(record) for record in caplog.records])
+
+
+def test_a_write_for_which_there_is_no_room_is_said_to_be_one(
+    settings: Settings, private: str, contract: Contract
+) -> None:
+    with world.worker(settings, database_url=private) as app:
+        person = world.person(app, contract).registered()
+        task = person.task()
+        with psycopg.connect(private, autocommit=True) as connection:
+            connection.execute(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN RAISE EXCEPTION USING ERRCODE = ''disk_full''; END'"
+            )
+            connection.execute(
+                "CREATE TRIGGER full_disk BEFORE INSERT ON tasks EXECUTE FUNCTION refuse()"
+            )
+        for headers in ({}, {"Idempotency-Key": "one"}):
+            answer = person.send("POST", "/tasks", json={"title": "Big"}, headers=headers)
+            assert (answer.status_code, answer.get_json()["code"]) == (507, "insufficient_storage")
+            assert int(answer.headers["Retry-After"]) >= 1
+        assert person.expect(200, "GET", "/tasks")["tasks"] == [task]
