@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx
@@ -33,7 +34,7 @@ class Wires(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def wires(faults_folder) -> Iterator[Wires]:
+def wires(faults_folder: Path) -> Iterator[Wires]:
     with new_database(faults_folder) as url:
         about = conninfo.conninfo_to_dict(url)
         with proxied(f"{about['host']}/.s.PGSQL.{about['port']}") as to_database:
@@ -95,7 +96,13 @@ def test_a_write_that_is_sent_again_after_the_client_was_cut_off_is_done_once(
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize(
     "at",
-    [b"BEGIN", b"pg_try_advisory_xact_lock", b"INSERT INTO tasks", b"idempotency_keys (", b"COMMIT"],
+    [
+        b"BEGIN",
+        b"pg_try_advisory_xact_lock",
+        b"INSERT INTO tasks",
+        b"idempotency_keys (",
+        b"COMMIT",
+    ],
     ids=["begin", "claim", "write", "keep", "commit"],
 )
 def test_a_write_that_is_sent_again_after_the_database_was_cut_off_is_done_once(

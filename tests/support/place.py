@@ -1,4 +1,4 @@
-"""The service as in production, the database's server that it uses, and what may be done to them."""
+"""The service as in production, its database's server, and what may be done to them."""
 
 from __future__ import annotations
 
