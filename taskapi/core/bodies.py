@@ -8,16 +8,19 @@ RFC 7493).
 from __future__ import annotations
 
 import json
-from collections import Counter
+import re
+from collections import Counter, deque
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NoReturn
+from itertools import islice
+from typing import Any, NoReturn, TypeAlias
 
 from flask import Request
 from gevent import Timeout
 from werkzeug.http import parse_options_header
 
 from taskapi.core.errors import (
+    MAX_ERRORS,
     ContentTooLarge,
     FieldError,
     InvalidInput,
@@ -26,6 +29,7 @@ from taskapi.core.errors import (
     RequestTimeout,
     UnsupportedMediaType,
     reference_token,
+    shortened,
 )
 
 MAX_BYTES = 256 * 1024
@@ -91,14 +95,18 @@ def _is_json(content_type: str, accepted: tuple[str, ...]) -> bool:
     return media_type.lower() in accepted and parameters.get("charset", "utf-8").lower() == "utf-8"
 
 
-_TOO_DEEP = "The body is nested too deeply."
+_UNCARRIABLE = re.compile("[\0\ud800-\udfff]")
+
+_Way: TypeAlias = "tuple[_Way, str] | None"
+"""How to come to a value: the way to what holds it, and its name there; no way to the document."""
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) < len(pairs):
         twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise MalformedBody(f"The body names {json.dumps(twice)} twice in one object.")
+        shown = json.dumps(shortened(twice))
+        raise MalformedBody(f"The body names {shown} twice in one object.")
     return document
 
 
@@ -119,33 +127,40 @@ def _decode(raw: bytes) -> Any:
             f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
         ) from None
     except RecursionError:
-        raise MalformedBody(_TOO_DEEP) from None
+        raise MalformedBody("The body is nested too deeply.") from None
     except ValueError:  # an integer of thousands of digits
         raise MalformedBody("The body holds a number with too many digits.") from None
 
 
-def _refuse_uncarriable_text(document: Any) -> None:
-    try:
-        errors = [
-            FieldError(pointer, "Must not contain NUL or a lone surrogate.", "invalid_text")
-            for pointer, text in _texts(document, "")
-            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
-        ]
-    except RecursionError:  # since Python 3.12 the decoder goes deeper than functions may
-        raise MalformedBody(_TOO_DEEP) from None
+def _refuse_uncarriable_text(document: dict[str, Any]) -> None:
+    found = ((way, text) for way, text in _texts(document) if _UNCARRIABLE.search(text))
+    errors = [
+        FieldError(_pointer(way), "Must not contain NUL or a lone surrogate.", "invalid_text")
+        for way, _ in islice(found, MAX_ERRORS)
+    ]
     if errors:
         raise InvalidInput.of(errors)
 
 
-def _texts(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
-    """Every string below a value, names included, with the JSON Pointer to it."""
-    if isinstance(value, str):
-        yield pointer, value
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield f"{pointer}/?", name
-            shown = reference_token(name).encode(errors="replace").decode()
-            yield from _texts(item, f"{pointer}/{shown}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _texts(item, f"{pointer}/{index}")
+def _texts(document: dict[str, Any]) -> Iterator[tuple[_Way, str]]:
+    """Every string in a document, names included, with the way to it."""
+    waiting: deque[tuple[_Way, Any]] = deque([(None, document)])
+    while waiting:
+        way, value = waiting.popleft()
+        if isinstance(value, str):
+            yield way, value
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                yield (way, "?"), name
+                waiting.append(((way, name), item))
+        elif isinstance(value, list):
+            waiting.extend(((way, str(index)), item) for index, item in enumerate(value))
+
+
+def _pointer(way: _Way) -> str:
+    """The JSON Pointer of a way."""
+    names: list[str] = []
+    while way:
+        way, name = way
+        names.append(reference_token(name).encode(errors="replace").decode())
+    return "".join(f"/{name}" for name in reversed(names))

@@ -26,10 +26,14 @@ Features raise these or subclasses of their own; `core.responses` turns one into
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
-_MAX_ERRORS = 100
+MAX_ERRORS = 100
+"""Of one request, that are said."""
+
+_MAX_POINTER = 200
 
 
 class FieldError(NamedTuple):
@@ -38,6 +42,11 @@ class FieldError(NamedTuple):
     pointer: str
     message: str
     code: str
+
+
+def shortened(name: str) -> str:
+    """What a client has called something, as long as any name of ours may be."""
+    return name if len(name) <= _MAX_POINTER else f"{name[:_MAX_POINTER]}…"
 
 
 def reference_token(name: str) -> str:
@@ -115,9 +124,9 @@ class InvalidInput(Problem):
         return cls.of([FieldError(pointer, message, code)])
 
     @classmethod
-    def of(cls, errors: Sequence[FieldError]) -> InvalidInput:
-        """The problem for several broken rules; its detail reads them out, a hundred at most."""
-        shown = errors[:_MAX_ERRORS]
+    def of(cls, errors: Iterable[FieldError]) -> InvalidInput:
+        """The problem for several broken rules, of which it names a hundred at most."""
+        shown = [e._replace(pointer=shortened(e.pointer)) for e in islice(errors, MAX_ERRORS)]
         said = " ".join(f"{e.pointer.lstrip('/') or 'body'}: {e.message}" for e in shown)
         return cls(said, errors=shown)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, validate
 
-from taskapi.core.errors import FieldError, InvalidInput, reference_token
+from taskapi.core.errors import MAX_ERRORS, FieldError, InvalidInput, reference_token
 from taskapi.core.identity import MAX_ID
 
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B)))
@@ -210,7 +211,7 @@ def load(schema: Input, values: Mapping[str, Any], *, prefix: str = "/") -> dict
     except ValidationError:
         pass  # of all that is wrong this was the first
     try:
-        loaded: dict[str, Any] = schema.load(known)
+        loaded: dict[str, Any] = schema.load(_looked_at(schema, known))
         return loaded
     except ValidationError as error:
         raise InvalidInput.of(list(_field_errors(error.messages_dict, prefix))) from None
@@ -225,6 +226,13 @@ def _deserialized(schema: Input, known: Mapping[str, Any]) -> dict[str, Any]:
         for name, field in schema.load_fields.items()
     }
     return {name: value for name, value in loaded.items() if value is not missing}
+
+
+def _looked_at(schema: Input, known: Mapping[str, Any]) -> dict[str, Any]:
+    """What there are fields for, and of the rest as much as a problem names."""
+    rest = islice((name for name in known if name not in schema.load_fields), MAX_ERRORS)
+    names = {*schema.load_fields, *rest}
+    return {name: value for name, value in known.items() if name in names}
 
 
 def _field_errors(messages: Mapping[str, Any], prefix: str) -> list[FieldError]:

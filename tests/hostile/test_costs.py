@@ -1,0 +1,80 @@
+"""What a request may cost: no body, however built, keeps the event loop for long or is echoed back.
+
+Anybody may send such a body, with no account: the login reads it before it knows whom it is from.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from support.api import Api
+
+pytestmark = pytest.mark.security
+
+LARGEST = 256 * 1024
+CPU_SECONDS = 0.5
+LARGEST_ANSWER = 64 * 1024
+
+
+def _list(item: bytes, number: int) -> bytes:
+    return b"[" + b",".join([item] * number) + b"]"
+
+
+def _object(name: str, number: int) -> bytes:
+    return b"{" + b",".join(f'"{name}{n:x}":0'.encode() for n in range(number)) + b"}"
+
+
+def _below(way: bytes, value: bytes) -> bytes:
+    return b'{"' + way + b'":' + value + b"}"
+
+
+LONG = b"a" * 130_000
+BODIES = {
+    "names that no field has": _object("", 26_000),
+    "names with NUL": _object("\\u0000", 15_000),
+    "lists": _below(b"a", _list(b"[]", 80_000)),
+    "numbers": _below(b"a", _list(b"9" * 4_000, 60)),
+    "small numbers": _below(b"a", _list(b"1e-300", 30_000)),
+    "texts with NUL": _below(b"email", _list(b'"\\u0000"', 25_000)),
+    "texts with NUL far down": _below(
+        b"email", b"[" * 900 + _list(b'"\\u0000"', 25_000) + b"]" * 900
+    ),
+    "escaped texts far down": _below(
+        b"email", b"[" * 900 + _list(b'"\\u0001"', 25_000) + b"]" * 900
+    ),
+    "long names down to NUL": b'{"a":'
+    + (b'{"' + b"a" * 240 + b'":') * 800
+    + b'"\\u0000"'
+    + b"}" * 801,
+    "names with NUL below a long one": _below(LONG, _object("\\u0000", 6_000)),
+    "escaped names below a long one": _below(LONG, _object("\\u0001", 6_000)),
+    "numbers below a long name": _below(LONG, b'["\\u0001",' + _list(b"0", 60_000) + b"]"),
+    "a long name": _below(b"a" * 260_000, b"0"),
+    "a long name twice": b'{"' + LONG + b'":0,"' + LONG + b'":0}',
+    "a long text": _below(b"email", b'"' + b"@" * 260_000 + b'"'),
+    "a long address": _below(b"email", b'"' + b"a" * 130_000 + b"@" + b"a." * 65_000 + b'"'),
+    "combining marks": _below(b"password", json.dumps("e" + "\u0323\u0301" * 20_000).encode()),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_costs_little_to_refuse(anonymous: Api, name: str) -> None:
+    sent: dict[str, Any] = {"data": BODIES[name], "content_type": "application/json"}
+    assert len(sent["data"]) <= LARGEST
+    begun = time.thread_time()
+    response = anonymous.client.post("/auth/login", **sent)
+    cost = time.thread_time() - begun
+    assert response.status_code == 400
+    assert cost < CPU_SECONDS
+    assert len(response.data) < LARGEST_ANSWER
+
+
+@pytest.mark.parametrize("length", [1_000, 8_000])
+def test_the_name_of_a_parameter_is_not_echoed_at_length(anonymous: Api, length: int) -> None:
+    response = anonymous.client.get(f"/?{'a' * length}=1")
+    assert response.status_code == 400
+    assert len(response.data) < 1_000
+    assert response.get_json()["errors"][0]["pointer"] == "a" * 200 + "\u2026"
