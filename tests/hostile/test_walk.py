@@ -1,0 +1,299 @@
+"""Every field, parameter, header and argument of every call, given what breaks other services.
+
+The walk follows the OpenAPI document, which also says which of the values a place takes. What it
+does not take is refused where it stands, and the refusal changes nothing; what it takes comes back
+as it was sent. Nothing is a failure of the service's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from urllib.parse import unquote_plus, unquote_to_bytes
+
+import pytest
+from hostile.calls import CALLS, Call, filled_in, resolved, takes
+from hostile.kept import Books, books
+from hostile.values import HEADERS, MOMENTS, NEVER, QUERY, SEGMENTS, VALUES
+from support.api import Api
+from werkzeug.test import TestResponse
+
+from config import Settings
+from taskapi.core.schemas import WHITE_SPACE
+
+pytestmark = pytest.mark.security
+
+EVERY_CALLS_HEADERS = (
+    *("Accept", "Accept-Encoding", "Accept-Language", "Connection", "Cookie", "Date", "Expect"),
+    *(
+        "Forwarded",
+        "From",
+        "Host",
+        "If-Modified-Since",
+        "If-Range",
+        "If-Unmodified-Since",
+        "Origin",
+    ),
+    *("Prefer", "Range", "Referer", "TE", "Traceparent", "Upgrade", "User-Agent", "Via"),
+    *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto"),
+    *("X-HTTP-Method-Override", "X-Original-URL", "X-Real-IP", "X-Request-ID", "X-Rewrite-URL"),
+)
+"""What any client may send with any call."""
+
+REFUSED_IN_A_BODY = {"invalid_input", "malformed_body"}
+
+
+class Place(NamedTuple):
+    """Where in a call a value can stand, and what the document says of it."""
+
+    call: Call
+    name: str
+    schema: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.name}"
+
+
+def _places(kind: str) -> list[Place]:
+    return [
+        Place(call, name, schema)
+        for call in CALLS
+        for name, schema in call.parameters(kind).items()
+    ]
+
+
+FIELDS = [
+    Place(call, name, resolved(schema))
+    for call in CALLS
+    if call.body
+    for name, schema in call.body["properties"].items()
+]
+ANSWERED_ONLY = [
+    Place(call, name, resolved(schema))
+    for call in CALLS
+    if call.body
+    for name, schema in call.answer().get("properties", {}).items()
+    if name not in call.body["properties"]
+]
+WITH_A_BODY = [call for call in CALLS if call.body]
+
+
+@pytest.fixture
+def kept(settings: Settings, user: Api, stranger: Api) -> Iterator[Books]:
+    """What is kept of two people, who are there before it is first read."""
+    stranger.task(title="Somebody else's")
+    with books(settings, user, stranger) as kept:
+        yield kept
+
+
+def _assert_refused(response: TestResponse, codes: set[str], status: int = 400) -> dict[str, Any]:
+    said = response.get_data(as_text=True)
+    assert response.status_code == status, said
+    assert response.mimetype == "application/problem+json"
+    problem = response.get_json()
+    assert problem["code"] in codes, said
+    assert len(said) < 4_000
+    return dict(problem)
+
+
+def _pointers(problem: dict[str, Any]) -> set[str]:
+    return {error["pointer"] for error in problem["errors"]}
+
+
+def _assert_sound(response: TestResponse) -> None:
+    assert response.status_code < 500 or response.get_json()["code"] == "unavailable"
+    assert "X-Injected" not in response.headers
+    assert "Set-Cookie" not in response.headers
+    if response.status_code >= 400 and response.data:
+        assert response.mimetype == "application/problem+json"
+
+
+def _value(text: bytes) -> Any:
+    return json.loads(text)
+
+
+def _is_refused(place: Place, value: Any) -> bool:
+    """Whether the document alone says that a place does not take a value."""
+    is_moment = place.schema.get("format") in ("date", "date-time")
+    return not takes(place.schema, value) or (is_moment and value in MOMENTS)
+
+
+@pytest.mark.parametrize("call", WITH_A_BODY, ids=str)
+def test_the_request_that_the_others_are_spoilt_from_works(user: Api, call: Call) -> None:
+    response = filled_in(call, user).send(user)
+    assert 200 <= response.status_code < 300
+
+
+@pytest.mark.parametrize("place", FIELDS, ids=str)
+def test_what_no_field_takes_is_refused_in_each(user: Api, kept: Books, place: Place) -> None:
+    request = filled_in(place.call, user)
+    before = kept.read()
+    for text in NEVER:
+        response = request.send(user, data=request.body_with(place.name, text))
+        _assert_refused(response, REFUSED_IN_A_BODY)
+    assert kept.read() == before
+
+
+@pytest.mark.parametrize("place", FIELDS, ids=str)
+def test_what_a_field_does_not_take_is_refused_by_its_name(
+    user: Api, kept: Books, place: Place
+) -> None:
+    request = filled_in(place.call, user)
+    before = kept.read()
+    refused = [text for text in VALUES if _is_refused(place, _value(text))]
+    for text in refused:
+        response = request.send(user, data=request.body_with(place.name, text))
+        problem = _assert_refused(response, {"invalid_input"})
+        assert _pointers(problem) == {f"/{place.name}"}
+    assert kept.read() == before
+    assert refused
+
+
+@pytest.mark.parametrize("place", FIELDS, ids=str)
+def test_what_a_field_takes_comes_back_or_changes_nothing(
+    user: Api, kept: Books, place: Place
+) -> None:
+    taken = [text for text in VALUES if not _is_refused(place, _value(text))]
+    request = filled_in(place.call, user)
+    for text in taken:
+        before = kept.read()
+        response = request.send(user, data=request.body_with(place.name, text))
+        _assert_sound(response)
+        if response.status_code >= 400:
+            assert kept.read() == before
+        elif place.name in response.get_json(silent=True) or {}:
+            value = _value(text)
+            shown = response.get_json()[place.name]
+            assert shown in (value, value.strip(WHITE_SPACE) if isinstance(value, str) else value)
+    assert taken
+
+
+@pytest.mark.parametrize("place", ANSWERED_ONLY, ids=str)
+def test_what_the_service_itself_writes_cannot_be_given(
+    user: Api, stranger: Api, kept: Books, place: Place
+) -> None:
+    plain = filled_in(place.call, user)
+    for value in (stranger.user_id, 2**53, 0, -1, None, True, "x", [], {}, *MOMENTS[:2]):
+        before = kept.read()
+        text = json.dumps(value).encode()
+        response = plain.send(user, data=plain.body_with(place.name, text))
+        _assert_sound(response)
+        if response.status_code >= 400:
+            problem = _assert_refused(response, {"invalid_input", "email_taken"})
+            assert "errors" not in problem or _pointers(problem) == {f"/{place.name}"}
+            assert kept.read() == before
+        else:
+            shown = response.get_json()[place.name]
+            assert takes(place.schema, shown)
+            assert shown != value or type(shown) is not type(value)
+
+
+@pytest.mark.parametrize("place", _places("query"), ids=str)
+def test_a_parameter_in_a_query_is_taken_as_it_is_documented_or_refused(
+    user: Api, kept: Books, place: Place
+) -> None:
+    user.task()
+    request = filled_in(place.call, user)
+    before = kept.read()
+    for text in QUERY:
+        response = request.send(user, query_string=f"{place.name}={text}")
+        _assert_sound(response)
+        if _is_refused_in_query(place, text):
+            assert _pointers(_assert_refused(response, {"invalid_input"})) == {place.name}
+        for twice in (f"{place.name}={text}&{place.name}={text}", f"{place.name}&{place.name}="):
+            problem = _assert_refused(request.send(user, query_string=twice), {"invalid_input"})
+            assert _pointers(problem) == {place.name}
+    assert kept.read() == before
+
+
+def _is_refused_in_query(place: Place, text: str) -> bool:
+    value: Any = unquote_plus(text)
+    if place.schema["type"] == "boolean":
+        return value not in ("true", "false")
+    if place.schema["type"] == "integer":
+        is_plain = value.isascii() and value.isdigit() and str(int(value[:20])) == value[:20]
+        return not is_plain or len(value) > 18 or not takes(place.schema, int(value))
+    return not _is_utf8(text) or not takes(place.schema, value)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_a_name_in_a_query_that_no_call_knows_is_refused(
+    user: Api, kept: Books, call: Call
+) -> None:
+    known = call.parameters("query")
+    request = filled_in(call, user)
+    before = kept.read()
+    for name in {unquote_plus(text) for text in QUERY} - set(known):
+        if name in ("", " "):
+            continue  # a lone "=" names nothing
+        problem = _assert_refused(request.send(user, query_string={name: "1"}), {"invalid_input"})
+        assert len(problem["errors"]) == 1
+    assert kept.read() == before
+
+
+@pytest.mark.parametrize("place", _places("path"), ids=str)
+def test_what_names_nothing_in_a_path_is_not_found(user: Api, kept: Books, place: Place) -> None:
+    request = filled_in(place.call, user)
+    whole = filled_in(place.call, user).path.rpartition("/")[0]
+    assert place.call.arguments == [place.name], "with more arguments, fill in the others"
+    before = kept.read()
+    for segment in SEGMENTS:
+        request.path = f"{whole}/{segment}"
+        response = request.send(user)
+        _assert_sound(response)
+        _assert_refused(response, {"not_found"}, 404)
+    assert kept.read() == before
+
+
+@pytest.mark.parametrize("place", _places("header"), ids=str)
+def test_a_header_that_a_call_understands_is_heeded_or_refused(
+    user: Api, kept: Books, place: Place
+) -> None:
+    for value in HEADERS:
+        request = filled_in(place.call, user)
+        before = kept.read()
+        response = request.send(user, headers={place.name: value})
+        _assert_sound(response)
+        if "pattern" in place.schema and not takes(place.schema, value.strip()):
+            assert _pointers(_assert_refused(response, {"invalid_input"})) == {place.name}
+        if place.name == "If-Match" and value.strip() != "*":
+            _assert_refused(response, {"precondition_failed"}, 412)
+        if response.status_code >= 400:
+            assert kept.read() == before
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if not call.is_public], ids=str)
+def test_what_is_no_token_is_refused_at_each_call(user: Api, kept: Books, call: Call) -> None:
+    request = filled_in(call, user)
+    before = kept.read()
+    for value in HEADERS:
+        for header in (value, f"Bearer {value}", f"Bearer {value}.{value}.{value}"):
+            response = request.send(user, headers={"Authorization": header})
+            _assert_sound(response)
+            if call.needs_token:
+                codes = {"authentication_required", "token_invalid"}
+                _assert_refused(response, codes, 401)
+                assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    assert kept.read() == before
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_no_header_that_a_call_does_not_understand_changes_what_it_does(
+    user: Api, call: Call
+) -> None:
+    request = filled_in(call, user)
+    request.send(user)
+    expected = request.send(user).status_code  # what was done once may be refused from then on
+    for value in HEADERS:
+        response = request.send(user, headers=dict.fromkeys(EVERY_CALLS_HEADERS, value))
+        _assert_sound(response)
+        assert response.status_code == expected, value
