@@ -33,6 +33,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http import wsgi
 from gunicorn.http.errors import (  # type: ignore[attr-defined]  # two are newer than the stubs
+    InvalidHeader,
     InvalidResponseHeader,
     InvalidResponseHeaderName,
     LimitRequestHeaders,
@@ -348,6 +349,8 @@ class Worker(GeventWorker):
 
         Raises:
             StopIteration: gunicorn's sign to close the connection.
+            InvalidHeader: there is no Host, which may have been lost on the way (RFC 9112 section
+                3.2).
         """
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
@@ -356,6 +359,8 @@ class Worker(GeventWorker):
         response, environ = wsgi.create(
             req, sock, addr, listener_name, self.cfg, response_class=Response
         )
+        if "HTTP_HOST" not in environ and req.version >= (1, 1):
+            raise InvalidHeader("HOST", req=req)
         environ["wsgi.multithread"] = True
         if not self.alive:
             response.force_close()
