@@ -1,0 +1,144 @@
+"""Rules of accounts and sessions."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import MultipleResults, multiple, precondition, rule
+from model.service import Service
+from model.state import Account, Session
+from support.api import PASSWORD
+
+PASSWORDS = st.sampled_from((PASSWORD, "staple 42 times", "\u5bc6\u7801\U0001f511" * 9))
+GRACE = 10
+"""Seconds in which a refresh token that was used answers with its successor once more."""
+
+MARGIN = 3
+
+
+class AccountRules(Service):
+    """What one can do with one's account, and with those of others."""
+
+    def _of(self, person: int) -> Account:
+        """The account of one of the two people, the last one that they have had."""
+        email = self.accounts[person].email
+        return next(one for one in reversed(self.accounts) if one.email == email)
+
+    @rule(target=Service.sessions, person=Service.people)
+    def register(self, person: int) -> Session | MultipleResults[Session]:
+        account = self._of(person)
+        if account.is_deleted:
+            return self.registered(account.email)
+        body = {"email": account.email.upper(), "password": PASSWORD}
+        self.problem("email_taken", None, "POST", "/auth/register", json=body)
+        return multiple()
+
+    @rule(target=Service.sessions, person=Service.people, password=PASSWORDS)
+    def log_in(self, person: int, password: str) -> Session | MultipleResults[Session]:
+        account = self._of(person)
+        body = {"email": account.email, "password": password}
+        if account.is_deleted or password != account.password:
+            self.problem("invalid_credentials", None, "POST", "/auth/login", json=body)
+            return multiple()
+        return self.opened(account, self.answer(200, None, "POST", "/auth/login", json=body))
+
+    @rule(session=Service.sessions)
+    def log_out(self, session: Session) -> None:
+        said = self.answer(200, session, "POST", "/auth/logout")
+        assert said == {"message": "Logged out"}
+        session.is_live = False
+
+    @rule(session=Service.sessions)
+    def see_oneself(self, session: Session) -> None:
+        if not self.is_refused(session, "GET", "/auth/me"):
+            assert self.answer(200, session, "GET", "/auth/me") == session.account.user
+
+    @rule(session=Service.sessions)
+    def refresh(self, session: Session) -> None:
+        body = {"refresh_token": session.refresh_tokens[-1]}
+        if not session.is_live:
+            self.problem("token_invalid", None, "POST", "/auth/refresh", json=body)
+            return
+        login = self._refreshed(session, body)
+        assert login["refresh_token"] not in session.refresh_tokens
+        session.refresh_tokens.append(login["refresh_token"])
+        session.refreshed = time.monotonic()
+
+    @precondition(lambda self: self.accounts)
+    @rule(session=Service.sessions, generation=st.integers(2, 4))
+    def refresh_again(self, session: Session, generation: int) -> None:
+        """With a token that was used before: the last of these is good for a moment."""
+        age = time.monotonic() - session.refreshed
+        if len(session.refresh_tokens) < generation or abs(age - GRACE) < MARGIN:
+            return
+        body = {"refresh_token": session.refresh_tokens[-generation]}
+        if session.is_live and generation == 2 and age < GRACE:
+            assert self._refreshed(session, body)["refresh_token"] == session.refresh_tokens[-1]
+        else:
+            self.problem("token_invalid", None, "POST", "/auth/refresh", json=body)
+            session.is_live = False
+
+    def _refreshed(self, session: Session, body: dict[str, Any]) -> dict[str, Any]:
+        login = self.answer(200, None, "POST", "/auth/refresh", json=body)
+        assert login["user"] == session.account.user
+        session.access_token = login["access_token"]
+        return dict(login)
+
+    @rule(session=Service.sessions, limit=st.integers(1, 3))
+    def list_sessions(self, session: Session, limit: int) -> None:
+        path: str | None = f"/auth/sessions?limit={limit}"
+        if self.is_refused(session, "GET", path):
+            return
+        live = session.account.live_sessions()
+        listed = []
+        while path:
+            page = self.answer(200, session, "GET", path)
+            assert page["total"] == len(live)
+            assert 0 < len(page["sessions"]) <= limit
+            listed += [(one["id"], one["is_current"]) for one in page["sessions"]]
+            cursor = page["next_cursor"]
+            path = cursor and f"/auth/sessions?limit={limit}&cursor={cursor}"
+        assert listed == [(one.id, one is session) for one in live]
+
+    @rule(session=Service.sessions, other=Service.sessions)
+    def end_session(self, session: Session, other: Session) -> None:
+        path = f"/auth/sessions/{other.id}"
+        if self.is_refused(session, "DELETE", path):
+            return
+        if other.account is session.account and other.is_live:
+            self.answer(204, session, "DELETE", path)
+            other.is_live = False
+        else:
+            self.problem("not_found", session, "DELETE", path)
+
+    @rule(session=Service.sessions)
+    def end_other_sessions(self, session: Session) -> None:
+        if not self.is_refused(session, "DELETE", "/auth/sessions"):
+            ended = session.account.end_sessions(but=session)
+            assert self.answer(200, session, "DELETE", "/auth/sessions") == {"ended": ended}
+
+    @rule(session=Service.sessions, current=PASSWORDS, new=PASSWORDS)
+    def change_password(self, session: Session, current: str, new: str) -> None:
+        sent = {"json": {"current_password": current, "new_password": new}}
+        if self.is_refused(session, "POST", "/auth/password", **sent):
+            return
+        if current != session.account.password:
+            problem = self.problem("wrong_password", session, "POST", "/auth/password", **sent)
+            assert problem["errors"][0]["pointer"] == "/current_password"
+            return
+        self.answer(200, session, "POST", "/auth/password", **sent)
+        session.account.password = new
+        session.account.end_sessions(but=session)
+
+    @rule(session=Service.sessions, password=PASSWORDS)
+    def delete_account(self, session: Session, password: str) -> None:
+        sent = {"json": {"password": password}}
+        if self.is_refused(session, "POST", "/auth/delete", **sent):
+            return
+        if password != session.account.password:
+            self.problem("wrong_password", session, "POST", "/auth/delete", **sent)
+            return
+        self.answer(204, session, "POST", "/auth/delete", **sent)
+        session.account.delete()

@@ -1,0 +1,87 @@
+"""The base of all rules: two people, who call the service with the sessions that they have.
+
+A feature's rules are a class below `Service` in a module of its own; `test_model` puts them
+together. A rule asks the service for something and the model for what must come of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, multiple
+from model.state import Account, Session
+from support.api import PASSWORD, Api, new_email
+from support.contract import Contract
+from werkzeug.test import TestResponse
+
+
+class Service(RuleBasedStateMachine):
+    """The running application, and the model of what it knows."""
+
+    sessions = Bundle("sessions")
+    """Every session that was ever opened; those that are over stay, and may do nothing."""
+
+    people = st.sampled_from((0, 1))
+
+    def __init__(self, app: Flask, contract: Contract) -> None:
+        super().__init__()
+        self._client = app.test_client()
+        self._contract = contract
+        self.accounts: list[Account] = []
+
+    @initialize(target=sessions)
+    def two_people(self) -> MultipleResults[Session]:
+        return multiple(*(self.registered(new_email()) for _ in range(2)))
+
+    def registered(self, email: str) -> Session:
+        """The first session of a new account."""
+        body = {"email": email, "password": PASSWORD}
+        login = self.answer(201, None, "POST", "/auth/register", json=body)
+        account = Account(email, PASSWORD, login["user"])
+        self.accounts.append(account)
+        return self.opened(account, login)
+
+    def opened(self, account: Account, login: dict[str, Any]) -> Session:
+        """The session that a login has opened, found by what its token may ask."""
+        assert login["user"] == account.user
+        assert login["token_type"] == "bearer"
+        session = Session(account, 0, login["access_token"], [login["refresh_token"]])
+        account.sessions.append(session)
+        listed = self.answer(200, session, "GET", "/auth/sessions")["sessions"]
+        session.id = next(one["id"] for one in listed if one["is_current"])
+        assert session.id not in {one.id for one in account.sessions if one is not session}
+        return session
+
+    def ask(self, session: Session | None, method: str, path: str, **kwargs: Any) -> TestResponse:
+        """The answer to a call, which the document must foresee."""
+        api = Api(self._client, self._contract)
+        api.login = {"access_token": session.access_token} if session else {}
+        return api.send(method, path, **kwargs)
+
+    def answer(
+        self, status: int, session: Session | None, method: str, path: str, **kwargs: Any
+    ) -> Any:
+        """The body of an answer that must have this status."""
+        response = self.ask(session, method, path, **kwargs)
+        assert response.status_code == status, response.get_data(as_text=True)
+        return response.get_json() if response.data else None
+
+    def problem(
+        self, code: str, session: Session | None, method: str, path: str, **kwargs: Any
+    ) -> dict[str, Any]:
+        """The body of a refusal that must have this code."""
+        response = self.ask(session, method, path, **kwargs)
+        assert response.mimetype == "application/problem+json", response.get_data(as_text=True)
+        problem = response.get_json()
+        assert problem["code"] == code, problem
+        assert problem["status"] == response.status_code
+        return dict(problem)
+
+    def is_refused(self, session: Session, method: str, path: str, **kwargs: Any) -> bool:
+        """Whether a session is over, and then sees to it that the call is refused for that."""
+        if session.is_live:
+            return False
+        self.problem("token_invalid", session, method, path, **kwargs)
+        return True

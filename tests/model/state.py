@@ -1,0 +1,131 @@
+"""What the service ought to know after each step: accounts, their sessions and their tasks."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+Task = dict[str, Any]
+
+SORTS = ("created_at", "updated_at", "title")
+EACH_SORT = [sign + name for name in SORTS for sign in ("", "-")]
+
+
+@dataclass
+class Session:
+    """A login, by what its client holds."""
+
+    account: Account
+    id: int
+    access_token: str
+    refresh_tokens: list[str]
+    """All that it was given, the present one last."""
+
+    is_live: bool = True
+    refreshed: float = field(default_factory=time.monotonic)
+
+
+class Kept(NamedTuple):
+    """What was asked with an idempotency key, and what was answered."""
+
+    body: dict[str, Any]
+    answer: Task
+
+
+@dataclass
+class Account:
+    """An account, with everything that it owns."""
+
+    email: str
+    password: str
+    user: dict[str, Any]
+    version: int = 0
+    is_deleted: bool = False
+    sessions: list[Session] = field(default_factory=list)
+    tasks: dict[int, Task] = field(default_factory=dict)
+    keys: dict[str, Kept] = field(default_factory=dict)
+    last_task_id: int = 0
+    last_moment: datetime = datetime.fromisoformat("1970-01-01T00:00:00Z")
+
+    @property
+    def id(self) -> int:
+        return int(self.user["id"])
+
+    def live_sessions(self) -> list[Session]:
+        """Newest first."""
+        live = [session for session in self.sessions if session.is_live]
+        return sorted(live, key=lambda session: session.id, reverse=True)
+
+    def end_sessions(self, *, but: Session | None = None) -> int:
+        """End the sessions that live, and say how many that were."""
+        ended = [session for session in self.live_sessions() if session is not but]
+        for session in ended:
+            session.is_live = False
+        return len(ended)
+
+    def delete(self) -> None:
+        self.end_sessions()
+        self.tasks.clear()
+        self.is_deleted = True
+
+    def write(self, task: Task) -> None:
+        """Keep a task as the service shows it after a write, which must be the next of all."""
+        moment = datetime.fromisoformat(task["updated_at"])
+        assert task["version"] == self.version + 1
+        assert moment > self.last_moment
+        self.version, self.last_moment = task["version"], moment
+        self.tasks[task["id"]] = task
+
+    def add(self, task: Task) -> None:
+        """Keep a task that is new."""
+        assert task["id"] > self.last_task_id
+        assert task["created_at"] == task["updated_at"]
+        self.last_task_id = task["id"]
+        self.write(task)
+
+    def remove(self, task_id: int) -> None:
+        del self.tasks[task_id]
+        self.version += 1
+
+
+class Cursor(NamedTuple):
+    """A cursor that the service gave, and the last task before it as it was then."""
+
+    text: str
+    sort: str
+    last: Task
+
+
+def place(task: Task, sort: str) -> tuple[Any, ...]:
+    """Where a task stands in an order, ascending."""
+    keys: dict[str, tuple[Any, ...]] = {
+        "created_at": (),
+        "updated_at": (datetime.fromisoformat(task["updated_at"]),),
+        "title": (re.sub("[A-Z]", lambda letter: letter[0].lower(), task["title"]),),
+    }
+    return (*keys[sort.lstrip("-")], task["id"])
+
+
+def in_order(
+    account: Account, sort: str, is_completed: bool | None, after: Cursor | None = None
+) -> list[Task]:
+    """The tasks of a list from a place on."""
+    is_descending = sort.startswith("-")
+
+    def is_after(task: Task) -> bool:
+        if after is None:
+            return True
+        here, there = place(task, sort), place(after.last, sort)
+        return here < there if is_descending else here > there
+
+    found = [task for task in filtered(account, is_completed) if is_after(task)]
+    return sorted(found, key=lambda task: place(task, sort), reverse=is_descending)
+
+
+def filtered(account: Account, is_completed: bool | None) -> Iterator[Task]:
+    """The tasks that are completed, or are not, or all."""
+    return (task for task in account.tasks.values() if is_completed in (None, task["is_completed"]))
