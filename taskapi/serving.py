@@ -369,17 +369,7 @@ class Worker(GeventWorker):
         is_unread = bool(getattr(req.body.reader, "length", 1))
         if is_unread:
             response.force_close()
-        try:
-            for piece in pieces:
-                response.write(piece)
-            response.close()
-        except Exception:
-            if response.headers_sent:  # a second answer on this connection would be no answer
-                raise StopIteration from None
-            raise
-        finally:
-            if hasattr(pieces, "close"):
-                pieces.close()
+        _send(response, pieces)
         if is_unread:
             _linger(sock)
         if response.should_close():
@@ -450,6 +440,25 @@ def _linger(sock: Any) -> None:
         while left > 0 and (piece := sock.recv(_PIECE)):
             left -= len(piece)
             gevent.sleep(0)  # a fast sender would keep the others waiting
+
+
+def _send(response: Response, pieces: Any) -> None:
+    """Send what the application has answered.
+
+    Raises:
+        StopIteration: it was not sent to its end; a second answer here would be none.
+    """
+    try:
+        for piece in pieces:
+            response.write(piece)
+        response.close()
+    except Exception:
+        if response.headers_sent:
+            raise StopIteration from None
+        raise
+    finally:
+        if hasattr(pieces, "close"):
+            pieces.close()
 
 
 def _refuse_a_blocking_database() -> None:

@@ -411,3 +411,12 @@ def test_the_service_is_well_afterwards(service: str, person: httpx.Client) -> N
     assert httpx.get(f"{service}/readyz").status_code == 200
     assert person.post("/tasks", json={"title": "one"}).status_code == 201
     assert time.monotonic() - begun < SOON
+
+
+@pytest.mark.parametrize("size", [300_000, 5_000_000])
+def test_who_sends_too_much_can_read_that_it_is(
+    service: str, person: httpx.Client, size: int
+) -> None:
+    sent = written(person, "", body=b"x" * size)
+    for _ in range(5):
+        assert talk(service, sent).statuses == [413]
