@@ -442,7 +442,7 @@ def _linger(sock: Any) -> None:
             gevent.sleep(0)  # a fast sender would keep the others waiting
 
 
-def _send(response: Response, pieces: Any) -> None:
+def _send(response: wsgi.Response, pieces: Any) -> None:
     """Send what the application has answered.
 
     Raises:
