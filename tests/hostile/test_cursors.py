@@ -1,0 +1,91 @@
+"""Cursors that somebody has worked on: each is refused, or is a place in one's own list."""
+
+from __future__ import annotations
+
+import base64
+import string
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hostile.calls import CALLS, Call
+from support.api import Api
+
+pytestmark = pytest.mark.security
+
+LISTS = [call for call in CALLS if "cursor" in call.parameters("query")]
+SORTED_LISTS = [
+    (call, sort)
+    for call in LISTS
+    for sort in call.parameters("query").get("sort", {}).get("enum", [None])
+]
+ALPHABET = string.ascii_letters + string.digits + "-_"
+
+
+def _query(sort: str | None, **more: Any) -> dict[str, Any]:
+    return {"limit": 2, **({"sort": sort} if sort else {}), **more}
+
+
+def _filled(person: Api) -> None:
+    for title in ("a", "B", "\u00e9", "a"):
+        person.task(title=title)
+        person.again()
+
+
+def _page(person: Api, call: Call, sort: str | None, **more: Any) -> dict[str, Any]:
+    return dict(person.expect(200, "GET", call.path, query_string=_query(sort, **more)))
+
+
+def _rows(page: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(next(value for value in page.values() if isinstance(value, list)))
+
+
+def _tampered(cursor: str) -> Iterator[str]:
+    raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    for place in range(len(raw)):
+        for bit in (0, 2, 5, 7):
+            flipped = bytes([*raw[:place], raw[place] ^ 1 << bit, *raw[place + 1 :]])
+            yield base64.urlsafe_b64encode(flipped).decode().rstrip("=")
+        yield base64.urlsafe_b64encode(raw[:place]).decode().rstrip("=")
+    for place in range(len(cursor)):
+        yield cursor[:place]
+        yield cursor[:place] + cursor[place + 1 :]
+        yield cursor[:place] + "+/=.~ \n\u00e9\0"[place % 9] + cursor[place + 1 :]
+        yield cursor[:place] + ALPHABET[-1 - ALPHABET.index(cursor[place])] + cursor[place + 1 :]
+    yield from (cursor + more for more in ("=", "==", "===", "A", "AAAA", "\n", "%3D", cursor))
+    yield from (base64.b64encode(raw).decode(), base64.b32encode(raw).decode(), raw.hex())
+    yield from (raw.decode(), cursor.swapcase(), cursor[::-1], cursor * 50, cursor * 5_000)
+    yield base64.urlsafe_b64encode(raw.decode().encode("utf-16")).decode()
+
+
+@pytest.mark.parametrize(("call", "sort"), SORTED_LISTS, ids=str)
+def test_a_cursor_that_was_tampered_with_opens_nothing(
+    user: Api, stranger: Api, call: Call, sort: str | None
+) -> None:
+    _filled(user)
+    _filled(stranger)
+    whole = _page(user, call, sort, limit=1_000)
+    mine = [row["id"] for row in _rows(whole)]
+    cursor = _page(stranger, call, sort)["next_cursor"]
+    for text in _tampered(cursor):
+        query = _query(sort, cursor=text, limit=1_000)
+        response = user.send("GET", call.path, query_string=query)
+        if response.status_code == 200:
+            page = response.get_json()
+            shown = [row["id"] for row in _rows(page)]
+            assert shown == mine[len(mine) - len(shown) :]  # the end of the list, in its order
+            assert page["total"] == whole["total"]
+        else:
+            assert response.status_code == 400
+            assert [error["pointer"] for error in response.get_json()["errors"]] == ["cursor"]
+
+
+@pytest.mark.parametrize(("call", "sort"), SORTED_LISTS, ids=str)
+def test_the_cursor_of_another_order_is_refused(user: Api, call: Call, sort: str | None) -> None:
+    _filled(user)
+    cursor = _page(user, call, sort)["next_cursor"]
+    others = [(other, order) for other, order in SORTED_LISTS if order not in (sort, None)]
+    for other, order in others:
+        query = _query(order, cursor=cursor)
+        if (order, sort) != ("-created_at", None):  # the order of a list that has but one
+            user.problem(400, "invalid_input", "GET", other.path, query_string=query)

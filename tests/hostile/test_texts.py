@@ -1,0 +1,63 @@
+"""Text comes back byte for byte, whatever it is and wherever it is shown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from support.api import Api
+from werkzeug.test import TestResponse
+
+from taskapi.core.schemas import WHITE_SPACE
+
+pytestmark = pytest.mark.security
+
+CARRIABLE = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+TITLES = (
+    st.text(CARRIABLE, min_size=1, max_size=255)
+    .map(lambda text: text.strip(WHITE_SPACE))
+    .filter(bool)
+)
+DESCRIPTIONS = st.none() | st.text(CARRIABLE, max_size=400)
+TEXTS = st.fixed_dictionaries({"title": TITLES, "description": DESCRIPTIONS})
+
+
+def _bytes_of(task: dict[str, Any]) -> list[bytes]:
+    return [json.dumps(task[name]).encode() for name in ("title", "description")]
+
+
+def _tasks_in(response: TestResponse) -> list[dict[str, Any]]:
+    assert response.status_code in (200, 201)
+    shown = json.loads(response.data.decode())  # UTF-8, strictly
+    return list(shown.get("tasks", [shown]))
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    phases=(Phase.generate, Phase.shrink),
+    # The person is the same each time, with one task more.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(texts=st.lists(TEXTS, min_size=3, max_size=3), is_escaped=st.booleans())
+def test_any_text_that_is_taken_comes_back_as_it_was(
+    user: Api, texts: list[dict[str, Any]], is_escaped: bool
+) -> None:
+    path = "/tasks"
+    for method, said in zip(("POST", "PUT", "PATCH"), texts, strict=True):
+        body = json.dumps(said, ensure_ascii=is_escaped).encode()
+        written = user.send(method, path, data=body, content_type="application/json")
+        path = f"/tasks/{written.get_json()['id']}"
+        shown = [
+            written,
+            user.send("GET", path),
+            user.send("GET", "/tasks?limit=1"),
+            user.send("GET", "/tasks?limit=1&sort=-updated_at"),
+            user.send("PATCH", path, json={}),
+        ]
+        for response in shown:
+            assert _bytes_of(_tasks_in(response)[0]) == _bytes_of(said)
