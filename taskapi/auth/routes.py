@@ -13,13 +13,14 @@ from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPa
 from taskapi.core import idempotency
 from taskapi.core.errors import NotFound, RateLimited, TokenInvalid, Unauthenticated
 from taskapi.core.identity import Caller, authenticate
-from taskapi.core.operations import operation
+from taskapi.core.operations import Link, operation
 from taskapi.core.pagination import PageQuery
 from taskapi.core.responses import answer
 
 auth = Blueprint("auth", __name__, url_prefix="/auth")
 
 _KEYED = {"parameters": ("Idempotency-Key",), "headers": ("Idempotency-Replayed",)}
+_LINKS = (Link("refresh", body={"refresh_token": "$response.body#/refresh_token"}),)
 
 
 @auth.post("/register")
@@ -33,6 +34,7 @@ _KEYED = {"parameters": ("Idempotency-Key",), "headers": ("Idempotency-Replayed"
     example=schemas.LOGIN_EXAMPLE,
     problems=(EmailTaken, RateLimited, TooBusy),
     owner_of=lambda body: idempotency.owner_by_email(body["email"]),
+    links=_LINKS,
     **_KEYED,
 )
 def register(body: dict[str, Any]) -> Response:
@@ -50,6 +52,7 @@ def register(body: dict[str, Any]) -> Response:
     example=schemas.LOGIN_EXAMPLE,
     problems=(InvalidCredentials, service.AccountInactive, RateLimited, TooBusy),
     owner_of=lambda body: idempotency.owner_by_email(body["email"]),
+    links=_LINKS,
     **_KEYED,
 )
 def login(body: dict[str, Any]) -> Response:
@@ -67,6 +70,7 @@ def login(body: dict[str, Any]) -> Response:
     example=schemas.LOGIN_EXAMPLE,
     problems=(TokenInvalid, RateLimited),
     owner_of=service.owner_of_refresh,
+    links=_LINKS,
     **_KEYED,
 )
 def refresh(body: dict[str, Any]) -> Response:
@@ -142,6 +146,7 @@ def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
     query=PageQuery(),
     answers=schemas.SessionList,
     example={"sessions": [schemas.SESSION_EXAMPLE], "total": 1, "next_cursor": None},
+    links=(Link("list_sessions", {"cursor": "$response.body#/next_cursor"}),),
 )
 def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
     """Where the account is logged in, newest first."""

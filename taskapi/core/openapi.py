@@ -16,7 +16,7 @@ from werkzeug.routing import Rule
 
 from taskapi.core.errors import FieldError, InvalidInput, Problem, all_problems
 from taskapi.core.identity import MAX_ID
-from taskapi.core.operations import Operation, operation_of
+from taskapi.core.operations import Link, Operation, operation_of
 
 _EXAMPLE_REQUEST_ID = "6f1e0c9ab2d34b7f8a90c1d2"
 _EXAMPLE_ERRORS = [FieldError("/title", "Must be given.", "required")]
@@ -251,6 +251,8 @@ def _responses(call: Operation, *, writes: bool) -> dict[str, Any]:
         if call.example is not None:
             media["example"] = call.example
         success["content"] = {"application/json": media}
+    if call.links:
+        success["links"] = {link.operation: _link(link) for link in call.links}
     responses = {str(call.status): success}
     if "If-None-Match" in call.parameters:
         responses["304"] = {
@@ -263,6 +265,12 @@ def _responses(call: Operation, *, writes: bool) -> dict[str, Any]:
     for status, kinds in by_status.items():
         responses[str(status)] = _problem_response(call, status, kinds)
     return responses
+
+
+def _link(link: Link) -> dict[str, Any]:
+    described: dict[str, Any] = {"operationId": link.operation}
+    described |= {"parameters": dict(link.parameters)} if link.parameters else {}
+    return described | ({"requestBody": dict(link.body)} if link.body else {})
 
 
 def _problem_response(call: Operation, status: int, kinds: list[type[Problem]]) -> dict[str, Any]:

@@ -24,6 +24,21 @@ P = ParamSpec("P")
 View = Callable[..., Response]
 
 
+@dataclass(frozen=True)
+class Link:
+    """Where a success leads to, for the document alone.
+
+    Args:
+        operation: the name of the view.
+        parameters: what its parameters are then, as runtime expressions of OpenAPI.
+        body: what the fields of its body are, likewise.
+    """
+
+    operation: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Operation:
     """One call of the API.
@@ -46,6 +61,7 @@ class Operation:
         parameters: names of request headers that it understands, likewise.
         owner_of: of a public call, the account that a body's idempotency key belongs to; None when
             the body can be of none.
+        links: calls that a success gives something for.
     """
 
     summary: str
@@ -65,6 +81,7 @@ class Operation:
     headers: Sequence[str] = ()
     parameters: Sequence[str] = ()
     owner_of: Callable[[Mapping[str, Any]], idempotency.Owner | None] | None = None
+    links: Sequence[Link] = ()
 
     @property
     def takes_key(self) -> bool:

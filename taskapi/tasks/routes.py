@@ -10,13 +10,17 @@ from flask import Blueprint, Response, request
 from taskapi.core.bodies import JSON, MERGE_PATCH
 from taskapi.core.errors import Forbidden, NotFound, PreconditionFailed
 from taskapi.core.identity import Caller
-from taskapi.core.operations import operation
+from taskapi.core.operations import Link, operation
 from taskapi.core.preconditions import entity_tag, if_match, if_none_match
 from taskapi.core.responses import answer, not_modified, versioned
 from taskapi.tasks import schemas, service
 
 tasks = Blueprint("tasks", __name__, url_prefix="/tasks")
 
+_ID = {"task_id": "$response.body#/id"}
+_CURRENT = {**_ID, "If-Match": "$response.header.ETag"}
+_READ = (Link("get_task", _ID),)
+_WRITE = tuple(Link(name, _CURRENT) for name in ("update_task", "patch_task", "delete_task"))
 _CONFLICT = {412: (schemas.TaskConflict, {"task": schemas.EXAMPLE})}
 
 
@@ -28,6 +32,10 @@ _CONFLICT = {412: (schemas.TaskConflict, {"task": schemas.EXAMPLE})}
     answers=schemas.TaskList,
     example={"tasks": [schemas.EXAMPLE], "total": 1, "next_cursor": None},
     headers=("ETag", "Link"),
+    links=(
+        Link("list_tasks", {"cursor": "$response.body#/next_cursor"}),
+        Link("get_task", {"task_id": "$response.body#/tasks/0/id"}),
+    ),
 )
 def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     """The caller's tasks, newest first unless `sort` says otherwise. Titles ignore ASCII case.
@@ -51,6 +59,7 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     example=schemas.EXAMPLE,
     parameters=("Idempotency-Key",),
     headers=("ETag", "Location", "Idempotency-Replayed"),
+    links=_READ + _WRITE,
 )
 def create_task(caller: Caller, body: dict[str, Any]) -> Response:
     """Adds a task to the caller's.
@@ -69,6 +78,7 @@ def create_task(caller: Caller, body: dict[str, Any]) -> Response:
     example=schemas.EXAMPLE,
     headers=("ETag",),
     problems=(Forbidden, NotFound),
+    links=_WRITE,
 )
 def get_task(caller: Caller, task_id: int) -> Response:
     """One of the caller's tasks."""
@@ -86,6 +96,7 @@ def get_task(caller: Caller, task_id: int) -> Response:
     headers=("ETag",),
     problems=(Forbidden, NotFound, PreconditionFailed),
     problem_shapes=_CONFLICT,
+    links=_READ + _WRITE,
 )
 def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     """Sets the fields that are given; the others stay. A whole task may be sent back as it came."""
@@ -104,6 +115,7 @@ def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     headers=("ETag",),
     problems=(Forbidden, NotFound, PreconditionFailed),
     problem_shapes=_CONFLICT,
+    links=_READ + _WRITE,
 )
 def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     """Applies a JSON merge patch (RFC 7396): null removes the description; the rest cannot be."""
