@@ -16,19 +16,21 @@ import gunicorn.http.wsgi
 import gunicorn.util
 
 from config import settings_or_exit
-from taskapi import observe, serving
+from taskapi import observe
+from taskapi.serving import process, refusals
+from taskapi.serving.worker import Worker
 
 _settings = settings_or_exit(observe.check)
 
 wsgi_app = "wsgi:app"
 proc_name = "taskapi"
-bind = serving.addresses(_settings)
+bind = process.addresses(_settings)
 
 workers = _settings.web_concurrency
-worker_class = serving.Worker
+worker_class = Worker
 worker_connections = 1_000
 # Each is an open file, and a process has 1,024 by default; others are for the database.
-serving.allow_open_files(2 * worker_connections)
+process.allow_open_files(2 * worker_connections)
 # The heartbeat's file: on a disk it could block the worker.
 _memory = "/dev/shm"  # noqa: S108 - gunicorn makes its file there by mkstemp and unlinks it
 worker_tmp_dir = _memory if Path(_memory).is_dir() else None
@@ -52,15 +54,15 @@ forwarded_allow_ips = ""
 # The application logs requests itself.
 accesslog = None
 loglevel = _settings.log_level
-serving.RootLogger.settings = serving.Worker.settings = _settings
-logger_class = serving.RootLogger
+process.RootLogger.settings = Worker.settings = _settings
+logger_class = process.RootLogger
 
 gunicorn.http.wsgi.SERVER = "taskapi"
-gunicorn.util.http_date = serving.http_date
+gunicorn.util.http_date = refusals.http_date
 
 
 # Before the library is imported, which looks for it once; after a HUP it is the same folder.
-_metrics_folder = serving.metrics_folder(worker_tmp_dir) if _settings.metrics_port else None
+_metrics_folder = process.metrics_folder(worker_tmp_dir) if _settings.metrics_port else None
 
 
 def when_ready(server):

@@ -22,7 +22,15 @@ pytestmark = [pytest.mark.security, pytest.mark.alone]
 
 JSON = {"Content-Type": "application/json"}
 OF_THE_DATABASE = "canary-of-a-trigger"
-OF_THE_INSIDE = ["psycopg", "Traceback", "SELECT ", "INSERT ", "tasks_", "relation", "site-packages"]
+OF_THE_INSIDE = [
+    "psycopg",
+    "Traceback",
+    "SELECT ",
+    "INSERT ",
+    "tasks_",
+    "relation",
+    "site-packages",
+]
 """Words that no error may show."""
 
 

@@ -13,8 +13,8 @@ from socket import socketpair
 
 import gevent
 
-from taskapi import serving
 from taskapi.core import connections
+from taskapi.serving import clients
 
 SHORT, LONG, PATIENCE = 0.1, 1.0, 0.25
 
@@ -28,7 +28,7 @@ def query(connection: connections.Connection, seconds: float) -> bool:
     return True
 
 
-def waits(client: serving._Client, seconds: float) -> bool:
+def waits(client: clients.Client, seconds: float) -> bool:
     """Whether a connection is kept while it waits for a request for so long."""
     with client:
         gevent.sleep(seconds)
@@ -43,6 +43,6 @@ assert not query(connection, LONG)
 assert connection.closed
 
 near, far = socketpair()
-client = serving._Client(near, PATIENCE)
+client = clients.Client(near, PATIENCE)
 assert all(waits(client, SHORT) for _ in range(6))
 assert not waits(client, LONG)
