@@ -22,7 +22,7 @@ SEND_SECONDS = 20
 
 _MAX_ACCEPT = 8
 _LINGER_SECONDS = 2
-_LINGER_BYTES = 1024 * 1024
+_LINGER_BYTES = 8 * 1024 * 1024
 _PIECE = 65_536
 
 _plain_socket = get_original("socket", "socket")
