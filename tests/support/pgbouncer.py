@@ -55,11 +55,9 @@ def bouncing(database_url: str, folder: Path) -> Iterator[Bouncer]:
     Raises:
         RuntimeError: it is not installed, or it does not start.
     """
-    program, about, port = _program(), conninfo.conninfo_to_dict(database_url), free_port()
-    max_prepared = "max_prepared_statements = 200" if _version(program) >= (1, 21) else ""
-    file, log = folder / "pgbouncer.ini", folder / "pgbouncer.log"
-    file.write_text(
-        f"""
+    about, port = conninfo.conninfo_to_dict(database_url), free_port()
+    max_prepared = "max_prepared_statements = 200" if version() >= (1, 21) else ""
+    configuration = f"""
 [databases]
 * = host={about["host"]} port={about["port"]} user={about["user"]}
 [pgbouncer]
@@ -71,15 +69,29 @@ pool_mode = transaction
 default_pool_size = {POOL_SIZE}
 {max_prepared}
 """
-    )
+    with running(configuration, port, folder, _owner_of(Path(about["host"]))):
+        url = f"postgresql://{about['user']}@127.0.0.1:{port}/{about['dbname']}?sslmode=disable"
+        yield Bouncer(url, version())
+
+
+@contextmanager
+def running(configuration: str, port: int, folder: Path, account: dict[str, Any]) -> Iterator[Path]:
+    """PgBouncer with a configuration that has it listen on a port; the file of its log.
+
+    Args:
+        folder: for its configuration.
+        account: whom to run it as, for Popen.
+
+    Raises:
+        RuntimeError: it is not installed, or it does not start.
+    """
+    file, log = folder / "pgbouncer.ini", folder / "pgbouncer.log"
+    file.write_text(configuration)
     with log.open("w") as output:
-        process = subprocess.Popen(
-            [program, str(file)], stdout=output, stderr=output, **_owner_of(Path(about["host"]))
-        )
+        process = subprocess.Popen([_program(), str(file)], stdout=output, stderr=output, **account)
     try:
         _wait(port, process, log)
-        url = f"postgresql://{about['user']}@127.0.0.1:{port}/{about['dbname']}?sslmode=disable"
-        yield Bouncer(url, _version(program))
+        yield log
     finally:
         process.terminate()
         process.wait(_START_SECONDS)
@@ -92,8 +104,9 @@ def _program() -> str:
     return program
 
 
-def _version(program: str) -> tuple[int, int]:
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+def version() -> tuple[int, int]:
+    """Of the PgBouncer that is installed."""
+    said = subprocess.run([_program(), "--version"], capture_output=True, text=True, check=True)
     found = re.search(r"(\d+)\.(\d+)", said.stdout)
     assert found
     return int(found[1]), int(found[2])
