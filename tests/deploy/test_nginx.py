@@ -1,0 +1,173 @@
+"""The nginx of the guide before the real service: what it passes on, keeps back and answers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import psutil
+import pytest
+from support import nginx
+from support.api import PASSWORD, new_email
+from support.servers import free_port, serving
+
+from taskapi.core import errors
+
+pytestmark = pytest.mark.alone
+
+
+@pytest.fixture(scope="module")
+def proxy(database_url: str, run_folder: Path) -> Iterator[nginx.Proxy]:
+    with (
+        TemporaryDirectory(dir=run_folder) as name,
+        serving(database_url, TRUSTED_PROXY_HOPS="1", RATELIMIT_ENABLED="true") as url,
+    ):
+        Path(name).chmod(0o755)
+        with nginx.before(int(url.rpartition(":")[2]), Path(name)) as proxy:
+            yield proxy
+
+
+@contextmanager
+def client(proxy: nginx.Proxy, address: str) -> Iterator[httpx.Client]:
+    """Somebody who comes from this address of the loopback network."""
+    transport = httpx.HTTPTransport(verify=proxy.trust, local_address=address)
+    with httpx.Client(base_url=proxy.url, transport=transport, timeout=30) as made:
+        yield made
+
+
+def register(client: httpx.Client) -> None:
+    """Go on as a new person."""
+    account = {"email": new_email(), "password": PASSWORD}
+    login = client.post("/auth/register", json=account).raise_for_status().json()
+    client.headers["Authorization"] = f"Bearer {login['access_token']}"
+
+
+def test_the_service_is_told_where_a_client_really_comes_from(proxy: nginx.Proxy) -> None:
+    with client(proxy, "127.0.0.21") as visitor:
+        visitor.headers.update({"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=203.0.113.8"})
+        register(visitor)
+        sessions = visitor.get("/auth/sessions").json()["sessions"]
+    assert [session["address"] for session in sessions] == ["127.0.0.21"]
+
+
+def test_attempts_are_counted_by_that_address_and_by_nothing_a_client_says(
+    proxy: nginx.Proxy,
+) -> None:
+    def attempt(visitor: httpx.Client, number: int) -> int:
+        body = {"email": new_email(), "password": PASSWORD}
+        told = {"X-Forwarded-For": f"198.51.100.{number}", "X-Real-IP": f"198.51.100.{number}"}
+        return visitor.post("/auth/login", json=body, headers=told).status_code
+
+    with client(proxy, "127.0.0.22") as guesser, client(proxy, "127.0.0.23") as other:
+        statuses = [attempt(guesser, number) for number in range(61)]
+        assert set(statuses) == {401, 429}
+        assert statuses.count(401) <= 60  # a new minute may begin among them
+        assert attempt(other, 1) == 401
+
+
+def test_scheme_and_host_are_in_nothing_that_is_answered(proxy: nginx.Proxy) -> None:
+    with client(proxy, "127.0.0.24") as visitor:
+        visitor.headers.update({"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "gopher"})
+        register(visitor)
+        made = visitor.post("/tasks", json={"title": "Somewhere"})
+        assert made.headers["Location"].startswith("/tasks/")
+        visitor.post("/tasks", json={"title": "Elsewhere"})
+        first_page = visitor.get("/tasks?limit=1")
+        assert "//" not in first_page.headers["Link"]
+        for answer in (visitor.get("/"), made, first_page):
+            assert "evil.example" not in f"{answer.headers}{answer.text}"
+
+
+def test_a_plain_request_is_sent_to_the_encrypted_address(proxy: nginx.Proxy) -> None:
+    url = f"http://127.0.0.1:{proxy.plain_port}/tasks?limit=1"
+    answer = httpx.get(url, headers={"Host": "tasks.example.com"})
+    assert answer.status_code == 308
+    assert answer.headers["Location"] == "https://tasks.example.com/tasks?limit=1"
+
+
+def test_a_slow_client_is_waited_for_by_nginx_and_not_by_the_service(proxy: nginx.Proxy) -> None:
+    """Its body takes longer than the ten seconds in which the service wants all of it."""
+    with client(proxy, "127.0.0.25") as visitor:
+        register(visitor)
+        token = visitor.headers["Authorization"]
+    body = json.dumps({"title": "Slowly"}).encode()
+    head = (
+        f"POST /tasks HTTP/1.1\r\nHost: tasks.example.com\r\nAuthorization: {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with (
+        socket.create_connection(("127.0.0.1", proxy.port), 10) as plain,
+        proxy.trust.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+    ):
+        connection.sendall(head.encode() + body[:1])
+        for byte in body[1:13]:
+            time.sleep(1)
+            connection.sendall(bytes([byte]))
+        connection.sendall(body[13:])
+        assert connection.recv(12) == b"HTTP/1.1 201"
+
+
+def test_connections_to_the_service_are_used_again(proxy: nginx.Proxy) -> None:
+    service = _upstream_port()
+    before = _connections_to(service)
+    with client(proxy, "127.0.0.26") as visitor:
+        for _ in range(100):
+            assert visitor.get("/livez").status_code == 200
+    opened = _connections_to(service) - before
+    assert len(opened) <= 2, opened
+
+
+def _upstream_port() -> int:
+    """The port of the service, which is a child of this process and has workers."""
+    ports = [
+        connection.laddr.port
+        for child in psutil.Process().children()
+        if child.children() and "gunicorn" in " ".join(child.cmdline())
+        for connection in child.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(ports) == 1
+    return int(ports[0])
+
+
+def _connections_to(port: int) -> set[int]:
+    """The clients' ports of all connections to it, those that were just closed included."""
+    there = (one for one in psutil.net_connections("tcp") if one.raddr and one.raddr.port == port)
+    return {one.laddr.port for one in there}
+
+
+@pytest.mark.parametrize("size", [300 * 1024, 2 * 1024 * 1024], ids=["ours", "nginx's"])
+def test_a_large_body_is_refused_in_the_services_words(proxy: nginx.Proxy, size: int) -> None:
+    with client(proxy, "127.0.0.27") as visitor:
+        register(visitor)
+        answer = visitor.post("/tasks", json={"title": "x" * size})
+    _check_problem(answer, errors.ContentTooLarge())
+
+
+def test_a_refusal_that_comes_before_the_body_was_read_arrives(proxy: nginx.Proxy) -> None:
+    with client(proxy, "127.0.0.29") as visitor:
+        statuses = {visitor.post("/tasks", content=b"x" * 200_000).status_code for _ in range(50)}
+    assert statuses == {401}
+
+
+def test_without_the_service_a_client_hears_to_come_again(run_folder: Path) -> None:
+    with TemporaryDirectory(dir=run_folder) as name:
+        Path(name).chmod(0o755)
+        with nginx.before(free_port(), Path(name)) as proxy, client(proxy, "127.0.0.28") as visitor:
+            answer = visitor.get("/tasks")
+    assert answer.headers["Retry-After"] == "1"
+    _check_problem(answer, errors.Unavailable())
+
+
+def _check_problem(answer: httpx.Response, problem: errors.Problem) -> None:
+    assert answer.status_code == problem.status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Strict-Transport-Security"]
+    assert answer.json() == problem.body(answer.json()["request_id"])
+    assert answer.json()["request_id"]
