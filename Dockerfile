@@ -1,13 +1,20 @@
 # The service for production, beside a PostgreSQL that DATABASE_URL names. Before its containers
 # start, a release migrates once: docker run ... flask db upgrade
 
+# Any image with Python 3.11 or newer, best named with its digest: python:3.11-slim@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /app
 COPY requirements.txt ./
-RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
+# Where pip looks may be given from outside, and stays there:
+#   --secret id=pip.conf,src=...   and, when that names /etc/pip.pem as cert,   --secret id=pip.pem,src=...
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    --mount=type=secret,id=pip.pem,target=/etc/pip.pem \
+    python3 -m venv /venv \
+    && /venv/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: \
+        -r requirements.txt \
+    && /venv/bin/pip uninstall --quiet --yes pip setuptools
 COPY config.py wsgi.py gunicorn.conf.py ./
 COPY migrations migrations
 COPY taskapi taskapi
@@ -15,14 +22,21 @@ COPY taskapi taskapi
 RUN /venv/bin/python -m compileall -q .
 
 FROM ${PYTHON_IMAGE}
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin taskapi
+# What installs packages has no business here: where python.org's images and Debian's have it.
+RUN lib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
+    && rm -rf "$lib"/ensurepip "$lib"/site-packages/pip* "$lib"/site-packages/setuptools* \
+        "$lib"/site-packages/wheel* /usr/local/bin/pip* /usr/share/python-wheels \
+    && groupadd --gid 10001 taskapi \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
+        --shell /usr/sbin/nologin taskapi
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 ENV PATH=/venv/bin:$PATH \
     PORT=8000 \
     PYTHONUNBUFFERED=1
-USER taskapi
+# By number, so that who runs it can see that it is not root.
+USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s CMD ["python", "-c", "\
 import http.client, os, sys; \

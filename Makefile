@@ -4,8 +4,9 @@
 PYTHON ?= python3
 BIN = .venv/bin/python -m
 
-.PHONY: run install test test-faults test-security test-load lint format requirements
-.PHONY: test-clients test-fuzz test-browser test-first-run test-alerts test-bench bench
+TESTS = test test-faults test-security test-load test-deploy test-image \
+	test-clients test-fuzz test-browser test-first-run test-alerts test-bench
+.PHONY: run install lint format requirements bench $(TESTS)
 
 # The service with everything that it needs, until Ctrl-C.
 run: environment-run
@@ -28,6 +29,14 @@ test-security: environment-dev
 # Many clients, for as long as LOAD_SECONDS says.
 test-load: environment-dev
 	@$(BIN) pytest -n 0 -m load $(ARGS)
+
+# The ways of docs/deploy: nginx, systemd, PgBouncer and PostgreSQL with TLS.
+test-deploy: environment-dev
+	@scripts/test-deploy $(ARGS)
+
+# The container's image, built and run as in production.
+test-image: environment-dev
+	@deploy/try-image $(ARGS)
 
 lint: environment-dev
 	$(BIN) ruff check .
@@ -62,5 +71,4 @@ environment-run environment-dev:
 	@$(PYTHON) scripts/environment.py $(@:environment-%=%)
 
 # A .env file is for running the service. Tests and tools must not find somebody's database in it.
-install test test-faults test-security test-load lint format requirements: export FLASK_SKIP_DOTENV = 1
-test-clients test-fuzz test-browser test-first-run test-alerts test-bench bench: export FLASK_SKIP_DOTENV = 1
+install lint format requirements bench $(TESTS): export FLASK_SKIP_DOTENV = 1

@@ -19,7 +19,7 @@ from support.servers import free_port, serving
 
 from taskapi.core import errors
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.deploy, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-SUITES = {"faults", "security", "load"}
+SUITES = {"faults", "security", "load", "deploy"}
 """The markers of tests that the table tells of."""
 
 _OUTCOMES = ("failed", "error", "skipped", "passed")

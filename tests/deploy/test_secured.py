@@ -23,7 +23,7 @@ from support.databases import KEY
 from support.servers import ROOT, started
 from support.writers import person
 
-pytestmark = [pytest.mark.faults, pytest.mark.alone]
+pytestmark = [pytest.mark.deploy, pytest.mark.alone]
 
 
 class Place(NamedTuple):

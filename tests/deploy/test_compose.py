@@ -1,0 +1,116 @@
+"""compose.yaml, as a compose program reads it; no engine runs here that could start it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from support import pgbouncer, secured
+from support.databases import KEY
+from support.servers import ROOT, free_port
+
+from config import Settings
+
+GIVEN = {"DATABASE_PASSWORD": "s3cret", "JWT_SECRET_KEY": KEY}
+
+
+def compose(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "podman_compose", "--env-file", os.devnull, "config"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    read = compose(**GIVEN)
+    assert read.returncode == 0, read.stderr
+    return yaml.safe_load(read.stdout)["services"]
+
+
+@pytest.mark.parametrize("secret", GIVEN)
+def test_a_secret_that_is_not_given_stops_it(secret: str) -> None:
+    read = compose(**{name: value for name, value in GIVEN.items() if name != secret})
+    assert read.returncode != 0
+    assert f"{secret} is missing" in read.stderr
+    assert "s3cret" not in (ROOT / "compose.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["app", "migrate", "pooler"])
+def test_what_needs_no_rights_and_no_disk_has_none(services: dict[str, Any], name: str) -> None:
+    assert services[name]["read_only"] is True
+    assert services[name]["cap_drop"] == ["ALL"]
+    assert services[name]["security_opt"] == ["no-new-privileges:true"]
+    assert not services[name].get("volumes")
+
+
+def test_each_waits_for_what_it_needs(services: dict[str, Any]) -> None:
+    waits = {
+        name: {other: how["condition"] for other, how in service.get("depends_on", {}).items()}
+        for name, service in services.items()
+    }
+    assert waits == {
+        "database": {},
+        "pooler": {"database": "service_healthy"},
+        "migrate": {"database": "service_healthy"},
+        "app": {"migrate": "service_completed_successfully", "pooler": "service_healthy"},
+    }
+    for name in ("database", "pooler"):
+        assert services[name]["healthcheck"]["test"]
+    assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
+
+
+def test_its_settings_are_valid_ones(services: dict[str, Any]) -> None:
+    environment = services["app"]["environment"]
+    assert environment == services["migrate"]["environment"]
+    known = {name.upper() for name in Settings.__dataclass_fields__}
+    assert environment.keys() <= known
+    settings = Settings.from_environment(environment)
+    assert settings.database_url == "postgresql://taskapi:s3cret@pooler:6432/taskapi"
+    assert settings.database_url_direct == "postgresql://taskapi:s3cret@database:5432/taskapi"
+
+
+def test_the_base_image_is_the_dockerfiles(services: dict[str, Any]) -> None:
+    default = re.search(
+        r"^ARG PYTHON_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    )
+    assert default
+    assert services["app"]["build"]["args"]["PYTHON_IMAGE"] == default[1]
+
+
+@pytest.mark.deploy
+@pytest.mark.alone
+def test_its_pooler_takes_its_configuration(run_folder: Path) -> None:
+    with TemporaryDirectory(dir=run_folder) as name, secured.database(Path(name)) as database:
+        folder, port = Path(name), free_port()
+        configuration = (ROOT / "deploy" / "pgbouncer.ini").read_text()
+        users = folder / "userlist.txt"
+        users.write_text(f'"app" "{secured.PASSWORD}"\n')
+        for old, new in {
+            "host=database port=5432": f"host=127.0.0.1 port={database.port}",
+            "listen_addr = *": "listen_addr = 127.0.0.1",
+            "listen_port = 6432": f"listen_port = {port}",
+            "/etc/taskapi/userlist.txt": str(users),
+        }.items():
+            assert old in configuration
+            configuration = configuration.replace(old, new)
+        configuration += "server_tls_sslmode = require\n"  # which this database asks for
+        with pgbouncer.running(configuration, port, folder, database.account):
+            url = database.url(port=port, sslmode="disable")
+            with psycopg.connect(url) as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
+            with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+                psycopg.connect(url.replace(secured.PASSWORD, "wrong")).close()
