@@ -88,7 +88,7 @@ def test_the_base_image_is_the_dockerfiles(services: dict[str, Any]) -> None:
         r"^ARG PYTHON_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
     )
     assert default
-    assert services["app"]["build"]["args"]["PYTHON_IMAGE"] == default[1]
+    assert services["app"]["build"]["args"] == [f"PYTHON_IMAGE={default[1]}"]
 
 
 @pytest.mark.deploy

@@ -1,12 +1,15 @@
-"""The systemd unit, by systemd's own judgement, and the service under what the unit forbids it."""
+"""The systemd unit: systemd's own judgement of it, and the service under what the unit forbids."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from support.databases import KEY
 from support.servers import ROOT
 
 pytestmark = [pytest.mark.deploy, pytest.mark.alone]
@@ -41,3 +44,24 @@ def test_the_call_that_hashing_needs_is_allowed() -> None:
     """systemd counts setpriority among the calls on resources, which the unit forbids."""
     filters = re.findall(r"^SystemCallFilter=(.+)$", UNIT.read_text(), re.MULTILINE)
     assert filters[-1] == "setpriority"
+
+
+def test_no_memory_need_be_writable_and_executable(database_url: str) -> None:
+    """What MemoryDenyWriteExecute forbids; the libraries that are compiled could need it."""
+    assert "MemoryDenyWriteExecute=yes" in UNIT.read_text()
+    deny, refuse_gain = 65, 1  # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN
+    launch = (
+        "import ctypes, mmap, os, sys\n"
+        f"assert ctypes.CDLL(None).prctl({deny}, {refuse_gain}, 0, 0, 0) == 0\n"
+        "try: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)\n"
+        "except PermissionError: os.execv(sys.executable, [sys.executable, *sys.argv[1:]])\n"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", launch, "-m", "gunicorn", "--check-config", "wsgi:app"],
+        cwd=ROOT,
+        env={"DATABASE_URL": database_url, "JWT_SECRET_KEY": KEY, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert loaded.returncode == 0, loaded.stderr
