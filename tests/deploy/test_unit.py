@@ -49,12 +49,12 @@ def test_the_call_that_hashing_needs_is_allowed() -> None:
 def test_no_memory_need_be_writable_and_executable(database_url: str) -> None:
     """What MemoryDenyWriteExecute forbids; the libraries that are compiled could need it."""
     assert "MemoryDenyWriteExecute=yes" in UNIT.read_text()
-    deny, refuse_gain = 65, 1  # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN
     launch = (
         "import ctypes, mmap, os, sys\n"
-        f"assert ctypes.CDLL(None).prctl({deny}, {refuse_gain}, 0, 0, 0) == 0\n"
+        "if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0): sys.exit('no PR_SET_MDWE')\n"
         "try: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)\n"
         "except PermissionError: os.execv(sys.executable, [sys.executable, *sys.argv[1:]])\n"
+        "sys.exit('such memory is still given')\n"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", launch, "-m", "gunicorn", "--check-config", "wsgi:app"],
@@ -64,4 +64,6 @@ def test_no_memory_need_be_writable_and_executable(database_url: str) -> None:
         text=True,
         check=False,
     )
+    if "no PR_SET_MDWE" in loaded.stderr:
+        pytest.skip("Linux before 6.3 cannot be asked for this without systemd")
     assert loaded.returncode == 0, loaded.stderr

@@ -40,7 +40,9 @@ def test_who_goes_on_sending_finds_the_answer_nevertheless(url: str) -> None:
         connection.sendall(b"x" * (LENGTH // 4))
         time.sleep(0.3)
         connection.sendall(b"x" * (LENGTH // 4))
-        assert _all_of(connection).startswith(b"HTTP/1.1 401 ")
+        answer = _all_of(connection)
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b"\r\nConnection: close\r\n" in answer
 
 
 def test_who_sends_nothing_more_is_left_alone_after_a_second(url: str) -> None:
