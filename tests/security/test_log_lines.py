@@ -36,7 +36,7 @@ ENDS = {
 FIELDS = {
     *("time", "level", "logger", "message", "method", "route", "status", "duration_ms"),
     *("database_ms", "user_id", "request_id", "event", "email", "reason", "verb", "task_id"),
-    *("error", "address", "sqlstate", "trace", "ended", "session_id"),
+    *("error", "address", "sqlstate", "trace", "ended", "session_id", "problem"),
 }
 
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,14 +62,16 @@ def started(database_url: str, **settings: str) -> Iterator[Service]:
         "RATELIMIT_ENABLED": "false",
         "HOST": "127.0.0.1",
         "PORT": str(port),
+        "WEB_CONCURRENCY": "2",
         **settings,
     }
     command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
     with tempfile.NamedTemporaryFile("w+", prefix="taskapi-log-") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
-            _wait(url, server)
-            yield Service(url, server, Path(log.name))
+            service = Service(url, server, Path(log.name))
+            _wait(service, int(environment["WEB_CONCURRENCY"]))
+            yield service
         except BaseException:
             log.seek(0)
             sys.stderr.write(log.read()[-20_000:])
@@ -83,15 +85,15 @@ def started(database_url: str, **settings: str) -> Iterator[Service]:
                 server.wait()
 
 
-def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
+def _wait(service: Service, workers: int) -> None:
+    """Wait until it answers, and all its workers are there."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise RuntimeError(f"the service ended with status {server.returncode}")
-        try:
-            httpx.get(f"{url}/livez", timeout=1).raise_for_status()
-        except httpx.HTTPError:
-            time.sleep(0.05)
-        else:
-            return
+        if service.process.poll() is not None:
+            raise RuntimeError(f"the service ended with status {service.process.returncode}")
+        with suppress(httpx.HTTPError):
+            httpx.get(f"{service.url}/livez", timeout=1).raise_for_status()
+            if len(service.workers()) == workers:
+                return
+        time.sleep(0.05)
     raise TimeoutError("the service did not start")
