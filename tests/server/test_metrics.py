@@ -74,15 +74,15 @@ def test_requests_are_counted_by_route_and_status_over_all_workers(metrics: Metr
 def test_what_the_workers_count_themselves_is_shown_soon(metrics: Metrics) -> None:
     with person(metrics.service.url) as client:
         client.post("/tasks", json={"title": "Counted"}).raise_for_status()
-        until(lambda: metrics.value("password_hashes_total") == 1)
-        assert metrics.value("password_hash_seconds_total") > 0
         assert metrics.value("events_total", event="registered") == 1
         assert metrics.value("events_total", event="task_created") == 1
-        assert metrics.value("database_round_trips_total") >= 2
-        assert 1 <= metrics.value("database_connections") <= 16
-        assert metrics.value("database_connections_in_use") == 0
-        for level in ("database_waiting", "password_waiting"):
-            assert metrics.value(level) == 0
+        # Each worker tells of its own part once a second.
+        until(lambda: metrics.value("password_hashes_total") == 1)
+        until(lambda: metrics.value("password_hash_seconds_total") > 0)
+        until(lambda: metrics.value("database_round_trips_total") >= 2)
+        until(lambda: 1 <= metrics.value("database_connections") <= 16)
+        for level in ("database_connections_in_use", "database_waiting", "password_waiting"):
+            until(lambda level=level: metrics.value(level) == 0)
 
 
 def test_names_that_a_client_makes_up_are_no_labels(metrics: Metrics) -> None:
