@@ -85,7 +85,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             "type": "string",
             "pattern": r'^("[ !#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$',
         },
-        "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+        # No example: pages to try calls on would fill it in, the same one for each request.
     },
     "If-Match": {
         "description": 'Do it only if the current ETag, like `"7"`, is among these; else 412.',
