@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 import uuid
 from collections import Counter
@@ -107,11 +108,15 @@ class Writers(list[Writer]):
 
 
 @contextmanager
-def writing(url: str) -> Iterator[Writers]:
-    """The writers, at work until the block ends."""
+def writing(url: str, trust: ssl.SSLContext | bool = True) -> Iterator[Writers]:
+    """The writers, at work until the block ends.
+
+    Args:
+        trust: whose certificates they believe.
+    """
     stop = Event()
     with ExitStack() as stack:
-        writers = Writers(Writer(stack.enter_context(person(url))) for _ in range(CLIENTS))
+        writers = Writers(Writer(stack.enter_context(person(url, trust))) for _ in range(CLIENTS))
         with ThreadPoolExecutor(CLIENTS) as threads:
             running = [threads.submit(writer.run, stop) for writer in writers]
             try:
@@ -124,9 +129,9 @@ def writing(url: str) -> Iterator[Writers]:
 
 
 @contextmanager
-def person(url: str) -> Iterator[httpx.Client]:
+def person(url: str, trust: ssl.SSLContext | bool = True) -> Iterator[httpx.Client]:
     """A client of somebody who has just registered."""
-    with httpx.Client(base_url=url, timeout=_PATIENCE) as client:
+    with httpx.Client(base_url=url, timeout=_PATIENCE, verify=trust) as client:
         account = {"email": new_email(), "password": PASSWORD}
         login = client.post("/auth/register", json=account).raise_for_status().json()
         client.headers["Authorization"] = f"Bearer {login['access_token']}"
