@@ -3,7 +3,9 @@
 Features build their statements from these parts. Each carries the caller and asks, in the same
 round trip, whether the caller's session lives: without one it finds nothing and changes nothing. A
 write locks the account first, so that writes to one account follow each other, and takes the
-account's next change number only when it does something, so that the numbers have no gap.
+account's next change number only when it does something, so that the numbers have no gap. Each
+table that is read or changed is compared with the caller's id itself, though a join would say the
+same: where tables are cut by account, the database then knows the part before it looks.
 """
 
 from __future__ import annotations
@@ -275,7 +277,7 @@ class OwnedTable:
         before = (
             select(*self._rows.c)
             .join(account, self._rows.c.user_id == account.c.id)
-            .where(self._rows.c.id == _ID, self._matches)
+            .where(self._rows.c.user_id == _USER_ID, self._rows.c.id == _ID, self._matches)
             .with_for_update(of=self._rows, key_share=True)
             .cte("before")
         )
@@ -283,7 +285,11 @@ class OwnedTable:
         after = (
             update(self._rows)
             .values(**values, version=account.c.next_version, updated_at=account.c.moment)
-            .where(self._rows.c.user_id == account.c.id, self._rows.c.id == before.c.id)
+            .where(
+                self._rows.c.user_id == account.c.id,
+                self._rows.c.user_id == _USER_ID,
+                self._rows.c.id == before.c.id,
+            )
             .returning(*self._rows.c)
             .cte("after")
         )
@@ -296,7 +302,12 @@ class OwnedTable:
         account = self._locked_account
         gone = (
             delete(self._rows)
-            .where(self._rows.c.user_id == account.c.id, self._rows.c.id == _ID, self._matches)
+            .where(
+                self._rows.c.user_id == account.c.id,
+                self._rows.c.user_id == _USER_ID,
+                self._rows.c.id == _ID,
+                self._matches,
+            )
             .returning(*self._rows.c)
             .cte("gone")
         )
@@ -342,7 +353,11 @@ class OwnedTable:
         bump = (
             update(self._accounts)
             .values({"version": account.c.next_version, **totals})
-            .where(self._accounts.c.id == account.c.id, account.c.id == written.c.user_id)
+            .where(
+                self._accounts.c.id == account.c.id,
+                self._accounts.c.id == _USER_ID,
+                account.c.id == written.c.user_id,
+            )
         )
         return select(*written.c).add_cte(bump.cte("bump"))
 

@@ -1,0 +1,151 @@
+"""A database whose tables are cut by account, as a distributed PostgreSQL would cut them.
+
+Citus is not at hand, so PostgreSQL's own partitions stand for its shards: both find a row's place
+by a hash of one column, demand that each key contains that column, and look into one part only for
+a statement that says its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+from psycopg import sql
+from support.servers import ROOT
+
+from taskapi.core.connections import Connection
+
+SCRIPT = ROOT / "deploy" / "citus" / "distribute.sql"
+SHARDS = 4
+
+_RECORDER = """
+CREATE TABLE distributed (number serial, name text, by text, colocate_with text);
+CREATE FUNCTION create_distributed_table(
+    table_name regclass, distribution_column text, distribution_type text DEFAULT 'hash',
+    colocate_with text DEFAULT 'default'
+) RETURNS void LANGUAGE sql BEGIN ATOMIC
+    INSERT INTO distributed (name, by, colocate_with)
+    VALUES (table_name::text, distribution_column, colocate_with);
+END;
+"""
+_KEYS = """
+SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+FROM pg_constraint WHERE conrelid = ANY(%s::regclass[]) AND contype IN ('p', 'f', 'u')
+ORDER BY contype = 'f'
+"""
+_INDEXES = """
+SELECT pg_get_indexdef(indexrelid) FROM pg_index
+WHERE indrelid = ANY(%s::regclass[])
+    AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+"""
+
+Row = tuple[Any, ...]
+
+
+class Distribution(NamedTuple):
+    """What the script asks for, for one table."""
+
+    table: str
+    column: str
+    colocate_with: str
+
+
+class Sent(NamedTuple):
+    """A statement as the service sent it."""
+
+    sql: bytes
+    values: Sequence[Any]
+
+
+def distribute(connection: psycopg.Connection[Row]) -> list[Distribution]:
+    """Run the script with a function that only writes down what it is asked for.
+
+    Raises:
+        psycopg.errors.RaiseException: the script refused.
+    """
+    connection.execute(_RECORDER)
+    connection.execute(SCRIPT.read_text())
+    rows = connection.execute("SELECT name, by, colocate_with FROM distributed ORDER BY number")
+    return [Distribution(*row) for row in rows]
+
+
+def cut(connection: psycopg.Connection[Row], tables: list[Distribution]) -> None:
+    """Put partitioned tables in the place of these, with their rows, keys and indexes.
+
+    Raises:
+        psycopg.errors.FeatureNotSupported: a key does not contain the column of its table.
+    """
+    names = [table.table for table in tables]
+    keys = connection.execute(_KEYS, [names]).fetchall()
+    indexes = connection.execute(_INDEXES, [names]).fetchall()
+    for table in tables:
+        _cut(connection, table)
+    for name in names:
+        _execute(connection, "DROP TABLE {} CASCADE", f"old_{name}")
+    for table, name, definition in keys:
+        _execute(connection, "ALTER TABLE {} ADD CONSTRAINT {} " + definition, table, name)
+    for (definition,) in indexes:
+        connection.execute(definition)
+
+
+def _cut(connection: psycopg.Connection[Row], table: Distribution) -> None:
+    name, old = table.table, f"old_{table.table}"
+    _execute(connection, "ALTER TABLE {} RENAME TO {}", name, old)
+    _execute(
+        connection,
+        "CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES) PARTITION BY HASH ({})",
+        *(name, old, table.column),
+    )
+    for number in range(SHARDS):
+        place = f"MODULUS {SHARDS}, REMAINDER {number}"
+        part = f"CREATE TABLE {{}} PARTITION OF {{}} FOR VALUES WITH ({place})"
+        _execute(connection, part, f"{name}_{number}", name)
+    _execute(connection, "INSERT INTO {} OVERRIDING SYSTEM VALUE SELECT * FROM {}", name, old)
+
+
+def _execute(connection: psycopg.Connection[Row], statement: str, *names: str) -> None:
+    connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@contextmanager
+def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sent]]:
+    """All statements that the service sends meanwhile."""
+    sent: list[Sent] = []
+    run = Connection.run
+
+    def heard(self: Connection, text: bytes, values: Sequence[Any]) -> list[Row]:
+        sent.append(Sent(text, values))
+        return run(self, text, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "run", heard)
+        yield sent
+
+
+def parts(connection: psycopg.Connection[Row], sent: Sent) -> set[str]:
+    """The partitions that the plan of a statement reads or changes."""
+    given = ", ".join(["%s"] * len(sent.values))
+    connection.execute("SET plan_cache_mode = force_custom_plan")
+    connection.execute(b"PREPARE asked AS " + sent.sql)
+    try:
+        found = psycopg.ClientCursor(connection).execute(
+            f"EXPLAIN (FORMAT JSON) EXECUTE asked ({given})", list(sent.values)
+        )
+        (plan,) = found.fetchone() or ((),)
+    finally:
+        connection.execute("DEALLOCATE asked")
+    return {name for name in _relations(plan[0]) if name[-1].isdigit()}
+
+
+def _relations(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for part in node:
+            yield from _relations(part)
+    elif isinstance(node, dict):
+        if "Relation Name" in node:
+            yield node["Relation Name"]
+        for part in node.values():
+            yield from _relations(part)
