@@ -95,6 +95,13 @@ class Settings:
         _database_url,
         secret=True,
     )
+    database_url_replica: str | None = _setting(
+        None,
+        "a streaming replica of it, which then reads lists of tasks where it is not behind;"
+        " unset: none",
+        _database_url,
+        secret=True,
+    )
     database_pool_size: int = _setting(
         8, "database connections of one worker; small pools are faster", _integer(1, 100)
     )
@@ -223,8 +230,9 @@ def _checked(settings: Settings) -> Settings:
         raise ConfigError("METRICS_PORT must not be PORT: metrics are not for everybody.")
     if settings.session_expires < settings.jwt_access_token_expires:
         raise ConfigError("SESSION_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES.")
-    if settings.is_embedded and settings.database_url_direct:
-        raise ConfigError("DATABASE_URL_DIRECT is set without DATABASE_URL: set both, or neither.")
+    for name in ("database_url_direct", "database_url_replica"):
+        if settings.is_embedded and getattr(settings, name):
+            raise ConfigError(f"{name.upper()} is set without DATABASE_URL: set both, or neither.")
     if not settings.is_embedded and not settings.jwt_secret_key:
         raise ConfigError(f"JWT_SECRET_KEY is not set. Make one with: {_NEW_KEY}")
     for key in filter(None, (settings.jwt_secret_key, *settings.jwt_previous_secret_keys)):

@@ -24,6 +24,7 @@ DATABASE = {"DATABASE_URL": "postgresql://db.example.com/tasks", "JWT_SECRET_KEY
         ("DATABASE_URL", "mysql://db/tasks", "must be a postgres:// or postgresql:// URL"),
         ("DATABASE_URL", "db.example.com", "must be a postgres:// or postgresql:// URL"),
         ("DATABASE_URL_DIRECT", "http://db", "must be a postgres:// or postgresql:// URL"),
+        ("DATABASE_URL_REPLICA", "http://db", "must be a postgres:// or postgresql:// URL"),
         ("DATABASE_POOL_SIZE", "0", "must be a whole number from 1 to 100"),
         ("DATABASE_POOL_TIMEOUT", "31", "must be a whole number from 1 to 30"),
         ("DATABASE_PREPARE", "maybe", "must be true or false"),
@@ -62,7 +63,8 @@ def test_a_malformed_value_is_named_with_what_it_must_be(
             {"JWT_ACCESS_TOKEN_EXPIRES": "3600", "SESSION_EXPIRES": "60"},
             "SESSION_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES",
         ),
-        ({"DATABASE_URL_DIRECT": DATABASE["DATABASE_URL"]}, "is set without DATABASE_URL"),
+        ({"DATABASE_URL_DIRECT": DATABASE["DATABASE_URL"]}, "DIRECT is set without DATABASE_URL"),
+        ({"DATABASE_URL_REPLICA": DATABASE["DATABASE_URL"]}, "REPLICA is set without DATABASE_URL"),
     ],
 )
 def test_settings_that_are_unsafe_together_are_refused(

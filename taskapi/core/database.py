@@ -8,6 +8,7 @@ statement and its own transaction; only `transaction()` spans several.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -39,6 +40,14 @@ _DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-unt
 _MAX_WAITING = 1_000
 _MORE_SECONDS = 0.4
 """What a statement may take beyond the longest wait for a connection."""
+
+_REPLICA_SECONDS = 0.5
+"""What a replica has for its answer, the wait for a connection included."""
+
+_REPLICA_PAUSE = 5.0
+"""Seconds for which a replica that gave none is left alone."""
+
+_log = logging.getLogger("taskapi.replica")
 
 
 class Statement:
@@ -138,6 +147,19 @@ class Deferred:
         return self._work
 
 
+class _Replica:
+    """A copy of the database that only reads, and what is known of its health."""
+
+    def __init__(self, connections: Pool) -> None:
+        self.connections = connections
+        self.asked_again_at = 0.0
+
+    def leave_alone(self, error: Exception) -> None:
+        # The error's own text may have people's words.
+        _log.warning("replica_failed", extra={"error": type(error).__name__})
+        self.asked_again_at = perf_counter() + _REPLICA_PAUSE
+
+
 _deferred: ContextVar[Deferred | None] = ContextVar("deferred", default=None)
 """The transaction that what this request writes is part of."""
 
@@ -162,14 +184,24 @@ def init_app(app: Flask, settings: Settings) -> None:
     os.environ["PGTZ"] = "UTC"
     limits = Limits(settings.database_pool_size, settings.database_pool_timeout, _MAX_WAITING)
     app.extensions["taskapi_connection_class"] = connection_class()
-    pool = Pool(lambda: _connect(app.extensions["taskapi_connection_class"], settings), limits)
-    app.extensions["taskapi_pool"] = pool
-    atexit.register(pool.close)
+
+    def connections_to(url: str) -> Pool:
+        def connect() -> Connection:
+            kind = app.extensions["taskapi_connection_class"]
+            return _connect(kind, url, prepares=settings.database_prepare)
+
+        made = Pool(connect, limits)
+        atexit.register(made.close)
+        return made
+
+    app.extensions["taskapi_pool"] = connections_to(settings.database_url or "")
+    replica = settings.database_url_replica
+    app.extensions["taskapi_replica"] = _Replica(connections_to(replica)) if replica else None
 
 
-def _connect(kind: type[Connection], settings: Settings) -> Connection:
+def _connect(kind: type[Connection], url: str, *, prepares: bool) -> Connection:
     connection = kind.connect(
-        settings.database_url or "",
+        url,
         autocommit=True,
         application_name="taskapi",
         connect_timeout=10,
@@ -181,7 +213,7 @@ def _connect(kind: type[Connection], settings: Settings) -> Connection:
     )
     # Whether this class prepares is decided here: psycopg's own cursors never do.
     connection.prepare_threshold = None
-    connection.prepares = settings.database_prepare
+    connection.prepares = prepares
     return connection
 
 
@@ -221,6 +253,23 @@ def rows(statement: Statement, **parameters: Any) -> list[Row]:
 def row(statement: Statement, **parameters: Any) -> dict[str, Any] | None:
     """Like `rows`, but the first row by column name, or None."""
     return _named(statement, rows(statement, **parameters))
+
+
+def has_replica() -> bool:
+    """Whether there is a replica to ask just now."""
+    replica: _Replica | None = current_app.extensions["taskapi_replica"]
+    return replica is not None and perf_counter() >= replica.asked_again_at
+
+
+def replica_rows(statement: Statement, **parameters: Any) -> list[Row]:
+    """What a read finds on the replica, which may be behind; nothing when it does not answer."""
+    replica: _Replica = current_app.extensions["taskapi_replica"]
+    with _Watch(writes=False) as started:
+        try:
+            return _run(replica.connections, statement, parameters, started + _REPLICA_SECONDS)
+        except (psycopg.Error, _ConnectionLost) as error:
+            replica.leave_alone(error)
+            return []
 
 
 @contextmanager

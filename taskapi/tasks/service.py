@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from taskapi.core import database
 from taskapi.core.errors import TokenInvalid
 from taskapi.core.identity import Caller
 from taskapi.core.logging import note
 from taskapi.core.ownership import scope
 from taskapi.core.pagination import page_of
 from taskapi.core.preconditions import is_known
+from taskapi.core.replicas import page_rows
 from taskapi.tasks.statements import SORTS, task_page, tasks
 
 Task = dict[str, Any]
@@ -45,7 +45,7 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
         resumes=page.after is not None,
         is_completed=query.get("is_completed"),
     )
-    rows = database.rows(statement, known=known, **page.parameters(), **scope(caller))
+    rows = page_rows(statement, known=known, **page.parameters(), **scope(caller))
     if not rows:
         raise TokenInvalid
     version, total = rows[0][:2]
