@@ -10,6 +10,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -134,10 +135,11 @@ def test_timeouts_come_from_the_role_and_not_from_the_url(place: Place) -> None:
         owner.execute("ALTER ROLE app SET statement_timeout = '15s'")
         # What the pooler already has keeps its settings.
         owner.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE usename = 'app' AND pid <> pg_backend_pid()"
         )
-    with psycopg.connect(place.pooled()) as connection:
+    time.sleep(1)  # until the pooler has noticed
+    with psycopg.connect(place.pooled(), autocommit=True) as connection:
         assert connection.execute("SHOW statement_timeout").fetchone() == ("15s",)
 
 
