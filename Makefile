@@ -43,6 +43,7 @@ lint: environment-dev
 	$(BIN) ruff format --check .
 	$(BIN) mypy
 	.venv/bin/lint-imports
+	.venv/bin/python scripts/lint-migrations
 	scripts/lint-openapi
 
 format: environment-dev

@@ -1,31 +1,119 @@
-"""How `flask db ...` reaches the database: one at a time, in one transaction a migration."""
+"""How `flask db ...` reaches the database: one at a time, and in nobody's way for long.
 
+Each migration is a transaction. What it sets, it sets for that transaction, and what keeps others
+from migrating meanwhile is held by a transaction too: a pooler hands on nothing of it.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
 from alembic import context
+from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Connection, text
+from psycopg import errors
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import OperationalError
 
 # Any number will do, as long as nothing else in the database takes the same.
 MIGRATION_LOCK = 7_283_461_905
 
+LOCK_TIMEOUT = "1s"
+"""Who comes to a table after a migration that waits for it waits too: less than a request may."""
 
-def migrate(connection: Connection) -> None:
-    """Run what was asked for, while whoever else migrates waits: two first starts are fine."""
-    connection.execute(text("SET statement_timeout = 0"))
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-    connection.commit()
+ATTEMPTS, PAUSE = 5, 2.0
+"""How often a migration tries to get its locks, and the seconds in between."""
+
+
+def migrate(engine: Engine) -> None:
+    """Run what was asked for, while whoever else migrates waits: two first starts are fine.
+
+    Raises:
+        CommandError: it did not get its locks.
+    """
+    with alone(engine), engine.connect() as connection:
+        event.listen(connection, "begin", set_timeouts)
+        configure(connection=connection)
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                run()
+                return
+            except OperationalError as error:
+                if not isinstance(error.orig, (errors.LockNotAvailable, errors.DeadlockDetected)):
+                    raise
+                give_way(error.orig, left)
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """Let nobody else migrate until the block ends.
+
+    A statement that waits for the lock would be waited for by an index that is made concurrently,
+    for ever: so this asks again and again.
+    """
+    with engine.connect() as connection:
+        while not locked(connection):
+            connection.rollback()
+            time.sleep(0.2)
+        yield
+
+
+def locked(connection: Connection) -> bool:
+    """Whether this transaction holds the lock now."""
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    lock = text("SELECT pg_try_advisory_xact_lock(:key)")
+    return bool(connection.execute(lock, {"key": MIGRATION_LOCK}).scalar_one())
+
+
+def set_timeouts(connection: Connection) -> None:
+    """Bound the waits of a transaction that begins, and not its work."""
+    driver = connection.connection.driver_connection
+    assert driver
+    if not driver.autocommit:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    elif driver.execute("SELECT pg_backend_pid()").fetchone() == (driver.info.backend_pid,):
+        # Not behind a pooler, so that it ends with this connection. An index that is made
+        # concurrently takes its time, and stops nobody while it waits.
+        driver.execute("SET statement_timeout = 0")
+
+
+def give_way(error: Exception, left: int) -> None:
+    """Say that a lock was not had, and let those pass who queue behind the migration.
+
+    Raises:
+        CommandError: no attempt is left.
+    """
+    reason = str(error).partition("\n")[0]
+    if not left:
+        raise CommandError(
+            f"Gave up after {ATTEMPTS} attempts ({reason}). Something has held a table for long,"
+            " such as a backup, and the service was not to wait for it: nothing of this migration"
+            " is done. Run it again later; pg_stat_activity shows who holds what."
+        ) from error
+    click.echo(f"The migration waits for others: {reason}. Attempts left: {left}", err=True)
+    time.sleep(PAUSE)
+
+
+def configure(**options: Any) -> None:
+    """Tell Alembic what all our migrations have in common."""
     context.configure(
-        connection=connection,
         target_metadata=current_app.extensions["migrate"].db.metadata,
         transaction_per_migration=True,
+        **options,
     )
+
+
+def run() -> None:
+    """Run what was asked for."""
     with context.begin_transaction():
         context.run_migrations()
 
 
 if context.is_offline_mode():
-    context.configure(dialect_name="postgresql", literal_binds=True)
-    with context.begin_transaction():
-        context.run_migrations()
+    configure(dialect_name="postgresql", literal_binds=True)
+    run()
 else:
-    with current_app.extensions["migrate"].db.engine.connect() as connection:
-        migrate(connection)
+    migrate(current_app.extensions["migrate"].db.engine)

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -146,6 +147,10 @@ def test_the_head_is_one_and_stands_in_its_file() -> None:
     assert SCRIPTS.get_heads() == [migration_head()]
 
 
+def test_revisions_are_numbered_so_that_older_code_knows_a_newer_one() -> None:
+    assert [f"{number:04}" for number in range(1, len(HISTORY) + 1)] == HISTORY
+
+
 def _run(url: str, *command: str) -> str:
     """What a command writes that must succeed, run as a person would."""
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "JWT_SECRET_KEY": databases.KEY}
@@ -182,12 +187,25 @@ def test_two_that_migrate_at_once_both_succeed(empty: str) -> None:
     settings = databases.settings_for(empty)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, spawn) as processes:
-        with world.holding(settings, "SELECT pg_advisory_lock(%s)", int(key[1])):
+        with world.holding(settings, "SELECT pg_advisory_xact_lock(%s)", int(key[1])):
             migrations = [processes.submit(databases.migrate, empty) for _ in range(2)]
-            world.until_blocked(settings, 2)
+            _until_two_ask_for_the_lock(empty)
+            assert _schema(empty) == set()
         for migration in migrations:
             migration.result()
     assert _asked(empty, "SELECT version_num FROM alembic_version") == [(migration_head(),)]
+
+
+def _until_two_ask_for_the_lock(url: str) -> None:
+    """Nobody waits inside a statement: an index that is made concurrently would wait for it."""
+    asking = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = 'taskapi-migrations' AND wait_event_type = 'Client'"
+        " AND backend_start < clock_timestamp() - interval '0.5 s'"
+    )
+    deadline = time.monotonic() + 20
+    while _asked(url, asking) != [(2,)]:
+        assert time.monotonic() < deadline, "they do not ask"
 
 
 def test_the_migrations_can_be_written_down_as_sql(

@@ -1,0 +1,59 @@
+"""Migrations that only tests have: what a later release may bring."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import flask_migrate
+from support import databases
+
+from taskapi import create_app
+from taskapi.health.service import migration_head
+
+HEAD = migration_head()
+NEXT = f"{int(HEAD) + 1:04}"
+
+_TEXT = '''"""Made for a test."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{down_revision}"
+{marks}
+
+
+def upgrade() -> None:
+{body}
+
+
+def downgrade() -> None:
+    pass
+'''
+
+
+def later(folder: Path, *bodies: str, marks: str = "") -> str:
+    """The folder of the migrations with further ones, each made of the lines of its upgrade.
+
+    Args:
+        folder: where to make it.
+        marks: what the last of them says of itself.
+    """
+    made = folder / "migrations"
+    shutil.copytree(databases.MIGRATIONS, made, ignore=shutil.ignore_patterns("__pycache__"))
+    for number, body in enumerate(bodies, int(NEXT)):
+        text = _TEXT.format(
+            revision=f"{number:04}",
+            down_revision=f"{number - 1:04}",
+            marks=marks if number - int(NEXT) == len(bodies) - 1 else "",
+            body="\n".join(f"    {line}" for line in body.strip().splitlines()),
+        )
+        (made / "versions" / f"{number:04}_later.py").write_text(text)
+    return str(made)
+
+
+def upgrade(url: str, folder: str, revision: str = "head") -> None:
+    """Bring a database to a revision of a folder."""
+    with create_app(databases.settings_for(url, log_level="warning")).app_context():
+        flask_migrate.upgrade(folder, revision)
