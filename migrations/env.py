@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+import psycopg
 from alembic import context
 from alembic.util import CommandError
 from flask import current_app
 from psycopg import errors
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
 # Any number will do, as long as nothing else in the database takes the same.
@@ -50,27 +51,30 @@ def migrate(engine: Engine) -> None:
 def alone(engine: Engine) -> Iterator[None]:
     """Let nobody else migrate until the block ends.
 
-    A statement that waits for the lock would be waited for by an index that is made concurrently,
-    for ever: so this asks again and again.
+    An index that is made concurrently waits for all that read at that moment. So this asks for the
+    lock again and again, for a statement that waited for it would be waited for, for ever.
     """
     with engine.connect() as connection:
-        while not locked(connection):
-            connection.rollback()
+        guard = driver_of(connection)
+        # Without parameters, so that no portal stays open, which would read as well.
+        lock = f"SELECT pg_try_advisory_xact_lock({MIGRATION_LOCK})"
+        while guard.execute(lock).fetchone() != (True,):
+            guard.rollback()
             time.sleep(0.2)
+        guard.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield
 
 
-def locked(connection: Connection) -> bool:
-    """Whether this transaction holds the lock now."""
-    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-    lock = text("SELECT pg_try_advisory_xact_lock(:key)")
-    return bool(connection.execute(lock, {"key": MIGRATION_LOCK}).scalar_one())
+def driver_of(connection: Connection) -> psycopg.Connection[Any]:
+    """The connection itself."""
+    driver = connection.connection.driver_connection
+    assert driver
+    return driver
 
 
 def set_timeouts(connection: Connection) -> None:
     """Bound the waits of a transaction that begins, and not its work."""
-    driver = connection.connection.driver_connection
-    assert driver
+    driver = driver_of(connection)
     if not driver.autocommit:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")

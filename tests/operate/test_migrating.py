@@ -1,0 +1,137 @@
+"""A migration gets in nobody's way: it waits a moment for a table, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from support import databases, revisions, world
+from support.pgbouncer import bouncing
+from support.servers import ROOT
+
+pytestmark = pytest.mark.slow
+
+_numbers = itertools.count(1)
+
+ADD = """op.add_column("tasks", sa.Column("priority", sa.BigInteger, server_default="0"))"""
+INDEX = """
+with op.get_context().autocommit_block():
+    op.create_index("ix_priority", "tasks", ["priority"], postgresql_concurrently=True)
+"""
+SAY_LIMITS = """
+for name in ("lock_timeout", "statement_timeout"):
+    found = op.get_bind().exec_driver_sql(f"SHOW {name}").scalar()
+    op.execute(f"INSERT INTO said VALUES ('{name}', '{found}')")
+"""
+
+
+@pytest.fixture
+def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
+    """The URL of a migrated database of this test alone."""
+    name = f"migrating_{worker_id}_{next(_numbers)}"
+    yield databases.create(server_url, name, template)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
+
+
+def _upgrading(url: str, folder: str) -> subprocess.Popen[str]:
+    """`flask db upgrade`, at work."""
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "JWT_SECRET_KEY": databases.KEY}
+    return subprocess.Popen(
+        [sys.executable, "-m", "flask", "db", "upgrade", "-d", folder],
+        cwd=ROOT,
+        env=environment | {"FLASK_SKIP_DOTENV": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _revision(url: str) -> str:
+    ((found,),) = world.sql(databases.settings_for(url), "SELECT version_num FROM alembic_version")
+    return str(found)
+
+
+def test_a_migration_tries_again_when_somebody_holds_its_table(
+    private: str, tmp_path: Path
+) -> None:
+    settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD)
+    with world.holding(settings, "SELECT FROM tasks LIMIT 1") as holder:
+        upgrade = _upgrading(private, folder)
+        world.until_blocked(settings, 1)
+        time.sleep(1.5)
+        assert world.sql(settings, "SELECT count(*) FROM tasks") == [(0,)], "somebody queues"
+        holder.rollback()
+    said, _ = upgrade.communicate(timeout=30)
+    assert upgrade.returncode == 0, said
+    assert "The migration waits for others: canceling statement due to lock timeout" in said
+    assert _revision(private) == revisions.NEXT
+
+
+def test_a_migration_that_never_gets_its_table_gives_up_and_has_done_nothing(
+    private: str, tmp_path: Path
+) -> None:
+    settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD)
+    with world.holding(settings, "SELECT FROM tasks LIMIT 1"):
+        upgrade = _upgrading(private, folder)
+        said, _ = upgrade.communicate(timeout=60)
+    assert upgrade.returncode == 1
+    assert "Gave up after 5 attempts" in said
+    assert "Traceback" not in said
+    assert _revision(private) == revisions.HEAD
+
+
+@pytest.mark.faults
+@pytest.mark.alone
+def test_behind_a_pooler_nothing_of_a_migration_is_left(
+    private: str, tmp_path: Path, run_folder: Path
+) -> None:
+    """Its limits hold in each transaction, one after an index that was made concurrently too."""
+    settings = databases.settings_for(private)
+    world.sql(settings, "CREATE TABLE said (name text, value text)")
+    folder = revisions.later(tmp_path, SAY_LIMITS, INDEX.replace("priority", "title") + SAY_LIMITS)
+    with bouncing(private, run_folder) as bouncer:
+        revisions.upgrade(bouncer.url, folder)
+        assert bouncer.leaked_settings() == {}
+        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        assert world.sql(settings, locks) == [(0,)]
+    said = world.sql(settings, "SELECT DISTINCT name, value, count(*) FROM said GROUP BY 1, 2")
+    assert sorted(said) == [("lock_timeout", "1s", 2), ("statement_timeout", "0", 2)]
+
+
+def test_two_that_make_an_index_concurrently_do_not_wait_for_one_another(
+    private: str, tmp_path: Path
+) -> None:
+    settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD, INDEX)
+    with world.holding(settings, "INSERT INTO users (email, hashed_password) VALUES ('a@b', 'x')"):
+        both = [_upgrading(private, folder) for _ in range(2)]
+        time.sleep(4)
+    for one in both:
+        said, _ = one.communicate(timeout=30)
+        assert one.returncode == 0, said
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_priority'::regclass"
+    assert world.sql(settings, valid) == [(True,)]
+
+
+def test_an_index_that_is_made_concurrently_may_take_longer_than_a_statement_of_the_service(
+    private: str, tmp_path: Path
+) -> None:
+    settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD, INDEX)
+    name = psycopg.conninfo.conninfo_to_dict(private)["dbname"]
+    world.sql(settings, f"ALTER DATABASE {name} SET statement_timeout = '500ms'")
+    revisions.upgrade(private, folder, revisions.NEXT)
+    with world.holding(settings, "LOCK tasks IN ROW EXCLUSIVE MODE") as holder:
+        upgrade = _upgrading(private, folder)
+        world.until_blocked(settings, 1)
+        time.sleep(1)
+        holder.rollback()
+    said, _ = upgrade.communicate(timeout=30)
+    assert upgrade.returncode == 0, said
