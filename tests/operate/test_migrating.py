@@ -14,7 +14,6 @@ import psycopg
 import pytest
 from psycopg import sql
 from support import databases, revisions, world
-from support.pgbouncer import bouncing
 from support.servers import ROOT
 
 pytestmark = pytest.mark.slow
@@ -25,11 +24,6 @@ ADD = """op.add_column("tasks", sa.Column("priority", sa.BigInteger, server_defa
 INDEX = """
 with op.get_context().autocommit_block():
     op.create_index("ix_priority", "tasks", ["priority"], postgresql_concurrently=True)
-"""
-SAY_LIMITS = """
-for name in ("lock_timeout", "statement_timeout"):
-    found = op.get_bind().exec_driver_sql(f"SHOW {name}").scalar()
-    op.execute(f"INSERT INTO said VALUES ('{name}', '{found}')")
 """
 
 
@@ -87,24 +81,6 @@ def test_a_migration_that_never_gets_its_table_gives_up_and_has_done_nothing(
     assert "Gave up after 5 attempts" in said
     assert "Traceback" not in said
     assert _revision(private) == revisions.HEAD
-
-
-@pytest.mark.faults
-@pytest.mark.alone
-def test_behind_a_pooler_nothing_of_a_migration_is_left(
-    private: str, tmp_path: Path, run_folder: Path
-) -> None:
-    """Its limits hold in each transaction, one after an index that was made concurrently too."""
-    settings = databases.settings_for(private)
-    world.sql(settings, "CREATE TABLE said (name text, value text)")
-    folder = revisions.later(tmp_path, SAY_LIMITS, INDEX.replace("priority", "title") + SAY_LIMITS)
-    with bouncing(private, run_folder) as bouncer:
-        revisions.upgrade(bouncer.url, folder)
-        assert bouncer.leaked_settings() == {}
-        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-        assert world.sql(settings, locks) == [(0,)]
-    said = world.sql(settings, "SELECT DISTINCT name, value, count(*) FROM said GROUP BY 1, 2")
-    assert sorted(said) == [("lock_timeout", "1s", 2), ("statement_timeout", "0", 2)]
 
 
 def test_two_that_make_an_index_concurrently_do_not_wait_for_one_another(
