@@ -49,6 +49,10 @@ class QueryTooLongError(psycopg.OperationalError):
     """The database did not answer in time; its connection is given up, the statement may go on."""
 
 
+class StalePlanError(psycopg.OperationalError):
+    """A migration changed what a prepared statement gives; it did nothing, and may be run again."""
+
+
 class Connection(psycopg.Connection[Row]):
     """A connection in autocommit that runs compiled SQL in one round trip.
 
@@ -63,6 +67,7 @@ class Connection(psycopg.Connection[Row]):
         super().__init__(*args, **kwargs)
         self._adapt = Transformer(self)
         self._names: dict[tuple[bytes, tuple[int, ...] | None], bytes] = {}
+        self._stale_plans = 0
         self._eof = _poll()
         self._eof.register(self.pgconn.socket, POLLIN)
         self.used_at = monotonic()
@@ -78,7 +83,16 @@ class Connection(psycopg.Connection[Row]):
         Raises:
             psycopg.Error: as psycopg's cursors raise it.
             QueryTooLongError: it took longer than `patience`.
+            StalePlanError: inside a transaction, which is lost.
         """
+        try:
+            return self._run(sql, values)
+        except StalePlanError:
+            if self.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                raise
+            return self._run(sql, values)
+
+    def _run(self, sql: bytes, values: Sequence[Any]) -> list[Row]:
         adapt, pgconn = self._adapt, self.pgconn
         dumped = adapt.dump_sequence(values, [PyFormat.BINARY] * len(values))
         if self.prepares:
@@ -104,19 +118,28 @@ class Connection(psycopg.Connection[Row]):
 
     def _prepare(self, sql: bytes) -> bytes:
         types = self._adapt.types
+        key = (sql, types)
+        # Another text is another statement, for poolers too, which keep what the text was before.
+        sql += b" " * self._stale_plans
         # Named by what it is: where connections are shared, as in a pooler that knows nothing of
         # prepared statements, a name that counts would run what somebody else has prepared.
         name = blake2b(repr((sql, types)).encode(), digest_size=16).hexdigest().encode()
         self.pgconn.send_prepare(name, sql, types)
         self._result()
-        self._names[sql, types] = name
+        self._names[key] = name
         return name
 
     def _result(self) -> pq.abc.PGresult:
         result: pq.abc.PGresult
         (result,) = self.wait(generators.execute(self.pgconn))
         if result.status == pq.ExecStatus.FATAL_ERROR:
-            raise errors.error_from_result(result)
+            error = errors.error_from_result(result)
+            # Its words depend on the server's language.
+            if error.diag.source_function == "RevalidateCachedQuery":
+                self._names.clear()
+                self._stale_plans += 1
+                raise StalePlanError from error
+            raise error
         return result
 
 

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from support import databases, revisions, world
+from support.contract import Contract
 from support.servers import ROOT
 
 pytestmark = pytest.mark.slow
@@ -111,3 +112,23 @@ def test_an_index_that_is_made_concurrently_may_take_longer_than_a_statement_of_
         holder.rollback()
     said, _ = upgrade.communicate(timeout=30)
     assert upgrade.returncode == 0, said
+
+
+def test_statements_that_are_prepared_are_so_anew_when_a_column_changes_its_type(
+    private: str, tmp_path: Path, contract: Contract
+) -> None:
+    folder = revisions.later(
+        tmp_path, """op.alter_column("tasks", "title", type_=sa.String(300))"""
+    )
+    settings = databases.settings_for(private, database_prepare=True, database_pool_size=1)
+    with world.worker(settings) as app:
+        user = world.person(app, contract).registered()
+        task = user.task(title="Before")
+        revisions.upgrade(private, folder)
+        assert user.expect(200, "GET", "/tasks")["tasks"] == [task]
+        user.task(title="After")
+        keyed = {"headers": {"Idempotency-Key": "k"}, "json": {"title": "Once"}}
+        world.sql(settings, "ALTER TABLE tasks ALTER title TYPE varchar(301)")
+        user.problem(503, "unavailable", "POST", "/tasks", **keyed)
+        user.expect(201, "POST", "/tasks", **keyed)
+        assert user.expect(200, "GET", "/tasks")["total"] == 3

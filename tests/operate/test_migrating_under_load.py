@@ -1,0 +1,110 @@
+"""The schema changes under a running service, which people use meanwhile: no request fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import databases, revisions
+from support.place import CREATED, SETTLE, UNAVAILABLE, Figures, sql
+from support.servers import started
+from support.visitors import Visits, visiting
+from support.writers import Writers, writing
+
+pytestmark = [pytest.mark.load, pytest.mark.alone]
+
+TASKS = 200_000
+BOUND = 2.4
+"""Seconds: what a request may spend on the database, while a migration waits a second at most."""
+
+FILL = f"""
+WITH owner AS (
+    INSERT INTO users (email, hashed_password, task_count)
+    VALUES ('much@example.com', 'x', {TASKS}) RETURNING id
+)
+INSERT INTO tasks (user_id, title, version)
+SELECT owner.id, 'Task ' || number, number FROM owner, generate_series(1, {TASKS}) AS number
+"""
+EXPAND = """
+op.add_column("tasks", sa.Column("priority", sa.BigInteger, server_default=sa.text("0")))
+op.create_check_constraint("priority", "tasks", "priority >= 0", postgresql_not_valid=True)
+"""
+INDEX = """
+with op.get_context().autocommit_block():
+    op.drop_index("ix_priority", if_exists=True, postgresql_concurrently=True)
+    op.create_index(
+        "ix_priority", "tasks", ["user_id", "priority"], postgresql_concurrently=True
+    )
+"""
+VALIDATE = """op.execute("ALTER TABLE tasks VALIDATE CONSTRAINT ck_tasks_priority")"""
+TABLE = """
+op.create_table(
+    "labels",
+    sa.Column("user_id", sa.BigInteger, sa.ForeignKey("users.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+)
+"""
+WIDEN = """op.alter_column("tasks", "title", type_=sa.String(300))"""
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Figures:
+    return Figures(record_property)
+
+
+@pytest.fixture
+def full(server_url: str, template: str) -> str:
+    """The URL of a database with many tasks."""
+    url = databases.create(server_url, f"full_{time.monotonic_ns()}", template)
+    sql(url, FILL)
+    sql(url, "VACUUM ANALYZE")
+    return url
+
+
+@pytest.mark.parametrize("prepare", ["true", "false"], ids=["prepared", "unprepared"])
+def test_no_request_fails_while_the_schema_changes(
+    full: str, tmp_path: Path, figures: Figures, prepare: str
+) -> None:
+    folder = revisions.later(tmp_path, EXPAND, INDEX, VALIDATE, TABLE)
+    writers, visits = _upgraded_in_use(full, folder, figures, prepare)
+    assert visits.unexpected() == {}
+    assert set(writers.statuses()) == {CREATED}
+    assert writers.slowest() < BOUND
+
+
+def test_what_is_prepared_outlives_another_type_of_a_column(
+    full: str, tmp_path: Path, figures: Figures
+) -> None:
+    """A statement that it breaks is prepared anew; a transaction is lost, and told to come again.
+
+    Each connection loses one at most for each statement: two workers have sixteen connections.
+    """
+    folder = revisions.later(tmp_path, WIDEN)
+    writers, visits = _upgraded_in_use(full, folder, figures, "true")
+    assert visits.unexpected() == {}
+    refused = [outcome for outcome in writers.outcomes() if outcome.status != CREATED]
+    assert {outcome.status for outcome in refused} <= {UNAVAILABLE}
+    assert all(outcome.has_retry_after for outcome in refused)
+    assert len(refused) <= 16
+    assert writers.slowest() < BOUND
+
+
+def _upgraded_in_use(
+    url: str, folder: str, figures: Figures, prepare: str
+) -> tuple[Writers, Visits]:
+    """What people got while the database was brought to the head of a folder."""
+    with (
+        started(url, DATABASE_PREPARE=prepare) as service,
+        writing(service.url) as writers,
+        visiting(service.url) as visits,
+    ):
+        time.sleep(SETTLE)
+        begun = time.monotonic()
+        revisions.upgrade(url, folder)
+        figures.add_seconds("upgraded in", time.monotonic() - begun)
+        time.sleep(SETTLE)
+    figures.add_writers(writers)
+    figures.add("other calls", visits.total())
+    return writers, visits
