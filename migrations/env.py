@@ -5,18 +5,21 @@ from migrating meanwhile is held by a transaction too: a pooler hands on nothing
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 import psycopg
 from alembic import context
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from flask import current_app
 from psycopg import errors
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
+
+from taskapi.health.service import SCHEMA, TooOld, check_schema, migration_head
 
 # Any number will do, as long as nothing else in the database takes the same.
 MIGRATION_LOCK = 7_283_461_905
@@ -37,6 +40,8 @@ def migrate(engine: Engine) -> None:
     with alone(engine), engine.connect() as connection:
         event.listen(connection, "begin", set_timeouts)
         configure(connection=connection)
+        if is_ahead():
+            return
         for left in reversed(range(ATTEMPTS)):
             try:
                 run()
@@ -84,6 +89,47 @@ def set_timeouts(connection: Connection) -> None:
         driver.execute("SET statement_timeout = 0")
 
 
+def is_ahead() -> bool:
+    """Whether a release wants to upgrade a database that is ahead of it, as after a rollback.
+
+    Raises:
+        CommandError: that release no longer works with it.
+    """
+    migrations = context.get_context()
+    revision = migrations.get_current_revision()
+    head = migration_head()
+    if revision is None or revision <= head or not upgrades_to(head):
+        return False
+    assert migrations.connection
+    try:
+        check_schema(*driver_of(migrations.connection).execute(SCHEMA.sql).fetchone())
+    except TooOld as problem:
+        raise CommandError(f"{problem} It is at {revision}, this release at {head}.") from None
+    click.echo(f"The database is at {revision}, ahead of this release ({head}): nothing to do.")
+    return True
+
+
+def upgrades_to(head: str) -> bool:
+    """Whether the head is asked for; some commands only ask."""
+    try:
+        return context.get_revision_argument() == head
+    except KeyError:
+        return False
+
+
+def note_oldest_code(*, ctx: MigrationContext, heads: Collection[str], **_: Any) -> None:
+    """Write into the database which code works with it, for code that is older than it.
+
+    A migration says so by `oldest_code`, a revision. It is the comment of Alembic's own table.
+    """
+    noted = "NULL"
+    for script in context.script.walk_revisions("base", tuple(heads) or "base"):
+        if oldest := getattr(script.module, "oldest_code", None):
+            noted = f"'{int(oldest):04}'"
+            break
+    ctx.execute(f"COMMENT ON TABLE alembic_version IS {noted}")
+
+
 def give_way(error: Exception, left: int) -> None:
     """Say that a lock was not had, and let those pass who queue behind the migration.
 
@@ -106,6 +152,7 @@ def configure(**options: Any) -> None:
     context.configure(
         target_metadata=current_app.extensions["migrate"].db.metadata,
         transaction_per_migration=True,
+        on_version_apply=note_oldest_code,
         **options,
     )
 

@@ -16,7 +16,7 @@ import psycopg
 
 from config import Settings
 from taskapi.extensions import migrate
-from taskapi.health.service import migration_head
+from taskapi.health.service import SCHEMA, NotReady, TooOld, check_schema
 
 # Where to reach what listens everywhere.
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked, not bound
@@ -30,7 +30,7 @@ def serve_command(settings: Settings) -> click.Command:
     def serve() -> None:
         """Migrate the database, then serve it with gunicorn until Ctrl-C."""
         _refuse_a_taken_port(settings)
-        if not _is_at_head(settings):
+        if not _has_schema(settings):
             click.echo("Migrating the database ...")
             migrate.upgrade()
         sys.exit(_Gunicorn(settings).run())
@@ -86,16 +86,24 @@ def _refuse_a_taken_port(settings: Settings) -> None:
             )
 
 
-def _is_at_head(settings: Settings) -> bool:
+def _has_schema(settings: Settings) -> bool:
     url = settings.database_url_direct or settings.database_url or ""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            row = connection.execute(SCHEMA.sql).fetchone()
     except psycopg.errors.UndefinedTable:
         return False
     except psycopg.Error as error:
         sys.exit(f"taskapi cannot reach its database: {error}".strip())
-    return row is not None and row[0] == migration_head()
+    if row is None:
+        return False
+    try:
+        check_schema(*row)
+    except TooOld as problem:
+        sys.exit(f"taskapi cannot start: {problem}")
+    except NotReady:
+        return False
+    return True
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -219,15 +219,29 @@ def test_an_empty_database_is_not_ready(
         person.expect(200, "GET", "/livez")
 
 
-def test_a_database_of_another_release_is_not_ready(
-    settings: Settings, private: str, contract: Contract
+@pytest.mark.parametrize(
+    ("revision", "oldest_code", "is_ready"),
+    [("0000", "", False), ("9999", "", True), ("9999", "9998", False)],
+    ids=["behind", "ahead", "too far ahead"],
+)
+def test_a_database_of_another_release_is_ready_if_it_still_has_what_this_one_uses(
+    settings: Settings,
+    private: str,
+    contract: Contract,
+    revision: str,
+    oldest_code: str,
+    is_ready: bool,
 ) -> None:
     with world.worker(settings, database_url=private) as app:
         person = world.person(app, contract)
         person.expect(200, "GET", "/readyz")
         with psycopg.connect(private, autocommit=True) as connection:
-            connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        person.problem(503, "not_ready", "GET", "/readyz")
+            connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
+            connection.execute(f"COMMENT ON TABLE alembic_version IS '{oldest_code}'")
+        if is_ready:
+            person.expect(200, "GET", "/readyz")
+        else:
+            person.problem(503, "not_ready", "GET", "/readyz")
 
 
 @pytest.mark.parametrize("prepare", [False, True], ids=["unprepared", "prepared"])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,6 @@ import pytest
 from psycopg import sql
 from support import databases, revisions, world
 from support.contract import Contract
-from support.servers import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -39,15 +36,7 @@ def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
 
 def _upgrading(url: str, folder: str) -> subprocess.Popen[str]:
     """`flask db upgrade`, at work."""
-    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "JWT_SECRET_KEY": databases.KEY}
-    return subprocess.Popen(
-        [sys.executable, "-m", "flask", "db", "upgrade", "-d", folder],
-        cwd=ROOT,
-        env=environment | {"FLASK_SKIP_DOTENV": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return revisions.flask_at_work(url, "db", "upgrade", "-d", folder)
 
 
 def _revision(url: str) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import flask_migrate
 from support import databases
+from support.servers import ROOT, free_port
 
 from taskapi import create_app
 from taskapi.health.service import migration_head
@@ -57,3 +61,32 @@ def upgrade(url: str, folder: str, revision: str = "head") -> None:
     """Bring a database to a revision of a folder."""
     with create_app(databases.settings_for(url, log_level="warning")).app_context():
         flask_migrate.upgrade(folder, revision)
+
+
+def flask(url: str, *command: str) -> tuple[int, str]:
+    """The exit status of one of our commands, and what it says."""
+    with flask_at_work(url, *command) as process:
+        try:
+            said, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    return process.returncode, said
+
+
+def flask_at_work(url: str, *command: str) -> subprocess.Popen[str]:
+    """One of our commands, as it runs."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "FLASK_SKIP_DOTENV": "1",
+        "DATABASE_URL": url,
+        "JWT_SECRET_KEY": databases.KEY,
+        "PORT": str(free_port()),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "flask", *command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
