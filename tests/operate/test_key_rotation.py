@@ -1,0 +1,182 @@
+"""The key that signs tokens changes in the steps of docs/operate.md, while people go on working.
+
+During each step two services run side by side on one database, one of them a step ahead, as while a
+release is deployed machine by machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import httpx
+import pytest
+from support.api import PASSWORD, new_email
+from support.servers import serving
+from support.world import at_once
+
+pytestmark = pytest.mark.slow
+
+OLD, NEW = (
+    "the old key of a test which is long enough",
+    "the new key of a test which is long enough",
+)
+PEOPLE = 4
+SECONDS_OF_USE = 2.0
+
+
+class Keys(NamedTuple):
+    """What a service signs with, and what it accepts besides."""
+
+    signing: str
+    previous: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> set[str]:
+        return {self.signing, *self.previous}
+
+
+STEPS = [Keys(OLD), Keys(OLD, (NEW,)), Keys(NEW, (OLD,)), Keys(NEW)]
+IDS = ["add the new key", "swap the two", "take the old one away"]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A service, and its keys."""
+
+    client: httpx.Client
+    keys: Keys
+
+    def call(self, status: int, method: str, path: str, **kwargs: object) -> httpx.Response:
+        answer = self.client.request(method, path, **kwargs)  # type: ignore[arg-type]  # httpx's own
+        assert answer.status_code == status, answer.text
+        return answer
+
+    def me(self, access_token: str) -> int:
+        """The status that an access token gets."""
+        headers = {"Authorization": f"Bearer {access_token}"}
+        return self.client.get("/auth/me", headers=headers).status_code
+
+    def refresh(self, refresh_token: str, key: str | None = None) -> httpx.Response:
+        headers = {"Idempotency-Key": key} if key else {}
+        body = {"refresh_token": refresh_token}
+        return self.call(200, "POST", "/auth/refresh", json=body, headers=headers)
+
+
+class Issued(NamedTuple):
+    """An answer with tokens, the idempotency key and body of its request, and who signed it."""
+
+    answer: dict[str, object]
+    key: str
+    body: dict[str, str]
+    signed_with: str
+
+
+@dataclass
+class Person:
+    """Somebody who refreshes all the time, here and there, and keeps whatever they were given."""
+
+    refresh_token: str
+    issued: list[Issued] = field(default_factory=list)
+
+    def use(self, until: float, instances: tuple[Instance, Instance]) -> None:
+        while time.monotonic() < until:
+            here, there = random.sample(instances, 2)
+            key, body = str(uuid.uuid4()), {"refresh_token": self.refresh_token}
+            login = here.refresh(self.refresh_token, key).json()
+            self.issued.append(Issued(login, key, body, here.keys.signing))
+            self.refresh_token = login["refresh_token"]
+            self._see(self.issued[-1], there)
+            time.sleep(0.02)
+
+    def look_back(self, instances: tuple[Instance, Instance]) -> None:
+        """All that was ever issued is good wherever the key that signed it is known."""
+        for issued, instance in itertools.product(self.issued, instances):
+            self._see(issued, instance)
+
+    def _see(self, issued: Issued, instance: Instance) -> None:
+        is_known = issued.signed_with in instance.keys.known
+        assert instance.me(str(issued.answer["access_token"])) == (200 if is_known else 401)
+        if is_known:
+            again = instance.refresh(issued.body["refresh_token"], issued.key)
+            assert again.headers["Idempotency-Replayed"] == "true"
+            assert again.json() == issued.answer
+
+
+@contextmanager
+def _side_by_side(database_url: str, *keys: Keys) -> Iterator[tuple[Instance, Instance]]:
+    with _instance(database_url, keys[0]) as one, _instance(database_url, keys[1]) as other:
+        yield one, other
+
+
+@contextmanager
+def _instance(database_url: str, keys: Keys) -> Iterator[Instance]:
+    settings = {
+        "JWT_SECRET_KEY": keys.signing,
+        "JWT_PREVIOUS_SECRET_KEYS": ",".join(keys.previous),
+        "WEB_CONCURRENCY": "1",
+    }
+    with serving(database_url, **settings) as url, httpx.Client(base_url=url, timeout=20) as client:
+        yield Instance(client, keys)
+
+
+def _registered(instance: Instance) -> str:
+    """The refresh token of somebody new."""
+    account = {"email": new_email(), "password": PASSWORD}
+    login = instance.call(201, "POST", "/auth/register", json=account).json()
+    return str(login["refresh_token"])
+
+
+def _successors(refresh_token: str, instances: tuple[Instance, Instance]) -> list[str]:
+    """What twenty refreshes at once give, ten at each instance."""
+    calls = [lambda i=instance: i.refresh(refresh_token) for instance in instances * 10]
+    return [answer.json()["refresh_token"] for answer in at_once(calls)]
+
+
+def test_no_session_is_lost_while_the_key_changes_step_by_step(database_url: str) -> None:
+    people: list[Person] = []
+    asleep = ""
+    for keys in itertools.pairwise(STEPS):
+        with _side_by_side(database_url, *keys) as instances:
+            if not people:
+                asleep = _registered(instances[0])
+                people = [Person(_registered(instances[0])) for _ in range(PEOPLE)]
+            until = time.monotonic() + SECONDS_OF_USE
+            with ThreadPoolExecutor(PEOPLE) as threads:
+                for use in [threads.submit(person.use, until, instances) for person in people]:
+                    use.result()
+            for person in people:
+                person.look_back(instances)
+    with _instance(database_url, STEPS[-1]) as instance:
+        assert instance.me(instance.refresh(asleep).json()["access_token"]) == 200
+    signed = {issued.signed_with for person in people for issued in person.issued}
+    assert signed == {OLD, NEW}
+
+
+@pytest.mark.parametrize("keys", list(itertools.pairwise(STEPS)), ids=IDS)
+def test_twenty_refreshes_at_two_instances_give_one_successor_at_each_step(
+    database_url: str, keys: tuple[Keys, Keys]
+) -> None:
+    with _side_by_side(database_url, *keys) as instances:
+        refresh_token = _registered(instances[0])
+        for _ in range(10):
+            (refresh_token,) = set(_successors(refresh_token, instances))
+        for instance in instances:
+            login = instance.refresh(refresh_token).json()
+            assert instance.me(login["access_token"]) == 200
+            refresh_token = login["refresh_token"]
+
+
+def test_without_the_first_step_sessions_would_be_lost(database_url: str) -> None:
+    with _side_by_side(database_url, STEPS[0], STEPS[2]) as (behind, ahead):
+        refresh_token = _registered(ahead)
+        assert behind.me(ahead.refresh(refresh_token).json()["access_token"]) == 401
+        body = {"refresh_token": refresh_token}
+        behind.call(401, "POST", "/auth/refresh", json=body)
