@@ -1,6 +1,7 @@
 """${message}.
 
-Write the new revision into head.txt as well.
+Its revision is the next number, and stands in head.txt as well. What takes something away, or may lock
+a table, says so: docs/operate.md, "Change the schema without a pause".
 """
 
 import sqlalchemy as sa
