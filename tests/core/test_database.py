@@ -221,8 +221,8 @@ def test_an_empty_database_is_not_ready(
 
 @pytest.mark.parametrize(
     ("revision", "oldest_code", "is_ready"),
-    [("0000", "", False), ("9999", "", True), ("9999", "9998", False)],
-    ids=["behind", "ahead", "too far ahead"],
+    [("0000", "", False), ("9999", "", True), ("9999", "9998", False), ("9999", "Ours", True)],
+    ids=["behind", "ahead", "too far ahead", "commented"],
 )
 def test_a_database_of_another_release_is_ready_if_it_still_has_what_this_one_uses(
     settings: Settings,

@@ -44,6 +44,13 @@ with op.get_context().autocommit_block():
     op.create_index("ix_priority", "tasks", ["priority"], postgresql_concurrently=True)
 """
 VALIDATE = """op.execute("ALTER TABLE tasks VALIDATE CONSTRAINT ck_tasks_priority")"""
+NOT_NULL = """
+op.create_check_constraint("set", "tasks", "priority IS NOT NULL", postgresql_not_valid=True)
+"""
+FOREIGN_KEY = """
+op.create_foreign_key("f", "tasks", "users", ["priority"], ["id"], postgresql_not_valid=True)
+"""
+UNIQUE = """op.execute("ALTER TABLE tasks ADD CONSTRAINT u UNIQUE USING INDEX ix_priority")"""
 CONTRACT = """op.drop_column("tasks", "description")"""
 REASON = 'exempt = {"ban-drop-column": "no code reads it since the last release"}'
 OLDEST = f'oldest_code = "{revisions.HEAD}"'
@@ -72,7 +79,8 @@ def test_what_would_stop_the_service_is_refused(rule: str, refusals: str) -> Non
 
 
 def test_how_it_is_done_without_a_pause_is_not(tmp_path: Path) -> None:
-    assert _lint(revisions.later(tmp_path, SAFE, CONCURRENT, VALIDATE)) == (0, "")
+    steps = (SAFE, CONCURRENT, VALIDATE, NOT_NULL, FOREIGN_KEY, UNIQUE)
+    assert _lint(revisions.later(tmp_path, *steps)) == (0, "")
 
 
 def test_an_exemption_has_its_reason_and_says_what_code_still_works(tmp_path: Path) -> None:

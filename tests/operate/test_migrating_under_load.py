@@ -79,7 +79,7 @@ def test_what_is_prepared_outlives_another_type_of_a_column(
 ) -> None:
     """A statement that it breaks is prepared anew; a transaction is lost, and told to come again.
 
-    Each connection loses one at most for each statement: two workers have sixteen connections.
+    Each connection loses one at most: two workers have sixteen connections.
     """
     folder = revisions.later(tmp_path, WIDEN)
     writers, visits = _upgraded_in_use(full, folder, figures, "true")
