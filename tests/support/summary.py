@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 SUITES = {"faults", "security", "load", "deploy"}
-"""The markers of tests that the table tells of."""
+"""The markers of what the table tells of, as `-m` names one of them."""
 
 _OUTCOMES = ("failed", "error", "skipped", "passed")
 
@@ -36,17 +36,17 @@ class _Line:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print a line for each test of a suite, when the run was one of such tests alone."""
+    """Print a line for each test when the run was of one suite."""
+    if terminalreporter.config.option.markexpr not in SUITES:
+        return
     reports = [
         (outcome, report)
         for outcome in _OUTCOMES
         for report in terminalreporter.stats.get(outcome, [])
     ]
     lines = _lines(reports)
-    if not lines or any(not SUITES & report.keywords.keys() for _, report in reports):
-        return
     terminalreporter.section("summary")
-    width = max(map(len, lines))
+    width = max(map(len, lines), default=0)
     for name, line in sorted(lines.items()):
         terminalreporter.write_line(f"{name:<{width}}  {line}")
 
@@ -54,7 +54,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _lines(reports: Iterable[tuple[str, pytest.TestReport]]) -> dict[str, _Line]:
     lines: dict[str, _Line] = {}
     for outcome, report in reports:
-        name = report.nodeid.rpartition("::")[2].partition("[")[0]
+        name = report.nodeid.partition("[")[0].rpartition("::")[2]
         readable = name.removeprefix("test_").replace("_", " ")
         lines.setdefault(readable, _Line()).add(outcome, report)
     return lines
