@@ -94,7 +94,6 @@ class Proxy:
                     cut = self._take(piece)
                     if cut:
                         link.cut(piece, cut)
-                        self.was_cut.set()
                         break
                     server.sendall(piece)
             link.end()
@@ -107,6 +106,7 @@ class Proxy:
             if cut is None or cut.at not in piece:
                 return None
             self._cut = None
+            self.was_cut.set()
             return cut
 
     @contextmanager
@@ -136,9 +136,10 @@ class _Link:
         with suppress(OSError):
             while piece := self._server.recv(_PIECE):
                 self._flows.wait()
-                self._client.sendall(piece[: int(len(piece) * self._share_of_answer)])
-                self._answered.set()
-                if self._share_of_answer < 1:
+                # Read once: the answer before may bring the client here while it is passed on.
+                share = self._share_of_answer
+                self._client.sendall(piece[: int(len(piece) * share)])
+                if share < 1:
                     break
         self._answered.set()
         self.end()
@@ -150,7 +151,6 @@ class _Link:
             return
         if cut.moment is not Moment.SENT:
             self._share_of_answer = 0.5 if cut.moment is Moment.HALF_ANSWERED else 0.0
-            self._answered.clear()
         self._server.sendall(piece)
         if cut.moment is not Moment.SENT:
             assert self._answered.wait(_PATIENCE)
