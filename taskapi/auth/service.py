@@ -20,6 +20,7 @@ from taskapi.core.logging import note
 from taskapi.core.ownership import scope
 from taskapi.core.pagination import page_of
 from taskapi.core.ratelimit import Limit
+from taskapi.core.statement import Statement
 
 User = dict[str, Any]
 
@@ -270,7 +271,7 @@ def end_other_sessions(caller: Caller) -> int:
     return len(ended)
 
 
-def _open(statement: database.Statement, device: Device, **parameters: Any) -> Login | None:
+def _open(statement: Statement, device: Device, **parameters: Any) -> Login | None:
     family, secret = new_family()
     token = RefreshToken(Caller(0, 0), family, secret)
     opened = database.row(

@@ -29,10 +29,10 @@ from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from taskapi.auth.models import Session, User
-from taskapi.core.database import Statement
 from taskapi.core.ownership import own_account, owned, owned_page
 from taskapi.core.pagination import Sort
 from taskapi.core.purging import Purge
+from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 
 _users, _sessions = table_of(User), table_of(Session)

@@ -1,8 +1,7 @@
-"""Statements, compiled once, on a fair pool of psycopg connections in autocommit.
+"""Statements on a fair pool of psycopg connections in autocommit, each in one round trip.
 
-SQLAlchemy Core says what a statement is; it is compiled when first used and then sent as it is, so
-that a call costs one round trip and no ORM object. A read needs no transaction, a write is one
-statement and its own transaction; only `transaction()` spans several.
+A read needs no transaction, a write is one statement and its own transaction; only `transaction()`
+spans several.
 """
 
 from __future__ import annotations
@@ -13,16 +12,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from functools import cached_property
 from time import perf_counter
 from typing import Any
 
 import psycopg
 from flask import Flask, current_app, g
 from flask.globals import app_ctx
-from sqlalchemy import Executable, NullPool
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.sql import ClauseElement
+from sqlalchemy import NullPool
 
 from config import Settings
 from taskapi.core.connections import (
@@ -35,8 +31,8 @@ from taskapi.core.connections import (
     connection_class,
 )
 from taskapi.core.errors import InsufficientStorage, OutcomeUnknown, Unavailable
+from taskapi.core.statement import Statement
 
-_DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
 _MAX_WAITING = 1_000
 _MORE_SECONDS = 0.4
 """What a statement may take beyond the longest wait for a connection."""
@@ -50,60 +46,12 @@ _REPLICA_PAUSE = 5.0
 _log = logging.getLogger("taskapi.replica")
 
 
-class Statement:
-    """One SQL statement, built from SQLAlchemy Core and compiled on first use.
+class ReferenceMissing(Exception):
+    """A write named something that is not there, by the foreign key with this name."""
 
-    Args:
-        clause: a select, or a write with RETURNING; its bind parameters are given when it runs.
-        writes: whether it changes anything, so that it must not be sent a second time.
-        seconds: how long it may take, the wait for a connection included; None for as long as any.
-        stands_alone: whether what it does stays done though the request that does it is refused,
-            so that it is part of no other transaction.
-    """
-
-    def __init__(
-        self,
-        clause: Executable,
-        *,
-        writes: bool = False,
-        seconds: float | None = None,
-        stands_alone: bool = False,
-    ) -> None:
-        assert isinstance(clause, ClauseElement)
-        self._clause = clause
-        self.writes = writes
-        self.seconds = seconds
-        self.stands_alone = stands_alone
-
-    @cached_property
-    def _compiled(self) -> Any:
-        return self._clause.compile(dialect=_DIALECT)
-
-    @cached_property
-    def sql(self) -> bytes:
-        """The text that is sent."""
-        return str(self._compiled).encode()
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The parameters that `$1`, `$2` and so on stand for."""
-        return tuple(self._compiled.positiontup)
-
-    @cached_property
-    def defaults(self) -> dict[str, Any]:
-        """Parameters whose values are part of the statement."""
-        return {k: v for k, v in self._compiled.params.items() if v is not None}
-
-    @cached_property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns of a row of its result."""
-        columns = self._clause.exported_columns  # type: ignore[attr-defined]  # ours all have some
-        return tuple(str(column.name) for column in columns)
-
-    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        """The values that are sent, in the order of `names`."""
-        given = {**self.defaults, **parameters}
-        return [given[name] for name in self.names]
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
 
 
 class Transaction:
@@ -392,6 +340,8 @@ def _execute(
     connection.patience = _left(until)
     try:
         return connection.run(statement.sql, statement.values(parameters))
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise ReferenceMissing(error.diag.constraint_name or "") from error
     except psycopg.OperationalError as error:
         if connection.closed and not isinstance(error, QueryTooLongError):
             raise _ConnectionLost from error

@@ -42,12 +42,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from taskapi.core import database
 from taskapi.core.application import Request
-from taskapi.core.database import Statement, Transaction
+from taskapi.core.database import Transaction
 from taskapi.core.errors import InvalidInput, KeyInUse, KeyReused, TokenInvalid
 from taskapi.core.identity import Caller
 from taskapi.core.ownership import own_account, scope
 from taskapi.core.purging import Purge
 from taskapi.core.responses import whole
+from taskapi.core.statement import Statement
 from taskapi.extensions import db
 
 HEADER = "Idempotency-Key"

@@ -10,10 +10,8 @@ same: where tables are cut by account, the database then knows the part before i
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -21,17 +19,15 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
-    Select,
     Table,
+    TableClause,
     all_,
     and_,
     any_,
     bindparam,
     column,
-    delete,
     exists,
     func,
-    insert,
     literal_column,
     or_,
     select,
@@ -41,16 +37,15 @@ from sqlalchemy import (
     update,
 )
 
-from taskapi.core import database
-from taskapi.core.database import Statement
-from taskapi.core.errors import Forbidden, NotFound, PreconditionFailed, TokenInvalid
 from taskapi.core.identity import Caller
 from taskapi.core.pagination import Sort
-from taskapi.core.preconditions import entity_tag
+from taskapi.core.statement import Statement
 
 Counts = Mapping[str, Callable[[FromClause], ColumnElement[int]]]
+"""For columns of the account that keep totals, how much a row adds to each."""
 
-_events = logging.getLogger("taskapi.event")
+Shown = Callable[[FromClause], Sequence[ColumnElement[Any]]]
+"""What a row shows, made from its columns; the first is the id."""
 
 # What a scope needs to know of the tables that the accounts' feature owns.
 _accounts = table("users", column("id", BigInteger), column("version", BigInteger))
@@ -64,9 +59,9 @@ _sessions = table(
 ONE = literal_column("1", BigInteger)
 """Part of the statement's text: a number of Python's would be one more parameter to send."""
 
-_USER_ID = bindparam("caller_user_id", type_=BigInteger)
+USER_ID = bindparam("caller_user_id", type_=BigInteger)
 _SESSION_ID = bindparam("caller_session_id", type_=BigInteger)
-_ID = bindparam("id", type_=BigInteger)
+ID = bindparam("id", type_=BigInteger)
 _LIMIT = bindparam("limit", type_=BigInteger)
 _KNOWN = bindparam("known", type_=ARRAY(BigInteger))
 _IF_MATCH = bindparam("if_match", type_=ARRAY(BigInteger))
@@ -84,21 +79,31 @@ def is_live() -> ColumnElement[bool]:
 
 def _is_live_session() -> ColumnElement[bool]:
     return and_(
-        _sessions.c.user_id == _USER_ID,
+        _sessions.c.user_id == USER_ID,
         _sessions.c.id == _SESSION_ID,
         _sessions.c.revoked_at.is_(None),
         _sessions.c.expires_at > func.now(),
     )
 
 
+def every_column(rows: FromClause) -> Sequence[ColumnElement[Any]]:
+    """Shows a row as it is stored."""
+    return list(rows.c)
+
+
+def matches(rows: FromClause) -> ColumnElement[bool]:
+    """True in SQL for rows of which no version is demanded, or the one that they have."""
+    return or_(_IF_MATCH.is_(None), rows.c.version == any_(_IF_MATCH))
+
+
 def owned(rows: FromClause) -> ColumnElement[bool]:
     """True in SQL for the rows (which have a user_id) that the caller may see."""
-    return and_(rows.c.user_id == _USER_ID, is_live())
+    return and_(rows.c.user_id == USER_ID, is_live())
 
 
 def own_account(accounts: FromClause) -> ColumnElement[bool]:
     """True in SQL for the caller's own row of users."""
-    return and_(accounts.c.id == _USER_ID, is_live())
+    return and_(accounts.c.id == USER_ID, is_live())
 
 
 def owned_page(  # noqa: PLR0913 - a page has that many sides
@@ -109,6 +114,7 @@ def owned_page(  # noqa: PLR0913 - a page has that many sides
     resumes: bool,
     total: ColumnElement[int],
     parts: Sequence[ColumnElement[bool]] = (true(),),
+    shown: Shown = every_column,
 ) -> Statement:
     """A page of the caller's rows, with their account's version and a total, in one statement.
 
@@ -124,7 +130,7 @@ def owned_page(  # noqa: PLR0913 - a page has that many sides
     """
     pages = []
     for part in parts:
-        page = select(*rows.c).where(rows.c.user_id == _USER_ID, part)
+        page = select(*rows.c).where(rows.c.user_id == USER_ID, part)
         if resumes:
             page = page.where(sort.resumes(rows, is_descending=is_descending))
         page = page.order_by(*sort.order(rows, is_descending=is_descending)).limit(_LIMIT)
@@ -138,238 +144,58 @@ def owned_page(  # noqa: PLR0913 - a page has that many sides
         .lateral("page")
     )
     return Statement(
-        select(_accounts.c.version.label("account_version"), total.label("total"), *gated.c)
+        select(_accounts.c.version.label("account_version"), total.label("total"), *shown(gated))
         .select_from(_accounts.outerjoin(gated, true()))
         .where(own_account(_accounts))
         .order_by(*sort.order(gated, is_descending=is_descending))
     )
 
 
-class OwnedTable:
-    """The statements on a table whose rows belong to accounts.
+def locked_account(totals: Iterable[str] = ()) -> CTE:
+    """The caller's account as it is now, locked until the statement commits.
 
-    Its columns include user_id, id, version, created_at and updated_at.
+    The session is locked too, after the account. Whoever waited for the account sees it as it
+    is then: ended, if it was ended meanwhile, which EXISTS would not be asked again.
 
     Args:
-        rows: the table.
-        noun: what one row is called in messages: `task`.
-        counts: for columns of the account that keep totals, how much a row adds to each.
+        totals: columns of the account that a write changes.
     """
-
-    def __init__(self, rows: Table, noun: str, counts: Counts) -> None:
-        self._rows = rows
-        self._noun = noun
-        self._counts = counts
-        names = ("id", "version", *counts)
-        self._accounts = table("users", *(column(name, BigInteger) for name in names))
-
-    def get(self, caller: Caller, row_id: int) -> dict[str, Any]:
-        """One row of the caller's.
-
-        Raises:
-            TokenInvalid, Forbidden, NotFound: see `_refuse`.
-        """
-        found = database.row(self._get, id=row_id, **scope(caller))
-        return found or self._refuse(caller, row_id, "access")
-
-    def create(self, caller: Caller, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Add a row with these values; the others take their defaults.
-
-        Raises:
-            TokenInvalid: the caller's session is over.
-        """
-        statement = self._create(tuple(sorted(values)))
-        created = database.row(statement, **_values(values), **scope(caller))
-        if created is None:
-            raise TokenInvalid
-        return created
-
-    def update(
-        self,
-        caller: Caller,
-        row_id: int,
-        values: Mapping[str, Any],
-        if_match: list[int] | None = None,
-    ) -> dict[str, Any]:
-        """Set these values; without any, the row stays as it is and keeps its version.
-
-        Args:
-            if_match: versions of which the row must have one; None demands nothing.
-
-        Raises:
-            TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `_refuse`.
-        """
-        parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
-        statement = self._update(tuple(sorted(values))) if values else self._get_matching
-        updated = database.row(statement, **_values(values), **parameters)
-        return updated or self._refuse(
-            caller, row_id, "update", has_precondition=if_match is not None
+    accounts = _accounts_with(totals)
+    return (
+        select(
+            accounts.c.id,
+            (accounts.c.version + ONE).label("next_version"),
+            func.clock_timestamp().label("moment"),
+            *(accounts.c[total] for total in totals),
         )
-
-    def delete(self, caller: Caller, row_id: int, if_match: list[int] | None = None) -> None:
-        """Remove a row.
-
-        Raises:
-            TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `_refuse`.
-        """
-        parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
-        if database.row(self._delete, **parameters) is None:
-            self._refuse(caller, row_id, "delete", has_precondition=if_match is not None)
-
-    def _refuse(
-        self, caller: Caller, row_id: int, verb: str, *, has_precondition: bool = False
-    ) -> NoReturn:
-        """Say why a statement found nothing to work on.
-
-        Raises:
-            TokenInvalid: the caller's session is over.
-            PreconditionFailed: the row is the caller's and has another version.
-            Forbidden: the row is somebody else's.
-            NotFound: there is no such row.
-        """
-        found = database.row(self._diagnosis, id=row_id, **scope(caller)) or {}
-        if not found.pop("session_is_live"):
-            raise TokenInvalid
-        is_elsewhere = found.pop("is_elsewhere")
-        if found["id"] is not None and has_precondition:
-            tag = entity_tag(found["version"])
-            raise PreconditionFailed(headers={"ETag": tag}, members={self._noun: found})
-        if is_elsewhere:
-            extra = {"user_id": caller.user_id, f"{self._noun}_id": row_id, "verb": verb}
-            _events.warning("refused", extra=extra)
-            raise Forbidden(f"Not authorized to {verb} this {self._noun}")
-        raise NotFound(f"{self._noun.capitalize()} not found")
-
-    @cached_property
-    def _get(self) -> Statement:
-        return Statement(select(*self._rows.c).where(owned(self._rows), self._rows.c.id == _ID))
-
-    @cached_property
-    def _get_matching(self) -> Statement:
-        mine = (owned(self._rows), self._rows.c.id == _ID, self._matches)
-        return Statement(select(*self._rows.c).where(*mine))
-
-    @property
-    def _matches(self) -> ColumnElement[bool]:
-        return or_(_IF_MATCH.is_(None), self._rows.c.version == any_(_IF_MATCH))
-
-    @lru_cache  # noqa: B019 - there is one such object a table, as long as the process
-    def _create(self, names: tuple[str, ...]) -> Statement:
-        account = self._locked_account
-        values = [self._value(name) for name in names]
-        moment = account.c.moment
-        account_columns = (account.c.id, account.c.next_version, moment, moment)
-        after = (
-            insert(self._rows)
-            .from_select(
-                ["user_id", "version", "created_at", "updated_at", *names],
-                select(*account_columns, *values),
-                include_defaults=False,
-            )
-            .returning(*self._rows.c)
-            .cte("after")
-        )
-        return Statement(self._and_count(account, after, self._weights(after)), writes=True)
-
-    @lru_cache  # noqa: B019 - there is one such object a table, as long as the process
-    def _update(self, names: tuple[str, ...]) -> Statement:
-        account = self._locked_account
-        before = (
-            select(*self._rows.c)
-            .join(account, self._rows.c.user_id == account.c.id)
-            .where(self._rows.c.user_id == _USER_ID, self._rows.c.id == _ID, self._matches)
-            .with_for_update(of=self._rows, key_share=True)
-            .cte("before")
-        )
-        values = {name: self._value(name) for name in names}
-        after = (
-            update(self._rows)
-            .values(**values, version=account.c.next_version, updated_at=account.c.moment)
-            .where(
-                self._rows.c.user_id == account.c.id,
-                self._rows.c.user_id == _USER_ID,
-                self._rows.c.id == before.c.id,
-            )
-            .returning(*self._rows.c)
-            .cte("after")
-        )
-        gained, lost = self._weights(after), self._weights(before)
-        change = {total: gained[total] - lost[total] for total in gained}
-        return Statement(self._and_count(account, after, change), writes=True)
-
-    @cached_property
-    def _delete(self) -> Statement:
-        account = self._locked_account
-        gone = (
-            delete(self._rows)
-            .where(
-                self._rows.c.user_id == account.c.id,
-                self._rows.c.user_id == _USER_ID,
-                self._rows.c.id == _ID,
-                self._matches,
-            )
-            .returning(*self._rows.c)
-            .cte("gone")
-        )
-        change = {total: -weight for total, weight in self._weights(gone).items()}
-        return Statement(self._and_count(account, gone, change), writes=True)
-
-    def _value(self, name: str) -> ColumnElement[Any]:
-        return bindparam(f"value_{name}", type_=self._rows.c[name].type)
-
-    def _weights(self, rows: FromClause) -> dict[str, ColumnElement[int]]:
-        return {total: weight(rows) for total, weight in self._counts.items()}
-
-    @property
-    def _locked_account(self) -> CTE:
-        """The caller's account as it is now, locked until the statement commits.
-
-        The session is locked too, after the account. Whoever waited for the account sees it as it
-        is then: ended, if it was ended meanwhile, which EXISTS would not be asked again.
-        """
-        accounts = self._accounts
-        return (
-            select(
-                accounts.c.id,
-                (accounts.c.version + ONE).label("next_version"),
-                func.clock_timestamp().label("moment"),
-                *(accounts.c[total] for total in self._counts),
-            )
-            .join(_sessions, _sessions.c.user_id == accounts.c.id)
-            .where(accounts.c.id == _USER_ID, _is_live_session())
-            .with_for_update(of=[accounts, _sessions], key_share=True)
-            .cte("account")
-        )
-
-    def _and_count(
-        self, account: CTE, written: CTE, change: Mapping[str, ColumnElement[int]]
-    ) -> Select[Any]:
-        """The written row, while its account takes the change number and the new totals.
-
-        They follow from the locked account. The row of users itself is first read as it was when
-        the statement began, and constraints are checked on it before PostgreSQL reads it again.
-        """
-        totals = {total: account.c[total] + delta for total, delta in change.items()}
-        bump = (
-            update(self._accounts)
-            .values({"version": account.c.next_version, **totals})
-            .where(
-                self._accounts.c.id == account.c.id,
-                self._accounts.c.id == _USER_ID,
-                account.c.id == written.c.user_id,
-            )
-        )
-        return select(*written.c).add_cte(bump.cte("bump"))
-
-    @cached_property
-    def _diagnosis(self) -> Statement:
-        mine = select(*self._rows.c).where(self._rows.c.user_id == _USER_ID, self._rows.c.id == _ID)
-        everyones = self._rows.alias()
-        is_elsewhere = exists().where(everyones.c.id == _ID)
-        asked = select(is_live().label("session_is_live"), is_elsewhere.label("is_elsewhere"))
-        left, right = asked.subquery("asked"), mine.subquery("mine")
-        return Statement(select(left, right).select_from(left.outerjoin(right, true())))
+        .join(_sessions, _sessions.c.user_id == accounts.c.id)
+        .where(accounts.c.id == USER_ID, _is_live_session())
+        .with_for_update(of=[accounts, _sessions], key_share=True)
+        .cte("account")
+    )
 
 
-def _values(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"value_{name}": value for name, value in values.items()}
+def bump(account: CTE, written: CTE, change: Mapping[str, ColumnElement[int]]) -> CTE:
+    """Give the account its next change number and its new totals, if something was written.
+
+    They follow from the locked account. The row of users itself is first read as it was when
+    the statement began, and constraints are checked on it before PostgreSQL reads it again.
+
+    Args:
+        account: what `locked_account` gave.
+        written: rows that were written, which have a user_id; one, or all of one account.
+        change: how much is added to each total.
+    """
+    accounts = _accounts_with(change)
+    totals = {total: account.c[total] + delta for total, delta in change.items()}
+    return (
+        update(accounts)
+        .values({"version": account.c.next_version, **totals})
+        .where(accounts.c.id == account.c.id, accounts.c.id == USER_ID)
+        .where(account.c.id == written.c.user_id)
+        .cte("bump")
+    )
+
+
+def _accounts_with(totals: Iterable[str]) -> TableClause:
+    return table("users", *(column(name, BigInteger) for name in ("id", "version", *totals)))

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Table, bindparam, delete, func, select, tuple_
 
 from taskapi.core import database
-from taskapi.core.database import Statement
+from taskapi.core.statement import Statement
 
 _ROWS = 1_000
 """That a statement looks at: it costs the same in any table, and holds locks for a moment."""

@@ -40,9 +40,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from config import Settings
 from taskapi.core import database
-from taskapi.core.database import Statement
 from taskapi.core.errors import RateLimited, Unavailable
 from taskapi.core.purging import Position, Purge
+from taskapi.core.statement import Statement
 from taskapi.extensions import db
 
 _PURGE_ONE_IN = 100

@@ -10,8 +10,8 @@ from typing import Any
 
 from taskapi.core import database
 from taskapi.core.connections import Row
-from taskapi.core.database import Statement
 from taskapi.core.preconditions import is_known
+from taskapi.core.statement import Statement
 
 
 def page_rows(statement: Statement, *, known: list[int] | None, **parameters: Any) -> list[Row]:

@@ -8,8 +8,8 @@ import psycopg
 from sqlalchemy import column, literal_column, select, table
 
 from taskapi.core import database
-from taskapi.core.database import Statement
 from taskapi.core.errors import Unavailable
+from taskapi.core.statement import Statement
 
 HEAD_FILE = Path(__file__).parents[2] / "migrations" / "head.txt"
 

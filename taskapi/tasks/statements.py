@@ -18,10 +18,11 @@ from sqlalchemy import (
     true,
 )
 
-from taskapi.core.database import Statement
-from taskapi.core.ownership import ONE, OwnedTable, owned_page
+from taskapi.core.owned_table import OwnedTable
+from taskapi.core.ownership import ONE, owned_page
 from taskapi.core.pagination import Sort, instant
 from taskapi.core.pagination import text as text_key
+from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.tasks.models import Task
 

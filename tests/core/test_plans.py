@@ -16,7 +16,7 @@ from sqlalchemy import select
 from support import databases
 
 from taskapi.auth import statements as auth
-from taskapi.core.database import Statement
+from taskapi.core.statement import Statement
 from taskapi.tasks.models import Task
 from taskapi.tasks.statements import SORTS, task_page, tasks
 

@@ -1,0 +1,69 @@
+"""What is sent to the database: SQLAlchemy Core says what it is, and it is compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Executable
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.sql import ClauseElement
+
+_DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
+
+
+class Statement:
+    """One SQL statement, built from SQLAlchemy Core and compiled on first use.
+
+    Args:
+        clause: a select, or a write with RETURNING; its bind parameters are given when it runs.
+        writes: whether it changes anything, so that it must not be sent a second time.
+        seconds: how long it may take, the wait for a connection included; None for as long as any.
+        stands_alone: whether what it does stays done though the request that does it is refused,
+            so that it is part of no other transaction.
+    """
+
+    def __init__(
+        self,
+        clause: Executable,
+        *,
+        writes: bool = False,
+        seconds: float | None = None,
+        stands_alone: bool = False,
+    ) -> None:
+        assert isinstance(clause, ClauseElement)
+        self._clause = clause
+        self.writes = writes
+        self.seconds = seconds
+        self.stands_alone = stands_alone
+
+    @cached_property
+    def _compiled(self) -> Any:
+        return self._clause.compile(dialect=_DIALECT)
+
+    @cached_property
+    def sql(self) -> bytes:
+        """The text that is sent."""
+        return str(self._compiled).encode()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that `$1`, `$2` and so on stand for."""
+        return tuple(self._compiled.positiontup)
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """Parameters whose values are part of the statement."""
+        return {k: v for k, v in self._compiled.params.items() if v is not None}
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of a row of its result."""
+        columns = self._clause.exported_columns  # type: ignore[attr-defined]  # ours all have some
+        return tuple(str(column.name) for column in columns)
+
+    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """The values that are sent, in the order of `names`."""
+        given = {**self.defaults, **parameters}
+        return [given[name] for name in self.names]
