@@ -177,7 +177,7 @@ def _fill(url: str, filling: Filling, password_hash: str) -> None:
         with _without_indexes(connection, "tasks"):
             for statement in (_USERS, _TASKS):
                 connection.execute(statement, values)
-        for statement in (_TOTALS, _SESSIONS):
+        for statement in (_EMAILS, _TOTALS, _SESSIONS):
             connection.execute(statement, values)
         for table in ("users", "tasks", "sessions"):
             connection.execute(
@@ -217,6 +217,8 @@ INSERT INTO users (id, email, hashed_password)
 SELECT n, 'user' || n || '@example.com', %(hash)s
 FROM generate_series(1, greatest(%(accounts)s, %(heavy)s)) n
 """
+
+_EMAILS = "INSERT INTO emails (email, user_id) SELECT email, id FROM users"
 
 _TASKS = """
 INSERT INTO tasks (id, user_id, version, title, description, is_completed, created_at, updated_at)

@@ -219,6 +219,7 @@ def test_the_migrations_can_be_written_down_as_sql(
 
 
 USER = "INSERT INTO users (email, hashed_password"
+EMAIL = "INSERT INTO emails (email, user_id) VALUES"
 TASK = "INSERT INTO tasks (user_id, version, title"
 SESSION = "INSERT INTO sessions (user_id, expires_at, family_hash, refresh_hash"
 BROKEN = [
@@ -236,6 +237,9 @@ BROKEN = [
         f"{USER}, task_count, completed_task_count) VALUES ('a@example.com', 'x', 0, -1)",
         errors.CheckViolation,
     ),
+    (f"{EMAIL} ('taken@example.com', 2)", errors.UniqueViolation),
+    (f"{EMAIL} (NULL, 1)", errors.NotNullViolation),
+    (f"{EMAIL} ('a@example.com', NULL)", errors.NotNullViolation),
     (f"{TASK}) VALUES (1, 1, '')", errors.CheckViolation),
     (f"{TASK}) VALUES (1, 1, NULL)", errors.NotNullViolation),
     (f"{TASK}) VALUES (1, 1, repeat('a', 256))", errors.StringDataRightTruncation),

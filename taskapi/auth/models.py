@@ -1,4 +1,4 @@
-"""Tables of accounts and sessions."""
+"""Tables of accounts, of whose email is whose, and of sessions."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ class User(Model):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    # Unique by itself only for code of the release before: who has an email is said in emails.
     email: Mapped[str] = mapped_column(String(255, collation="C"), unique=True)
     hashed_password: Mapped[str] = mapped_column(Text)
     is_active: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
@@ -51,6 +52,19 @@ class User(Model):
     completed_task_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+
+
+class Email(Model):
+    """Who has an email: its key is what keeps two accounts from one.
+
+    It stands beside the accounts, so that these can be cut by their id. A foreign key would need
+    an index for each deletion of an account; the statements that delete one take its email along.
+    """
+
+    __tablename__ = "emails"
+
+    email: Mapped[str] = mapped_column(String(255, collation="C"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger)
 
 
 class Session(Model):

@@ -8,6 +8,7 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     Boolean,
+    ColumnElement,
     Interval,
     LargeBinary,
     String,
@@ -28,20 +29,22 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from taskapi.auth.models import Session, User
+from taskapi.auth.models import Email, Session, User
 from taskapi.core.ownership import own_account, owned, owned_page
 from taskapi.core.pagination import Sort
 from taskapi.core.purging import Purge
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 
-_users, _sessions = table_of(User), table_of(Session)
+_users, _emails, _sessions = table_of(User), table_of(Email), table_of(Session)
 
 REFRESH_GRACE_SECONDS = 10
 """For so long after a rotation the token before it still answers, with the same successor."""
 
 _SECOND = literal_column("interval '1 second'", Interval)
 _KEPT_AFTER_END = literal_column("interval '30 days'", Interval)
+
+_NEXT_ID = literal_column("nextval(pg_get_serial_sequence('users', 'id'))", BigInteger)
 
 _user_id = bindparam("user_id", type_=BigInteger)
 _session_id = bindparam("session_id", type_=BigInteger)
@@ -90,14 +93,42 @@ def _new_session(account: CTE) -> CTE:
     )
 
 
-def _register() -> Statement:
-    account = (
-        upsert(_users)
-        .values(email=_email, hashed_password=_hashed_password)
+def _new_account() -> CTE:
+    """An account whose email nobody has. The email comes first, for it decides between two."""
+    claimed = (
+        upsert(_emails)
+        .values(email=_email, user_id=_NEXT_ID)
         .on_conflict_do_nothing(index_elements=["email"])
+        .returning(_emails.c.user_id, _emails.c.email)
+        .cte("claimed")
+    )
+    return (
+        insert(_users)
+        .from_select(
+            ["id", "email", "hashed_password"],
+            select(claimed.c.user_id, claimed.c.email, _hashed_password),
+            include_defaults=False,
+        )
         .returning(*_shown)
         .cte("account")
     )
+
+
+def _delete_account(*conditions: ColumnElement[bool]) -> Statement:
+    """Delete the account that meets these, its email, and by foreign keys all that it owns."""
+    account = (
+        delete(_users).where(*conditions).returning(_users.c.id, _users.c.email).cte("account")
+    )
+    freed = (
+        delete(_emails)
+        .where(_emails.c.email == account.c.email, _emails.c.user_id == account.c.id)
+        .cte("freed")
+    )
+    return Statement(select(account.c.id).add_cte(freed), writes=True, seconds=_DELETION_SECONDS)
+
+
+def _register() -> Statement:
+    account = _new_account()
     session = _new_session(account)
     return Statement(select(*account.c, session.c.session_id).join(session, true()), writes=True)
 
@@ -127,9 +158,9 @@ register = _register()
 """A new account with its first session; no row when the email is taken."""
 
 credentials = Statement(
-    select(_users.c.id, _users.c.hashed_password, _users.c.is_active).where(
-        _users.c.email == _email
-    )
+    select(_users.c.id, _users.c.hashed_password, _users.c.is_active)
+    .join(_emails, _emails.c.user_id == _users.c.id)
+    .where(_emails.c.email == _email)
 )
 """What a login is checked against."""
 
@@ -218,14 +249,8 @@ set_own_password = Statement(
 )
 """Change the caller's password, unless it was changed since it was checked."""
 
-delete_own_user = Statement(
-    delete(_users)
-    .where(own_account(_users), _users.c.hashed_password == _hashed_password)
-    .returning(_users.c.id),
-    writes=True,
-    seconds=_DELETION_SECONDS,
-)
-"""Delete the caller's account and all that it owns, by the foreign keys."""
+delete_own_user = _delete_account(own_account(_users), _users.c.hashed_password == _hashed_password)
+"""Delete the caller's account, unless its password was changed since it was checked."""
 
 end_own_session = Statement(
     update(_sessions)
@@ -259,13 +284,7 @@ def session_page(*, resumes: bool) -> Statement:
 
 _described = (*_shown, _users.c.is_active, _users.c.task_count, _users.c.completed_task_count)
 
-add_user = Statement(
-    upsert(_users)
-    .values(email=_email, hashed_password=_hashed_password)
-    .on_conflict_do_nothing(index_elements=["email"])
-    .returning(_users.c.id),
-    writes=True,
-)
+add_user = Statement(select(_new_account().c.id), writes=True)
 """A new account without a session; no row when the email is taken."""
 
 some_users = Statement(
@@ -283,7 +302,9 @@ described_user = Statement(
         .where(_sessions.c.user_id == _users.c.id, _lives)
         .scalar_subquery()
         .label("session_count"),
-    ).where(_users.c.email == _email)
+    )
+    .join(_emails, _emails.c.user_id == _users.c.id)
+    .where(_emails.c.email == _email)
 )
 """An account with the number of its live sessions."""
 
@@ -305,9 +326,5 @@ set_user_active = Statement(
 )
 """Whether an account may log in."""
 
-delete_user = Statement(
-    delete(_users).where(_users.c.id == _user_id).returning(_users.c.id),
-    writes=True,
-    seconds=_DELETION_SECONDS,
-)
-"""Delete an account and all that it owns, by the foreign keys."""
+delete_user = _delete_account(_users.c.id == _user_id)
+"""Delete an account."""

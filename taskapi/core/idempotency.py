@@ -23,6 +23,7 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     ForeignKeyConstraint,
+    FromClause,
     Index,
     Interval,
     LargeBinary,
@@ -71,32 +72,41 @@ _keys = Table(
     Index("ix_idempotency_keys_age", "user_id", "created_at"),
 )
 
-_accounts = table("users", column("id", BigInteger), column("email", String))
+_accounts = table("users", column("id", BigInteger))
+_emails = table("emails", column("email", String), column("user_id", BigInteger))
 _key = bindparam("key", type_=String)
 _seed = func.hashtextextended(bindparam("account", type_=String), 0)
 _is_over = _keys.c.created_at <= func.now() - literal_column("interval '24 hours'", Interval)
 
 
 class _Statements:
-    """The statements on the keys of the account that a condition picks from users."""
+    """The statements on the keys of one account.
 
-    def __init__(self, condition: ColumnElement[bool]) -> None:
+    Args:
+        accounts: a table with a row for each.
+        user_id: the column of it that has the account's id.
+        condition: picks the row.
+    """
+
+    def __init__(
+        self, accounts: FromClause, user_id: ColumnElement[int], condition: ColumnElement[bool]
+    ) -> None:
         one = select(literal_column("1")).subquery()
-        is_kept = and_(_keys.c.user_id == _accounts.c.id, _keys.c.key == _key, ~_is_over)
+        is_kept = and_(_keys.c.user_id == user_id, _keys.c.key == _key, ~_is_over)
         self.claim = Statement(
             select(
                 # Held until the transaction ends; nobody waits for it.
                 func.pg_try_advisory_xact_lock(func.hashtextextended(_key, _seed)).label("is_free"),
-                _accounts.c.id.label("user_id"),
+                user_id.label("user_id"),
                 _keys.c.answer,
-            ).select_from(one.outerjoin(_accounts, condition).outerjoin(_keys, is_kept))
+            ).select_from(one.outerjoin(accounts, condition).outerjoin(_keys, is_kept))
         )
-        owner = select(
-            _accounts.c.id, _key, bindparam("answer", type_=LargeBinary), func.now()
-        ).where(condition)
+        owner = select(user_id, _key, bindparam("answer", type_=LargeBinary), func.now()).where(
+            condition
+        )
         new = insert(_keys).from_select(["user_id", "key", "answer", "created_at"], owner)
         replaced = {name: new.excluded[name] for name in ("answer", "created_at")}
-        owners = select(_accounts.c.id).where(condition)
+        owners = select(user_id).where(condition)
         others_over = and_(_keys.c.user_id.in_(owners), _keys.c.key != _key, _is_over)
         self.keep = Statement(
             new.on_conflict_do_update(
@@ -128,9 +138,13 @@ class Owner(NamedTuple):
     is_caller: bool = False
 
 
-_of_caller = _Statements(own_account(_accounts))
-_of_user = _Statements(_accounts.c.id == bindparam("user_id", type_=BigInteger))
-_of_email = _Statements(_accounts.c.email == bindparam("email", type_=String))
+_of_caller = _Statements(_accounts, _accounts.c.id, own_account(_accounts))
+_of_user = _Statements(
+    _accounts, _accounts.c.id, _accounts.c.id == bindparam("user_id", type_=BigInteger)
+)
+_of_email = _Statements(
+    _emails, _emails.c.user_id, _emails.c.email == bindparam("email", type_=String)
+)
 
 
 def caller_as_owner(caller: Caller) -> Owner:

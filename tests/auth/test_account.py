@@ -28,7 +28,8 @@ def _log_in(api: Api, email: str, password: str) -> TestResponse:
 
 def _rows(settings: Settings, user_id: int) -> dict[str, int]:
     counted = {}
-    for table, key in (("users", "id"), ("sessions", "user_id"), ("tasks", "user_id")):
+    keys = {"users": "id", "emails": "user_id", "sessions": "user_id", "tasks": "user_id"}
+    for table, key in keys.items():
         found = sql(settings, f"SELECT count(*) FROM {table} WHERE {key} = %s", user_id)
         counted[table] = found[0][0]
     return counted
@@ -75,7 +76,7 @@ def test_with_a_wrong_password_nothing_happens(
     problem = user.problem(400, "wrong_password", "POST", path, json=body)
     assert [(e["pointer"], e["code"]) for e in problem["errors"]] == [(pointer, "wrong_password")]
     assert sql(settings, "SELECT users::text FROM users WHERE id = %s", user.user_id) == before
-    assert _rows(settings, user.user_id) == {"users": 1, "sessions": 1, "tasks": 1}
+    assert _rows(settings, user.user_id) == {"users": 1, "emails": 1, "sessions": 1, "tasks": 1}
     assert _lives(user)
     user.again()
 
@@ -180,10 +181,13 @@ def test_a_deleted_account_leaves_nothing(
     other = user.again()
     for api in (user, user, stranger):
         api.task()
-    assert _rows(settings, user.user_id) == {"users": 1, "sessions": 2, "tasks": 2}
+    assert _rows(settings, user.user_id) == {"users": 1, "emails": 1, "sessions": 2, "tasks": 2}
     assert user.expect(204, "POST", "/auth/delete", json={"password": PASSWORD}) is None
-    assert _rows(settings, user.user_id) == {"users": 0, "sessions": 0, "tasks": 0}
-    assert _rows(settings, stranger.user_id) == {"users": 1, "sessions": 1, "tasks": 1}
+    assert _rows(settings, user.user_id) == dict.fromkeys(
+        ("users", "emails", "sessions", "tasks"), 0
+    )
+    theirs = dict.fromkeys(("users", "emails", "sessions", "tasks"), 1)
+    assert _rows(settings, stranger.user_id) == theirs
     for api in (user, other):
         api.problem(401, "token_invalid", "GET", "/tasks")
         api.problem(401, "token_invalid", "POST", "/tasks", json={"title": "Too late"})

@@ -164,8 +164,9 @@ def test_an_account_is_deleted_when_that_is_meant(
     assert said.endswith(f"Deleted {user.email}.\n")
     assert (f"Delete {user.email} and 1 tasks?" in said) is bool(typed)
     assert _is_dead(user)
-    for table, key in (("users", "id"), ("sessions", "user_id"), ("tasks", "user_id")):
-        assert sql(settings, f"SELECT FROM {table} WHERE {key} = %s", user.user_id) == []
+    assert sql(settings, "SELECT FROM users WHERE id = %s", user.user_id) == []
+    for table in ("emails", "sessions", "tasks"):
+        assert sql(settings, f"SELECT FROM {table} WHERE user_id = %s", user.user_id) == []
 
 
 def test_an_account_is_kept_when_it_is_not_meant(app: Flask, user: Api) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import revisions
+from support import databases, revisions
 from support.pgbouncer import bouncing
 from support.place import new_database, sql
 
@@ -35,3 +35,18 @@ def test_behind_a_pooler_nothing_of_a_migration_is_left(
             assert sql(url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
         said = sql(url, "SELECT name, value, count(*) FROM said GROUP BY 1, 2 ORDER BY 1")
     assert said == [("lock_timeout", "1s", 2), ("statement_timeout", "0", 2)]
+
+
+def test_behind_a_pooler_emails_are_filled_a_thousand_at_a_time(
+    faults_folder: Path, run_folder: Path
+) -> None:
+    """The statement that does it commits several times, on one connection of the pooler's."""
+    some = "SELECT n || '@example.com', '' FROM generate_series(1, 2500) n"
+    with new_database(faults_folder) as url:
+        sql(url, f"INSERT INTO users (email, hashed_password) {some}")
+        sql(url, "TRUNCATE emails")
+        sql(url, "UPDATE alembic_version SET version_num = '0003'")
+        with bouncing(url, run_folder) as bouncer:
+            databases.migrate(bouncer.url)
+            assert bouncer.leaked_settings() == {}
+        assert sql(url, "SELECT count(*), count(DISTINCT xmin::text) FROM emails") == [(2500, 3)]

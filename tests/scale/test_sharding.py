@@ -24,7 +24,7 @@ from taskapi import create_app
 OBSTACLES = {"uq_users_email"}
 """Keys that must have moved to another table before anything is distributed."""
 
-LOCAL = {"rate_limits", "alembic_version"}
+LOCAL = {"rate_limits", "alembic_version", "emails"}
 
 DISTRIBUTED = [
     Distribution("users", "id", "default"),
