@@ -42,6 +42,11 @@ WHERE indrelid = ANY(%s::regclass[])
     AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
 """
 
+_NUMBERED = """
+SELECT attrelid::regclass::text, attname FROM pg_attribute
+WHERE attrelid = ANY(%s::regclass[]) AND attidentity <> ''
+"""
+
 Row = tuple[Any, ...]
 
 
@@ -89,6 +94,10 @@ def cut(connection: psycopg.Connection[Row], tables: list[Distribution]) -> None
         _execute(connection, "ALTER TABLE {} ADD CONSTRAINT {} " + definition, table, name)
     for (definition,) in indexes:
         connection.execute(definition)
+    for table, column in connection.execute(_NUMBERED, [names]).fetchall():
+        go_on = sql.SQL("SELECT setval(pg_get_serial_sequence({}, {}), max({})) FROM {}")
+        names_of = sql.Literal(table), sql.Literal(column)
+        connection.execute(go_on.format(*names_of, sql.Identifier(column), sql.Identifier(table)))
 
 
 def _cut(connection: psycopg.Connection[Row], table: Distribution) -> None:

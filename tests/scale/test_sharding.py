@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -16,23 +17,29 @@ from flask import Flask
 from scale import sharded
 from scale.sharded import Distribution
 from support import databases
-from support.api import Api
+from support.api import PASSWORD, Api, new_email
 from support.contract import Contract
+from support.world import at_once
 
 from taskapi import create_app
+from taskapi.health.service import check_schema, migration_head
 
-OBSTACLES = {"uq_users_email"}
-"""Keys that must have moved to another table before anything is distributed."""
+LOCAL = {"rate_limits", "alembic_version"}
 
-LOCAL = {"rate_limits", "alembic_version", "emails"}
+FIRST_WITH_EMAILS = "0004"
+
+ACCOUNT_7 = "INSERT INTO users (id, email, hashed_password) VALUES (7, 'a@b', '')"
 
 DISTRIBUTED = [
     Distribution("users", "id", "default"),
     Distribution("sessions", "user_id", "users"),
     Distribution("tasks", "user_id", "users"),
     Distribution("idempotency_keys", "user_id", "users"),
+    Distribution("emails", "email", "none"),
 ]
 COLUMN_OF = {one.table: one.column for one in DISTRIBUTED}
+OF_ACCOUNTS = set(COLUMN_OF) - {"emails"}
+"""Tables whose rows lie with their account."""
 
 
 @pytest.fixture
@@ -44,21 +51,38 @@ def plain(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Co
         yield connection
 
 
-def test_nothing_is_distributed_while_a_key_stands_in_the_way(
-    plain: psycopg.Connection[Any],
-) -> None:
-    with pytest.raises(psycopg.errors.RaiseException) as refused:
-        sharded.distribute(plain)
-    assert str(refused.value).startswith(
-        "Nothing was distributed: users.uq_users_email does not contain the account."
-    )
-
-
 def test_the_script_distributes_each_accounts_tables_together(
     plain: psycopg.Connection[Any],
 ) -> None:
-    plain.execute("ALTER TABLE users DROP CONSTRAINT uq_users_email")
     assert sharded.distribute(plain) == DISTRIBUTED
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "said"),
+    [
+        ("ALTER TABLE tasks ADD CONSTRAINT own UNIQUE (id)", "tasks.own lacks the column"),
+        ("ALTER TABLE emails ADD CONSTRAINT own UNIQUE (user_id)", "emails.own lacks the column"),
+        (f"{ACCOUNT_7}; UPDATE emails SET user_id = 8", "emails lacks that of account 7"),
+    ],
+)
+def test_nothing_is_distributed_while_something_stands_in_the_way(
+    plain: psycopg.Connection[Any], obstacle: str, said: str
+) -> None:
+    plain.execute(obstacle)
+    with pytest.raises(psycopg.errors.RaiseException, match=f"Nothing was distributed: {said}"):
+        sharded.distribute(plain)
+    plain.execute("ROLLBACK")
+    kept = plain.execute("SELECT FROM pg_constraint WHERE conname = 'uq_users_email'")
+    assert kept.rowcount == 1
+
+
+def test_once_distributed_older_code_says_that_it_no_longer_works(
+    plain: psycopg.Connection[Any],
+) -> None:
+    sharded.distribute(plain)
+    ((oldest,),) = plain.execute("SELECT obj_description('alembic_version'::regclass, 'pg_class')")
+    check_schema(migration_head(), oldest)
+    assert oldest == FIRST_WITH_EMAILS
 
 
 def test_each_table_is_distributed_or_said_to_be_local(plain: psycopg.Connection[Any]) -> None:
@@ -72,11 +96,13 @@ def test_columns_of_distribution_have_one_type(plain: psycopg.Connection[Any]) -
         " WHERE table_schema = 'public'"
     ).fetchall()
     found = {table: kind for table, column, kind in types if COLUMN_OF.get(table) == column}
-    assert found == dict.fromkeys(COLUMN_OF, "bigint")
+    assert found.pop("emails") == "character varying"
+    assert found == dict.fromkeys(OF_ACCOUNTS, "bigint")
 
 
-def test_each_key_but_the_emails_contains_the_account(plain: psycopg.Connection[Any]) -> None:
+def test_each_key_contains_the_column_of_distribution(plain: psycopg.Connection[Any]) -> None:
     """What is unique without being a constraint, and what excludes, counts as well."""
+    sharded.distribute(plain)
     unique = plain.execute(
         "SELECT indrelid::regclass::text, indexrelid::regclass::text, array_agg(attname::text)"
         " FROM pg_index LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)"
@@ -84,7 +110,7 @@ def test_each_key_but_the_emails_contains_the_account(plain: psycopg.Connection[
         [list(COLUMN_OF)],
     ).fetchall()
     assert len(unique) >= len(COLUMN_OF)
-    assert {name for table, name, columns in unique if COLUMN_OF[table] not in columns} == OBSTACLES
+    assert [name for table, name, columns in unique if COLUMN_OF[table] not in columns] == []
 
 
 def test_each_foreign_key_leads_to_the_same_shard(plain: psycopg.Connection[Any]) -> None:
@@ -99,20 +125,30 @@ def test_each_foreign_key_leads_to_the_same_shard(plain: psycopg.Connection[Any]
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = {key[:2]: [] for key in keys}
     for table, there, *columns in keys:
         pairs[table, there].append(tuple(columns))
-    assert {table for table, _ in pairs} == set(COLUMN_OF) - {"users"}
+    assert {table for table, _ in pairs} == OF_ACCOUNTS - {"users"}
     for (table, there), columns in pairs.items():
         assert (COLUMN_OF[table], COLUMN_OF[there]) in columns
 
 
 class Cut:
-    """The service on tables that are cut by account, with two people who were there before."""
+    """The service on tables that are cut as the script says, with two who were there before."""
 
     def __init__(self, app: Flask, contract: Contract, url: str) -> None:
+        self.app, self.contract = app, contract
         client = app.test_client()
         self.me, self.stranger = (Api(client, contract).registered() for _ in range(2))
         self.connection = psycopg.connect(url, autocommit=True)
-        self.connection.execute("ALTER TABLE users DROP CONSTRAINT uq_users_email")
-        sharded.cut(self.connection, DISTRIBUTED)
+        sharded.cut(self.connection, sharded.distribute(self.connection))
+
+    def person(self) -> Api:
+        """Somebody who has no account yet."""
+        return Api(self.app.test_client(), self.contract)
+
+    def ids(self, email: str) -> tuple[list[int], list[int]]:
+        """Whose an email is by the tables of accounts and of emails."""
+        users = self.connection.execute("SELECT id FROM users WHERE email = %s", [email])
+        emails = self.connection.execute("SELECT user_id FROM emails WHERE email = %s", [email])
+        return [one for (one,) in users], [one for (one,) in emails]
 
     def shards(self, sent: list[sharded.Sent]) -> list[set[str]]:
         """Of each statement, the partitions that it reads or changes."""
@@ -191,7 +227,7 @@ def test_a_task_call_asks_one_shard(cut: Cut, monkeypatch: pytest.MonkeyPatch, n
     assert len(sent) >= 4
     for one, parts in zip(sent, cut.shards(sent), strict=True):
         assert parts, one.sql
-        assert parts <= {f"{table}{mine}" for table in COLUMN_OF}, one.sql
+        assert parts <= {f"{table}{mine}" for table in OF_ACCOUNTS}, one.sql
 
 
 def test_a_new_row_lies_with_its_account(cut: Cut) -> None:
@@ -218,3 +254,67 @@ def test_only_to_tell_a_403_from_a_404_all_shards_are_asked(
     assert asked == {f"sessions{mine}", f"tasks{mine}"}
     assert tried == {f"sessions{mine}", f"tasks{mine}", f"users{mine}"}
     assert why == why_too == {f"sessions{mine}", *everywhere}
+
+
+def test_an_account_lives_from_its_registration_to_its_deletion_and_again(cut: Cut) -> None:
+    email = new_email()
+    body = {"email": email, "password": PASSWORD}
+    keyed = {"json": body, "headers": {"Idempotency-Key": "once"}}
+    ids = []
+    for _ in range(2):
+        me = cut.person()
+        first, again = (me.expect(201, "POST", "/auth/register", **keyed) for _ in range(2))
+        assert first == again
+        me.login = first
+        ids.append(me.user_id)
+        assert cut.ids(email) == ([me.user_id], [me.user_id])
+        cut.person().problem(400, "email_taken", "POST", "/auth/register", json=body)
+        other = cut.person()
+        other.login = other.expect(200, "POST", "/auth/login", json=body)
+        task = other.task()
+        assert me.expect(200, "GET", "/tasks")["tasks"] == [task]
+        me.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
+        assert cut.ids(email) == ([], [])
+        other.problem(401, "token_invalid", "GET", "/tasks")
+        other.problem(401, "invalid_credentials", "POST", "/auth/login", json=body)
+    assert len({*ids, cut.me.user_id, cut.stranger.user_id}) == 4
+
+
+def test_of_twenty_who_register_one_email_at_once_one_gets_it(cut: Cut) -> None:
+    email = new_email()
+    body = {"email": email, "password": PASSWORD}
+    calls = [
+        partial(cut.person().send, "POST", "/auth/register", json=body, headers=headers)
+        for number in range(10)
+        for headers in ({}, {"Idempotency-Key": f"key {number}"})
+    ]
+    answers = at_once(calls)
+    assert sorted(answer.status_code for answer in answers) == [201] + [400] * 19
+    (won,) = (answer.get_json() for answer in answers if answer.status_code == 201)
+    assert cut.ids(email) == ([won["user"]["id"]], [won["user"]["id"]])
+
+
+def test_who_runs_the_service_makes_finds_and_deletes_accounts_by_email(cut: Cut) -> None:
+    email = new_email()
+    flask = partial(cut.app.test_cli_runner().invoke, input=f"{PASSWORD}\n")
+    assert flask(args=["users", "create", email]).exit_code == 0
+    assert flask(args=["users", "create", email]).stderr == "Error: Email already registered\n"
+    assert email in flask(args=["users", "show", email]).stdout
+    assert flask(args=["users", "delete", email, "--yes"]).exit_code == 0
+    assert cut.ids(email) == ([], [])
+
+
+def test_a_login_asks_one_shard_whose_the_email_is_and_then_all_for_the_account(
+    cut: Cut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one statement, so where the account lies is not known when it is planned."""
+    body = {"email": cut.me.email, "password": PASSWORD}
+    with sharded.listening(monkeypatch) as sent:
+        cut.person().expect(200, "POST", "/auth/login", json=body)
+    credentials, session = cut.shards(sent)
+    everywhere = {f"users_{number}" for number in range(sharded.SHARDS)}
+    (asked,) = credentials - everywhere
+    assert asked.startswith("emails_")
+    assert credentials >= everywhere
+    mine = cut.shard_of(cut.me)
+    assert session == {f"users{mine}", f"sessions{mine}"}
