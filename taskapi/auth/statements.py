@@ -157,10 +157,19 @@ sessions_purge = Purge(_sessions, _is_long_over)
 register = _register()
 """A new account with its first session; no row when the email is taken."""
 
-credentials = Statement(
-    select(_users.c.id, _users.c.hashed_password, _users.c.is_active)
-    .join(_emails, _emails.c.user_id == _users.c.id)
+# A step of its own, since emails do not lie with their accounts where tables are spread: a join of
+# the two tables themselves is refused there.
+_owner = (
+    select(_emails.c.user_id)
     .where(_emails.c.email == _email)
+    .cte("whose")
+    .prefix_with("MATERIALIZED")
+)
+
+credentials = Statement(
+    select(_users.c.id, _users.c.hashed_password, _users.c.is_active).join(
+        _owner, _owner.c.user_id == _users.c.id
+    )
 )
 """What a login is checked against."""
 
@@ -302,9 +311,7 @@ described_user = Statement(
         .where(_sessions.c.user_id == _users.c.id, _lives)
         .scalar_subquery()
         .label("session_count"),
-    )
-    .join(_emails, _emails.c.user_id == _users.c.id)
-    .where(_emails.c.email == _email)
+    ).join(_owner, _owner.c.user_id == _users.c.id)
 )
 """An account with the number of its live sessions."""
 

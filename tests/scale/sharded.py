@@ -136,6 +136,11 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sent]]:
 
 def parts(connection: psycopg.Connection[Row], sent: Sent) -> set[str]:
     """The partitions that the plan of a statement reads or changes."""
+    return set().union(*steps(connection, sent))
+
+
+def steps(connection: psycopg.Connection[Row], sent: Sent) -> list[set[str]]:
+    """The same for each step: what stands in a WITH is one, and so is what is left."""
     given = ", ".join(["%s"] * len(sent.values))
     connection.execute("SET plan_cache_mode = force_custom_plan")
     connection.execute(b"PREPARE asked AS " + sent.sql)
@@ -146,15 +151,21 @@ def parts(connection: psycopg.Connection[Row], sent: Sent) -> set[str]:
         (plan,) = found.fetchone() or ((),)
     finally:
         connection.execute("DEALLOCATE asked")
-    return {name for name in _relations(plan[0]) if name[-1].isdigit()}
+    relations: dict[str, set[str]] = {}
+    for step, name in _relations(plan[0]):
+        if name[-1].isdigit():
+            relations.setdefault(step, set()).add(name)
+    return list(relations.values())
 
 
-def _relations(node: Any) -> Iterator[str]:
+def _relations(node: Any, step: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(node, list):
         for part in node:
-            yield from _relations(part)
+            yield from _relations(part, step)
     elif isinstance(node, dict):
+        name = node.get("Subplan Name", "")
+        step = name if name.startswith("CTE ") else step
         if "Relation Name" in node:
-            yield node["Relation Name"]
+            yield step, node["Relation Name"]
         for part in node.values():
-            yield from _relations(part)
+            yield from _relations(part, step)

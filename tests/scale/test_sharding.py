@@ -318,3 +318,24 @@ def test_a_login_asks_one_shard_whose_the_email_is_and_then_all_for_the_account(
     assert credentials >= everywhere
     mine = cut.shard_of(cut.me)
     assert session == {f"users{mine}", f"sessions{mine}"}
+
+
+def test_no_step_of_a_statement_reads_emails_beside_another_table(
+    cut: Cut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They lie on other nodes than their accounts, and there such a join is refused."""
+    email = new_email()
+    body = {"email": email, "password": PASSWORD}
+    keyed = {"json": body, "headers": {"Idempotency-Key": "once"}}
+    with sharded.listening(monkeypatch) as sent:
+        me = cut.person()
+        me.login = me.expect(201, "POST", "/auth/register", **keyed)
+        me.expect(201, "POST", "/auth/register", **keyed)
+        me.expect(200, "POST", "/auth/login", json=body)
+        assert cut.app.test_cli_runner().invoke(args=["users", "show", email]).exit_code == 0
+        me.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
+    asked = [step for one in sent for step in sharded.steps(cut.connection, one)]
+    with_emails = [step for step in asked if any(name.startswith("emails_") for name in step)]
+    assert len(with_emails) >= 4
+    for step in with_emails:
+        assert {name.rpartition("_")[0] for name in step} == {"emails"}
