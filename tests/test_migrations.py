@@ -25,6 +25,7 @@ from psycopg import errors, sql
 from support import databases, world
 
 from taskapi import create_app
+from taskapi.embedded.server import binaries
 from taskapi.extensions import db
 from taskapi.health.service import migration_head
 
@@ -133,6 +134,20 @@ def test_the_models_are_what_the_migrations_make(empty: str, database_url: str) 
     assert _schema(empty) == _schema(database_url)
 
 
+OF_A_SEQUENCE = ("modify_default", None, "lists", "id")
+
+
+def _is_of_a_sequence(difference: Any) -> bool:
+    """Alembic takes any sequence by default for the column's own, and says that there is none.
+
+    `test_the_models_are_what_the_migrations_make` compares these.
+    """
+    kind, _, table, column, _, stored, _ = (
+        difference[0] if isinstance(difference, list) else 7 * [""]
+    )
+    return (kind, table, column, stored) == ("modify_default", "lists", "id", None)
+
+
 def test_a_new_migration_would_be_empty(database_url: str) -> None:
     with (
         create_app(databases.settings_for(database_url)).app_context(),
@@ -140,7 +155,7 @@ def test_a_new_migration_would_be_empty(database_url: str) -> None:
     ):
         options = {"compare_type": True, "compare_server_default": True}
         context = MigrationContext.configure(connection, opts=options)
-        assert compare_metadata(context, db.metadata) == []
+        assert [d for d in compare_metadata(context, db.metadata) if not _is_of_a_sequence(d)] == []
 
 
 def test_the_head_is_one_and_stands_in_its_file() -> None:
@@ -213,8 +228,9 @@ def test_the_migrations_can_be_written_down_as_sql(
 ) -> None:
     with app.app_context():
         flask_migrate.upgrade(databases.MIGRATIONS, sql=True)
-    with psycopg.connect(empty, autocommit=True) as connection:
-        connection.execute(capsys.readouterr().out)
+    # As it is used: an index that is made concurrently must be a statement of its own.
+    psql = [binaries() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", empty]
+    subprocess.run(psql, input=capsys.readouterr().out, text=True, check=True, timeout=60)
     assert _schema(empty) == _schema(database_url)
 
 

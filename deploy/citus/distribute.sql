@@ -10,9 +10,11 @@ BEGIN;
 
 DROP TRIGGER claim_email ON users;
 DROP TRIGGER keep_email ON users;
+DROP TRIGGER give_inbox ON users;
 DROP FUNCTION keep_emails();
+DROP FUNCTION give_inbox();
 ALTER TABLE users DROP CONSTRAINT uq_users_email;
-COMMENT ON TABLE alembic_version IS '0004';
+COMMENT ON TABLE alembic_version IS '0007';
 
 -- From here on emails alone keeps two accounts from one email, and whoever is not in it cannot log in.
 -- Besides, Citus demands that a key contains the column by which its table is distributed.
@@ -37,8 +39,8 @@ BEGIN
             ELSE 'user_id'
         END
     )] AND conrelid IN (
-        'users'::regclass, 'sessions'::regclass, 'tasks'::regclass, 'idempotency_keys'::regclass,
-        'emails'::regclass
+        'users'::regclass, 'sessions'::regclass, 'lists'::regclass, 'tasks'::regclass,
+        'idempotency_keys'::regclass, 'emails'::regclass
     );
     IF obstacle IS NOT NULL THEN
         RAISE EXCEPTION 'Nothing was distributed: % lacks the column of distribution.', obstacle;
@@ -50,6 +52,7 @@ $$;
 -- after what it refers to.
 SELECT create_distributed_table('users', 'id');
 SELECT create_distributed_table('sessions', 'user_id', colocate_with => 'users');
+SELECT create_distributed_table('lists', 'user_id', colocate_with => 'users');
 SELECT create_distributed_table('tasks', 'user_id', colocate_with => 'users');
 SELECT create_distributed_table('idempotency_keys', 'user_id', colocate_with => 'users');
 

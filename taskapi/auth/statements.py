@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    column,
     delete,
     func,
     insert,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    table,
     true,
     update,
 )
@@ -36,10 +38,15 @@ from taskapi.core.purging import Purge
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 
+# What an account begins with, of the tables that the lists' feature owns.
+_lists = table("lists", *(column(name) for name in ("user_id", "id", "name")))
+
 _users, _emails, _sessions = table_of(User), table_of(Email), table_of(Session)
 
 REFRESH_GRACE_SECONDS = 10
 """For so long after a rotation the token before it still answers, with the same successor."""
+
+_INBOX_NAME = "Inbox"
 
 _SECOND = literal_column("interval '1 second'", Interval)
 _KEPT_AFTER_END = literal_column("interval '30 days'", Interval)
@@ -70,6 +77,12 @@ _named_session = and_(
     _sessions.c.id == _session_id,
     _sessions.c.family_hash == _family_hash,
 )
+
+
+def _inbox_of(account: CTE) -> CTE:
+    """The list that an account begins with."""
+    begins = select(account.c.id, account.c.id, literal(_INBOX_NAME, Text))
+    return insert(_lists).from_select(["user_id", "id", "name"], begins).cte("inbox")
 
 
 def _new_session(account: CTE) -> CTE:
@@ -130,7 +143,15 @@ def _delete_account(*conditions: ColumnElement[bool]) -> Statement:
 def _register() -> Statement:
     account = _new_account()
     session = _new_session(account)
-    return Statement(select(*account.c, session.c.session_id).join(session, true()), writes=True)
+    return Statement(
+        select(*account.c, session.c.session_id).join(session, true()).add_cte(_inbox_of(account)),
+        writes=True,
+    )
+
+
+def _add_user() -> Statement:
+    account = _new_account()
+    return Statement(select(account.c.id).add_cte(_inbox_of(account)), writes=True)
 
 
 def _open_session() -> Statement:
@@ -293,7 +314,7 @@ def session_page(*, resumes: bool) -> Statement:
 
 _described = (*_shown, _users.c.is_active, _users.c.task_count, _users.c.completed_task_count)
 
-add_user = Statement(select(_new_account().c.id), writes=True)
+add_user = _add_user()
 """A new account without a session; no row when the email is taken."""
 
 some_users = Statement(

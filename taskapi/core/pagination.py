@@ -23,6 +23,8 @@ from taskapi.core.schemas import Choice, Input, QueryInteger, Text
 
 MAX_LIMIT = 1_000
 
+_ASCII_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
 
 @dataclass(frozen=True)
 class Sort:
@@ -67,8 +69,8 @@ class Place(NamedTuple):
 class Page:
     """Which part of a list is asked for."""
 
-    limit: int = MAX_LIMIT
-    sort: str = "-created_at"
+    limit: int
+    sort: str
     after: Place | None = None
 
     @property
@@ -111,12 +113,12 @@ class PageQuery(Input):
     )
 
 
-def sort_field(names: Iterable[str]) -> Choice:
+def sort_field(names: Iterable[str], *, default: str) -> Choice:
     """The `sort` parameter of a list that can be sorted by these; a minus turns one round."""
     words = [sign + name for name in names for sign in ("", "-")]
     return Choice(
         *words,
-        load_default="-created_at",
+        load_default=default,
         metadata={
             "description": "The order; a minus turns it round.",
             "x-enum-varnames": [word.replace("-", "descending_").upper() for word in words],
@@ -130,7 +132,7 @@ def page_of(query: Mapping[str, Any], sorts: Mapping[str, Sort]) -> Page:
     Raises:
         InvalidInput: the cursor is not one of this list in this order.
     """
-    sort = query.get("sort", Page.sort)
+    sort = query.get("sort", "-created_at")
     cursor = query.get("cursor")
     after = _place(cursor, sort, sorts[sort.lstrip("-")]) if cursor else None
     return Page(query["limit"], sort, after)
@@ -149,6 +151,11 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("not a text that PostgreSQL holds")
     return value
+
+
+def lower_ascii(value: str) -> str:
+    """What `lower` gives in PostgreSQL under the collation C."""
+    return value.translate(_ASCII_LOWER)
 
 
 def _place(cursor: str, sort: str, kind: Sort) -> Place:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping
 from http.client import NO_CONTENT
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import psycopg
@@ -19,6 +20,8 @@ from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 from config import Settings
 from taskapi.core import errors
 from taskapi.core.application import Answer, current_request
+from taskapi.core.identity import Caller
+from taskapi.core.listing import Listed
 from taskapi.core.preconditions import entity_tag, if_none_match, is_known
 
 _failures = logging.getLogger("taskapi.failure")
@@ -38,6 +41,23 @@ def versioned(
     if request.method in ("GET", "HEAD") and is_known(version, if_none_match(request)):
         return not_modified(entity_tag(version))
     return answer(payload, status, {"ETag": entity_tag(version), **(headers or {})})
+
+
+def page_answer(name: str, found: Listed, caller: Caller) -> Response:
+    """The answer that shows a page, or 304 to a client that has this version of the list.
+
+    Args:
+        name: what the rows are called.
+    """
+    tag = entity_tag(found.version, caller.user_id)
+    if found.rows is None:
+        return not_modified(tag)
+    headers = {"ETag": tag}
+    if found.next_cursor:
+        following = request.args.to_dict() | {"cursor": found.next_cursor}
+        headers["Link"] = f'<{request.path}?{urlencode(following)}>; rel="next"'
+    shown = {name: found.rows, "total": found.total, "next_cursor": found.next_cursor}
+    return answer(shown, headers=headers)
 
 
 def not_modified(tag: str) -> Response:

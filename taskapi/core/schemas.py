@@ -20,7 +20,7 @@ WHITE_SPACE += "\u2028\u2029\u202f\u205f\u3000"
 _NO_NUL = r"^[^\u0000]*$"
 _WHITE = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _VISIBLE = rf"^[^\u0000]*[^\u0000{_WHITE}][^\u0000]*$"
-
+_COLOR = re.compile("#[0-9A-Fa-f]{6}", re.ASCII)
 
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
 
@@ -160,6 +160,41 @@ class QueryInteger(_Strict, fields.Integer):
         return int(value)
 
 
+class WholeNumber(_Strict, fields.Integer):
+    """A whole number in JSON; text, true and 1.5 are refused."""
+
+    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
+        text = Message(f"Must be a whole number from {least:,} to {most:,}.", "out_of_range")
+        super().__init__(
+            strict=True,
+            validate=validate.Range(min=least, max=most, error=text),
+            error_messages={"invalid": text, "too_large": text},
+            **kwargs,
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if type(value) is not int:
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Color(_Strict, fields.String):
+    """A color in CSS's notation of six hexadecimal digits, in lower case."""
+
+    default_error_messages: Messages = {
+        "invalid": Message("Must be a color like #2e7d32.", "not_a_color"),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"pattern": "^#[0-9A-Fa-f]{6}$"}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = str(super()._deserialize(value, attr, data, **kwargs))
+        if not _COLOR.fullmatch(text):
+            raise self.make_error("invalid")
+        return text.lower()
+
+
 class Choice(_Strict, fields.String):
     """One of a few words."""
 
@@ -174,6 +209,14 @@ class Id(fields.Integer):
     def __init__(self, about: str, **kwargs: Any) -> None:
         metadata = {"description": about, "minimum": 1, "maximum": MAX_ID}
         super().__init__(required=True, metadata=metadata, **kwargs)
+
+
+class Version(fields.Integer):
+    """A change number on the way out."""
+
+    def __init__(self) -> None:
+        about = "Greater after each change; the ETag."
+        super().__init__(required=True, metadata={"minimum": 0, "description": about})
 
 
 class Timestamp(fields.DateTime):

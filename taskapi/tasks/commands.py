@@ -10,6 +10,7 @@ from flask.cli import with_appcontext
 from taskapi.auth.administration import create_user, get_user, session_of
 from taskapi.core.commands import explained
 from taskapi.core.errors import NotFound
+from taskapi.lists.service import create_list, inbox_of
 from taskapi.tasks import service
 
 DEMO_PASSWORD = "correct horse battery"  # noqa: S105 - meant to be known, for trying things out
@@ -24,6 +25,11 @@ _WHAT = {
     "Pay": ("the electricity bill", "the club's yearly fee", "back Alex for the concert"),
     "Plan": ("the autumn offsite", "the move to the new flat", "meals for the week"),
 }
+_LISTS = (
+    {"name": "Home", "color": "#2e7d32"},
+    {"name": "Work", "color": "#1565c0"},
+    {"name": "Errands", "color": None},
+)
 _WHY = (
     None,
     None,
@@ -42,12 +48,11 @@ _WHY = (
 def demo(email: str, count: int) -> None:
     """Fill an account with believable tasks, making it when there is none."""
     is_new = _make_account(email.lower())
-    with (
-        session_of(email.lower()) as caller,
-        click.progressbar(_believable(count), label="Adding tasks") as bar,
-    ):
-        for values in bar:
-            service.create_task(caller, values)
+    with session_of(email.lower()) as caller:
+        places = [inbox_of(caller), *(create_list(caller, dict(one))["id"] for one in _LISTS)]
+        with click.progressbar(_believable(count, places), label="Adding tasks") as bar:
+            for values in bar:
+                service.create_task(caller, values)
     secret = f" with the password: {DEMO_PASSWORD}" if is_new else ""
     click.echo(f"{email.lower()} has {count} more tasks. Log in{secret}.")
 
@@ -61,15 +66,19 @@ def _make_account(email: str) -> bool:
     return False
 
 
-def _believable(count: int) -> list[dict[str, object]]:
+def _believable(count: int, places: list[int]) -> list[dict[str, object]]:
     chance = random.Random(count)  # noqa: S311 - the same tasks each time are what a demo wants
     verbs = sorted(_WHAT)
     tasks: list[dict[str, object]] = []
     for _ in range(count):
         verb = chance.choice(verbs)
         title = f"{verb} {chance.choice(_WHAT[verb])}"
-        is_completed = chance.random() < 0.4
         tasks.append(
-            {"title": title, "description": chance.choice(_WHY), "is_completed": is_completed}
+            {
+                "title": title,
+                "description": chance.choice(_WHY),
+                "is_completed": chance.random() < 0.4,
+                "list_id": chance.choice(places),
+            }
         )
     return tasks

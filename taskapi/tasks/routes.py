@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
@@ -11,8 +10,8 @@ from taskapi.core.bodies import JSON, MERGE_PATCH
 from taskapi.core.errors import Forbidden, NotFound, PreconditionFailed
 from taskapi.core.identity import Caller
 from taskapi.core.operations import Link, operation
-from taskapi.core.preconditions import entity_tag, if_match, if_none_match
-from taskapi.core.responses import answer, not_modified, versioned
+from taskapi.core.preconditions import if_match, if_none_match
+from taskapi.core.responses import page_answer, versioned
 from taskapi.tasks import schemas, service
 
 tasks = Blueprint("tasks", __name__, url_prefix="/tasks")
@@ -44,9 +43,7 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     header say where to go on; any page of any list costs the same.
     """
     known = if_none_match(request, caller.user_id)
-    found = service.list_tasks(caller, query, known=known)
-    tag = entity_tag(found.version, caller.user_id)
-    return not_modified(tag) if found.tasks is None else _list_answer(found, tag)
+    return page_answer("tasks", service.list_tasks(caller, query, known=known), caller)
 
 
 @tasks.post("")
@@ -134,12 +131,3 @@ def delete_task(caller: Caller, task_id: int) -> Response:
     """Removes a task for good."""
     service.delete_task(caller, task_id, if_match(request))
     return Response(status=204)
-
-
-def _list_answer(found: service.TaskList, tag: str) -> Response:
-    headers = {"ETag": tag}
-    if found.next_cursor:
-        following = request.args.to_dict() | {"cursor": found.next_cursor}
-        headers["Link"] = f'<{request.path}?{urlencode(following)}>; rel="next"'
-    shown = {"tasks": found.tasks, "total": found.total, "next_cursor": found.next_cursor}
-    return answer(shown, headers=headers)

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+from taskapi.core.identity import MAX_ID
 from taskapi.core.openapi import ProblemDetails
 from taskapi.core.pagination import PageQuery, sort_field
-from taskapi.core.schemas import Id, Input, QueryBoolean, Text, Timestamp, TrueOrFalse
+from taskapi.core.schemas import (
+    Id,
+    Input,
+    QueryBoolean,
+    QueryInteger,
+    Text,
+    Timestamp,
+    TrueOrFalse,
+    Version,
+    WholeNumber,
+)
 
 SORT_NAMES = ("created_at", "updated_at", "title")
 
@@ -16,6 +27,7 @@ EXAMPLE = {
     "title": "Call the bank",
     "description": "About the standing order.",
     "is_completed": False,
+    "list_id": 1,
     "version": 7,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",
@@ -35,6 +47,9 @@ class TaskChanges(Input):
     title = _title(required=False)
     description = Text(most=10_000, allow_none=True)
     is_completed = TrueOrFalse()
+    list_id = WholeNumber(
+        least=1, most=MAX_ID, metadata={"description": "One of your lists; else it is the inbox."}
+    )
 
 
 class NewTask(TaskChanges):
@@ -46,7 +61,10 @@ class NewTask(TaskChanges):
 class TaskQuery(PageQuery):
     """Which tasks to list, and how."""
 
-    sort = sort_field(SORT_NAMES)
+    sort = sort_field(SORT_NAMES, default="-created_at")
+    list_id = QueryInteger(
+        least=1, most=MAX_ID, metadata={"description": "Only those of this list."}
+    )
     is_completed = QueryBoolean(metadata={"description": "Only those that are, or are not."})
 
 
@@ -58,10 +76,8 @@ class Task(Schema):
     title = fields.String(required=True, metadata={"minLength": 1, "maxLength": 255})
     description = fields.String(required=True, allow_none=True, metadata={"maxLength": 10_000})
     is_completed = fields.Boolean(required=True)
-    version = fields.Integer(
-        required=True,
-        metadata={"minimum": 1, "description": "Greater after each change; the ETag."},
-    )
+    list_id = Id("The list that it is in.")
+    version = Version()
     created_at = Timestamp("When it was added.")
     updated_at = Timestamp("When it was last changed.")
 
@@ -72,7 +88,11 @@ class TaskList(Schema):
     tasks = fields.List(fields.Nested(Task), required=True)
     total = fields.Integer(
         required=True,
-        metadata={"minimum": 0, "description": "How many match, on all pages together."},
+        allow_none=True,
+        metadata={
+            "minimum": 0,
+            "description": "How many match, on all pages together; null with `list_id`.",
+        },
     )
     next_cursor = fields.String(
         required=True, allow_none=True, metadata={"description": "Null on the last page."}

@@ -3,58 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from taskapi.core.errors import TokenInvalid
 from taskapi.core.identity import Caller
+from taskapi.core.listing import Listed, listed
 from taskapi.core.logging import note
-from taskapi.core.ownership import scope
 from taskapi.core.pagination import page_of
-from taskapi.core.preconditions import is_known
-from taskapi.core.replicas import page_rows
-from taskapi.tasks.statements import SORTS, task_page, tasks
+from taskapi.lists.service import demand_list, inbox_of
+from taskapi.tasks.statements import SORTS, Place, task_page, tasks
 
 Task = dict[str, Any]
 
 
-class TaskList(NamedTuple):
-    """A page of tasks; `tasks` is None when the client has this version of the list already."""
-
-    tasks: list[Task] | None
-    total: int
-    next_cursor: str | None
-    version: int
-
-
-def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> TaskList:
+def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Listed:
     """A page of the caller's tasks.
 
     Args:
-        query: limit, cursor, sort and is_completed, checked.
+        query: limit, cursor, sort, is_completed and list_id, checked.
         known: versions of the list that the client has; None for whichever there is.
 
     Raises:
-        InvalidInput: the cursor is not one of this list in this order.
+        InvalidInput: the cursor is not one of this list in this order, or there is no such list.
         TokenInvalid: the caller's session is over.
     """
-    page = page_of(query, SORTS)
+    page, list_id = page_of(query, SORTS), query.get("list_id")
     name = page.sort.lstrip("-")
     statement = task_page(
         name,
         is_descending=page.is_descending,
         resumes=page.after is not None,
         is_completed=query.get("is_completed"),
+        place=_place(caller, list_id),
     )
-    rows = page_rows(statement, known=known, **page.parameters(), **scope(caller))
-    if not rows:
-        raise TokenInvalid
-    version, total = rows[0][:2]
-    if is_known(version, known):
-        return TaskList(None, total, None, version)
-    names = statement.columns[2:]
-    found = [dict(zip(names, row[2:], strict=True)) for row in rows if row[2] is not None]
-    shown, next_cursor = page.cut(found, SORTS[name])
-    return TaskList(shown, total, next_cursor, version)
+    found = listed(caller, statement, page, SORTS[name], known=known, list_id=list_id)
+    if found.rows == [] and list_id:
+        demand_list(caller, list_id)
+    return found
 
 
 def get_task(caller: Caller, task_id: int) -> Task:
@@ -72,7 +56,7 @@ def create_task(caller: Caller, values: dict[str, Any]) -> Task:
     Raises:
         TokenInvalid: the caller's session is over.
     """
-    task = tasks.create(caller, values)
+    task = tasks.create(caller, _stored(caller, values))
     note("task_created", task_id=task["id"])
     return task
 
@@ -85,7 +69,7 @@ def update_task(
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
     """
-    task = tasks.update(caller, task_id, values, if_match)
+    task = tasks.update(caller, task_id, _stored(caller, values), if_match)
     if values:
         note("task_updated", task_id=task_id)
     return task
@@ -99,3 +83,14 @@ def delete_task(caller: Caller, task_id: int, if_match: list[int] | None) -> Non
     """
     tasks.delete(caller, task_id, if_match)
     note("task_deleted", task_id=task_id)
+
+
+def _place(caller: Caller, list_id: int | None) -> Place:
+    if list_id is None:
+        return Place.ANYWHERE
+    return Place.INBOX if list_id == inbox_of(caller) else Place.LIST
+
+
+def _stored(caller: Caller, values: dict[str, Any]) -> dict[str, Any]:
+    """The values as the table has them: no list is named where it is the inbox."""
+    return values | {"list_id": None} if values.get("list_id") == inbox_of(caller) else values

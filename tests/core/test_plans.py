@@ -17,8 +17,9 @@ from support import databases
 
 from taskapi.auth import statements as auth
 from taskapi.core.statement import Statement
+from taskapi.lists import statements as lists
 from taskapi.tasks.models import Task
-from taskapi.tasks.statements import SORTS, task_page, tasks
+from taskapi.tasks.statements import SORTS, Place, task_page, tasks
 
 # The fewer workers fill the tables for these tests, the better.
 
@@ -32,13 +33,18 @@ INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)
 SELECT CASE WHEN g <= 200 THEN 1 ELSE g - 199 END, '\\x01', '\\x02', now() + interval '1 day'
 FROM generate_series(1, 10199) AS g;
 
-INSERT INTO tasks (user_id, title, is_completed, version, updated_at)
+INSERT INTO lists (user_id, id, name) SELECT id, id, 'Inbox' FROM users ON CONFLICT DO NOTHING;
+
+INSERT INTO lists (user_id, id, name) VALUES (1, 1000001, 'Large'), (1, 1000002, 'Small');
+
+INSERT INTO tasks (user_id, list_id, title, is_completed, version, updated_at)
 SELECT CASE WHEN g % 6 = 0 THEN 1 ELSE 2 + g % 9999 END,
+       CASE WHEN g % 24 = 0 THEN 1000001 WHEN g % 1200 = 6 THEN 1000002 END,
        left(CASE WHEN g % 2 = 0 THEN md5(g::text) ELSE upper(md5(g::text)) END, 4),
        g % 9 < 3, g, now() - make_interval(secs => (g * 7919) % 1000003)
 FROM generate_series(1, 120000) AS g;
 
-VACUUM (ANALYZE) users, emails, sessions, tasks;
+VACUUM (ANALYZE) users, emails, sessions, lists, tasks;
 """
 PLACES = {
     "created_at": None,
@@ -90,12 +96,40 @@ ABOUT_ACCOUNTS: Node = {
     **CALLER,
 }
 
+OF_LISTS = {None: 60, 1_000_001: 200, 1_000_002: 220}
+"""For each list, as many of the tasks as may be read for a page of it."""
+
+WHOLE_LIST = 2 * 5_000
+"""Of both states; a plan for any list may take it for one of the usual size, and sort it."""
+
+OF_A_LIST: Node = {
+    "id": 1_000_002,
+    "if_match": None,
+    "known": [],
+    "limit": LIMIT + 1,
+    "value_name": "New",
+    "after_id": 1,
+    "after_key": 1,
+}
+ABOUT_LISTS: dict[str, Statement] = {
+    "page": lists.list_page("position", is_descending=False, resumes=False, is_archived=None),
+    "next page": lists.list_page("position", is_descending=False, resumes=True, is_archived=False),
+    "get": lists.lists._get,
+    "create": lists.lists._create(("name",)),
+    "update": lists.lists._update(("name",)),
+    "why not": lists.lists._diagnosis,
+    "delete": lists.deletion(None),
+    "delete and move": lists.deletion("move"),
+    "delete with tasks": lists.deletion("delete"),
+}
+
 
 @pytest.fixture(scope="module")
 def full(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Connection]:
     """A connection to a database with 120,000 tasks, 20,000 of them the owner's."""
     url = databases.create(server_url, f"plans_{worker_id}", template)
     with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET statement_timeout = 0")
         for command in FILL.split(";\n\n"):
             connection.execute(command)
         yield connection
@@ -156,7 +190,11 @@ def test_a_page_reads_as_many_rows_as_it_shows(
     is_completed: bool | None,
 ) -> None:
     statement = task_page(
-        sort, is_descending=is_descending, resumes=resumes, is_completed=is_completed
+        sort,
+        is_descending=is_descending,
+        resumes=resumes,
+        is_completed=is_completed,
+        place=Place.ANYWHERE,
     )
     parameters = {"known": [], "limit": LIMIT + 1, **CALLER}
     if resumes:
@@ -167,11 +205,39 @@ def test_a_page_reads_as_many_rows_as_it_shows(
     assert LIMIT < _rows_read(plan, "tasks") <= 3 * LIMIT
 
 
+@pytest.mark.parametrize("list_id", [None, 1_000_001, 1_000_002], ids=["inbox", "large", "small"])
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_page_of_a_list_reads_no_more_than_the_list_or_a_part_of_the_account(
+    planner: psycopg.Connection, sort: str, list_id: int | None
+) -> None:
+    place = Place.LIST if list_id else Place.INBOX
+    statement = task_page(sort, is_descending=True, resumes=False, is_completed=None, place=place)
+    parameters = {"known": [], "limit": LIMIT + 1, "list_id": list_id, **CALLER}
+    plan = _plan(planner, statement, parameters)
+    assert plan[0]["Actual Rows"] == LIMIT + 1
+    assert _scanned(plan) == []
+    is_generic = planner.execute("SHOW plan_cache_mode").fetchone() == ("force_generic_plan",)
+    is_sorted = is_generic and list_id == 1_000_001 and sort != "created_at"
+    assert _rows_read(plan, "tasks") <= (WHOLE_LIST if is_sorted else OF_LISTS[list_id])
+
+
+@pytest.mark.parametrize("name", ABOUT_LISTS)
+def test_what_concerns_a_list_reads_the_callers_alone(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = _plan(planner, ABOUT_LISTS[name], {**OF_A_LIST, **CALLER})
+    assert _scanned(plan) == []
+    assert _rows_read(plan, "lists") <= 8
+    assert _rows_read(plan, "tasks") <= 101
+
+
 @pytest.mark.parametrize("known", [[30_000], [1, 30_000], None], ids=str)
 def test_of_a_list_that_the_client_has_no_task_is_read(
     planner: psycopg.Connection, known: list[int] | None
 ) -> None:
-    statement = task_page("title", is_descending=True, resumes=False, is_completed=None)
+    statement = task_page(
+        "title", is_descending=True, resumes=False, is_completed=None, place=Place.ANYWHERE
+    )
     plan = _plan(planner, statement, {"known": known, "limit": LIMIT + 1, **CALLER})
     assert _rows_read(plan, "tasks") == 0
     assert _rows_read(plan, "users") == 1

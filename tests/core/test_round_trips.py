@@ -23,6 +23,7 @@ from taskapi.tasks.models import Task
 
 TRANSACTION = ("BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "SET", "DISCARD", "DEALLOCATE")
 QUERY = "/tasks?limit=1&sort=-title&is_completed=false"
+NOWHERE = {"title": "a", "list_id": 9_007_199_254_740_991}
 
 Request = dict[str, Any]
 
@@ -44,6 +45,23 @@ def _request(method: str, path: str, body: Any = None, **headers: str) -> Reques
 
 def _address(api: Api, **values: Any) -> str:
     return f"/tasks/{api.task(**values)['id']}"
+
+
+def _list(api: Api) -> str:
+    return f"/lists/{api.expect(201, 'POST', '/lists', json={'name': 'a'})['id']}"
+
+
+def _in_list(api: Api) -> dict[str, Any]:
+    return {"title": "a", "list_id": int(_list(api).rpartition("/")[2])}
+
+
+def _tasks_of(api: Api) -> str:
+    list_id = api.task(**_in_list(api))["list_id"]
+    return f"/tasks?list_id={list_id}"
+
+
+def _full_list(api: Api) -> str:
+    return f"/lists/{api.task(**_in_list(api))['list_id']}"
 
 
 def _next_page(api: Api) -> str:
@@ -103,6 +121,20 @@ DONE = [
         ),
     ),
     Case("delete", 204, 1, lambda me, _: _request("DELETE", _address(me, is_completed=True))),
+    Case("create in a list", 201, 1, lambda me, _: _request("POST", "/tasks", _in_list(me))),
+    Case("put into a list", 200, 1, lambda me, _: _request("PUT", _address(me), _in_list(me))),
+    Case("list of a list", 200, 1, lambda me, _: _request("GET", _tasks_of(me))),
+    Case("lists", 200, 1, lambda me, _: _request("GET", "/lists")),
+    Case("list, get", 200, 1, lambda me, _: _request("GET", _list(me))),
+    Case("list, create", 201, 1, lambda me, _: _request("POST", "/lists", {"name": "a"})),
+    Case("list, patch", 200, 1, lambda me, _: _request("PATCH", _list(me), {"name": "b"})),
+    Case("list, delete", 204, 1, lambda me, _: _request("DELETE", _list(me))),
+    Case(
+        "list, delete and move",
+        204,
+        1,
+        lambda me, _: _request("DELETE", f"/lists/{_in_list(me)['list_id']}?tasks=move"),
+    ),
     Case("account", 200, 1, lambda me, _: _request("GET", "/auth/me")),
     Case("sessions", 200, 1, lambda me, _: _request("GET", "/auth/sessions")),
     Case(
@@ -125,6 +157,8 @@ REFUSED = [
         2,
         lambda me, _: _request("PUT", _address(me), {"title": "b"}, If_Match='"0"'),
     ),
+    Case("create in no list", 400, 1, lambda me, _: _request("POST", "/tasks", NOWHERE)),
+    Case("delete, full", 409, 2, lambda me, _: _request("DELETE", _full_list(me))),
     Case("list, session over", 401, 1, lambda me, _: _request("GET", _logged_out(me, "/tasks"))),
     Case(
         "create, session over",

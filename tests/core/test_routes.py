@@ -29,6 +29,7 @@ NO_OPERATION = {"docs.swagger_ui", "docs.redoc", "docs.asset", "service.get_open
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 OWNED: dict[str, Callable[[Api], int]] = {
+    "list_id": lambda owner: owner.expect(201, "POST", "/lists", json={"name": "a"})["id"],
     "task_id": lambda owner: owner.task()["id"],
     "session_id": lambda owner: newest_session(owner.again()),
 }
@@ -91,8 +92,9 @@ def _body(call: Operation | None) -> dict[str, Any]:
 def _everything_of(person: Api) -> list[Any]:
     sessions = person.expect(200, "GET", "/auth/sessions")
     tasks = person.send("GET", "/tasks")
+    lists = person.expect(200, "GET", "/lists")
     me = person.expect(200, "GET", "/auth/me")
-    return [sessions, tasks.get_json(), tasks.headers["ETag"], me]
+    return [sessions, tasks.get_json(), tasks.headers["ETag"], lists, me]
 
 
 def _allowed(path: str) -> set[str]:

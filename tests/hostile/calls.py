@@ -28,6 +28,7 @@ def _other_session(person: Api) -> int:
 
 
 ARGUMENTS: dict[str, Callable[[Api], object]] = {
+    "list_id": lambda person: person.expect(201, "POST", "/lists", json={"name": "a"})["id"],
     "task_id": lambda person: person.task()["id"],
     "session_id": _other_session,
     "code": lambda person: "not_found",

@@ -29,6 +29,7 @@ def _query(sort: str | None, **more: Any) -> dict[str, Any]:
 def _filled(person: Api) -> None:
     for title in ("a", "B", "\u00e9", "a"):
         person.task(title=title)
+        person.expect(201, "POST", "/lists", json={"name": title})
         person.again()
 
 

@@ -41,7 +41,11 @@ class Service(RuleBasedStateMachine):
         login = self.answer(201, None, "POST", "/auth/register", json=body)
         account = Account(email, PASSWORD, login["user"])
         self.accounts.append(account)
-        return self.opened(account, login)
+        session = self.opened(account, login)
+        (inbox,) = self.answer(200, session, "GET", "/lists")["lists"]
+        assert (inbox["id"], inbox["is_inbox"], inbox["version"]) == (account.id, True, 0)
+        account.lists[account.id] = inbox
+        return session
 
     def opened(self, account: Account, login: dict[str, Any]) -> Session:
         """The session that a login has opened, found by what its token may ask."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 Task = dict[str, Any]
+List = dict[str, Any]
 
 SORTS = ("created_at", "updated_at", "title")
 EACH_SORT = [sign + name for name in SORTS for sign in ("", "-")]
@@ -47,6 +48,7 @@ class Account:
     is_deleted: bool = False
     sessions: list[Session] = field(default_factory=list)
     tasks: dict[int, Task] = field(default_factory=dict)
+    lists: dict[int, List] = field(default_factory=dict)
     keys: dict[str, Kept] = field(default_factory=dict)
     last_task_id: int = 0
     last_moment: datetime = datetime.fromisoformat("1970-01-01T00:00:00Z")
@@ -70,15 +72,25 @@ class Account:
     def delete(self) -> None:
         self.end_sessions()
         self.tasks.clear()
+        self.lists.clear()
         self.is_deleted = True
 
-    def write(self, task: Task) -> None:
-        """Keep a task as the service shows it after a write, which must be the next of all."""
-        moment = datetime.fromisoformat(task["updated_at"])
-        assert task["version"] == self.version + 1
+    def follow(self, row: dict[str, Any]) -> None:
+        """See that what the service shows after a write is the next of all writes."""
+        moment = datetime.fromisoformat(row["updated_at"])
+        assert row["version"] == self.version + 1
         assert moment > self.last_moment
-        self.version, self.last_moment = task["version"], moment
+        self.version, self.last_moment = row["version"], moment
+
+    def write(self, task: Task) -> None:
+        """Keep a task as the service shows it after a write."""
+        self.follow(task)
         self.tasks[task["id"]] = task
+
+    def write_list(self, made: List) -> None:
+        """Keep a list as the service shows it after a write."""
+        self.follow(made)
+        self.lists[made["id"]] = made
 
     def add(self, task: Task) -> None:
         """Keep a task that is new."""

@@ -27,18 +27,18 @@ from taskapi import create_app
 pytestmark = pytest.mark.slow
 
 EXPAND = """
-op.add_column("tasks", sa.Column("priority", sa.BigInteger, server_default=sa.text("0")))
+op.add_column("tasks", sa.Column("color", sa.BigInteger, server_default=sa.text("0")))
 op.add_column("users", sa.Column("name", sa.Text))
-op.create_check_constraint("priority", "tasks", "priority >= 0", postgresql_not_valid=True)
+op.create_check_constraint("color", "tasks", "color >= 0", postgresql_not_valid=True)
 op.create_table(
-    "labels",
+    "colors",
     sa.Column("user_id", sa.BigInteger, sa.ForeignKey("users.id"), primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
 )
 """
 INDEX = """
 with op.get_context().autocommit_block():
-    op.create_index("ix_priority", "tasks", ["priority"], postgresql_concurrently=True)
+    op.create_index("ix_color", "tasks", ["color"], postgresql_concurrently=True)
 """
 CONTRACT = """op.drop_column("tasks", "description")"""
 OLDEST = f'oldest_code = "{revisions.NEXT}"'

@@ -47,6 +47,11 @@ SELECT attrelid::regclass::text, attname FROM pg_attribute
 WHERE attrelid = ANY(%s::regclass[]) AND attidentity <> ''
 """
 
+_ID_OF_LISTS = """
+ALTER TABLE lists ALTER id SET DEFAULT nextval(pg_get_serial_sequence('users', 'id'))
+"""
+"""Went with the sequence of the old table, which a distributed one would have kept."""
+
 Row = tuple[Any, ...]
 
 
@@ -90,6 +95,7 @@ def cut(connection: psycopg.Connection[Row], tables: list[Distribution]) -> None
         _cut(connection, table)
     for name in names:
         _execute(connection, "DROP TABLE {} CASCADE", f"old_{name}")
+    connection.execute(_ID_OF_LISTS)
     for table, name, definition in keys:
         _execute(connection, "ALTER TABLE {} ADD CONSTRAINT {} " + definition, table, name)
     for (definition,) in indexes:

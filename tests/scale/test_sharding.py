@@ -26,13 +26,14 @@ from taskapi.health.service import check_schema, migration_head
 
 LOCAL = {"rate_limits", "alembic_version"}
 
-FIRST_WITH_EMAILS = "0004"
+FIRST_WITHOUT_TRIGGERS = "0007"
 
 ACCOUNT_7 = "INSERT INTO users (id, email, hashed_password) VALUES (7, 'a@b', '')"
 
 DISTRIBUTED = [
     Distribution("users", "id", "default"),
     Distribution("sessions", "user_id", "users"),
+    Distribution("lists", "user_id", "users"),
     Distribution("tasks", "user_id", "users"),
     Distribution("idempotency_keys", "user_id", "users"),
     Distribution("emails", "email", "none"),
@@ -82,7 +83,7 @@ def test_once_distributed_older_code_says_that_it_no_longer_works(
     sharded.distribute(plain)
     ((oldest,),) = plain.execute("SELECT obj_description('alembic_version'::regclass, 'pg_class')")
     check_schema(migration_head(), oldest)
-    assert oldest == FIRST_WITH_EMAILS
+    assert oldest == FIRST_WITHOUT_TRIGGERS
 
 
 def test_each_table_is_distributed_or_said_to_be_local(plain: psycopg.Connection[Any]) -> None:
@@ -212,8 +213,24 @@ def _one_write_sent_twice(me: Api) -> None:
         me.expect(201, "POST", "/tasks", **keyed)
 
 
+def _all_calls_on_one_list(me: Api) -> None:
+    made = [me.expect(201, "POST", "/lists", json={"name": name}) for name in "abc"]
+    paths = [f"/lists/{one['id']}" for one in made]
+    me.expect(200, "GET", paths[0])
+    me.expect(200, "PATCH", paths[0], json={"name": "d", "color": "#123456"})
+    first = me.expect(200, "GET", "/lists?limit=1")
+    me.expect(200, "GET", f"/lists?limit=1&cursor={first['next_cursor']}")
+    task = me.task(list_id=made[0]["id"])
+    me.expect(200, "GET", f"/tasks?list_id={made[0]['id']}")
+    me.expect(200, "PATCH", f"/tasks/{task['id']}", json={"list_id": made[1]["id"]})
+    me.expect(204, "DELETE", paths[0])
+    me.expect(204, "DELETE", f"{paths[1]}?tasks=move")
+    me.expect(204, "DELETE", f"{paths[2]}?tasks=delete")
+
+
 DONE: dict[str, Callable[[Api], None]] = {
     "all calls on one task": _all_calls_on_one_task,
+    "all calls on one list": _all_calls_on_one_list,
     "one write, sent twice with its key": _one_write_sent_twice,
     **{path: lambda me, path=path: _list_from_its_cursor(me, path) for path in _lists()},
 }

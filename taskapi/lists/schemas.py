@@ -1,0 +1,112 @@
+"""Shapes of what the calls of lists take and answer."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from taskapi.core.openapi import ProblemDetails
+from taskapi.core.pagination import PageQuery, sort_field
+from taskapi.core.schemas import (
+    Choice,
+    Color,
+    Id,
+    Input,
+    QueryBoolean,
+    Text,
+    Timestamp,
+    TrueOrFalse,
+    Version,
+)
+
+SORT_NAMES = ("position", "name", "created_at")
+
+EXAMPLE = {
+    "id": 7,
+    "user_id": 1,
+    "name": "Garden",
+    "color": "#2e7d32",
+    "position": "5000000000000000007",
+    "is_inbox": False,
+    "is_archived": False,
+    "version": 12,
+    "created_at": "2026-01-05T09:30:00.123456Z",
+    "updated_at": "2026-01-05T09:30:00.123456Z",
+}
+NEW_EXAMPLE = {"name": EXAMPLE["name"], "color": EXAMPLE["color"]}
+
+
+def _name(*, required: bool) -> Text:
+    about = "Without the white space at its ends."
+    return Text(least=1, most=255, trim=True, required=required, metadata={"description": about})
+
+
+class ListChanges(Input):
+    """What of a list is to change; what is not given stays."""
+
+    read_only = frozenset(
+        {"id", "user_id", "position", "is_inbox", "version", "created_at", "updated_at"}
+    )
+    name = _name(required=False)
+    color = Color(allow_none=True)
+    is_archived = TrueOrFalse()
+
+
+class NewList(ListChanges):
+    """A list to add."""
+
+    name = _name(required=True)
+
+
+class ListQuery(PageQuery):
+    """Which lists to show, and how."""
+
+    sort = sort_field(SORT_NAMES, default="position")
+    is_archived = QueryBoolean(metadata={"description": "Only those that are, or are not."})
+
+
+class ListDeletion(Input):
+    """What becomes of a list's tasks."""
+
+    tasks = Choice(
+        "move",
+        "delete",
+        metadata={"description": "What to do with its tasks: to the inbox, or away with it."},
+    )
+
+
+class List(Schema):
+    """What tasks are sorted into."""
+
+    id = Id("The list's id. The inbox has the account's.")
+    user_id = Id("The account that it belongs to.")
+    name = fields.String(required=True, metadata={"minLength": 1, "maxLength": 255})
+    color = fields.String(required=True, allow_none=True, metadata={"pattern": "^#[0-9a-f]{6}$"})
+    position = fields.String(
+        required=True, metadata={"description": "Compares as the lists follow one another."}
+    )
+    is_inbox = fields.Boolean(
+        required=True, metadata={"description": "Where tasks go that name no list."}
+    )
+    is_archived = fields.Boolean(required=True)
+    version = Version()
+    created_at = Timestamp("When it was added.")
+    updated_at = Timestamp("When it was last changed.")
+
+
+class Lists(Schema):
+    """A page of lists."""
+
+    lists = fields.List(fields.Nested(List), required=True)
+    total = fields.Integer(
+        required=True,
+        metadata={"minimum": 0, "description": "How many match, on all pages together."},
+    )
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata={"description": "Null on the last page."}
+    )
+
+
+class ListConflict(ProblemDetails):
+    """The list has another version by now."""
+
+    list = fields.Nested(List, required=True, metadata={"description": "As it is now."})

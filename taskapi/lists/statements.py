@@ -1,0 +1,149 @@
+"""How lists are read, written, sorted and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Text,
+    and_,
+    collate,
+    column,
+    delete,
+    exists,
+    func,
+    null,
+    select,
+    table,
+    true,
+    update,
+)
+
+from taskapi.core.ordering import BY_POSITION, shown_position
+from taskapi.core.owned_table import OwnedTable
+from taskapi.core.ownership import (
+    ID,
+    USER_ID,
+    bump,
+    locked_account,
+    matches,
+    owned,
+    owned_page,
+)
+from taskapi.core.pagination import Sort, lower_ascii, text
+from taskapi.core.statement import Statement
+from taskapi.extensions import table_of
+from taskapi.lists.models import List
+
+_lists = table_of(List)
+
+# What deleting a list needs to know of the tables that the tasks' feature owns.
+_tasks = table(
+    "tasks",
+    *(column(name) for name in ("is_completed", "updated_at")),
+    *(column(name, BigInteger) for name in ("user_id", "list_id", "version")),
+)
+
+
+def _shown(rows: FromClause) -> Sequence[ColumnElement[Any]]:
+    is_inbox = (rows.c.id == rows.c.user_id).label("is_inbox")
+    names = ("id", "user_id", "name", "color")
+    rest = ("is_archived", "version", "created_at", "updated_at")
+    return [
+        *(rows.c[name] for name in names),
+        shown_position(rows),
+        is_inbox,
+        *(rows.c[name] for name in rest),
+    ]
+
+
+_TASK_TOTALS = ("task_count", "completed_task_count")
+
+lists = OwnedTable(_lists, "list", shown=_shown)
+
+SORTS = {
+    "position": BY_POSITION,
+    "created_at": Sort(),
+    "name": Sort(
+        key=lambda rows: func.lower(collate(rows.c.name, "C")),
+        type=Text(),
+        value_of=lambda row: lower_ascii(row["name"]),
+        load=text,
+    ),
+}
+
+
+@cache
+def list_page(
+    sort: str, *, is_descending: bool, resumes: bool, is_archived: bool | None
+) -> Statement:
+    """The statement of a page of the caller's lists.
+
+    Args:
+        sort: a name in `SORTS`.
+        is_archived: which lists; None for all.
+    """
+    part = true() if is_archived is None else _lists.c.is_archived.is_(is_archived)
+    total = select(func.count()).where(owned(_lists), part).scalar_subquery()
+    return owned_page(
+        _lists,
+        SORTS[sort],
+        is_descending=is_descending,
+        resumes=resumes,
+        total=total,
+        parts=[part],
+        shown=_shown,
+    )
+
+
+@cache
+def deletion(tasks: str | None) -> Statement:
+    """Deletes a list that is not the inbox, and deals with its tasks in the same write.
+
+    Args:
+        tasks: `move` them to the inbox, or `delete` them; None deletes an empty list alone.
+    """
+    account = locked_account(_TASK_TOTALS if tasks == "delete" else ())
+    doomed = _doomed(account)
+    # By the parameter, which an index is asked for, and not by what the list's row says.
+    inside = and_(_tasks.c.user_id == USER_ID, _tasks.c.list_id == ID)
+    is_doomed = exists().where(doomed.c.id == ID)
+    gone = delete(_lists).where(_lists.c.user_id == USER_ID, _lists.c.id == doomed.c.id)
+    written: list[CTE] = []
+    change: dict[str, ColumnElement[int]] = {}
+    if tasks == "move":
+        changed = {"version": account.c.next_version, "updated_at": account.c.moment}
+        moved = update(_tasks).values(list_id=null(), **changed).where(inside, is_doomed)
+        written = [moved.cte("moved")]
+    elif tasks == "delete":
+        ended = delete(_tasks).where(inside, is_doomed).returning(_tasks.c.is_completed)
+        change = _change(ended.cte("ended"))
+    else:
+        gone = gone.where(~exists().where(inside))
+    removed = gone.returning(_lists.c.id, _lists.c.user_id).cte("gone")
+    written.append(bump(account, removed, change))
+    return Statement(select(removed.c.id).add_cte(*written), writes=True)
+
+
+def _doomed(account: CTE) -> CTE:
+    return (
+        select(_lists.c.id)
+        .join(account, _lists.c.user_id == account.c.id)
+        .where(_lists.c.user_id == USER_ID, _lists.c.id == ID, _lists.c.id != USER_ID)
+        .where(matches(_lists))
+        .with_for_update(of=_lists)
+        .cte("doomed")
+    )
+
+
+def _change(ended: CTE) -> dict[str, ColumnElement[int]]:
+    """What the totals of tasks change by when these are deleted."""
+    every = select(func.count()).select_from(ended).scalar_subquery()
+    completed = select(func.count()).where(ended.c.is_completed.is_(true())).scalar_subquery()
+    return {"task_count": -every, "completed_task_count": -completed}

@@ -1,0 +1,168 @@
+"""Tasks in lists: each is in exactly one, and in none of another account's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from flask import Flask
+from support import world
+from support.api import Api
+from support.contract import Contract
+
+from config import Settings
+
+NOBODYS = 9_007_199_254_740_991
+
+
+@pytest.fixture
+def garden(user: Api) -> int:
+    """The id of a list of the user's."""
+    return int(user.expect(201, "POST", "/lists", json={"name": "Garden"})["id"])
+
+
+def titles(api: Api, list_id: int, **query: object) -> list[str]:
+    asked = {"list_id": list_id, **query}
+    return [t["title"] for t in api.expect(200, "GET", "/tasks", query_string=asked)["tasks"]]
+
+
+def test_a_task_is_in_the_inbox_unless_said(user: Api, garden: int) -> None:
+    assert user.task()["list_id"] == user.user_id
+    assert user.task(list_id=user.user_id)["list_id"] == user.user_id
+    assert user.task(list_id=garden)["list_id"] == garden
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_task_goes_to_another_list_and_back(user: Api, garden: int, method: str) -> None:
+    task = user.task()
+    path = f"/tasks/{task['id']}"
+    for list_id in (garden, user.user_id, garden):
+        moved = user.expect(200, method, path, json={"list_id": list_id})
+        assert moved["list_id"] == list_id
+        assert moved["version"] == task["version"] + 1
+        task = moved
+    assert user.expect(200, method, path, json={"title": "Weed"})["list_id"] == garden
+    assert user.expect(200, method, path, json=task)["list_id"] == garden
+
+
+@pytest.mark.parametrize("value", [None, 0, -1, 1.0, True, "1", 2**53, [1]])
+def test_what_is_no_id_is_refused(user: Api, value: object) -> None:
+    for method, path in (("POST", "/tasks"), ("PATCH", f"/tasks/{user.task()['id']}")):
+        body = {"title": "a", "list_id": value}
+        problem = user.problem(400, "invalid_input", method, path, json=body)
+        assert [error["pointer"] for error in problem["errors"]] == ["/list_id"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["nobody's", "a stranger's", "a stranger's inbox", "a deleted one"]
+)
+def test_a_list_that_is_not_the_callers_is_refused(user: Api, stranger: Api, kind: str) -> None:
+    make: dict[str, Callable[[], int]] = {
+        "nobody's": lambda: NOBODYS,
+        "a stranger's": lambda: stranger.expect(201, "POST", "/lists", json={"name": "a"})["id"],
+        "a stranger's inbox": lambda: stranger.user_id,
+        "a deleted one": lambda: _deleted(user),
+    }
+    task, list_id = user.task(), make[kind]()
+    before = user.expect(200, "GET", "/tasks")
+    for method, path in (("POST", "/tasks"), ("PUT", f"/tasks/{task['id']}")):
+        for headers in (
+            {},
+            {"Idempotency-Key": kind.replace(" ", "-")} if method == "POST" else {},
+        ):
+            body = {"title": "a", "list_id": list_id}
+            problem = user.problem(400, "invalid_input", method, path, json=body, headers=headers)
+            assert problem["errors"] == [
+                {
+                    "pointer": "/list_id",
+                    "message": "You have no list with this id.",
+                    "code": "unknown_reference",
+                }
+            ]
+    problem = user.problem(400, "invalid_input", "GET", f"/tasks?list_id={list_id}")
+    assert [one["pointer"] for one in problem["errors"]] == ["list_id"]
+    assert user.expect(200, "GET", "/tasks") == before
+
+
+def _deleted(api: Api) -> int:
+    made = api.expect(201, "POST", "/lists", json={"name": "a"})["id"]
+    api.expect(204, "DELETE", f"/lists/{made}")
+    return int(made)
+
+
+def test_another_accounts_task_takes_no_list(user: Api, stranger: Api, garden: int) -> None:
+    task = stranger.task()
+    user.problem(403, "forbidden", "PATCH", f"/tasks/{task['id']}", json={"list_id": garden})
+    assert stranger.expect(200, "GET", f"/tasks/{task['id']}") == task
+
+
+def test_the_database_itself_refuses_a_foreign_list(
+    settings: Settings, user: Api, stranger: Api, garden: int
+) -> None:
+    task = stranger.task()["id"]
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        world.sql(settings, "UPDATE tasks SET list_id = %s WHERE id = %s", garden, task)
+
+
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "updated_at", "title", "-title"])
+@pytest.mark.parametrize("is_completed", [None, "true", "false"])
+def test_the_tasks_of_a_list_are_listed_in_pages(
+    user: Api, garden: int, sort: str, is_completed: str | None
+) -> None:
+    for number in range(8):
+        place = garden if number % 2 else user.user_id
+        user.task(title=f"{number * 7 % 8}", list_id=place, is_completed=number % 4 < 2)
+    state = {"is_completed": is_completed} if is_completed else {}
+    everything = user.expect(200, "GET", "/tasks", query_string={"sort": sort, **state})["tasks"]
+    for list_id in (garden, user.user_id):
+        expected = [task for task in everything if task["list_id"] == list_id]
+        found, query = [], {"list_id": list_id, "sort": sort, "limit": 1, **state}
+        while True:
+            page = user.expect(200, "GET", "/tasks", query_string=query)
+            assert page["total"] is None
+            found += page["tasks"]
+            if page["next_cursor"] is None:
+                break
+            query["cursor"] = page["next_cursor"]
+        assert found == expected
+
+
+def test_an_empty_list_has_no_tasks_and_is_known(user: Api, garden: int) -> None:
+    assert titles(user, garden) == []
+    response = user.send("GET", f"/tasks?list_id={garden}")
+    again = user.send(
+        "GET", f"/tasks?list_id={garden}", headers={"If-None-Match": response.headers["ETag"]}
+    )
+    assert again.status_code == 304
+
+
+def test_of_tasks_that_come_while_their_list_is_deleted_none_is_lost(
+    app: Flask, contract: Contract, user: Api
+) -> None:
+    for tasks in ("move", "delete"):
+        made = user.expect(201, "POST", "/lists", json={"name": "Busy"})["id"]
+
+        def add(number: int, list_id: int = made) -> int:
+            person = world.person(app, contract, user)
+            body = {"title": str(number), "list_id": list_id}
+            return person.send("POST", "/tasks", json=body).status_code
+
+        def end(list_id: int = made, tasks: str = tasks) -> int:
+            person = world.person(app, contract, user)
+            return person.send("DELETE", f"/lists/{list_id}?tasks={tasks}").status_code
+
+        before = user.expect(200, "GET", "/tasks")["total"]
+        with ThreadPoolExecutor(8) as pool:
+            adding = [pool.submit(add, number) for number in range(20)]
+            ended = pool.submit(end)
+            adding += [pool.submit(add, number) for number in range(20)]
+            statuses = [each.result() for each in adding]
+        assert ended.result() == 204
+        assert set(statuses) <= {201, 400}
+        after = user.expect(200, "GET", "/tasks")
+        assert after["total"] == len(after["tasks"])
+        if tasks == "move":
+            assert after["total"] == before + statuses.count(201)
+        assert made not in {task["list_id"] for task in after["tasks"]}

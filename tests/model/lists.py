@@ -1,0 +1,161 @@
+"""Rules of lists, and of tasks in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, MultipleResults, multiple, rule
+from model.service import Service
+from model.state import Account, Session
+
+NAMES = st.sampled_from(("Home", "home", "Work", "\u00e9", "\U0001f331"))
+COLORS = st.none() | st.sampled_from(("#000000", "#a1b2c3"))
+CHANGES = st.fixed_dictionaries(
+    {}, optional={"name": NAMES, "color": COLORS, "is_archived": st.booleans()}
+)
+NEW = CHANGES.flatmap(lambda rest: NAMES.map(lambda name: rest | {"name": name}))
+FATES = st.none() | st.sampled_from(("move", "delete"))
+SORTS = {
+    "position": lambda made: made["position"],
+    "created_at": lambda made: made["id"],
+    "name": lambda made: (made["name"].replace("H", "h").replace("W", "w"), made["id"]),
+}
+
+
+class ListRules(Service):
+    """What one can do with one's lists and their tasks, and what with those of others."""
+
+    lists = Bundle("lists")
+    """The ids of all lists that there ever were, inboxes aside, of both people."""
+
+    @rule(target=lists, session=Service.sessions, body=NEW)
+    def add_list(self, session: Session, body: dict[str, Any]) -> int | MultipleResults[int]:
+        if self.is_refused(session, "POST", "/lists", json=body):
+            return multiple()
+        account = session.account
+        made = self.answer(201, session, "POST", "/lists", json=body)
+        expected = {"color": None, "is_archived": False, "is_inbox": False, "user_id": account.id}
+        assert made == made | expected | body
+        assert made["position"] > max(one["position"] for one in account.lists.values())
+        account.write_list(made)
+        return int(made["id"])
+
+    @rule(session=Service.sessions, list_id=lists, body=CHANGES, inbox=st.booleans())
+    def change_list(
+        self, session: Session, list_id: int, body: dict[str, Any], inbox: bool
+    ) -> None:
+        account = session.account
+        list_id = account.id if inbox else list_id
+        path, sent = f"/lists/{list_id}", {"json": body}
+        if self._is_beyond(session, list_id, "update", "PATCH", path, **sent):
+            return
+        if inbox and body.get("is_archived"):
+            self.problem("inbox_stays", session, "PATCH", path, **sent)
+            return
+        changed = self.answer(200, session, "PATCH", path, **sent)
+        before = account.lists[list_id]
+        if not body:
+            assert changed == before
+            return
+        moved = {name: changed[name] for name in ("version", "updated_at")}
+        assert changed == before | body | moved
+        account.write_list(changed)
+
+    @rule(session=Service.sessions, list_id=lists, tasks=FATES)
+    def delete_list(self, session: Session, list_id: int, tasks: str | None) -> None:
+        account, path = session.account, f"/lists/{list_id}"
+        sent = {"query_string": {"tasks": tasks} if tasks else {}}
+        if self._is_beyond(session, list_id, "delete", "DELETE", path, **sent):
+            return
+        inside = [task for task in account.tasks.values() if task["list_id"] == list_id]
+        if inside and tasks is None:
+            self.problem("list_not_empty", session, "DELETE", path, **sent)
+            return
+        self.answer(204, session, "DELETE", path, **sent)
+        account.version += 1
+        del account.lists[list_id]
+        for task in inside:
+            if tasks == "delete":
+                del account.tasks[task["id"]]
+            else:
+                self._moved_to_the_inbox(session, task)
+
+    @rule(session=Service.sessions, list_id=lists, inbox=st.booleans(), data=st.data())
+    def put_a_task_into_a_list(
+        self, session: Session, list_id: int, inbox: bool, data: st.DataObject
+    ) -> None:
+        account = session.account
+        list_id = account.id if inbox else list_id
+        task_id = data.draw(st.sampled_from(sorted(account.tasks) or [1]))
+        path, sent = f"/tasks/{task_id}", {"json": {"list_id": list_id}}
+        if self.is_refused(session, "PATCH", path, **sent) or task_id not in account.tasks:
+            return
+        if list_id not in account.lists:
+            self.problem("invalid_input", session, "PATCH", path, **sent)
+            return
+        changed = self.answer(200, session, "PATCH", path, **sent)
+        moved = {name: changed[name] for name in ("version", "updated_at")}
+        assert changed == account.tasks[task_id] | {"list_id": list_id} | moved
+        account.write(changed)
+
+    @rule(session=Service.sessions, list_id=lists, inbox=st.booleans())
+    def list_the_tasks_of_a_list(self, session: Session, list_id: int, inbox: bool) -> None:
+        account = session.account
+        list_id = account.id if inbox else list_id
+        sent = {"query_string": {"list_id": list_id}}
+        if self.is_refused(session, "GET", "/tasks", **sent):
+            return
+        if list_id not in account.lists:
+            self.problem("invalid_input", session, "GET", "/tasks", **sent)
+            return
+        inside = [task for task in account.tasks.values() if task["list_id"] == list_id]
+        found = self.answer(200, session, "GET", "/tasks", **sent)["tasks"]
+        assert found == sorted(inside, key=lambda task: -task["id"])
+
+    @rule(
+        session=Service.sessions,
+        sort=st.sampled_from(sorted(SORTS)),
+        is_descending=st.booleans(),
+        is_archived=st.none() | st.booleans(),
+    )
+    def list_the_lists(
+        self, session: Session, sort: str, is_descending: bool, is_archived: bool | None
+    ) -> None:
+        query = {"sort": f"{'-' if is_descending else ''}{sort}"}
+        query |= {} if is_archived is None else {"is_archived": str(is_archived).lower()}
+        if self.is_refused(session, "GET", "/lists", query_string=query):
+            return
+        kept = session.account.lists.values()
+        matching = [made for made in kept if is_archived in (None, made["is_archived"])]
+        expected = sorted(matching, key=SORTS[sort], reverse=is_descending)
+        page = self.answer(200, session, "GET", "/lists", query_string=query)
+        assert page == {"lists": expected, "total": len(expected), "next_cursor": None}
+
+    def _moved_to_the_inbox(self, session: Session, task: dict[str, Any]) -> None:
+        account = session.account
+        moved = self.answer(200, session, "GET", f"/tasks/{task['id']}")
+        changes = {"list_id": account.id, "updated_at": moved["updated_at"]}
+        assert moved == task | changes | {"version": account.version}
+        account.tasks[task["id"]] = moved
+
+    def _is_beyond(
+        self, session: Session, list_id: int, verb: str, method: str, path: str, **sent: Any
+    ) -> bool:
+        """Whether the session may not do it, and then sees to it that it is told why."""
+        if self.is_refused(session, method, path, **sent):
+            return True
+        if list_id in session.account.lists:
+            return False
+        if any(list_id in account.lists for account in self.accounts):
+            problem = self.problem("forbidden", session, method, path, **sent)
+            assert problem["detail"] == f"Not authorized to {verb} this list"
+        else:
+            self.problem("not_found", session, method, path, **sent)
+        return True
+
+    def check_lists(self, account: Account) -> None:
+        """See that an account with a live session has the lists that the model has."""
+        for session in account.live_sessions()[:1]:
+            found = self.answer(200, session, "GET", "/lists")["lists"]
+            assert found == sorted(account.lists.values(), key=lambda made: made["position"])
