@@ -194,6 +194,27 @@ def test_older_code_waits_for_whom_todays_gives_the_email(
     ask(settings, DELETE, email)
 
 
+def test_older_code_waits_for_whom_todays_is_just_deleting(
+    settings: Settings, contract: Contract
+) -> None:
+    """Today's has deleted the account and not yet its email, which so looks taken."""
+    lock = "SELECT FROM emails WHERE email = %s FOR UPDATE"
+    with worker(settings) as app:
+        leaver = person(app, contract).registered()
+        email, body = leaver.email, {"password": PASSWORD}
+        with (
+            holding(settings, lock, email) as held,
+            meanwhile(lambda: leaver.send("POST", "/auth/delete", json=body)) as deleted,
+        ):
+            until_blocked(settings, 1)
+            with meanwhile(lambda: ask(settings, REGISTER, email)) as registered:
+                until_blocked(settings, 2)
+                held.commit()
+        assert deleted.result().status_code == 204
+        ((number,),) = registered.result()
+    assert _user(settings, email) == [(number, number)]
+
+
 def test_an_email_that_somebody_changes_by_hand_is_changed_in_both(
     settings: Settings, user: Api, stranger: Api
 ) -> None:
