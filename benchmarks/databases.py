@@ -177,7 +177,7 @@ def _fill(url: str, filling: Filling, password_hash: str) -> None:
         with _without_indexes(connection, "tasks"):
             for statement in (_USERS, _TASKS):
                 connection.execute(statement, values)
-        for statement in (_EMAILS, _TOTALS, _SESSIONS):
+        for statement in (_EMAILS, _INBOXES, _TOTALS, _SESSIONS):
             connection.execute(statement, values)
         for table in ("users", "tasks", "sessions"):
             connection.execute(
@@ -219,6 +219,7 @@ FROM generate_series(1, greatest(%(accounts)s, %(heavy)s)) n
 """
 
 _EMAILS = "INSERT INTO emails (email, user_id) SELECT email, id FROM users"
+_INBOXES = "INSERT INTO lists (user_id, id, name) SELECT id, id, 'Inbox' FROM users"
 
 _TASKS = """
 INSERT INTO tasks (id, user_id, version, title, description, is_completed, created_at, updated_at)
