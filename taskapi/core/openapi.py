@@ -126,11 +126,12 @@ class ProblemDetails(Schema):
 
 def build(app: Flask, version: str) -> dict[str, Any]:
     """The document of all operations of an application."""
+    marshmallow = MarshmallowPlugin(schema_name_resolver=_schema_name)
     spec = APISpec(
         title="taskapi",
         version=version,
         openapi_version="3.1.0",
-        plugins=[MarshmallowPlugin(schema_name_resolver=_schema_name)],
+        plugins=[marshmallow],
         info={
             "summary": "A task backend to build front ends and scripts on.",
             "description": _DESCRIPTION,
@@ -140,6 +141,8 @@ def build(app: Flask, version: str) -> dict[str, Any]:
         servers=[{"url": "/", "description": "This server"}],
         tags=[_tag(app, name) for name in _features(app)],
     )
+    converter: Any = marshmallow.converter
+    converter.add_attribute_function(_alternatives)
     spec.components.security_scheme(
         "bearer",
         {
@@ -181,6 +184,14 @@ def _examples_in(paths: str) -> dict[str, Any]:
     }
 
 
+def _alternatives(converter: Any, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
+    """A field that is an object of one of several shapes, which are its `alternatives`."""
+    shapes = getattr(field, "alternatives", ())
+    refs = [converter.resolve_nested_schema(shape) for shape in shapes]
+    refs += [{"type": "null"}] if refs and field.allow_none else []
+    return {"oneOf": refs} if refs else {}
+
+
 def _schema_name(schema: Any) -> str:
     kind = schema if isinstance(schema, type) else type(schema)
     return kind.__name__
@@ -198,7 +209,9 @@ def _operations(app: Flask, rule: Rule, call: Operation) -> dict[str, Any]:
         "summary": call.summary,
         "description": inspect.cleandoc(view.__doc__ or ""),
         "parameters": _parameters(rule, call),
-        "responses": _responses(call, writes="GET" not in (rule.methods or ())),
+        "responses": _responses(
+            call, writes=not call.is_safe and "GET" not in (rule.methods or ())
+        ),
         "security": _security(call),
     }
     if call.body:

@@ -50,6 +50,10 @@ class _Strict:
     }
 
 
+class Value(_Strict, fields.Field[Any]):
+    """What a field of a type of its own begins with; its `metadata` says how it looks in JSON."""
+
+
 def _length(least: int, most: int) -> validate.Length:
     text = (
         f"Must have {least} to {most:,} characters."
@@ -258,6 +262,19 @@ def load(schema: Input, values: Mapping[str, Any], *, prefix: str = "/") -> dict
         return loaded
     except ValidationError as error:
         raise InvalidInput.of(list(_field_errors(error.messages_dict, prefix))) from None
+
+
+def load_nested(schema: Input, value: Any) -> dict[str, Any]:
+    """Check an object inside of what a client sent, for a field's `_deserialize`.
+
+    Raises:
+        ValidationError: names every field in it that is wrong.
+    """
+    if not isinstance(value, dict):
+        raise ValidationError(Message("Must be an object.", "not_an_object"))
+    known = {name: given for name, given in value.items() if name not in schema.read_only}
+    loaded: dict[str, Any] = schema.load(_looked_at(schema, known))
+    return loaded
 
 
 def _deserialized(schema: Input, known: Mapping[str, Any]) -> dict[str, Any]:
