@@ -23,6 +23,7 @@ from taskapi.health.commands import openapi_commands
 from taskapi.health.routes import health
 from taskapi.lists.routes import lists
 from taskapi.operate.commands import purge
+from taskapi.recurrence.routes import recurrence
 from taskapi.tasks.commands import demo
 from taskapi.tasks.routes import tasks
 
@@ -71,7 +72,7 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    for blueprint in (auth, lists, tasks, health, docs):
+    for blueprint in (auth, lists, tasks, recurrence, health, docs):
         app.register_blueprint(blueprint)
     for command in (users, demo, openapi_commands, purge):
         app.cli.add_command(command)

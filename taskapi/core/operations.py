@@ -53,6 +53,7 @@ class Operation:
         media_types: what the body may come as.
         query: the shape of the query string; None when the call takes no parameter.
         is_public: whether it works without a token.
+        is_safe: whether it changes nothing, though its method may (RFC 9110 section 9.2.1).
         is_token_optional: whether a public call takes note of a token all the same.
         problems: errors it can answer beside those that follow from the rest.
         problem_shapes: by status, the shape of problems that have more members, and these as they
@@ -73,6 +74,7 @@ class Operation:
     media_types: tuple[str, ...] = (JSON,)
     query: Input | None = None
     is_public: bool = False
+    is_safe: bool = False
     is_token_optional: bool = False
     problems: Sequence[type[errors.Problem]] = ()
     problem_shapes: Mapping[int, tuple[type[Schema], Mapping[str, Any]]] = field(

@@ -37,6 +37,8 @@ from sqlalchemy import (
     update,
 )
 
+from taskapi.core import database
+from taskapi.core.errors import TokenInvalid
 from taskapi.core.identity import Caller
 from taskapi.core.pagination import Sort
 from taskapi.core.statement import Statement
@@ -86,9 +88,22 @@ def _is_live_session() -> ColumnElement[bool]:
     )
 
 
+def demand_session(caller: Caller) -> None:
+    """See that the caller's session lives, for a call that asks the database for nothing else.
+
+    Raises:
+        TokenInvalid: it is over.
+    """
+    if not (database.row(_SESSION, **scope(caller)) or {}).get("is_live"):
+        raise TokenInvalid
+
+
 def every_column(rows: FromClause) -> Sequence[ColumnElement[Any]]:
     """Shows a row as it is stored."""
     return list(rows.c)
+
+
+_SESSION = Statement(select(is_live().label("is_live")))
 
 
 def matches(rows: FromClause) -> ColumnElement[bool]:

@@ -1,0 +1,60 @@
+"""The fields of a recurrence, for whichever feature's schemas take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import ValidationError
+
+from taskapi.core.schemas import Message, Messages, Value
+from taskapi.recurrence.rules import MAX_LENGTH, PATTERN, Anchor, Rule, RuleError, parse
+
+_ABOUT = (
+    "A recurrence rule: the RECUR value of RFC 5545 section 3.3.10, in upper case and without"
+    " `RRULE:`. FREQ is DAILY, WEEKLY, MONTHLY or YEARLY; UNTIL is a date where the due is one,"
+    " else a time (`20261224T170000Z`, or without Z on the clock of the recurrence's zone)."
+    " BYHOUR, BYMINUTE and BYSECOND are refused: the time of day is that of the due."
+)
+
+
+class RuleField(Value):
+    """A recurrence rule, given as a `Rule`."""
+
+    default_error_messages: Messages = {
+        "invalid": Message("Must be a string.", "not_a_string"),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        shape = {"type": "string", "pattern": PATTERN, "maxLength": MAX_LENGTH}
+        super().__init__(metadata=shape | {"description": _ABOUT}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Rule:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        try:
+            return parse(value)
+        except RuleError as error:
+            raise ValidationError(Message(error.message, error.code)) from None
+
+
+class AnchorField(Value):
+    """What a recurrence is counted from, given as an `Anchor`."""
+
+    default_error_messages: Messages = {
+        "invalid": Message("Must be one of due, completion.", "not_a_choice"),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        shape = {
+            "type": "string",
+            "enum": [anchor.value for anchor in Anchor],
+            "default": Anchor.DUE.value,
+            "description": "What the next occurrence follows: the due, or the day on which it is"
+            " completed.",
+        }
+        super().__init__(metadata=shape, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Anchor:
+        if value not in [anchor.value for anchor in Anchor]:
+            raise self.make_error("invalid")
+        return Anchor(value)

@@ -1,0 +1,242 @@
+"""A recurrence rule: the RECUR value of RFC 5545 section 3.3.10, taken apart and checked.
+
+What is taken is the value alone, in upper case, as the RFC writes it: `FREQ=MONTHLY;BYDAY=-1FR`.
+The name `RRULE:` before it, lower case, white space and folded lines are refused, and so is what a
+due has by itself: DTSTART, and times of day (FREQ=HOURLY and below, BYHOUR, BYMINUTE, BYSECOND).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import Enum, IntEnum
+from typing import Any, NamedTuple
+
+MAX_LENGTH = 500
+
+_SHAPE = re.compile(r"[A-Z]+=[A-Z0-9,+-]+(;[A-Z]+=[A-Z0-9,+-]+)*", re.ASCII)
+PATTERN = f"^{_SHAPE.pattern}$"
+"""What any rule looks like."""
+
+
+class RuleError(ValueError):
+    """What is wrong with a rule: a sentence for people, and a stable word for programs."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class Anchor(Enum):
+    """What the next occurrence follows: the last one, or the day on which it was completed."""
+
+    DUE = "due"
+    COMPLETION = "completion"
+
+
+class Frequency(Enum):
+    """The interval that a rule counts in."""
+
+    DAILY = "DAILY"
+    WEEKLY = "WEEKLY"
+    MONTHLY = "MONTHLY"
+    YEARLY = "YEARLY"
+
+
+class Weekday(IntEnum):
+    """The days of a week, as `date.weekday` numbers them."""
+
+    MO = 0
+    TU = 1
+    WE = 2
+    TH = 3
+    FR = 4
+    SA = 5
+    SU = 6
+
+
+class Day(NamedTuple):
+    """A value of BYDAY: each such day, or the one with this ordinal, which may count backwards."""
+
+    ordinal: int | None
+    weekday: Weekday
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A rule that keeps the RFC's conditions; its parts have the RFC's names.
+
+    `until` is a date, a moment in UTC, or a wall-clock time without a zone; it is included.
+    """
+
+    freq: Frequency
+    interval: int = 1
+    count: int | None = None
+    until: date | datetime | None = None
+    by_month: tuple[int, ...] = ()
+    by_week_no: tuple[int, ...] = ()
+    by_year_day: tuple[int, ...] = ()
+    by_month_day: tuple[int, ...] = ()
+    by_day: tuple[Day, ...] = ()
+    by_set_pos: tuple[int, ...] = ()
+    wkst: Weekday = Weekday.MO
+
+
+def parse(text: str) -> Rule:
+    """The rule that a text says.
+
+    Raises:
+        RuleError: it is none, or one that is not supported.
+    """
+    if len(text) > MAX_LENGTH:
+        raise RuleError(f"Must have at most {MAX_LENGTH} characters.", "length")
+    if not _SHAPE.fullmatch(text):
+        raise RuleError(_why_shapeless(text), "not_a_rule")
+    parts: dict[str, str] = {}
+    for part in text.split(";"):
+        name, _, value = part.partition("=")
+        if name in parts:
+            raise RuleError(f"{name} must be given once.", "repeated")
+        parts[name] = value
+    if "FREQ" not in parts:
+        raise RuleError("FREQ must be given.", "required")
+    rule = Rule(**dict(_read(name, value) for name, value in parts.items()))
+    _check_together(rule)
+    return rule
+
+
+def _why_shapeless(text: str) -> str:
+    if text.startswith("RRULE:"):
+        return "Must be the rule alone, without RRULE: before it."
+    if text != text.upper() and _SHAPE.fullmatch(text.upper()):
+        return "Must be in upper case."
+    return "Must be a rule of RFC 5545, like FREQ=WEEKLY;BYDAY=MO,WE."
+
+
+def _read(name: str, text: str) -> tuple[str, Any]:
+    """A part as an argument of `Rule`."""
+    if name in ("BYHOUR", "BYMINUTE", "BYSECOND"):
+        message = f"{name} is not supported: the time of day is that of the due."
+        raise RuleError(message, "not_supported")
+    if name == "DTSTART":
+        raise RuleError("DTSTART is not a part of a rule: it starts with the due.", "unknown_part")
+    if name not in _PARTS:
+        raise RuleError(f"There is no part {name[:20]}.", "unknown_part")
+    argument, read = _PARTS[name]
+    return argument, read(name, text)
+
+
+def _frequency(name: str, text: str) -> Frequency:
+    must = "must be DAILY, WEEKLY, MONTHLY or YEARLY."
+    if text in ("HOURLY", "MINUTELY", "SECONDLY"):
+        raise RuleError(f"{name}={text} is not supported: it {must}", "not_supported")
+    if text not in Frequency.__members__:
+        raise RuleError(f"{name} {must}", "not_a_choice")
+    return Frequency(text)
+
+
+def _positive(name: str, text: str) -> int:
+    if not text.isdigit() or not text.strip("0"):
+        raise RuleError(f"{name} must be a whole number from 1.", "out_of_range")
+    return int(text)
+
+
+def _numbers(most: int, *, from_end: bool) -> Callable[[str, str], tuple[int, ...]]:
+    """What reads a list of numbers from 1; `from_end`: or of negative ones, to count backwards."""
+    said = f"from 1 to {most}" + (f" or -{most} to -1" if from_end else "")
+    pattern = re.compile(r"[+-]?[0-9]{1,3}" if from_end else r"[0-9]{1,3}", re.ASCII)
+
+    def read(name: str, text: str) -> tuple[int, ...]:
+        found = [int(n) if pattern.fullmatch(n) else 0 for n in text.split(",")]
+        if not all(1 <= abs(n) <= most for n in found):
+            message = f"{name} must be whole numbers {said}, separated by commas."
+            raise RuleError(message, "out_of_range")
+        return tuple(sorted(set(found)))
+
+    return read
+
+
+_DAY = re.compile(r"([+-]?[0-9]{1,2})?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
+
+
+def _days(name: str, text: str) -> tuple[Day, ...]:
+    found = set()
+    for one in text.split(","):
+        match = _DAY.fullmatch(one)
+        ordinal = int(match[1]) if match and match[1] else None
+        if match is None or (ordinal is not None and not 1 <= abs(ordinal) <= 53):
+            message = f"{name} must be days like MO, 1MO or -1MO (to 53), separated by commas."
+            raise RuleError(message, "not_a_day")
+        found.add(Day(ordinal, Weekday[match[2]]))
+    return tuple(sorted(found, key=lambda day: (day.ordinal or 0, day.weekday)))
+
+
+def _weekday(name: str, text: str) -> Weekday:
+    if text not in Weekday.__members__:
+        raise RuleError(f"{name} must be one of MO, TU, WE, TH, FR, SA, SU.", "not_a_choice")
+    return Weekday[text]
+
+
+_UNTIL = re.compile(r"([0-9]{8})(?:T([0-9]{6})(Z?))?", re.ASCII)
+
+
+def _until(name: str, text: str) -> date | datetime:
+    match = _UNTIL.fullmatch(text)
+    try:
+        if match and match[2]:
+            moment = datetime.strptime(match[1] + match[2], "%Y%m%d%H%M%S")  # noqa: DTZ007 - its zone is the next line's
+            return moment.replace(tzinfo=UTC) if match[3] else moment
+        if match:
+            return date.fromisoformat(match[1])
+    except ValueError:
+        pass  # shaped like a date and none
+    message = f"{name} must be like 20261224, 20261224T170000Z or 20261224T180000."
+    raise RuleError(message, "not_a_date")
+
+
+_PARTS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
+    "FREQ": ("freq", _frequency),
+    "INTERVAL": ("interval", _positive),
+    "COUNT": ("count", _positive),
+    "UNTIL": ("until", _until),
+    "BYMONTH": ("by_month", _numbers(12, from_end=False)),
+    "BYWEEKNO": ("by_week_no", _numbers(53, from_end=True)),
+    "BYYEARDAY": ("by_year_day", _numbers(366, from_end=True)),
+    "BYMONTHDAY": ("by_month_day", _numbers(31, from_end=True)),
+    "BYDAY": ("by_day", _days),
+    "BYSETPOS": ("by_set_pos", _numbers(366, from_end=True)),
+    "WKST": ("wkst", _weekday),
+}
+"""For each part, the argument of `Rule` and what reads it."""
+
+
+def _check_together(rule: Rule) -> None:
+    """See that the parts may stand together, as the RFC's text and table say."""
+    freq = rule.freq
+    has_ordinals = any(day.ordinal for day in rule.by_day)
+    by = (rule.by_month, rule.by_week_no, rule.by_year_day, rule.by_month_day, rule.by_day)
+    forbidden = {
+        "COUNT must not be given with UNTIL.": rule.count and rule.until,
+        f"BYMONTHDAY must not be given with FREQ={freq.value}.": (
+            rule.by_month_day and freq is Frequency.WEEKLY
+        ),
+        f"BYYEARDAY must not be given with FREQ={freq.value}.": (
+            rule.by_year_day and freq is not Frequency.YEARLY
+        ),
+        f"BYWEEKNO must not be given with FREQ={freq.value}.": (
+            rule.by_week_no and freq is not Frequency.YEARLY
+        ),
+        f"BYDAY must have no ordinals, like 1MO, with FREQ={freq.value}.": (
+            has_ordinals and freq in (Frequency.DAILY, Frequency.WEEKLY)
+        ),
+        "BYDAY must have no ordinals, like 1MO, with BYWEEKNO.": has_ordinals and rule.by_week_no,
+        "BYSETPOS must be given with another part that begins with BY.": (
+            rule.by_set_pos and not any(by)
+        ),
+    }
+    for message, is_broken in forbidden.items():
+        if is_broken:
+            raise RuleError(message, "not_together")

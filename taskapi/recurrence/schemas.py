@@ -1,0 +1,63 @@
+"""Shapes of what the calls of recurrence take and answer."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from taskapi.core.dues import TIME_EXAMPLE, DueField, ShownDue
+from taskapi.core.schemas import Input, WholeNumber
+from taskapi.core.zones import Instant, Timezone
+from taskapi.recurrence.fields import AnchorField, RuleField
+
+MOST = 100
+
+PREVIEW_EXAMPLE = {
+    "rrule": "FREQ=MONTHLY;BYDAY=-1FR",
+    "anchor": "due",
+    "timezone": "Europe/Berlin",
+    "due": TIME_EXAMPLE | {"datetime": "2026-09-25T18:00:00"},
+    "count": 2,
+}
+EXAMPLE = {
+    "occurrences": [
+        TIME_EXAMPLE | {"datetime": "2026-09-25T18:00:00", "at": "2026-09-25T16:00:00Z"},
+        TIME_EXAMPLE | {"datetime": "2026-10-30T18:00:00", "at": "2026-10-30T17:00:00Z"},
+    ],
+    "has_more": True,
+}
+
+
+class RecurrencePreview(Input):
+    """A recurrence to look at, and where it starts."""
+
+    rrule = RuleField(required=True)
+    anchor = AnchorField()
+    timezone = Timezone(
+        metadata={
+            "description": "The zone whose days and times the rule means, into which a timed due"
+            " is turned; else that of the due, and UTC for a date."
+        }
+    )
+    due = DueField(required=True)
+    count = WholeNumber(
+        least=1, most=MOST, metadata={"description": "How many to show.", "default": 10}
+    )
+    completed_at = Instant(
+        metadata={
+            "description": "With the anchor `completion`: when the due is completed, instead of on"
+            " its own day."
+        }
+    )
+
+
+class Occurrences(Schema):
+    """What comes of a recurrence."""
+
+    occurrences = fields.List(
+        ShownDue(),
+        required=True,
+        metadata={"description": "The first ones, in order; the due is among them if it matches."},
+    )
+    has_more = fields.Boolean(
+        required=True, metadata={"description": "Whether there are others after them."}
+    )

@@ -1,0 +1,122 @@
+"""The service's rules against a second implementation that asks each day in turn."""
+
+from __future__ import annotations
+
+import os
+from datetime import date, datetime, time, timedelta
+from itertools import islice, takewhile
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from recurrence import brute
+from recurrence.rules import HORIZON, rules, rules_of_dates
+
+from taskapi.core.dues import DateDue, TimedDue
+from taskapi.recurrence.service import Anchor, Recurrence, next_due, occurrences, parse
+
+EXAMPLES = int(os.environ.get("RECURRENCE_EXAMPLES", "3000"))
+_SETTINGS = {
+    "deadline": None,
+    "database": None,
+    "phases": (Phase.generate, Phase.shrink),
+    "suppress_health_check": list(HealthCheck),
+}
+
+CHANGES = {
+    "Europe/Berlin": (date(2026, 3, 29), date(2026, 10, 25)),
+    "America/New_York": (date(2026, 3, 8), date(2026, 11, 1)),
+    "Australia/Lord_Howe": (date(2026, 4, 5), date(2026, 10, 4)),
+    "America/Sao_Paulo": (date(2016, 10, 16), date(2017, 2, 19)),
+    "Asia/Kathmandu": (date(1986, 1, 1),),
+    "Pacific/Apia": (date(2011, 12, 30),),
+    "America/St_Johns": (date(2006, 10, 29),),
+}
+"""For each zone, days on which its clock was changed."""
+
+_OFTEN = rules("DAILY", "WEEKLY")
+TIMES = st.sampled_from(
+    [time(0), time(0, 0, 30), time(0, 1), time(1, 45), time(2), time(2, 30), time(18), time(23, 30)]
+) | st.times().map(lambda at: at.replace(microsecond=0))
+
+
+@settings(max_examples=EXAMPLES, **_SETTINGS)
+@given(case=rules_of_dates())
+def test_the_dates_of_a_rule_are_those_that_its_parts_allow(case: tuple[str, date, date]) -> None:
+    text, start, end = case
+    recurrence = Recurrence(parse(text), Anchor.DUE, "UTC")
+    found = [due.date for due in takewhile_until(recurrence, DateDue(start), end)]
+    assert found == brute.occurrences(text, start, end)
+
+
+def takewhile_until(recurrence: Recurrence, due: DateDue, end: date) -> list[DateDue]:
+    return list(takewhile(lambda one: one.date <= end, occurrences(recurrence, due)))
+
+
+@pytest.mark.parametrize("zone", CHANGES)
+@settings(max_examples=EXAMPLES // 60, **_SETTINGS)
+@given(data=st.data())
+def test_a_time_stays_on_the_wall_when_clocks_change(zone: str, data: st.DataObject) -> None:
+    text = data.draw(_OFTEN)
+    change = data.draw(st.sampled_from(CHANGES[zone]))
+    start = change - timedelta(data.draw(st.integers(0, 30)))
+    wall = datetime.combine(start, data.draw(TIMES))
+    recurrence = Recurrence(parse(text), Anchor.DUE, zone)
+    end = change + timedelta(20)
+    found = takewhile_until(recurrence, TimedDue(wall, zone), end)
+    walls = [datetime.combine(day, wall.time()) for day in brute.days(text, start, end)]
+    assert [due.wall for due in found] == walls
+    near = [due for due in found if abs(due.date - change) <= timedelta(1)]
+    assert [due.at for due in near] == [brute.instant_of(due.wall, zone) for due in near]
+
+
+@settings(max_examples=EXAMPLES // 10, **_SETTINGS)
+@given(data=st.data())
+def test_until_of_a_timed_rule_is_the_last_moment(data: st.DataObject) -> None:
+    zone = data.draw(st.sampled_from(list(CHANGES)))
+    change = data.draw(st.sampled_from(CHANGES[zone]))
+    wall = datetime.combine(change - timedelta(4), data.draw(TIMES))
+    until = datetime.combine(change, time()) + timedelta(
+        minutes=data.draw(st.integers(-3000, 3000))
+    )
+    rule = parse(f"FREQ=DAILY;UNTIL={until:%Y%m%dT%H%M%SZ}")
+    found = occurrences(Recurrence(rule, Anchor.DUE, zone), TimedDue(wall, zone))
+    every = [brute.instant_of(wall + timedelta(day), zone) for day in range(9)]
+    assert [due.at for due in found] == [at for at in every if at.replace(tzinfo=None) <= until]
+
+
+@settings(max_examples=EXAMPLES // 10, **_SETTINGS)
+@given(data=st.data())
+def test_what_comes_next_is_what_the_list_says(data: st.DataObject) -> None:
+    """Completed day by day, with the number of occurrences kept by whoever asks."""
+    text, start, _ = data.draw(rules_of_dates())
+    anchor = data.draw(st.sampled_from(Anchor))
+    recurrence = Recurrence(parse(text), anchor, "Europe/Berlin")
+    listed = list(islice(occurrences(recurrence, DateDue(start)), 6))
+    due, occurred = DateDue(start), int(DateDue(start) in listed[:1])
+    for expected in listed[occurred:]:
+        noon = datetime.fromisoformat(f"{due.date}T12:00:00Z")
+        found = next_due(recurrence, due, completed_at=noon, occurred=occurred)
+        assert found == (expected, 0)
+        due, occurred = expected, occurred + 1
+    if len(listed) < 6:
+        noon = datetime.fromisoformat(f"{due.date}T12:00:00Z")
+        assert next_due(recurrence, due, completed_at=noon, occurred=occurred) is None
+
+
+@settings(max_examples=EXAMPLES // 10, **_SETTINGS)
+@given(data=st.data())
+def test_a_stack_of_missed_occurrences_can_be_left_out(data: st.DataObject) -> None:
+    text = data.draw(_OFTEN)
+    zone = data.draw(st.sampled_from(list(CHANGES)))
+    change = data.draw(st.sampled_from(CHANGES[zone]))
+    due = TimedDue(datetime.combine(change - timedelta(20), data.draw(TIMES)), zone)
+    moment = brute.instant_of(datetime.combine(change, time(12)), zone)
+    moment += timedelta(minutes=data.draw(st.integers(-2000, 2000)))
+    recurrence = Recurrence(parse(text), Anchor.DUE, zone)
+    end = change + timedelta(HORIZON["WEEKLY"])
+    later = [one for one in takewhile_until(recurrence, due, end) if one.date > due.date]
+    missed = [one for one in later if one.at <= moment]
+    found = next_due(recurrence, due, after=moment)
+    if len(later) > len(missed):
+        assert found == (later[len(missed)], len(missed))
