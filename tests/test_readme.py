@@ -85,11 +85,14 @@ def test_decisions_are_listed() -> None:
         assert record.read_text().splitlines()[0].removeprefix("# ").partition(": ")[2] in listed
 
 
-@pytest.mark.slow
-def test_the_tour_runs_as_it_is_told(database_url: str) -> None:
-    tour = README.partition("## A tour in five minutes")[2].partition("\n## ")[0]
+GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
+
+
+def _printed(document: str, database_url: str) -> str:
+    """What the commands of a document print, run one after another against a new service."""
     with serving(database_url) as url:
-        script = "\n".join(["set -eu", *_blocks("sh", tour)]).replace("http://127.0.0.1:8000", url)
+        commands = ["set -eu", *_blocks("sh", document)]
+        script = "\n".join(commands).replace("http://127.0.0.1:8000", url)
         environment = dict(os.environ)
         if not shutil.which("curl"):
             environment["PATH"] += f"{os.pathsep}{CURL_STAND_IN}"
@@ -102,7 +105,29 @@ def test_the_tour_runs_as_it_is_told(database_url: str) -> None:
             check=False,
         )
     assert ran.returncode == 0, ran.stderr
-    said = ran.stdout
+    return ran.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def test_a_guide_runs_as_it_is_told(database_url: str, guide: Path) -> None:
+    """Each line that it shows as text is printed, in the same order."""
+    document = guide.read_text()
+    rest = _printed(document, database_url)
+    for promise in "".join(_blocks("text", document)).splitlines():
+        before, found, rest = rest.partition(f"{promise}\n")
+        assert found, f"{promise} is not in:\n{before}"
+
+
+def test_guides_are_linked() -> None:
+    for guide in GUIDES:
+        assert f"(docs/guide/{guide.name})" in README
+
+
+@pytest.mark.slow
+def test_the_tour_runs_as_it_is_told(database_url: str) -> None:
+    tour = README.partition("## A tour in five minutes")[2].partition("\n## ")[0]
+    said = _printed(tour, database_url)
     for promise in (
         '"title":"Call the bank","description":null,"is_completed":false',
         '"is_completed":true',

@@ -3,8 +3,8 @@
 From 1970 to 2199 there are some 84,000 days, so all days of a rule fit into an integer of 10 KB,
 and to unite, to intersect and to shift such sets takes microseconds. A rule is therefore never
 searched for its next day: all its days are made at once, by intersecting what its parts allow,
-which costs the same whether they are many, few or none. The years are of 14 kinds, so a part is
-looked at that often at most.
+which costs the same whether they are many, few or none. The years are of 14 kinds and the
+months of 28, so a part is looked at that often at most.
 
 Other than that the days are those of RFC 5545 section 3.3.10: its table says which part expands and
 which limits, which for sets of days is one and the same, once what is missing was taken from
@@ -15,7 +15,7 @@ BYWEEKNO the years that are counted and the sets of BYSETPOS are those of the we
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
@@ -55,6 +55,7 @@ _MONTHS = [
     for year in range(1969, 2201)
     for month in range(1, 13)
 ]
+_MONTHS_OF = {year: _MONTHS[12 * n : 12 * n + 12] for n, year in enumerate(_YEARS)}
 _SIZE = _number(LAST_DAY) + 1
 _ALL = (1 << _SIZE) - 1
 
@@ -131,23 +132,33 @@ def _completed(rule: Rule, start: date) -> Rule:
 
 def _in_years(rule: Rule, *, shorten: bool) -> int:
     """The days that all parts but BYWEEKNO allow, whatever the interval."""
-    kinds: dict[tuple[int, int], int] = {}
+    in_month = _once_each_kind(lambda month: _in_month(rule, month, shorten=shorten))
+    in_year = _once_each_kind(lambda year: _in_year(rule, year, in_month))
     found = 0
-    for year, span in enumerate(_YEARS):
-        kind = (span.length, span.weekday)
-        if kind not in kinds:
-            months = _MONTHS[12 * year : 12 * year + 12]
-            kinds[kind] = _in_year(rule, span, months, shorten=shorten)
-        found |= kinds[kind] << span.first
+    for year in _YEARS:
+        found |= in_year(year) << year.first
     return found
 
 
-def _in_year(rule: Rule, year: _Span, months: list[_Span], *, shorten: bool) -> int:
+def _once_each_kind(make: Callable[[_Span], int]) -> Callable[[_Span], int]:
+    """Makes a set only once for all spans of a length that begin on the same day of the week."""
+    made: dict[tuple[int, int], int] = {}
+
+    def remembered(span: _Span) -> int:
+        kind = (span.length, span.weekday)
+        if kind not in made:
+            made[kind] = make(span)
+        return made[kind]
+
+    return remembered
+
+
+def _in_year(rule: Rule, year: _Span, in_month: Callable[[_Span], int]) -> int:
     """Of one year, whose first day is bit 0."""
     found = 0
-    for month, span in enumerate(months, 1):
+    for month, span in enumerate(_MONTHS_OF[year], 1):
         if not rule.by_month or month in rule.by_month:
-            found |= _in_month(rule, span, shorten=shorten) << span.first - year.first
+            found |= in_month(span) << span.first - year.first
     if rule.by_year_day:
         found &= _nth(rule.by_year_day, year.length)
     if rule.by_day and _counts_days_in_years(rule):

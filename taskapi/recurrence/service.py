@@ -7,6 +7,7 @@ counted by COUNT and comes up in no list.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -90,7 +91,7 @@ def occurrences(
     """The occurrences in order, the due itself among them where the rule gives it.
 
     With the anchor COMPLETION each is taken to be completed on its own day, but the first at
-    `completed_at` if that is given.
+    `completed_at` if that is given. Where that was early, what follows may lie before the due.
 
     Raises:
         RuleError: see `check`.
@@ -101,7 +102,8 @@ def occurrences(
         found = _each_completed(recurrence, start, completed_at)
     else:
         found = (_moved(start, day) for day in _days(recurrence, start))
-    return islice(found, recurrence.rule.count)
+    count = recurrence.rule.count
+    return islice(found, None if count is None else min(count, sys.maxsize))
 
 
 def next_due(
@@ -116,7 +118,8 @@ def next_due(
 
     With the anchor DUE, the rule starts with the present due, so that a due that was moved by hand
     moves what follows. With the anchor COMPLETION it starts on the day of completion, at the due's
-    time, and the next occurrence is on a later day.
+    time, and the next occurrence is on a later day than that: where it was completed early, perhaps
+    on the day of the present due or before it.
 
     Args:
         completed_at: for the anchor COMPLETION, when it was completed.
@@ -236,17 +239,20 @@ def _each_completed(
     recurrence: Recurrence, due: Due, completed_at: datetime | None
 ) -> Iterator[Due]:
     """The due if it is an occurrence, and those that follow when each is completed on its day."""
-    if due.date in _days(recurrence, due):
+    begun, days = due, _days(recurrence, due)
+    if due.date in days:
         yield due
-    start: Due | None = due
     if completed_at:
-        start = _moved(due, wall_of(completed_at, recurrence.timezone).date())
-    while start:
-        begun, start = start, None
-        for day in _days(recurrence, begun).since(begun.date + _ONE_DAY):
+        begun = _moved(due, wall_of(completed_at, recurrence.timezone).date())
+        days = _days(recurrence, begun)
+    while True:
+        for day in days.since(begun.date + _ONE_DAY):
             yield _moved(due, day)
             # To start again on an occurrence changes nothing, unless it was moved to the end of a
             # month that is too short; which happens three times at most, from the 31st to the 28th.
             if takes_day_from_start(recurrence.rule) and day.day != begun.date.day:
-                start = _moved(due, day)
+                begun = _moved(due, day)
+                days = _days(recurrence, begun)
                 break
+        else:
+            return

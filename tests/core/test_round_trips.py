@@ -22,6 +22,7 @@ from taskapi.extensions import db
 from taskapi.tasks.models import Task
 
 TRANSACTION = ("BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "SET", "DISCARD", "DEALLOCATE")
+PREVIEW = {"rrule": "FREQ=DAILY", "due": {"date": "2026-12-24"}}
 QUERY = "/tasks?limit=1&sort=-title&is_completed=false"
 NOWHERE = {"title": "a", "list_id": 9_007_199_254_740_991}
 
@@ -143,6 +144,12 @@ DONE = [
         1,
         lambda me, _: _request("DELETE", _logged_in_twice(me, "/auth/sessions")),
     ),
+    Case(
+        "preview a recurrence",
+        200,
+        1,
+        lambda me, _: _request("POST", "/recurrence/preview", PREVIEW),
+    ),
     Case("ready", 200, 1, lambda me, _: _request("GET", "/readyz")),
 ]
 REFUSED = [
@@ -165,6 +172,12 @@ REFUSED = [
         401,
         1,
         lambda me, _: _request("POST", _logged_out(me, "/tasks"), {"title": "a"}),
+    ),
+    Case(
+        "preview a recurrence, session over",
+        401,
+        1,
+        lambda me, _: _request("POST", _logged_out(me, "/recurrence/preview"), PREVIEW),
     ),
     Case("get, session over", 401, 2, lambda me, _: _request("GET", _logged_out(me, _address(me)))),
 ]

@@ -112,9 +112,12 @@ class Request:
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema itself, where a reference to it may stand."""
+    """A schema itself, where a reference to it may stand, and of alternatives each."""
     name = schema.get("$ref", "").rpartition("/")[2]
-    return DOCUMENT["components"]["schemas"][name] if name else schema
+    found: dict[str, Any] = DOCUMENT["components"]["schemas"][name] if name else schema
+    if "oneOf" in found:
+        return found | {"oneOf": [resolved(one) for one in found["oneOf"]]}
+    return found
 
 
 def takes(schema: dict[str, Any], value: Any) -> bool:

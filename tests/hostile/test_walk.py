@@ -145,7 +145,8 @@ def test_what_a_field_does_not_take_is_refused_by_its_name(
     for text in refused:
         response = request.send(user, data=request.body_with(place.name, text))
         problem = _assert_refused(response, {"invalid_input"})
-        assert _pointers(problem) == {f"/{place.name}"}
+        # In an object, what is wrong may be told where it stands.
+        assert {pointer.split("/")[1] for pointer in _pointers(problem)} == {place.name}
     assert kept.read() == before
     assert refused
 

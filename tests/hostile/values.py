@@ -80,9 +80,26 @@ _STRUCTURES = (
     *('["a", "b"]', '{"title": "a"}', '{"id": 1}', "[" + "0," * 9_999 + "0]"),
     "{" + ", ".join(f'"{number}": 0' for number in range(9_999)) + "}",
 )
+_WORDS = (
+    *("due", "completion", "Europe/Berlin", "../../etc/passwd", "europe/berlin", "UTC\n"),
+    *("FREQ=DAILY", "FREQ=DAILY;COUNT=1", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=DAILY;"),
+    *("2026-12-24T17:00:00Z", "2026-12-24T17:00:00+14:00", "2026-12-24T17:00:00.5Z"),
+)
+_DUES = (
+    '{"date": "2026-12-24"}',
+    '{"date": "2200-01-01"}',
+    '{"date": 20261224}',
+    '{"datetime": "2026-12-24T18:00:00", "timezone": "Asia/Kathmandu"}',
+    '{"datetime": "2026-12-24T18:00:00", "timezone": ["UTC"]}',
+    '{"datetime": {}, "timezone": {}}',
+    '{"date": "2026-12-24", "datetime": "2026-12-24T18:00:00", "timezone": "UTC"}',
+)
 VALUES = tuple(
     value.encode()
-    for value in (*map(json.dumps, TEXTS), *_NUMBERS, *_STRUCTURES, "true", "false", "null")
+    for value in (
+        *map(json.dumps, (*TEXTS, *_WORDS)),
+        *(*_NUMBERS, *_STRUCTURES, *_DUES, "true", "false", "null"),
+    )
 )
 """JSON that some field may take and others may not."""
 

@@ -91,4 +91,4 @@ def rules_of_dates(draw: st.DrawFn) -> tuple[str, date, date]:
         text += f";COUNT={limit}"
     elif limit < HORIZON[freq]:
         text += f";UNTIL={start + timedelta(limit):%Y%m%d}"
-    return text, start, start + timedelta(HORIZON[freq])
+    return text, start, min(start + timedelta(HORIZON[freq]), date(2199, 12, 31))
