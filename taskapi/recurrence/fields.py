@@ -48,9 +48,8 @@ class AnchorField(Value):
         shape = {
             "type": "string",
             "enum": [anchor.value for anchor in Anchor],
-            "default": Anchor.DUE.value,
             "description": "What the next occurrence follows: the due, or the day on which it is"
-            " completed.",
+            " completed; else the due.",
         }
         super().__init__(metadata=shape, **kwargs)
 

@@ -39,9 +39,7 @@ class RecurrencePreview(Input):
         }
     )
     due = DueField(required=True)
-    count = WholeNumber(
-        least=1, most=MOST, metadata={"description": "How many to show.", "default": 10}
-    )
+    count = WholeNumber(least=1, most=MOST, metadata={"description": "How many to show; else 10."})
     completed_at = Instant(
         metadata={
             "description": "With the anchor `completion`: when the due is completed, instead of on"

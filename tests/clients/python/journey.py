@@ -10,7 +10,7 @@ import re
 import secrets
 import sys
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from taskapi_client.api.auth import (
     refresh,
     register,
 )
+from taskapi_client.api.recurrence import preview_recurrence
 from taskapi_client.api.tasks import (
     create_task,
     delete_task,
@@ -38,14 +39,19 @@ from taskapi_client.api.tasks import (
 )
 from taskapi_client.models import (
     Credentials,
+    DueDate,
+    DueTime,
     Ended,
     Login,
     Message,
+    NewDueTime,
     NewTask,
     NewUser,
+    Occurrences,
     PasswordChange,
     ProblemDetails,
     Reauthentication,
+    RecurrencePreview,
     RefreshRequest,
     SessionList,
     Task,
@@ -257,6 +263,23 @@ def remove(client: AuthenticatedClient, task: Task) -> None:
     assert expect_problem(gone, HTTPStatus.NOT_FOUND).detail == "Task not found"
 
 
+def preview_recurrences(client: AuthenticatedClient) -> None:
+    """The dates of a rule, on days and on a wall clock."""
+    christmas = DueDate(date(2026, 12, 24))
+    yearly = RecurrencePreview(christmas, "FREQ=YEARLY;COUNT=2")
+    answer = preview_recurrence.sync_detailed(client=client, body=yearly)
+    shown = expect(answer, HTTPStatus.OK, Occurrences)
+    assert shown.occurrences == [christmas, DueDate(date(2027, 12, 24))]
+    assert not shown.has_more
+
+    evening = NewDueTime("2026-10-25T18:00:00", "Europe/Berlin")
+    daily = RecurrencePreview(evening, "FREQ=DAILY", count=1)
+    answer = preview_recurrence.sync_detailed(client=client, body=daily)
+    (first,) = expect(answer, HTTPStatus.OK, Occurrences).occurrences
+    assert isinstance(first, DueTime)
+    assert first.at == datetime(2026, 10, 25, 17, tzinfo=UTC)
+
+
 def keep_others_out(email: str, task: Task) -> None:
     """A second account may not touch the task; then it is deleted, and its token with it."""
     newcomer = NewUser(email=f"other-{email}", password=FIRST_PASSWORD)
@@ -312,6 +335,7 @@ def main() -> None:
     page_through(laptop, tasks)
     edit(laptop, phone, tasks[0])
     remove(laptop, tasks[1])
+    preview_recurrences(laptop)
     keep_others_out(email, tasks[0])
     manage_sessions(laptop, phone, email)
     leave(laptop)

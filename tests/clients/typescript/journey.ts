@@ -231,6 +231,18 @@ async function remove(task: Task): Promise<void> {
   assert.equal(expect(await laptop.client.GET("/tasks"), 200).total, 4);
 }
 
+async function previewRecurrence(): Promise<void> {
+  const due = { datetime: "2026-10-24T18:00:00", timezone: "Europe/Berlin" };
+  const body = { rrule: "FREQ=DAILY", due, anchor: "due", count: 2 } as const;
+  const shown = expect(await laptop.client.POST("/recurrence/preview", { body }), 200);
+  assert.equal(shown.has_more, true);
+  const instants = shown.occurrences.map((one) => ("at" in one ? one.at : one.date));
+  assert.deepEqual(instants, ["2026-10-24T16:00:00Z", "2026-10-25T17:00:00Z"]);
+  const wrong = { rrule: "FREQ=NEVER", due: { date: "2026-12-24" } };
+  const refused = await laptop.client.POST("/recurrence/preview", { body: wrong });
+  assert.equal(expectProblem(refused, 400).errors?.[0]?.pointer, "/rrule");
+}
+
 async function keepOthersOut(task: Task): Promise<void> {
   const stranger = device();
   const answer = await stranger.client.POST("/auth/register", {
@@ -286,6 +298,7 @@ const [last, fourth] = tasks;
 assert.ok(last && fourth);
 await edit(last);
 await remove(fourth);
+await previewRecurrence();
 await keepOthersOut(last);
 await manageSessions();
 await leave();
