@@ -266,14 +266,14 @@ def remove(client: AuthenticatedClient, task: Task) -> None:
 def preview_recurrences(client: AuthenticatedClient) -> None:
     """The dates of a rule, on days and on a wall clock."""
     christmas = DueDate(date(2026, 12, 24))
-    yearly = RecurrencePreview(christmas, "FREQ=YEARLY;COUNT=2")
+    yearly = RecurrencePreview(rrule="FREQ=YEARLY;COUNT=2", due=christmas)
     answer = preview_recurrence.sync_detailed(client=client, body=yearly)
     shown = expect(answer, HTTPStatus.OK, Occurrences)
     assert shown.occurrences == [christmas, DueDate(date(2027, 12, 24))]
     assert not shown.has_more
 
     evening = NewDueTime("2026-10-25T18:00:00", "Europe/Berlin")
-    daily = RecurrencePreview(evening, "FREQ=DAILY", count=1)
+    daily = RecurrencePreview(rrule="FREQ=DAILY", due=evening, count=1)
     answer = preview_recurrence.sync_detailed(client=client, body=daily)
     (first,) = expect(answer, HTTPStatus.OK, Occurrences).occurrences
     assert isinstance(first, DueTime)
