@@ -25,6 +25,7 @@ TAKES_A_BODY = [
     ("POST", "/lists"),
     ("PUT", "/lists/{list_id}"),
     ("PATCH", "/lists/{list_id}"),
+    ("POST", "/recurrence/preview"),
     ("POST", "/auth/register"),
     ("POST", "/auth/login"),
     ("POST", "/auth/refresh"),

@@ -32,6 +32,7 @@ CALLS = {
     "POST /lists": {"name": "Mine"},
     "PUT /lists/{list_id}": {"name": "Mine"},
     "PATCH /lists/{list_id}": {"name": "Mine"},
+    "POST /recurrence/preview": {"rrule": "FREQ=DAILY", "due": {"date": "2026-12-24"}},
     "POST /tasks": {"title": "Mine"},
     "PUT /tasks/{task_id}": {"title": "Mine"},
     "PATCH /tasks/{task_id}": {"title": "Mine"},
