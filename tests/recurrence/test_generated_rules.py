@@ -15,7 +15,7 @@ from recurrence.rules import HORIZON, rules, rules_of_dates
 from taskapi.core.dues import DateDue, TimedDue
 from taskapi.recurrence.service import Anchor, Recurrence, next_due, occurrences, parse
 
-EXAMPLES = int(os.environ.get("RECURRENCE_EXAMPLES", "3000"))
+EXAMPLES = int(os.environ.get("RECURRENCE_EXAMPLES", "2000"))
 _SETTINGS = {
     "deadline": None,
     "database": None,
