@@ -17,7 +17,7 @@ pytestmark = pytest.mark.security
 
 LARGEST = 256 * 1024
 LARGEST_COST = 6
-"""Times a million steps of a loop, on the same machine at the same moment; half of it is the most that is usual."""
+"""Times a million steps of a loop, on the same machine at the same moment; half of it is usual."""
 
 LARGEST_ANSWER = 64 * 1024
 
