@@ -32,7 +32,7 @@ worker_connections = 1_000
 # Each is an open file, and a process has 1,024 by default; others are for the database.
 process.allow_open_files(2 * worker_connections)
 # The heartbeat's file: on a disk it could block the worker.
-_memory = "/dev/shm"  # noqa: S108 - gunicorn makes its file there by mkstemp and unlinks it
+_memory = "/dev/shm"
 worker_tmp_dir = _memory if Path(_memory).is_dir() else None
 # It has deadlocked with gevent, and its path is the same for all instances of a user.
 control_socket_disable = True
@@ -74,9 +74,7 @@ def when_ready(server):
 def child_exit(_server, worker):
     """Show no level of a worker that has ended."""
     if _metrics_folder:
-        from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see above
-
-        mark_process_dead(worker.pid)
+        observe.forget(worker.pid)
 
 
 def on_exit(_server):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -27,7 +26,6 @@ OTHER = "other"
 
 _START_SECONDS = 30
 _STOP_SECONDS = 10
-_PR_SET_PDEATHSIG = 1
 
 _GUNICORN = (sys.executable, "-m", "gunicorn")
 _READ_GUNICORN_SETTINGS = """
@@ -178,17 +176,7 @@ def _environment(database_url: str, port: int) -> dict[str, str]:
 
 
 def _start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        preexec_fn=_end_with_parent,  # noqa: PLW1509 - only other threads make it unsafe: none here
-        **options,
-    )
-
-
-def _end_with_parent() -> None:
-    """Have the kernel end it when we are killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    return subprocess.Popen(command, **options)
 
 
 def _free_port() -> int:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from ipaddress import ip_address
 
 import click
 import psycopg
@@ -18,8 +19,6 @@ from config import Settings
 from taskapi.extensions import migrate
 from taskapi.health.service import SCHEMA, NotReady, TooOld, check_schema
 
-# Where to reach what listens everywhere.
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked, not bound
 _PR_SET_PDEATHSIG = 1
 
 
@@ -54,7 +53,7 @@ class _Gunicorn:
         process = self._process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn"],
             env=os.environ | _environment(self._settings),
-            preexec_fn=_become_gunicorn,  # noqa: PLW1509 - only other threads make it unsafe: none here
+            preexec_fn=_become_gunicorn,  # noqa: PLW1509 - it is unsafe beside other threads, and this process has none
         )
         if self._is_ending:
             process.terminate()
@@ -126,14 +125,23 @@ def _become_gunicorn() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def _reachable(settings: Settings) -> str:
+    """The host to ask: the machine itself, where the service listens on every address."""
+    host = settings.host or ""
+    with suppress(ValueError):  # it is a name
+        address = ip_address(host)
+        if address.is_unspecified:
+            return "127.0.0.1" if address.version == 4 else "::1"
+    return host
+
+
 def _url(settings: Settings) -> str:
-    host = _LOOPBACK.get(settings.host or "", settings.host or "")
+    host = _reachable(settings)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def _is_live(settings: Settings) -> bool:
-    host = _LOOPBACK.get(settings.host or "", settings.host or "")
-    connection = http.client.HTTPConnection(host, settings.port, timeout=5)
+    connection = http.client.HTTPConnection(_reachable(settings), settings.port, timeout=5)
     try:
         connection.request("GET", "/livez")
         return connection.getresponse().status == http.client.OK

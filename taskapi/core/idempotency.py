@@ -50,6 +50,7 @@ from taskapi.core.identity import Caller
 from taskapi.core.ownership import own_account, scope
 from taskapi.core.purging import Purge
 from taskapi.core.responses import whole
+from taskapi.core.seals import seal, unseal
 from taskapi.core.statement import Statement
 from taskapi.extensions import db
 
@@ -236,16 +237,12 @@ def _fingerprint(request: Request, body: Mapping[str, Any]) -> str:
 
 
 def _sealed(response: Response, said: str) -> bytes:
-    from taskapi.core.seals import seal  # noqa: PLC0415 - memory that only keys are worth
-
     headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
     body = response.get_data(as_text=True)
     return seal(orjson.dumps([said, response.status_code, headers, body]), _PURPOSE)
 
 
 def _replay(answer: bytes, said: str) -> Response:
-    from taskapi.core.seals import unseal  # noqa: PLC0415 - memory that only keys are worth
-
     opened = unseal(answer, _PURPOSE)
     said_before, status, headers, body = orjson.loads(opened) if opened else ("", 0, {}, "")
     if not hmac.compare_digest(said_before, said):

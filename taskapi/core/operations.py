@@ -110,6 +110,9 @@ class Operation:
         return sorted(set(found), key=lambda problem: (problem.status, problem.code))
 
 
+_declared: dict[View, Operation] = {}
+
+
 def operation(**declared: Any) -> Callable[[View], View]:
     """Make a view a call of the API.
 
@@ -135,7 +138,7 @@ def operation(**declared: Any) -> Callable[[View], View]:
                 return _once(call, request, arguments, partial(view, **arguments))
             return view(**arguments)
 
-        checked.operation = call  # type: ignore[attr-defined]  # any function takes attributes
+        _declared[checked] = call
         return checked
 
     return decorate
@@ -154,7 +157,7 @@ def _once(
 
 def operation_of(view: Callable[..., Any]) -> Operation | None:
     """The declaration of a view; None when it is no call of the API."""
-    return getattr(view, "operation", None)
+    return _declared.get(view)
 
 
 class IdConverter(BaseConverter):

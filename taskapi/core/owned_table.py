@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any, NoReturn
 
 from sqlalchemy import (
@@ -76,6 +76,9 @@ class OwnedTable:
         self._counts = counts or {}
         self._shown = shown
         self._references = references or {}
+        # One statement for each set of columns that is written.
+        self._create = cache(self._new_create)
+        self._update = cache(self._new_update)
 
     def get(self, caller: Caller, row_id: int) -> dict[str, Any]:
         """One row of the caller's.
@@ -191,8 +194,7 @@ class OwnedTable:
         mine = (owned(self._rows), self._rows.c.id == ID, matches(self._rows))
         return Statement(select(*self._shown(self._rows)).where(*mine))
 
-    @lru_cache  # noqa: B019 - there is one such object a table, as long as the process
-    def _create(self, names: tuple[str, ...]) -> Statement:
+    def _new_create(self, names: tuple[str, ...]) -> Statement:
         account = locked_account(self._counts)
         values = [self._value(name) for name in names]
         moment = account.c.moment
@@ -210,8 +212,7 @@ class OwnedTable:
         counted = bump(account, after, self._weights(after))
         return Statement(select(*self._shown(after)).add_cte(counted), writes=True)
 
-    @lru_cache  # noqa: B019 - there is one such object a table, as long as the process
-    def _update(self, names: tuple[str, ...]) -> Statement:
+    def _new_update(self, names: tuple[str, ...]) -> Statement:
         account = locked_account(self._counts)
         before = (
             select(*self._rows.c)

@@ -1,7 +1,4 @@
-"""Sealing: what is kept can be read and made by the service alone (Fernet: AES-128-CBC and HMAC).
-
-To import it takes 10 MiB of a worker's memory.
-"""
+"""Sealing: what is kept can be read and made by the service alone (Fernet: AES-128-CBC and HMAC)."""
 
 from __future__ import annotations
 

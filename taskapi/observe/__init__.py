@@ -34,6 +34,13 @@ def check(settings: Settings) -> None:
             )
 
 
+def forget(pid: int) -> None:
+    """Show no level of a worker that has ended."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(pid)
+
+
 def observe(app: Flask, settings: Settings) -> Metrics | None:
     """Observe the application in this worker, before its first request.
 
@@ -41,15 +48,15 @@ def observe(app: Flask, settings: Settings) -> Metrics | None:
         Its metrics, if they are to be shown.
     """
     if settings.sentry_dsn:
-        from taskapi.observe import reports  # noqa: PLC0415 - loaded by who wants it
+        from taskapi.observe import reports
 
         reports.send(app, settings.sentry_dsn)
     if settings.otel_exporter_otlp_endpoint:
-        from taskapi.observe import traces  # noqa: PLC0415 - likewise
+        from taskapi.observe import traces
 
         traces.send(app)
     if not settings.metrics_port:
         return None
-    from taskapi.observe import metrics  # noqa: PLC0415 - likewise
+    from taskapi.observe import metrics
 
     return metrics.count(app, settings.metrics_port)

@@ -34,7 +34,7 @@ class Metrics:
         self._app = app
         self.port = port
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's own
+        MultiProcessCollector(registry)
         self._shown = make_wsgi_app(registry)
         self._durations = Histogram(
             "taskapi_request_duration_seconds",

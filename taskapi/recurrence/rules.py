@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple
 
@@ -187,8 +187,8 @@ def _until(name: str, text: str) -> date | datetime:
     match = _UNTIL.fullmatch(text)
     try:
         if match and match[2]:
-            moment = datetime.strptime(match[1] + match[2], "%Y%m%d%H%M%S")  # noqa: DTZ007 - its zone is the next line's
-            return moment.replace(tzinfo=UTC) if match[3] else moment
+            moment = datetime.fromisoformat(f"{match[1]}T{match[2]}Z")
+            return moment if match[3] else moment.replace(tzinfo=None)
         if match:
             return date.fromisoformat(match[1])
     except ValueError:
