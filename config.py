@@ -97,8 +97,8 @@ class Settings:
     )
     database_url_replica: str | None = _setting(
         None,
-        "a streaming replica of it, which then reads lists of tasks where it is not behind;"
-        " unset: none",
+        "a streaming replica of it, which then reads pages of tasks and lists where it is not"
+        " behind; unset: none",
         _database_url,
         secret=True,
     )

@@ -35,7 +35,6 @@ def upgrade() -> None:
         sa.Column("user_id", sa.BigInteger, nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("color", sa.String(7)),
-        sa.Column("position", sa.Numeric),
         sa.Column("is_archived", sa.Boolean, server_default=sa.text("false"), nullable=False),
         sa.Column("version", sa.BigInteger, server_default=sa.text("0"), nullable=False),
         _instant("created_at"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+from taskapi.core.pagination import PageShape
 from taskapi.core.schemas import EmailAddress, Id, Input, Password, Text, Timestamp
 
 _READ_ONLY = frozenset({"id", "created_at"})
@@ -119,14 +120,10 @@ class Session(Schema):
     )
 
 
-class SessionList(Schema):
+class SessionList(PageShape):
     """A page of live sessions."""
 
     sessions = fields.List(fields.Nested(Session), required=True)
-    total = fields.Integer(required=True, metadata={"description": "Of all pages together."})
-    next_cursor = fields.String(
-        required=True, allow_none=True, metadata={"description": "Null on the last page."}
-    )
 
 
 class Ended(Schema):

@@ -235,12 +235,12 @@ def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
         TokenInvalid: the caller's session is over.
     """
     page = page_of(query, SESSION_SORTS)
-    statement = statements.session_page(resumes=page.after is not None)
+    statement = statements.session_page(resumes=page.resumes)
     rows = database.rows(statement, known=[], **page.parameters(), **scope(caller))
     if not rows:
         raise TokenInvalid
     found = [dict(zip(statement.columns, row, strict=True)) for row in rows if row[2] is not None]
-    shown, next_cursor = page.cut(found, SESSION_SORTS["created_at"])
+    shown, next_cursor = page.cut(found)
     return SessionList([_shown(caller, row) for row in shown], rows[0][1], next_cursor)
 
 

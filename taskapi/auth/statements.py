@@ -32,8 +32,8 @@ from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from taskapi.auth.models import Email, Session, User
-from taskapi.core.ownership import own_account, owned, owned_page
-from taskapi.core.pagination import Sort
+from taskapi.core.ownership import own_account, owned, owned_page, owner_of_email
+from taskapi.core.pagination import IN_ORDER_OF_CREATION
 from taskapi.core.purging import Purge
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
@@ -178,14 +178,7 @@ sessions_purge = Purge(_sessions, _is_long_over)
 register = _register()
 """A new account with its first session; no row when the email is taken."""
 
-# A step of its own, since emails do not lie with their accounts where tables are spread: a join of
-# the two tables themselves is refused there.
-_owner = (
-    select(_emails.c.user_id)
-    .where(_emails.c.email == _email)
-    .cte("whose")
-    .prefix_with("MATERIALIZED")
-)
+_owner = owner_of_email()
 
 credentials = Statement(
     select(_users.c.id, _users.c.hashed_password, _users.c.is_active).join(
@@ -300,7 +293,7 @@ end_other_sessions = Statement(
 )
 """End the caller's sessions but the one that asks."""
 
-SESSION_SORTS = {"created_at": Sort()}
+SESSION_SORTS = {"created_at": IN_ORDER_OF_CREATION}
 
 
 @cache
@@ -308,7 +301,12 @@ def session_page(*, resumes: bool) -> Statement:
     """A page of the caller's live sessions, newest first."""
     total = select(func.count()).where(owned(_sessions), _lives).scalar_subquery()
     return owned_page(
-        _sessions, Sort(), is_descending=True, resumes=resumes, total=total, parts=[_lives]
+        _sessions,
+        IN_ORDER_OF_CREATION,
+        is_descending=True,
+        resumes=resumes,
+        total=total,
+        parts=[_lives],
     )
 
 

@@ -34,11 +34,15 @@ TIME_EXAMPLE = {"datetime": "2026-12-24T18:00:00", "timezone": "Europe/Berlin"}
 SHOWN_EXAMPLE = TIME_EXAMPLE | {"at": "2026-12-24T17:00:00Z"}
 
 _NOT_A_DATE = Message("Must be a date like 2026-12-24.", "not_a_date")
-_TWICE = Message(
+TWICE = Message(
     "Is the second of two equal times on that wall clock, which cannot be told from the first.",
     "ambiguous_time",
 )
 _EITHER = Message("Must have a date, or a datetime and its timezone.", "not_a_due")
+
+
+class AmbiguousTime(ValueError):
+    """An instant is the second of two equal times on a wall clock, which only shows the first."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,12 @@ class TimedDue:
         return instant_of(self.wall, self.timezone)
 
     def in_zone(self, timezone: str) -> TimedDue:
-        """The same instant on the wall clock of another zone."""
-        return self if timezone == self.timezone else TimedDue(wall_of(self.at, timezone), timezone)
+        """The same instant on the wall clock of another zone.
+
+        Raises:
+            AmbiguousTime: it is the second of two equal times there.
+        """
+        return self if timezone == self.timezone else _on_wall(self.at, timezone)
 
     def shown(self) -> dict[str, str]:
         """As it stands in an answer."""
@@ -79,6 +87,13 @@ class TimedDue:
 
 
 Due = DateDue | TimedDue
+
+
+def _on_wall(instant: datetime, timezone: str) -> TimedDue:
+    due = TimedDue(wall_of(instant, timezone), timezone)
+    if due.at != instant:
+        raise AmbiguousTime
+    return due
 
 
 class Day(Value):
@@ -162,10 +177,10 @@ class DueField(Value):
 
 def _timed(loaded: Mapping[str, Any]) -> TimedDue:
     time, timezone = loaded["datetime"], loaded["timezone"]
-    wall = wall_of(time, timezone) if time.tzinfo else time
-    due = TimedDue(wall, timezone)
+    try:
+        due = _on_wall(time, timezone) if time.tzinfo else TimedDue(time, timezone)
+    except AmbiguousTime:
+        raise ValidationError({"datetime": [TWICE]}) from None
     if not is_known(due.at):
         raise ValidationError({"datetime": [OUT_OF_RANGE]})
-    if time.tzinfo and due.at != time:
-        raise ValidationError({"datetime": [_TWICE]})
     return due

@@ -47,7 +47,7 @@ from taskapi.core.application import Request
 from taskapi.core.database import Transaction
 from taskapi.core.errors import InvalidInput, KeyInUse, KeyReused, TokenInvalid
 from taskapi.core.identity import Caller
-from taskapi.core.ownership import own_account, scope
+from taskapi.core.ownership import own_account, owner_of_email, scope
 from taskapi.core.purging import Purge
 from taskapi.core.responses import whole
 from taskapi.core.seals import seal, unseal
@@ -75,14 +75,6 @@ _keys = Table(
 )
 
 _accounts = table("users", column("id", BigInteger))
-_emails = table("emails", column("email", String), column("user_id", BigInteger))
-_whose = (
-    # A step of its own: where tables are spread, emails do not lie with their accounts' keys.
-    select(_emails.c.user_id)
-    .where(_emails.c.email == bindparam("email", type_=String))
-    .cte("whose")
-    .prefix_with("MATERIALIZED")
-)
 _key = bindparam("key", type_=String)
 _seed = func.hashtextextended(bindparam("account", type_=String), 0)
 _is_over = _keys.c.created_at <= func.now() - literal_column("interval '24 hours'", Interval)
@@ -151,7 +143,8 @@ _of_caller = _Statements(_accounts, _accounts.c.id, own_account(_accounts))
 _of_user = _Statements(
     _accounts, _accounts.c.id, _accounts.c.id == bindparam("user_id", type_=BigInteger)
 )
-_of_email = _Statements(_whose, _whose.c.user_id, true())
+_owner = owner_of_email()
+_of_email = _Statements(_owner, _owner.c.user_id, true())
 
 
 def caller_as_owner(caller: Caller) -> Owner:

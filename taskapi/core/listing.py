@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from taskapi.core.errors import TokenInvalid
 from taskapi.core.identity import Caller
 from taskapi.core.ownership import scope
-from taskapi.core.pagination import Page, Sort
+from taskapi.core.pagination import Page
 from taskapi.core.preconditions import is_known
 from taskapi.core.replicas import page_rows
 from taskapi.core.statement import Statement
@@ -30,7 +30,6 @@ def listed(
     caller: Caller,
     statement: Statement,
     page: Page,
-    sort: Sort,
     *,
     known: list[int] | None,
     **parameters: Any,
@@ -53,5 +52,5 @@ def listed(
         return Listed(None, total, None, version)
     names = statement.columns[2:]
     found = [dict(zip(names, row[2:], strict=True)) for row in rows if row[2] is not None]
-    shown, next_cursor = page.cut(found, sort)
+    shown, next_cursor = page.cut(found)
     return Listed(shown, total, next_cursor, version)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     FromClause,
     Table,
     TableClause,
+    Text,
     all_,
     and_,
     any_,
@@ -58,6 +59,8 @@ _sessions = table(
     column("revoked_at"),
     column("expires_at"),
 )
+_emails = table("emails", column("email", Text), column("user_id", BigInteger))
+
 ONE = literal_column("1", BigInteger)
 """Part of the statement's text: a number of Python's would be one more parameter to send."""
 
@@ -98,12 +101,12 @@ def demand_session(caller: Caller) -> None:
         raise TokenInvalid
 
 
+_SESSION = Statement(select(is_live().label("is_live")))
+
+
 def every_column(rows: FromClause) -> Sequence[ColumnElement[Any]]:
     """Shows a row as it is stored."""
     return list(rows.c)
-
-
-_SESSION = Statement(select(is_live().label("is_live")))
 
 
 def matches(rows: FromClause) -> ColumnElement[bool]:
@@ -114,6 +117,20 @@ def matches(rows: FromClause) -> ColumnElement[bool]:
 def owned(rows: FromClause) -> ColumnElement[bool]:
     """True in SQL for the rows (which have a user_id) that the caller may see."""
     return and_(rows.c.user_id == USER_ID, is_live())
+
+
+def owner_of_email() -> CTE:
+    """The account that has an email, which is a parameter: its id as user_id, or no row.
+
+    A step of its own, since emails do not lie with their accounts where tables are spread: a join
+    of the tables themselves is refused there.
+    """
+    return (
+        select(_emails.c.user_id)
+        .where(_emails.c.email == bindparam("email", type_=Text))
+        .cte("whose")
+        .prefix_with("MATERIALIZED")
+    )
 
 
 def own_account(accounts: FromClause) -> ColumnElement[bool]:

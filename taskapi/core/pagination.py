@@ -14,19 +14,31 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, FromClause, String, bindparam, tuple_
+from marshmallow import Schema, fields
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    String,
+    Text,
+    bindparam,
+    collate,
+    func,
+    tuple_,
+)
 from sqlalchemy.types import TypeEngine
 
+from taskapi.core import schemas
 from taskapi.core.errors import InvalidInput
 from taskapi.core.identity import MAX_ID
-from taskapi.core.schemas import Choice, Input, QueryInteger, Text
+from taskapi.core.schemas import Choice, Input, QueryInteger
 
 MAX_LIMIT = 1_000
 
 _ASCII_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sort:
     """An order of a list; ties break by id, so that each row has one place.
 
@@ -58,6 +70,12 @@ class Sort:
         return [rows.c.id] if self.key is None else [self.key(rows), rows.c.id]
 
 
+IN_ORDER_OF_CREATION = Sort()
+"""Ids rise in the order of creation, so the key alone gives it."""
+
+NEWEST_FIRST = "-created_at"
+
+
 class Place(NamedTuple):
     """The last row of a page: the value of the sort's key, and the id."""
 
@@ -70,27 +88,31 @@ class Page:
     """Which part of a list is asked for."""
 
     limit: int
-    sort: str
-    after: Place | None = None
+    order: str
+    """The sort's name, with a minus before it where it runs from the greatest to the least."""
+
+    sort: Sort
+    after: Place | None
 
     @property
     def is_descending(self) -> bool:
-        """Whether the sort runs from the greatest to the least."""
-        return self.sort.startswith("-")
+        return self.order.startswith("-")
+
+    @property
+    def resumes(self) -> bool:
+        return self.after is not None
 
     def parameters(self) -> dict[str, Any]:
         """The bind parameters of a page's statement; one row more tells of a next page."""
         place = {"after_key": self.after.key, "after_id": self.after.id} if self.after else {}
         return {"limit": self.limit + 1, **place}
 
-    def cut(
-        self, rows: list[dict[str, Any]], sort: Sort
-    ) -> tuple[list[dict[str, Any]], str | None]:
+    def cut(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str | None]:
         """The page's rows, and the cursor of the next page if there is one."""
         if len(rows) <= self.limit:
             return rows, None
         last = rows[self.limit - 1]
-        place = [self.sort, sort.value_of(last), last["id"]]
+        place = [self.order, self.sort.value_of(last), last["id"]]
         cursor = base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
         return rows[: self.limit], cursor
 
@@ -104,12 +126,24 @@ class PageQuery(Input):
         load_default=MAX_LIMIT,
         metadata={"description": "How many to answer at most."},
     )
-    cursor = Text(
+    cursor = schemas.Text(
         least=1,
         most=2_200,
         metadata={
             "description": "Where to go on: the `next_cursor` of the page before, as it was."
         },
+    )
+
+
+class PageShape(Schema):
+    """What each page has beside its rows."""
+
+    total = fields.Integer(
+        required=True,
+        metadata={"minimum": 0, "description": "How many match, on all pages together."},
+    )
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata={"description": "Null on the last page."}
     )
 
 
@@ -132,10 +166,10 @@ def page_of(query: Mapping[str, Any], sorts: Mapping[str, Sort]) -> Page:
     Raises:
         InvalidInput: the cursor is not one of this list in this order.
     """
-    sort = query.get("sort", "-created_at")
+    order = query.get("sort", NEWEST_FIRST)
+    sort = sorts[order.lstrip("-")]
     cursor = query.get("cursor")
-    after = _place(cursor, sort, sorts[sort.lstrip("-")]) if cursor else None
-    return Page(query["limit"], sort, after)
+    return Page(query["limit"], order, sort, _place(cursor, order, sort) if cursor else None)
 
 
 def instant(value: Any) -> datetime:
@@ -146,24 +180,31 @@ def instant(value: Any) -> datetime:
     return moment
 
 
-def text(value: Any) -> str:
-    """A sort key that is text, from a cursor."""
+def by_text(name: str) -> Sort:
+    """The order of a column of text: by code points, ASCII case aside.
+
+    It is the same on every server, whatever its locale.
+    """
+    return Sort(
+        key=lambda rows: func.lower(collate(rows.c[name], "C")),
+        type=Text(),
+        value_of=lambda row: row[name].translate(_ASCII_LOWER),
+        load=_text,
+    )
+
+
+def _text(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("not a text that PostgreSQL holds")
     return value
 
 
-def lower_ascii(value: str) -> str:
-    """What `lower` gives in PostgreSQL under the collation C."""
-    return value.translate(_ASCII_LOWER)
-
-
-def _place(cursor: str, sort: str, kind: Sort) -> Place:
+def _place(cursor: str, order: str, sort: Sort) -> Place:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
         made_for, key, row_id = orjson.loads(raw)
-        if made_for == sort and type(row_id) is int and 0 < row_id <= MAX_ID:
-            return Place(None if kind.key is None else kind.load(key), row_id)
+        if made_for == order and type(row_id) is int and 0 < row_id <= MAX_ID:
+            return Place(None if sort.key is None else sort.load(key), row_id)
     except (binascii.Error, ValueError, TypeError):
         pass
     message = "Must be the next_cursor of a page in this order."

@@ -147,9 +147,7 @@ class QueryBoolean(TrueOrFalse):
         return bool(value == "true")
 
 
-class QueryInteger(_Strict, fields.Integer):
-    """A whole number in a query string, in ASCII digits alone."""
-
+class _Bounded(_Strict, fields.Integer):
     def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
         text = Message(f"Must be a whole number from {least:,} to {most:,}.", "out_of_range")
         super().__init__(
@@ -157,6 +155,10 @@ class QueryInteger(_Strict, fields.Integer):
             error_messages={"invalid": text, "too_large": text},
             **kwargs,
         )
+
+
+class QueryInteger(_Bounded):
+    """A whole number in a query string, in ASCII digits alone."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if not re.fullmatch(r"0|[1-9][0-9]{0,17}", str(value), re.ASCII):
@@ -164,17 +166,8 @@ class QueryInteger(_Strict, fields.Integer):
         return int(value)
 
 
-class WholeNumber(_Strict, fields.Integer):
+class WholeNumber(_Bounded):
     """A whole number in JSON; text, true and 1.5 are refused."""
-
-    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
-        text = Message(f"Must be a whole number from {least:,} to {most:,}.", "out_of_range")
-        super().__init__(
-            strict=True,
-            validate=validate.Range(min=least, max=most, error=text),
-            error_messages={"invalid": text, "too_large": text},
-            **kwargs,
-        )
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if type(value) is not int:
@@ -218,9 +211,9 @@ class Id(fields.Integer):
 class Version(fields.Integer):
     """A change number on the way out."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, least: int = 1) -> None:
         about = "Greater after each change; the ETag."
-        super().__init__(required=True, metadata={"minimum": 0, "description": about})
+        super().__init__(required=True, metadata={"minimum": least, "description": about})
 
 
 class Timestamp(fields.DateTime):

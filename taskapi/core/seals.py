@@ -1,4 +1,4 @@
-"""Sealing: what is kept can be read and made by the service alone (Fernet: AES-128-CBC and HMAC)."""
+"""Sealing: what is kept is read and made by the service alone (Fernet: AES-128-CBC and HMAC)."""
 
 from __future__ import annotations
 

@@ -22,6 +22,17 @@ _CURRENT = {**_ID, "If-Match": "$response.header.ETag"}
 _READ = (Link("get_list", _ID),)
 _WRITE = tuple(Link(name, _CURRENT) for name in ("update_list", "patch_list", "delete_list"))
 _CONFLICT = {412: (schemas.ListConflict, {"list": schemas.EXAMPLE})}
+_CHANGE: dict[str, Any] = {
+    "body": schemas.ListChanges(),
+    "parameters": ("If-Match",),
+    "answers": schemas.List,
+    "example": schemas.EXAMPLE,
+    "headers": ("ETag",),
+    "problems": (Forbidden, NotFound, PreconditionFailed, InboxStays),
+    "problem_shapes": _CONFLICT,
+    "links": _READ + _WRITE,
+}
+"""What PUT and PATCH have in common."""
 
 
 @lists.get("")
@@ -79,15 +90,8 @@ def get_list(caller: Caller, list_id: int) -> Response:
 @lists.put("/<id:list_id>")
 @operation(
     summary="Change a list",
-    body=schemas.ListChanges(),
     body_example=schemas.NEW_EXAMPLE | {"is_archived": False},
-    parameters=("If-Match",),
-    answers=schemas.List,
-    example=schemas.EXAMPLE,
-    headers=("ETag",),
-    problems=(Forbidden, NotFound, PreconditionFailed, InboxStays),
-    problem_shapes=_CONFLICT,
-    links=_READ + _WRITE,
+    **_CHANGE,
 )
 def update_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
     """Sets the fields that are given; the others stay. The inbox cannot be archived."""
@@ -97,16 +101,9 @@ def update_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
 @lists.patch("/<id:list_id>")
 @operation(
     summary="Patch a list",
-    body=schemas.ListChanges(),
     body_example={"color": None},
     media_types=(JSON, MERGE_PATCH),
-    parameters=("If-Match",),
-    answers=schemas.List,
-    example=schemas.EXAMPLE,
-    headers=("ETag",),
-    problems=(Forbidden, NotFound, PreconditionFailed, InboxStays),
-    problem_shapes=_CONFLICT,
-    links=_READ + _WRITE,
+    **_CHANGE,
 )
 def patch_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
     """Applies a JSON merge patch (RFC 7396): null removes the color; the rest cannot be."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from taskapi.core.openapi import ProblemDetails
-from taskapi.core.pagination import PageQuery, sort_field
+from taskapi.core.pagination import PageQuery, PageShape, sort_field
 from taskapi.core.schemas import (
     Choice,
     Color,
@@ -18,14 +18,13 @@ from taskapi.core.schemas import (
     Version,
 )
 
-SORT_NAMES = ("position", "name", "created_at")
+SORT_NAMES = ("created_at", "name")
 
 EXAMPLE = {
     "id": 7,
     "user_id": 1,
     "name": "Garden",
     "color": "#2e7d32",
-    "position": "5000000000000000007",
     "is_inbox": False,
     "is_archived": False,
     "version": 12,
@@ -43,9 +42,7 @@ def _name(*, required: bool) -> Text:
 class ListChanges(Input):
     """What of a list is to change; what is not given stays."""
 
-    read_only = frozenset(
-        {"id", "user_id", "position", "is_inbox", "version", "created_at", "updated_at"}
-    )
+    read_only = frozenset({"id", "user_id", "is_inbox", "version", "created_at", "updated_at"})
     name = _name(required=False)
     color = Color(allow_none=True)
     is_archived = TrueOrFalse()
@@ -60,7 +57,7 @@ class NewList(ListChanges):
 class ListQuery(PageQuery):
     """Which lists to show, and how."""
 
-    sort = sort_field(SORT_NAMES, default="position")
+    sort = sort_field(SORT_NAMES, default="created_at")
     is_archived = QueryBoolean(metadata={"description": "Only those that are, or are not."})
 
 
@@ -81,29 +78,19 @@ class List(Schema):
     user_id = Id("The account that it belongs to.")
     name = fields.String(required=True, metadata={"minLength": 1, "maxLength": 255})
     color = fields.String(required=True, allow_none=True, metadata={"pattern": "^#[0-9a-f]{6}$"})
-    position = fields.String(
-        required=True, metadata={"description": "Compares as the lists follow one another."}
-    )
     is_inbox = fields.Boolean(
         required=True, metadata={"description": "Where tasks go that name no list."}
     )
     is_archived = fields.Boolean(required=True)
-    version = Version()
+    version = Version(least=0)
     created_at = Timestamp("When it was added.")
     updated_at = Timestamp("When it was last changed.")
 
 
-class Lists(Schema):
+class Lists(PageShape):
     """A page of lists."""
 
     lists = fields.List(fields.Nested(List), required=True)
-    total = fields.Integer(
-        required=True,
-        metadata={"minimum": 0, "description": "How many match, on all pages together."},
-    )
-    next_cursor = fields.String(
-        required=True, allow_none=True, metadata={"description": "Null on the last page."}
-    )
 
 
 class ListConflict(ProblemDetails):

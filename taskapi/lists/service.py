@@ -68,14 +68,13 @@ def list_lists(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
         TokenInvalid: the caller's session is over.
     """
     page = page_of(query, SORTS)
-    name = page.sort.lstrip("-")
     statement = list_page(
-        name,
+        page.sort,
         is_descending=page.is_descending,
-        resumes=page.after is not None,
+        resumes=page.resumes,
         is_archived=query.get("is_archived"),
     )
-    return listed(caller, statement, page, SORTS[name], known=known)
+    return listed(caller, statement, page, known=known)
 
 
 def get_list(caller: Caller, list_id: int) -> List:

@@ -11,9 +11,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
-    Text,
     and_,
-    collate,
     column,
     delete,
     exists,
@@ -25,7 +23,6 @@ from sqlalchemy import (
     update,
 )
 
-from taskapi.core.ordering import BY_POSITION, shown_position
 from taskapi.core.owned_table import OwnedTable
 from taskapi.core.ownership import (
     ID,
@@ -36,7 +33,7 @@ from taskapi.core.ownership import (
     owned,
     owned_page,
 )
-from taskapi.core.pagination import Sort, lower_ascii, text
+from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort, by_text
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.lists.models import List
@@ -52,48 +49,30 @@ _tasks = table(
 
 
 def _shown(rows: FromClause) -> Sequence[ColumnElement[Any]]:
-    is_inbox = (rows.c.id == rows.c.user_id).label("is_inbox")
-    names = ("id", "user_id", "name", "color")
-    rest = ("is_archived", "version", "created_at", "updated_at")
-    return [
-        *(rows.c[name] for name in names),
-        shown_position(rows),
-        is_inbox,
-        *(rows.c[name] for name in rest),
-    ]
+    return [*rows.c, (rows.c.id == rows.c.user_id).label("is_inbox")]
 
-
-_TASK_TOTALS = ("task_count", "completed_task_count")
 
 lists = OwnedTable(_lists, "list", shown=_shown)
 
-SORTS = {
-    "position": BY_POSITION,
-    "created_at": Sort(),
-    "name": Sort(
-        key=lambda rows: func.lower(collate(rows.c.name, "C")),
-        type=Text(),
-        value_of=lambda row: lower_ascii(row["name"]),
-        load=text,
-    ),
-}
+SORTS = {"created_at": IN_ORDER_OF_CREATION, "name": by_text("name")}
+
+_TASK_TOTALS = ("task_count", "completed_task_count")
 
 
 @cache
 def list_page(
-    sort: str, *, is_descending: bool, resumes: bool, is_archived: bool | None
+    sort: Sort, *, is_descending: bool, resumes: bool, is_archived: bool | None
 ) -> Statement:
     """The statement of a page of the caller's lists.
 
     Args:
-        sort: a name in `SORTS`.
         is_archived: which lists; None for all.
     """
     part = true() if is_archived is None else _lists.c.is_archived.is_(is_archived)
     total = select(func.count()).where(owned(_lists), part).scalar_subquery()
     return owned_page(
         _lists,
-        SORTS[sort],
+        sort,
         is_descending=is_descending,
         resumes=resumes,
         total=total,

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
-from taskapi.core.dues import DateDue, Due, TimedDue
+from taskapi.core.dues import TWICE, AmbiguousTime, DateDue, Due, TimedDue
 from taskapi.core.errors import InvalidInput
 from taskapi.core.identity import Caller
 from taskapi.core.ownership import demand_session
@@ -95,6 +95,7 @@ def occurrences(
 
     Raises:
         RuleError: see `check`.
+        AmbiguousTime: the due has no time of its own in the recurrence's zone.
     """
     check(recurrence, due)
     start = _localized(recurrence, due)
@@ -130,6 +131,7 @@ def next_due(
 
     Raises:
         RuleError: see `check`.
+        AmbiguousTime: the due has no time of its own in the recurrence's zone.
     """
     check(recurrence, due)
     start = present = _localized(recurrence, due)
@@ -165,8 +167,8 @@ def preview(  # noqa: PLR0913 - what the call takes, which is more than its use 
         completed_at: see `occurrences`.
 
     Raises:
-        InvalidInput: the rule's UNTIL is not of the type of the due, or nothing is anchored to the
-            completion.
+        InvalidInput: the rule's UNTIL is not of the type of the due, nothing is anchored to the
+            completion, or the due is the second of two equal times in the recurrence's zone.
         TokenInvalid: the caller's session is over.
     """
     if completed_at and anchor is not Anchor.COMPLETION:
@@ -178,6 +180,8 @@ def preview(  # noqa: PLR0913 - what the call takes, which is more than its use 
         found = occurrences(recurrence, due, completed_at=completed_at)
     except RuleError as error:
         raise InvalidInput.at("/rrule", error.message, error.code) from None
+    except AmbiguousTime:
+        raise InvalidInput.at("/due/datetime", TWICE, TWICE.code) from None
     demand_session(caller)
     shown = list(islice(found, count))
     return Preview(shown, has_more=next(found, None) is not None)

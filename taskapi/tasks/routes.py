@@ -21,6 +21,17 @@ _CURRENT = {**_ID, "If-Match": "$response.header.ETag"}
 _READ = (Link("get_task", _ID),)
 _WRITE = tuple(Link(name, _CURRENT) for name in ("update_task", "patch_task", "delete_task"))
 _CONFLICT = {412: (schemas.TaskConflict, {"task": schemas.EXAMPLE})}
+_CHANGE: dict[str, Any] = {
+    "body": schemas.TaskChanges(),
+    "parameters": ("If-Match",),
+    "answers": schemas.Task,
+    "example": schemas.EXAMPLE,
+    "headers": ("ETag",),
+    "problems": (Forbidden, NotFound, PreconditionFailed),
+    "problem_shapes": _CONFLICT,
+    "links": _READ + _WRITE,
+}
+"""What PUT and PATCH have in common."""
 
 
 @tasks.get("")
@@ -40,7 +51,8 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     """The caller's tasks, newest first unless `sort` says otherwise. Titles ignore ASCII case.
 
     Without `limit` up to 1,000 come at once. When there are more, `next_cursor` and the `Link`
-    header say where to go on; any page of any list costs the same.
+    header say where to go on. Any page of all tasks costs the same; with `list_id` it may cost more
+    the longer that list is, unless it is in the order of creation.
     """
     known = if_none_match(request, caller.user_id)
     return page_answer("tasks", service.list_tasks(caller, query, known=known), caller)
@@ -85,15 +97,8 @@ def get_task(caller: Caller, task_id: int) -> Response:
 @tasks.put("/<id:task_id>")
 @operation(
     summary="Change a task",
-    body=schemas.TaskChanges(),
     body_example=schemas.NEW_EXAMPLE | {"is_completed": True},
-    parameters=("If-Match",),
-    answers=schemas.Task,
-    example=schemas.EXAMPLE,
-    headers=("ETag",),
-    problems=(Forbidden, NotFound, PreconditionFailed),
-    problem_shapes=_CONFLICT,
-    links=_READ + _WRITE,
+    **_CHANGE,
 )
 def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     """Sets the fields that are given; the others stay. A whole task may be sent back as it came."""
@@ -103,16 +108,9 @@ def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
 @tasks.patch("/<id:task_id>")
 @operation(
     summary="Patch a task",
-    body=schemas.TaskChanges(),
     body_example={"is_completed": True},
     media_types=(JSON, MERGE_PATCH),
-    parameters=("If-Match",),
-    answers=schemas.Task,
-    example=schemas.EXAMPLE,
-    headers=("ETag",),
-    problems=(Forbidden, NotFound, PreconditionFailed),
-    problem_shapes=_CONFLICT,
-    links=_READ + _WRITE,
+    **_CHANGE,
 )
 def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     """Applies a JSON merge patch (RFC 7396): null removes the description; the rest cannot be."""

@@ -6,7 +6,7 @@ from marshmallow import Schema, fields
 
 from taskapi.core.identity import MAX_ID
 from taskapi.core.openapi import ProblemDetails
-from taskapi.core.pagination import PageQuery, sort_field
+from taskapi.core.pagination import NEWEST_FIRST, PageQuery, PageShape, sort_field
 from taskapi.core.schemas import (
     Id,
     Input,
@@ -61,7 +61,7 @@ class NewTask(TaskChanges):
 class TaskQuery(PageQuery):
     """Which tasks to list, and how."""
 
-    sort = sort_field(SORT_NAMES, default="-created_at")
+    sort = sort_field(SORT_NAMES, default=NEWEST_FIRST)
     list_id = QueryInteger(
         least=1, most=MAX_ID, metadata={"description": "Only those of this list."}
     )
@@ -82,7 +82,7 @@ class Task(Schema):
     updated_at = Timestamp("When it was last changed.")
 
 
-class TaskList(Schema):
+class TaskList(PageShape):
     """A page of tasks."""
 
     tasks = fields.List(fields.Nested(Task), required=True)
@@ -93,9 +93,6 @@ class TaskList(Schema):
             "minimum": 0,
             "description": "How many match, on all pages together; null with `list_id`.",
         },
-    )
-    next_cursor = fields.String(
-        required=True, allow_none=True, metadata={"description": "Null on the last page."}
     )
 
 

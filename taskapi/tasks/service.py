@@ -10,7 +10,7 @@ from taskapi.core.listing import Listed, listed
 from taskapi.core.logging import note
 from taskapi.core.pagination import page_of
 from taskapi.lists.service import demand_list, inbox_of
-from taskapi.tasks.statements import SORTS, Place, task_page, tasks
+from taskapi.tasks.statements import SORTS, Within, task_page, tasks
 
 Task = dict[str, Any]
 
@@ -27,15 +27,14 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
         TokenInvalid: the caller's session is over.
     """
     page, list_id = page_of(query, SORTS), query.get("list_id")
-    name = page.sort.lstrip("-")
     statement = task_page(
-        name,
+        page.sort,
         is_descending=page.is_descending,
-        resumes=page.after is not None,
+        resumes=page.resumes,
         is_completed=query.get("is_completed"),
-        place=_place(caller, list_id),
+        within=_within(caller, list_id),
     )
-    found = listed(caller, statement, page, SORTS[name], known=known, list_id=list_id)
+    found = listed(caller, statement, page, known=known, list_id=list_id)
     if found.rows == [] and list_id:
         demand_list(caller, list_id)
     return found
@@ -85,10 +84,10 @@ def delete_task(caller: Caller, task_id: int, if_match: list[int] | None) -> Non
     note("task_deleted", task_id=task_id)
 
 
-def _place(caller: Caller, list_id: int | None) -> Place:
+def _within(caller: Caller, list_id: int | None) -> Within:
     if list_id is None:
-        return Place.ANYWHERE
-    return Place.INBOX if list_id == inbox_of(caller) else Place.LIST
+        return Within.ALL
+    return Within.INBOX if list_id == inbox_of(caller) else Within.LIST
 
 
 def _stored(caller: Caller, values: dict[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,9 @@ from sqlalchemy import (
     DateTime,
     FromClause,
     Integer,
-    Text,
     and_,
     bindparam,
     cast,
-    collate,
     column,
     func,
     null,
@@ -26,7 +24,7 @@ from sqlalchemy import (
 
 from taskapi.core.owned_table import OwnedTable
 from taskapi.core.ownership import ONE, owned_page
-from taskapi.core.pagination import Sort, instant, lower_ascii, text
+from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort, by_text, instant
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.tasks.models import Task
@@ -52,21 +50,14 @@ tasks = OwnedTable(
 )
 
 SORTS = {
-    # Ids rise in the order of creation, so the key alone gives it.
-    "created_at": Sort(),
+    "created_at": IN_ORDER_OF_CREATION,
     "updated_at": Sort(
         key=lambda rows: rows.c.updated_at,
         type=DateTime(timezone=True),
         value_of=lambda task: task["updated_at"],
         load=instant,
     ),
-    # Code points, ASCII case aside: the same on every server, whatever its locale.
-    "title": Sort(
-        key=lambda rows: func.lower(collate(rows.c.title, "C")),
-        type=Text(),
-        value_of=lambda task: lower_ascii(task["title"]),
-        load=text,
-    ),
+    "title": by_text("title"),
 }
 
 _LIST_ID = bindparam("list_id", type_=BigInteger)
@@ -78,38 +69,37 @@ _TOTALS: dict[bool | None, ColumnElement[int]] = {
 }
 
 
-class Place(Enum):
+class Within(Enum):
     """Which lists the tasks of a page are in."""
 
-    ANYWHERE = auto()
+    ALL = auto()
     INBOX = auto()
     LIST = auto()
 
 
 @cache
 def task_page(
-    sort: str, *, is_descending: bool, resumes: bool, is_completed: bool | None, place: Place
+    sort: Sort, *, is_descending: bool, resumes: bool, is_completed: bool | None, within: Within
 ) -> Statement:
     """The statement of a page of the caller's tasks.
 
     Args:
-        sort: a name in `SORTS`.
         is_completed: which tasks; None for all.
-        place: LIST takes the parameter list_id.
+        within: LIST takes the parameter list_id.
     """
-    states = (True, False) if is_completed is None else (is_completed,)
-    is_in_key_order = is_completed is None and SORTS[sort].key is None
-    parts: list[ColumnElement[bool]] = [_table.c.is_completed.is_(state) for state in states]
-    parts = [true()] if is_in_key_order else parts
+    parts: list[ColumnElement[bool]] = [true()]
+    if is_completed is not None or sort.key is not None:
+        states = (True, False) if is_completed is None else (is_completed,)
+        parts = [_table.c.is_completed.is_(state) for state in states]
     total: ColumnElement[Any] = _TOTALS[is_completed]
-    if place is not Place.ANYWHERE:
+    if within is not Within.ALL:
         list_id = _table.c.list_id
-        inside = list_id.is_(None) if place is Place.INBOX else list_id == _LIST_ID
+        inside = list_id.is_(None) if within is Within.INBOX else list_id == _LIST_ID
         parts = [and_(part, inside) for part in parts]
         total = null()
     return owned_page(
         _table,
-        SORTS[sort],
+        sort,
         is_descending=is_descending,
         resumes=resumes,
         total=total,

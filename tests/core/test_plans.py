@@ -19,7 +19,7 @@ from taskapi.auth import statements as auth
 from taskapi.core.statement import Statement
 from taskapi.lists import statements as lists
 from taskapi.tasks.models import Task
-from taskapi.tasks.statements import SORTS, Place, task_page, tasks
+from taskapi.tasks.statements import SORTS, Within, task_page, tasks
 
 # The fewer workers fill the tables for these tests, the better.
 
@@ -109,11 +109,17 @@ OF_A_LIST: Node = {
     "limit": LIMIT + 1,
     "value_name": "New",
     "after_id": 1,
-    "after_key": 1,
 }
+
+
+def _lists_page(*, is_archived: bool | None, resumes: bool) -> Statement:
+    sort = lists.SORTS["created_at"]
+    return lists.list_page(sort, is_descending=False, resumes=resumes, is_archived=is_archived)
+
+
 ABOUT_LISTS: dict[str, Statement] = {
-    "page": lists.list_page("position", is_descending=False, resumes=False, is_archived=None),
-    "next page": lists.list_page("position", is_descending=False, resumes=True, is_archived=False),
+    "page": _lists_page(is_archived=None, resumes=False),
+    "next page": _lists_page(is_archived=False, resumes=True),
     "get": lists.lists._get,
     "create": lists.lists._create(("name",)),
     "update": lists.lists._update(("name",)),
@@ -190,11 +196,11 @@ def test_a_page_reads_as_many_rows_as_it_shows(
     is_completed: bool | None,
 ) -> None:
     statement = task_page(
-        sort,
+        SORTS[sort],
         is_descending=is_descending,
         resumes=resumes,
         is_completed=is_completed,
-        place=Place.ANYWHERE,
+        within=Within.ALL,
     )
     parameters = {"known": [], "limit": LIMIT + 1, **CALLER}
     if resumes:
@@ -210,8 +216,10 @@ def test_a_page_reads_as_many_rows_as_it_shows(
 def test_a_page_of_a_list_reads_no_more_than_the_list_or_a_part_of_the_account(
     planner: psycopg.Connection, sort: str, list_id: int | None
 ) -> None:
-    place = Place.LIST if list_id else Place.INBOX
-    statement = task_page(sort, is_descending=True, resumes=False, is_completed=None, place=place)
+    within = Within.LIST if list_id else Within.INBOX
+    statement = task_page(
+        SORTS[sort], is_descending=True, resumes=False, is_completed=None, within=within
+    )
     parameters = {"known": [], "limit": LIMIT + 1, "list_id": list_id, **CALLER}
     plan = _plan(planner, statement, parameters)
     assert plan[0]["Actual Rows"] == LIMIT + 1
@@ -236,7 +244,7 @@ def test_of_a_list_that_the_client_has_no_task_is_read(
     planner: psycopg.Connection, known: list[int] | None
 ) -> None:
     statement = task_page(
-        "title", is_descending=True, resumes=False, is_completed=None, place=Place.ANYWHERE
+        SORTS["title"], is_descending=True, resumes=False, is_completed=None, within=Within.ALL
     )
     plan = _plan(planner, statement, {"known": known, "limit": LIMIT + 1, **CALLER})
     assert _rows_read(plan, "tasks") == 0

@@ -138,6 +138,45 @@ def test_an_empty_list_has_no_tasks_and_is_known(user: Api, garden: int) -> None
     assert again.status_code == 304
 
 
+@pytest.mark.parametrize(
+    ("tasks", "status", "list_of_task"),
+    [("move", 204, "inbox"), ("delete", 204, None), (None, 409, "garden")],
+)
+def test_a_task_that_came_after_the_deletion_had_looked_is_seen(
+    settings: Settings,
+    app: Flask,
+    contract: Contract,
+    user: Api,
+    garden: int,
+    tasks: str | None,
+    status: int,
+    list_of_task: str | None,
+) -> None:
+    """It waits for the account, and finds by the foreign key that it saw an older state."""
+    query = f"?tasks={tasks}" if tasks else ""
+    lock = "SELECT 1 FROM users WHERE id = %s FOR NO KEY UPDATE"
+    with world.holding(settings, lock, user.user_id) as connection:
+        deleter = world.person(app, contract, user)
+        with world.meanwhile(
+            lambda: deleter.send("DELETE", f"/lists/{garden}{query}").status_code
+        ) as deleted:
+            world.until_blocked(settings, 1)
+            connection.execute(
+                "INSERT INTO tasks (user_id, list_id, title, version) VALUES (%s, %s, 'Late', 2)",
+                [user.user_id, garden],
+            )
+            connection.execute(
+                "UPDATE users SET version = version + 1, task_count = task_count + 1 WHERE id = %s",
+                [user.user_id],
+            )
+            connection.commit()
+            assert deleted.result(20) == status
+    found = user.expect(200, "GET", "/tasks")
+    places = {"inbox": [user.user_id], "garden": [garden], None: []}[list_of_task]
+    assert [task["list_id"] for task in found["tasks"]] == places
+    assert found["total"] == len(places)
+
+
 def test_of_tasks_that_come_while_their_list_is_deleted_none_is_lost(
     app: Flask, contract: Contract, user: Api
 ) -> None:

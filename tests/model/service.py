@@ -89,3 +89,29 @@ class Service(RuleBasedStateMachine):
             return False
         self.problem("token_invalid", session, method, path, **kwargs)
         return True
+
+    def is_out_of_reach(
+        self,
+        session: Session,
+        noun: str,
+        row_id: int,
+        verb: str,
+        method: str,
+        path: str,
+        **sent: Any,
+    ) -> bool:
+        """Whether the session may not do it, and then sees to it that it is told why.
+
+        Args:
+            noun: what is asked for: `task` or `list`.
+        """
+        if self.is_refused(session, method, path, **sent):
+            return True
+        if row_id in session.account.rows(noun):
+            return False
+        if any(row_id in account.rows(noun) for account in self.accounts):
+            problem = self.problem("forbidden", session, method, path, **sent)
+            assert problem["detail"] == f"Not authorized to {verb} this {noun}"
+        else:
+            self.problem("not_found", session, method, path, **sent)
+        return True

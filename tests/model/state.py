@@ -57,6 +57,10 @@ class Account:
     def id(self) -> int:
         return int(self.user["id"])
 
+    def rows(self, noun: str) -> dict[int, Any]:
+        """What it has of a kind: `task` or `list`."""
+        return {"task": self.tasks, "list": self.lists}[noun]
+
     def live_sessions(self) -> list[Session]:
         """Newest first."""
         live = [session for session in self.sessions if session.is_live]
@@ -112,12 +116,17 @@ class Cursor(NamedTuple):
     last: Task
 
 
+def ascii_lower(text: str) -> str:
+    """The text as it is compared in an order by text."""
+    return re.sub("[A-Z]", lambda letter: letter[0].lower(), text)
+
+
 def place(task: Task, sort: str) -> tuple[Any, ...]:
     """Where a task stands in an order, ascending."""
     keys: dict[str, tuple[Any, ...]] = {
         "created_at": (),
         "updated_at": (datetime.fromisoformat(task["updated_at"]),),
-        "title": (re.sub("[A-Z]", lambda letter: letter[0].lower(), task["title"]),),
+        "title": (ascii_lower(task["title"]),),
     }
     return (*keys[sort.lstrip("-")], task["id"])
 

@@ -95,7 +95,7 @@ class TaskRules(Service):
     def get(self, session: Session, task_id: int, condition: str | None) -> None:
         path, task = f"/tasks/{task_id}", session.account.tasks.get(task_id)
         sent = _sent("If-None-Match", self._condition(condition, task))
-        if self._is_out_of_reach(session, task_id, "access", "GET", path, **sent):
+        if self.is_out_of_reach(session, "task", task_id, "access", "GET", path, **sent):
             return
         assert task
         response = self.ask(session, "GET", path, **sent)
@@ -122,7 +122,7 @@ class TaskRules(Service):
     ) -> None:
         path, task = f"/tasks/{task_id}", session.account.tasks.get(task_id)
         sent = {"json": body, **_sent("If-Match", self._condition(condition, task))}
-        if self._is_out_of_reach(session, task_id, "update", method, path, **sent):
+        if self.is_out_of_reach(session, "task", task_id, "update", method, path, **sent):
             return
         assert task
         if self._is_stale(session, task, condition, method, path, **sent):
@@ -139,7 +139,7 @@ class TaskRules(Service):
     def delete(self, session: Session, task_id: int, condition: str | None) -> None:
         path, task = f"/tasks/{task_id}", session.account.tasks.get(task_id)
         sent = _sent("If-Match", self._condition(condition, task))
-        if self._is_out_of_reach(session, task_id, "delete", "DELETE", path, **sent):
+        if self.is_out_of_reach(session, "task", task_id, "delete", "DELETE", path, **sent):
             return
         assert task
         if not self._is_stale(session, task, condition, "DELETE", path, **sent):
@@ -231,21 +231,6 @@ class TaskRules(Service):
     def _condition(self, condition: str | None, task: Task | None) -> str | None:
         version = task["version"] if task else 1
         return _tags(condition, f'"{version}"', f'"{version - 1}"')
-
-    def _is_out_of_reach(
-        self, session: Session, task_id: int, verb: str, method: str, path: str, **sent: Any
-    ) -> bool:
-        """Whether the session may not do it, and then sees to it that it is told why."""
-        if self.is_refused(session, method, path, **sent):
-            return True
-        if task_id in session.account.tasks:
-            return False
-        if any(task_id in account.tasks for account in self.accounts):
-            problem = self.problem("forbidden", session, method, path, **sent)
-            assert problem["detail"] == f"Not authorized to {verb} this task"
-        else:
-            self.problem("not_found", session, method, path, **sent)
-        return True
 
     def _is_stale(
         self,

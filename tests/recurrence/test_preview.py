@@ -69,6 +69,17 @@ def test_the_time_of_another_zone_is_turned_into_that_of_the_recurrence(user: Ap
     assert [one["datetime"] for one in shown] == ["2026-10-24T18:00:00", "2026-10-25T18:00:00"]
 
 
+def test_a_time_that_another_zone_has_twice_is_refused_where_it_is_the_second(user: Api) -> None:
+    for wall, is_first in (("2026-10-24T20:30:00", True), ("2026-10-24T21:30:00", False)):
+        sent = ("FREQ=DAILY;COUNT=1", _timed(wall, "America/New_York"))
+        if is_first:
+            shown = _preview(user, *sent, timezone="Europe/Berlin")["occurrences"]
+            assert shown == [_timed("2026-10-25T02:30:00") | {"at": "2026-10-25T00:30:00Z"}]
+        else:
+            told = _refusal(user, *sent, timezone="Europe/Berlin")
+            assert told == ("/due/datetime", "ambiguous_time")
+
+
 @pytest.mark.parametrize(
     ("wall", "timezone", "at"),
     [
