@@ -259,6 +259,23 @@ def deferred(first: Callable[[Transaction], None]) -> Iterator[Deferred]:
 
 
 @contextmanager
+def together() -> Iterator[None]:
+    """All that the block asks and writes is one transaction, which begins with the block.
+
+    Raises:
+        Unavailable, OutcomeUnknown, InsufficientStorage: as `transaction`.
+    """
+    joined = _deferred.get()
+    if joined:
+        joined.begin()
+        yield
+        return
+    with deferred(lambda _: None) as work:
+        work.begin()
+        yield
+
+
+@contextmanager
 def _begun() -> Iterator[Transaction]:
     with _Watch(writes=True) as started:
         connections = pool()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any, NoReturn
 
@@ -46,6 +46,17 @@ from taskapi.core.ownership import (
 from taskapi.core.preconditions import entity_tag
 from taskapi.core.statement import Statement
 
+Values = Mapping[str, ColumnElement[Any]]
+
+Derived = Callable[[Values, FromClause | None, ColumnElement[Any]], Values]
+"""What columns follow from values that are written.
+
+It takes the values, the row before (None when there was none) and the moment.
+"""
+
+Alone = Callable[[Values, FromClause], Sequence[ColumnElement[bool]]]
+"""When a change of values concerns no other row; it takes them and the row before."""
+
 _events = logging.getLogger("taskapi.event")
 
 
@@ -60,9 +71,11 @@ class OwnedTable:
         counts: for columns of the account that keep totals, how much a row adds to each.
         shown: what a row shows.
         references: by the name of a foreign key, the field that refers and what it refers to.
+        derived: what other columns follow from those that are written.
+        alone: see `update_alone`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a table has that many sides
         self,
         rows: Table,
         noun: str,
@@ -70,12 +83,16 @@ class OwnedTable:
         counts: Counts | None = None,
         shown: Shown = every_column,
         references: Mapping[str, tuple[str, str]] | None = None,
+        derived: Derived = lambda values, before, moment: {},
+        alone: Alone = lambda values, before: (),
     ) -> None:
         self._rows = rows
         self._noun = noun
         self._counts = counts or {}
         self._shown = shown
         self._references = references or {}
+        self._derived = derived
+        self._alone = alone
         # One statement for each set of columns that is written.
         self._create = cache(self._new_create)
         self._update = cache(self._new_update)
@@ -88,6 +105,18 @@ class OwnedTable:
         """
         found = database.row(self._get, id=row_id, **scope(caller))
         return found or self.refuse(caller, row_id, "access")
+
+    def demand(
+        self, caller: Caller, row_id: int, verb: str, if_match: list[int] | None
+    ) -> dict[str, Any]:
+        """One row of the caller's, with which something is to be done.
+
+        Raises:
+            TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `refuse`.
+        """
+        parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
+        found = database.row(self._get_matching, **parameters)
+        return found or self.refuse(caller, row_id, verb, if_match)
 
     def create(self, caller: Caller, values: Mapping[str, Any]) -> dict[str, Any]:
         """Add a row with these values; the others take their defaults.
@@ -118,10 +147,32 @@ class OwnedTable:
             TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `refuse`.
             InvalidInput: a value refers to what the caller does not have.
         """
+        if not values:
+            return self.demand(caller, row_id, "update", if_match)
         parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
-        statement = self._update(tuple(sorted(values))) if values else self._get_matching
+        statement = self._update(tuple(sorted(values)))
         updated = self.write(statement, **_values(values), **parameters)
         return updated or self.refuse(caller, row_id, "update", if_match)
+
+    def update_alone(
+        self,
+        caller: Caller,
+        row_id: int,
+        values: Mapping[str, Any],
+        if_match: list[int] | None = None,
+    ) -> dict[str, Any] | None:
+        """As `update`, if the change concerns no other row; else nothing is changed, and None.
+
+        None is also for what `refuse` has the reason of.
+
+        Raises:
+            InvalidInput: a value refers to what the caller does not have.
+        """
+        if not values:
+            return self.demand(caller, row_id, "update", if_match)
+        parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
+        statement = self._update(tuple(sorted(values)), is_alone=True)
+        return self.write(statement, **_values(values), **parameters)
 
     def delete(self, caller: Caller, row_id: int, if_match: list[int] | None = None) -> None:
         """Remove a row.
@@ -196,14 +247,15 @@ class OwnedTable:
 
     def _new_create(self, names: tuple[str, ...]) -> Statement:
         account = locked_account(self._counts)
-        values = [self._value(name) for name in names]
         moment = account.c.moment
+        values = {name: self._value(name) for name in names}
+        values |= self._derived(values, None, moment)
         account_columns = (account.c.id, account.c.next_version, moment, moment)
         after = (
             insert(self._rows)
             .from_select(
-                ["user_id", "version", "created_at", "updated_at", *names],
-                select(*account_columns, *values),
+                ["user_id", "version", "created_at", "updated_at", *values],
+                select(*account_columns, *values.values()),
                 include_defaults=False,
             )
             .returning(*self._rows.c)
@@ -212,16 +264,19 @@ class OwnedTable:
         counted = bump(account, after, self._weights(after))
         return Statement(select(*self._shown(after)).add_cte(counted), writes=True)
 
-    def _new_update(self, names: tuple[str, ...]) -> Statement:
+    def _new_update(self, names: tuple[str, ...], *, is_alone: bool = False) -> Statement:
         account = locked_account(self._counts)
+        values = {name: self._value(name) for name in names}
+        conditions = self._alone(values, self._rows) if is_alone else ()
         before = (
             select(*self._rows.c)
             .join(account, self._rows.c.user_id == account.c.id)
             .where(self._rows.c.user_id == USER_ID, self._rows.c.id == ID, matches(self._rows))
+            .where(*conditions)
             .with_for_update(of=self._rows, key_share=True)
             .cte("before")
         )
-        values = {name: self._value(name) for name in names}
+        values |= self._derived(values, before, account.c.moment)
         after = (
             update(self._rows)
             .values(**values, version=account.c.next_version, updated_at=account.c.moment)

@@ -10,7 +10,8 @@ same: where tables are cut by account, the database then knows the part before i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -207,6 +208,22 @@ def locked_account(totals: Iterable[str] = ()) -> CTE:
     )
 
 
+@contextmanager
+def locked(caller: Caller) -> Iterator[None]:
+    """A transaction that has the caller's account to itself, for a write that depends on many rows.
+
+    Each of its statements sees them as they are: a single one, which waits for the account, would
+    see rows that it neither locks nor writes as they were before it waited.
+
+    Raises:
+        TokenInvalid: the caller's session is over.
+    """
+    with database.together():
+        if database.row(_LOCK, **scope(caller)) is None:
+            raise TokenInvalid
+        yield
+
+
 def bump(account: CTE, written: CTE, change: Mapping[str, ColumnElement[int]]) -> CTE:
     """Give the account its next change number and its new totals, if something was written.
 
@@ -231,3 +248,6 @@ def bump(account: CTE, written: CTE, change: Mapping[str, ColumnElement[int]]) -
 
 def _accounts_with(totals: Iterable[str]) -> TableClause:
     return table("users", *(column(name, BigInteger) for name in ("id", "version", *totals)))
+
+
+_LOCK = Statement(select(locked_account()), writes=True)

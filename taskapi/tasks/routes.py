@@ -117,6 +117,24 @@ def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     return versioned(service.update_task(caller, task_id, body, if_match(request)))
 
 
+@tasks.post("/<id:task_id>/move")
+@operation(
+    summary="Move a task",
+    body=schemas.TaskMove(),
+    body_example=schemas.MOVE_EXAMPLE,
+    answers=schemas.Task,
+    example=schemas.EXAMPLE,
+    parameters=("If-Match", "Idempotency-Key"),
+    headers=("ETag", "Idempotency-Replayed"),
+    problems=(Forbidden, NotFound, PreconditionFailed),
+    problem_shapes=_CONFLICT,
+    links=_READ + _WRITE,
+)
+def move_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
+    """Puts a task, and those below it, elsewhere: into a list, below a parent, behind another."""
+    return versioned(service.move_task(caller, task_id, body, if_match(request)))
+
+
 @tasks.delete("/<id:task_id>")
 @operation(
     summary="Delete a task",
@@ -126,6 +144,6 @@ def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     problem_shapes=_CONFLICT,
 )
 def delete_task(caller: Caller, task_id: int) -> Response:
-    """Removes a task for good."""
+    """Removes a task, and those below it, for good."""
     service.delete_task(caller, task_id, if_match(request))
     return Response(status=204)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+from taskapi.core.dues import DATE_EXAMPLE, TIME_EXAMPLE, DueField, ShownDue
 from taskapi.core.identity import MAX_ID
 from taskapi.core.openapi import ProblemDetails
 from taskapi.core.pagination import NEWEST_FIRST, PageQuery, PageShape, sort_field
@@ -19,7 +20,7 @@ from taskapi.core.schemas import (
     WholeNumber,
 )
 
-SORT_NAMES = ("created_at", "updated_at", "title")
+SORT_NAMES = ("created_at", "updated_at", "title", "due", "priority", "position")
 
 EXAMPLE = {
     "id": 42,
@@ -27,12 +28,25 @@ EXAMPLE = {
     "title": "Call the bank",
     "description": "About the standing order.",
     "is_completed": False,
+    "completed_at": None,
     "list_id": 1,
+    "parent_id": None,
+    "position": "50000000000000000042",
+    "priority": 3,
+    "due": TIME_EXAMPLE | {"at": "2026-12-24T17:00:00Z"},
+    "start": DATE_EXAMPLE,
+    "estimate_minutes": 15,
     "version": 7,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",
 }
-NEW_EXAMPLE = {"title": EXAMPLE["title"], "description": EXAMPLE["description"]}
+NEW_EXAMPLE = {
+    "title": EXAMPLE["title"],
+    "description": EXAMPLE["description"],
+    "priority": 3,
+    "due": TIME_EXAMPLE,
+}
+MOVE_EXAMPLE = {"parent_id": None, "after": None}
 
 
 def _title(*, required: bool) -> Text:
@@ -40,15 +54,41 @@ def _title(*, required: bool) -> Text:
     return Text(least=1, most=255, trim=True, required=required, metadata={"description": about})
 
 
-class TaskChanges(Input):
-    """What of a task is to change; what is not given stays."""
+class _Place(Input):
+    """Where a task is."""
 
-    read_only = frozenset({"id", "user_id", "version", "created_at", "updated_at"})
-    title = _title(required=False)
-    description = Text(most=10_000, allow_none=True)
-    is_completed = TrueOrFalse()
+    read_only = frozenset(
+        {"id", "user_id", "completed_at", "position", "version", "created_at", "updated_at"}
+    )
     list_id = WholeNumber(
         least=1, most=MAX_ID, metadata={"description": "One of your lists; else it is the inbox."}
+    )
+    parent_id = WholeNumber(
+        least=1,
+        most=MAX_ID,
+        allow_none=True,
+        metadata={
+            "description": "The task that it is a part of; it is then in that one's list. Null for"
+            " a task of its own."
+        },
+    )
+
+
+class TaskChanges(_Place):
+    """What of a task is to change; what is not given stays."""
+
+    title = _title(required=False)
+    description = Text(most=10_000, allow_none=True)
+    is_completed = TrueOrFalse(
+        metadata={"description": "Completing a task completes the tasks below it."}
+    )
+    priority = WholeNumber(
+        least=0, most=4, metadata={"description": "0 for none, to 4 for the highest."}
+    )
+    due = DueField(allow_none=True)
+    start = DueField(allow_none=True)
+    estimate_minutes = WholeNumber(
+        least=1, most=525_600, allow_none=True, metadata={"description": "How long it may take."}
     )
 
 
@@ -56,6 +96,21 @@ class NewTask(TaskChanges):
     """A task to add."""
 
     title = _title(required=True)
+
+
+class TaskMove(_Place):
+    """Where a task is to go; a list or parent that is not given stays."""
+
+    read_only = frozenset()
+    after = WholeNumber(
+        least=1,
+        most=MAX_ID,
+        allow_none=True,
+        metadata={
+            "description": "The task behind which it comes, in that list and with that parent; null"
+            " to be the first. Without it, the last."
+        },
+    )
 
 
 class TaskQuery(PageQuery):
@@ -76,7 +131,24 @@ class Task(Schema):
     title = fields.String(required=True, metadata={"minLength": 1, "maxLength": 255})
     description = fields.String(required=True, allow_none=True, metadata={"maxLength": 10_000})
     is_completed = fields.Boolean(required=True)
+    completed_at = Timestamp(
+        "When it was completed; null when that was before this was recorded.", allow_none=True
+    )
     list_id = Id("The list that it is in.")
+    parent_id = Id("The task that it is a part of.", allow_none=True)
+    position = fields.String(
+        required=True,
+        metadata={
+            "pattern": r"^[0-9]{20}(\.[0-9]{1,30})?$",
+            "description": "Its place by hand: positions sort as texts do. Changed by moving it.",
+        },
+    )
+    priority = fields.Integer(required=True, metadata={"minimum": 0, "maximum": 4})
+    due = ShownDue(required=True, allow_none=True)
+    start = ShownDue(required=True, allow_none=True)
+    estimate_minutes = fields.Integer(
+        required=True, allow_none=True, metadata={"minimum": 1, "maximum": 525_600}
+    )
     version = Version()
     created_at = Timestamp("When it was added.")
     updated_at = Timestamp("When it was last changed.")

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from taskapi.core import database
 from taskapi.core.identity import Caller
 from taskapi.core.listing import Listed, listed
 from taskapi.core.logging import note
 from taskapi.core.pagination import page_of
 from taskapi.lists.service import demand_list, inbox_of
-from taskapi.tasks.statements import SORTS, Within, task_page, tasks
+from taskapi.tasks import arranging
+from taskapi.tasks.columns import may_concern_others, stored
+from taskapi.tasks.orders import SORTS
+from taskapi.tasks.statements import Within, task_page, tasks
 
 Task = dict[str, Any]
 
@@ -54,8 +58,11 @@ def create_task(caller: Caller, values: dict[str, Any]) -> Task:
 
     Raises:
         TokenInvalid: the caller's session is over.
+        InvalidInput: there is no such list or parent, or the task cannot be there.
     """
-    task = tasks.create(caller, _stored(caller, values))
+    kept = stored(caller.user_id, values)
+    create = tasks.create if kept.get("parent_id") is None else arranging.create_below
+    task = create(caller, kept)
     note("task_created", task_id=task["id"])
     return task
 
@@ -67,20 +74,38 @@ def update_task(
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        InvalidInput: there is no such list or parent, or the task cannot be there.
     """
-    task = tasks.update(caller, task_id, _stored(caller, values), if_match)
+    kept = stored(caller.user_id, values)
+    if may_concern_others(kept):
+        task = tasks.update_alone(caller, task_id, kept, if_match)
+        task = task or arranging.change(caller, task_id, kept, if_match)
+    else:
+        task = tasks.update(caller, task_id, kept, if_match)
     if values:
         note("task_updated", task_id=task_id)
     return task
 
 
+def move_task(
+    caller: Caller, task_id: int, values: dict[str, Any], if_match: list[int] | None
+) -> Task:
+    """Put a task somewhere else: see `arranging.move`."""
+    task = arranging.move(caller, task_id, stored(caller.user_id, values), if_match)
+    note("task_moved", task_id=task_id)
+    return task
+
+
 def delete_task(caller: Caller, task_id: int, if_match: list[int] | None) -> None:
-    """Remove a task.
+    """Remove a task, and those below it.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
     """
-    tasks.delete(caller, task_id, if_match)
+    try:
+        tasks.delete(caller, task_id, if_match)
+    except database.ReferenceMissing:
+        arranging.delete(caller, task_id, if_match)
     note("task_deleted", task_id=task_id)
 
 
@@ -88,8 +113,3 @@ def _within(caller: Caller, list_id: int | None) -> Within:
     if list_id is None:
         return Within.ALL
     return Within.INBOX if list_id == inbox_of(caller) else Within.LIST
-
-
-def _stored(caller: Caller, values: dict[str, Any]) -> dict[str, Any]:
-    """The values as the table has them: no list is named where it is the inbox."""
-    return values | {"list_id": None} if values.get("list_id") == inbox_of(caller) else values

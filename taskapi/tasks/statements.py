@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import Enum, auto
 from functools import cache
 from typing import Any
@@ -10,24 +9,24 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    DateTime,
     FromClause,
     Integer,
     and_,
     bindparam,
     cast,
     column,
-    func,
     null,
     true,
 )
 
 from taskapi.core.owned_table import OwnedTable
 from taskapi.core.ownership import ONE, owned_page
-from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort, by_text, instant
+from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
+from taskapi.tasks.columns import derived, is_alone, shown
 from taskapi.tasks.models import Task
+from taskapi.tasks.orders import BY_PLACE, list_of
 
 _table = table_of(Task)
 
@@ -36,29 +35,15 @@ def _is_completed(rows: FromClause) -> ColumnElement[int]:
     return cast(rows.c.is_completed, Integer)
 
 
-def _shown(rows: FromClause) -> Sequence[ColumnElement[Any]]:
-    list_id = func.coalesce(rows.c.list_id, rows.c.user_id).label("list_id")
-    return [list_id if column.name == "list_id" else column for column in rows.c]
-
-
 tasks = OwnedTable(
     _table,
     "task",
     counts={"task_count": lambda rows: ONE, "completed_task_count": _is_completed},
-    shown=_shown,
+    shown=shown,
     references={"fk_tasks_lists": ("list_id", "list")},
+    derived=derived,
+    alone=is_alone,
 )
-
-SORTS = {
-    "created_at": IN_ORDER_OF_CREATION,
-    "updated_at": Sort(
-        key=lambda rows: rows.c.updated_at,
-        type=DateTime(timezone=True),
-        value_of=lambda task: task["updated_at"],
-        load=instant,
-    ),
-    "title": by_text("title"),
-}
 
 _LIST_ID = bindparam("list_id", type_=BigInteger)
 
@@ -85,16 +70,19 @@ def task_page(
 
     Args:
         is_completed: which tasks; None for all.
-        within: LIST takes the parameter list_id.
+        within: but with ALL, the statement takes the parameter list_id.
     """
     parts: list[ColumnElement[bool]] = [true()]
-    if is_completed is not None or sort.key is not None:
+    if is_completed is not None or sort not in (IN_ORDER_OF_CREATION, BY_PLACE):
         states = (True, False) if is_completed is None else (is_completed,)
         parts = [_table.c.is_completed.is_(state) for state in states]
     total: ColumnElement[Any] = _TOTALS[is_completed]
     if within is not Within.ALL:
-        list_id = _table.c.list_id
-        inside = list_id.is_(None) if within is Within.INBOX else list_id == _LIST_ID
+        inside = _table.c.list_id == _LIST_ID
+        if sort is BY_PLACE:  # whose index has the inbox like any other
+            inside = list_of(_table) == _LIST_ID
+        elif within is Within.INBOX:
+            inside = _table.c.list_id.is_(None)
         parts = [and_(part, inside) for part in parts]
         total = null()
     return owned_page(
@@ -104,5 +92,5 @@ def task_page(
         resumes=resumes,
         total=total,
         parts=parts,
-        shown=_shown,
+        shown=shown,
     )

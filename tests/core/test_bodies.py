@@ -22,6 +22,7 @@ TAKES_A_BODY = [
     ("POST", "/tasks"),
     ("PUT", "/tasks/{task_id}"),
     ("PATCH", "/tasks/{task_id}"),
+    ("POST", "/tasks/{task_id}/move"),
     ("POST", "/lists"),
     ("PUT", "/lists/{list_id}"),
     ("PATCH", "/lists/{list_id}"),

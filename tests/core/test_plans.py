@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -18,8 +19,10 @@ from support import databases
 from taskapi.auth import statements as auth
 from taskapi.core.statement import Statement
 from taskapi.lists import statements as lists
+from taskapi.tasks import subtrees
 from taskapi.tasks.models import Task
-from taskapi.tasks.statements import SORTS, Within, task_page, tasks
+from taskapi.tasks.orders import SORTS
+from taskapi.tasks.statements import Within, task_page, tasks
 
 # The fewer workers fill the tables for these tests, the better.
 
@@ -37,11 +40,12 @@ INSERT INTO lists (user_id, id, name) SELECT id, id, 'Inbox' FROM users ON CONFL
 
 INSERT INTO lists (user_id, id, name) VALUES (1, 1000001, 'Large'), (1, 1000002, 'Small');
 
-INSERT INTO tasks (user_id, list_id, title, is_completed, version, updated_at)
+INSERT INTO tasks (user_id, list_id, title, is_completed, version, updated_at, due_date, priority)
 SELECT CASE WHEN g % 6 = 0 THEN 1 ELSE 2 + g % 9999 END,
        CASE WHEN g % 24 = 0 THEN 1000001 WHEN g % 1200 = 6 THEN 1000002 END,
        left(CASE WHEN g % 2 = 0 THEN md5(g::text) ELSE upper(md5(g::text)) END, 4),
-       g % 9 < 3, g, now() - make_interval(secs => (g * 7919) % 1000003)
+       g % 9 < 3, g, now() - make_interval(secs => (g * 7919) % 1000003),
+       CASE WHEN g % 4 < 3 THEN date '2026-01-01' + (g * 7919) % 997 END, g % 13 % 5
 FROM generate_series(1, 120000) AS g;
 
 VACUUM (ANALYZE) users, emails, sessions, lists, tasks;
@@ -50,8 +54,10 @@ PLACES = {
     "created_at": None,
     "updated_at": datetime.now(UTC) - timedelta(days=5),
     "title": "8",
+    "due": datetime.fromisoformat("2027-06-01"),
+    "priority": 2,
 }
-"""For each sort, a key about the middle of the list."""
+"""For each sort of all tasks, a key about the middle of the list. Places are those of one list."""
 
 CALLER = {"caller_user_id": OWNER, "caller_session_id": SESSION}
 ROW = {"id": TASK, "if_match": None, **CALLER}
@@ -109,6 +115,19 @@ OF_A_LIST: Node = {
     "limit": LIMIT + 1,
     "value_name": "New",
     "after_id": 1,
+}
+
+
+BELOW: Node = {"parent_id": TASK - 6, "after_id": TASK - 6, "deeper": 1}
+OF_A_FAMILY: dict[str, Statement] = {
+    "family": subtrees.FAMILY,
+    "complete those below": subtrees.COMPLETION,
+    "move those below": subtrees.PLACING,
+    "delete with those below": subtrees.DELETION,
+    "sibling": subtrees.SIBLING,
+    "first of a list": subtrees.FIRST,
+    "followers in a list": subtrees.FOLLOWERS,
+    "spread": subtrees.SPREADING,
 }
 
 
@@ -187,7 +206,7 @@ def _rows_read(plan: list[Node], table: str) -> float:
 @pytest.mark.parametrize("is_completed", [None, True, False], ids=str)
 @pytest.mark.parametrize("resumes", [False, True], ids=["from the start", "from a cursor"])
 @pytest.mark.parametrize("is_descending", [False, True], ids=["up", "down"])
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", PLACES)
 def test_a_page_reads_as_many_rows_as_it_shows(
     planner: psycopg.Connection,
     sort: str,
@@ -220,12 +239,13 @@ def test_a_page_of_a_list_reads_no_more_than_the_list_or_a_part_of_the_account(
     statement = task_page(
         SORTS[sort], is_descending=True, resumes=False, is_completed=None, within=within
     )
-    parameters = {"known": [], "limit": LIMIT + 1, "list_id": list_id, **CALLER}
+    parameters = {"known": [], "limit": LIMIT + 1, "list_id": list_id or OWNER, **CALLER}
     plan = _plan(planner, statement, parameters)
     assert plan[0]["Actual Rows"] == LIMIT + 1
     assert _scanned(plan) == []
     is_generic = planner.execute("SHOW plan_cache_mode").fetchone() == ("force_generic_plan",)
-    is_sorted = is_generic and list_id == 1_000_001 and sort != "created_at"
+    is_indexed = sort in ("created_at", "position")
+    is_sorted = is_generic and list_id == 1_000_001 and not is_indexed
     assert _rows_read(plan, "tasks") <= (WHOLE_LIST if is_sorted else OF_LISTS[list_id])
 
 
@@ -259,6 +279,18 @@ def test_what_concerns_one_task_reads_that_task(planner: psycopg.Connection, nam
     assert plan[0]["Actual Rows"] == 1
     for table in ("tasks", "users", "sessions"):
         assert _rows_read(plan, table) <= 2
+
+
+@pytest.mark.parametrize("name", OF_A_FAMILY)
+@pytest.mark.parametrize("list_id", [OWNER, 1_000_001], ids=["inbox", "list"])
+def test_what_concerns_a_tasks_family_or_neighbours_reads_no_more_than_those(
+    planner: psycopg.Connection, name: str, list_id: int
+) -> None:
+    places = {"list_id": list_id, "after": Decimal(TASK), "most": 5}
+    spread = {"ids": [TASK, TASK + 6], "places": [Decimal("7.5"), Decimal(8)]}
+    plan = _plan(planner, OF_A_FAMILY[name], {"id": TASK, **BELOW, **places, **spread, **CALLER})
+    assert _scanned(plan) == []
+    assert _rows_read(plan, "tasks") <= 8
 
 
 @pytest.mark.parametrize("name", OF_ACCOUNTS)

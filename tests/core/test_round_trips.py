@@ -61,6 +61,19 @@ def _tasks_of(api: Api) -> str:
     return f"/tasks?list_id={list_id}"
 
 
+def _second(api: Api) -> str:
+    api.task()
+    return _address(api)
+
+
+def _child(api: Api) -> dict[str, Any]:
+    return {"title": "a", "parent_id": api.task()["id"]}
+
+
+def _parent(api: Api) -> str:
+    return f"/tasks/{api.task(**_child(api))['parent_id']}"
+
+
 def _full_list(api: Api) -> str:
     return f"/lists/{api.task(**_in_list(api))['list_id']}"
 
@@ -123,7 +136,7 @@ DONE = [
     ),
     Case("delete", 204, 1, lambda me, _: _request("DELETE", _address(me, is_completed=True))),
     Case("create in a list", 201, 1, lambda me, _: _request("POST", "/tasks", _in_list(me))),
-    Case("put into a list", 200, 1, lambda me, _: _request("PUT", _address(me), _in_list(me))),
+    Case("put back", 200, 1, lambda me, _: _request("PUT", _address(me), me.task())),
     Case("list of a list", 200, 1, lambda me, _: _request("GET", _tasks_of(me))),
     Case("lists", 200, 1, lambda me, _: _request("GET", "/lists")),
     Case("list, get", 200, 1, lambda me, _: _request("GET", _list(me))),
@@ -152,6 +165,32 @@ DONE = [
     ),
     Case("ready", 200, 1, lambda me, _: _request("GET", "/readyz")),
 ]
+TOGETHER = [
+    Case("put into a list", 200, 8, lambda me, _: _request("PUT", _address(me), _in_list(me))),
+    Case("create a subtask", 201, 5, lambda me, _: _request("POST", "/tasks", _child(me))),
+    Case(
+        "complete a parent",
+        200,
+        7,
+        lambda me, _: _request("PATCH", _parent(me), {"is_completed": True}),
+    ),
+    Case("delete a parent", 204, 6, lambda me, _: _request("DELETE", _parent(me))),
+    Case("move to the end", 200, 6, lambda me, _: _request("POST", f"{_address(me)}/move", {})),
+    Case(
+        "move to the top",
+        200,
+        6,
+        lambda me, _: _request("POST", f"{_second(me)}/move", {"after": None}),
+    ),
+    Case(
+        "move behind another",
+        200,
+        8,
+        lambda me, _: _request("POST", f"{_address(me)}/move", {"after": me.task()["id"]}),
+    ),
+]
+"""What depends on rows beside the one that is asked for: not within one statement's sight."""
+
 REFUSED = [
     Case("get, theirs", 403, 2, lambda _, them: _request("GET", _address(them))),
     Case("put, theirs", 403, 2, lambda _, them: _request("PUT", _address(them), {"title": "b"})),
@@ -220,6 +259,26 @@ def test_a_request_costs_one_round_trip_and_a_refusal_two_at_most(
             assert traffic.statements == []
         elif not is_prepared:
             assert len(traffic.statements) == case.round_trips
+
+
+@pytest.mark.parametrize("case", TOGETHER, ids=lambda case: case.name)
+def test_what_concerns_several_tasks_is_one_transaction_of_few_statements(
+    tapped: tuple[Flask, Wire, bool], contract: Contract, case: Case
+) -> None:
+    app, line, is_prepared = tapped
+    stranger = world.person(app, contract).registered()
+    for is_warm in (False, True):
+        me = world.person(app, contract).registered()
+        sent = case.of(me, stranger)
+        with line.watched() as traffic:
+            response = me.send(sent.pop("method"), sent.pop("path"), **sent)
+        assert response.status_code == case.status
+        if is_warm or not is_prepared:
+            assert traffic.round_trips == case.round_trips
+        assert [text for text in traffic.statements if text.upper().startswith(TRANSACTION)] == [
+            "BEGIN",
+            "COMMIT",
+        ]
 
 
 def test_what_needs_several_statements_is_one_transaction(

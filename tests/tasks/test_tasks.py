@@ -147,6 +147,7 @@ def test_a_change_sets_what_is_given_and_leaves_the_rest(
     before = user.task(description="Once")
     after = user.expect(200, method, f"/tasks/{before['id']}", json=change)
     moved = {"version": before["version"] + 1, "updated_at": after["updated_at"]}
+    moved |= {"completed_at": after["updated_at"]} if "is_completed" in change else {}
     assert after == before | change | moved
     assert after["updated_at"] > before["updated_at"]
     assert user.expect(200, "GET", f"/tasks/{before['id']}") == after

@@ -1,0 +1,178 @@
+"""Use cases of a task that concern others too: what is above it, below it and beside it.
+
+Each is a transaction that has the account to itself. A subtask is in its parent's list. What is
+done to a task, its subtasks follow: they are completed, moved to another list and deleted with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_FLOOR, Decimal
+from typing import Any
+
+from taskapi.core import database
+from taskapi.core.errors import InvalidInput
+from taskapi.core.identity import Caller
+from taskapi.core.ownership import locked, scope
+from taskapi.tasks import subtrees
+from taskapi.tasks.models import MAX_DEPTH
+from taskapi.tasks.places import spread
+from taskapi.tasks.statements import tasks
+
+Task = dict[str, Any]
+Stored = Mapping[str, Any]
+"""Values as the table has them."""
+
+_NEW = 0
+"""No task has this id."""
+
+_WINDOW = 200
+"""As many tasks get new places at first where there is no room between two."""
+
+
+def create_below(caller: Caller, values: Stored) -> Task:
+    """Add a subtask.
+
+    Raises:
+        TokenInvalid: the caller's session is over.
+        InvalidInput: it cannot be there.
+    """
+    with locked(caller):
+        placed = _placed(caller, _NEW, values, parent_id=None, list_id=None)
+        return tasks.create(caller, {**values, **placed})
+
+
+def change(caller: Caller, task_id: int, values: Stored, if_match: list[int] | None) -> Task:
+    """Set the given values of a task, and what follows from them for those below it.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        InvalidInput: it cannot be there.
+    """
+    with locked(caller):
+        task = tasks.demand(caller, task_id, "update", if_match)
+        placed = _changed_place(caller, task, values)
+        if values.get("is_completed"):
+            database.rows(subtrees.COMPLETION, id=task_id, **scope(caller))
+        if placed:
+            placed["position"] = _last()
+        return tasks.update(caller, task_id, {**values, **placed})
+
+
+def delete(caller: Caller, task_id: int, if_match: list[int] | None) -> None:
+    """Remove a task and those below it.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+    """
+    with locked(caller):
+        tasks.demand(caller, task_id, "delete", if_match)
+        database.rows(subtrees.DELETION, id=task_id, **scope(caller))
+
+
+def move(caller: Caller, task_id: int, values: Stored, if_match: list[int] | None) -> Task:
+    """Put a task into a list, below a parent and behind a sibling.
+
+    Args:
+        values: list_id and parent_id, which stay if they are not given; and after, the id of the
+            sibling: None puts the task first; without it, it becomes the last.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        InvalidInput: it cannot be there.
+    """
+    with locked(caller):
+        task = tasks.demand(caller, task_id, "update", if_match)
+        placed = _changed_place(caller, task, values)
+        target = {"list_id": _list_of(task), "parent_id": task["parent_id"], **placed}
+        position = _position(caller, task_id, target, values)
+        return tasks.update(caller, task_id, {**placed, "position": position})
+
+
+def _changed_place(caller: Caller, task: Task, values: Stored) -> dict[str, Any]:
+    """As `_placed`, or nothing when the task stays where it is."""
+    now = {"list_id": _list_of(task), "parent_id": task["parent_id"]}
+    if all(values.get(name, value) == value for name, value in now.items()):
+        return {}
+    return _placed(caller, task["id"], values, **now)
+
+
+def _placed(
+    caller: Caller, task_id: int, values: Stored, *, list_id: int | None, parent_id: int | None
+) -> dict[str, Any]:
+    """The list, parent and depth that a task gets; those below it get theirs.
+
+    Args:
+        list_id, parent_id: where it is so far.
+    """
+    parent_id, list_id = values.get("parent_id", parent_id), values.get("list_id", list_id)
+    family = database.row(subtrees.FAMILY, id=task_id, parent_id=parent_id, **scope(caller))
+    assert family, "it has one row"
+    depth = 0
+    if parent_id is not None:
+        _demand_parent(family, values)
+        list_id, depth = family["list_id"], family["depth"] + 1
+    own_depth = family["own_depth"] or 0
+    deepest = own_depth if family["deepest"] is None else family["deepest"]
+    if deepest - own_depth + depth > MAX_DEPTH:
+        message = f"A task can have at most {MAX_DEPTH} others above it."
+        raise InvalidInput.at("/parent_id", message, "too_deep")
+    if deepest > own_depth:
+        below = {"list_id": list_id, "deeper": depth - own_depth}
+        tasks.write(subtrees.PLACING, id=task_id, **below, **scope(caller))
+    return {"list_id": list_id, "parent_id": parent_id, "depth": depth}
+
+
+def _demand_parent(family: Mapping[str, Any], values: Stored) -> None:
+    if family["parent_id"] is None:
+        message = "You have no task with this id."
+        raise InvalidInput.at("/parent_id", message, "unknown_reference")
+    if family["is_inside"]:
+        message = "Must be neither the task itself nor one below it."
+        raise InvalidInput.at("/parent_id", message, "cycle")
+    if "list_id" in values and values["list_id"] != family["list_id"]:
+        message = "Must be the list of its parent; to leave that, give parent_id null too."
+        raise InvalidInput.at("/list_id", message, "not_the_parents_list")
+
+
+def _position(caller: Caller, task_id: int, target: Stored, values: Stored) -> Decimal:
+    """Where a task has to stand in a list."""
+    if "after" not in values:
+        return _last()
+    place = {"id": task_id, "list_id": target["list_id"] or caller.user_id, **scope(caller)}
+    if values["after"] is None:
+        first = database.row(subtrees.FIRST, **place)
+        return first["place"].to_integral_value(ROUND_FLOOR) - 1 if first else _last()
+    place["after_id"] = values["after"]
+    before = database.row(subtrees.SIBLING, parent_id=target["parent_id"], **place)
+    if before is None:
+        message = "Must be another task in that list, with the same parent."
+        raise InvalidInput.at("/after", message, "not_a_sibling")
+    return _behind(caller, place | {"after": before["place"]})
+
+
+def _behind(caller: Caller, place: dict[str, Any]) -> Decimal:
+    """A place behind another; where there is no room, those that follow get new places."""
+    moved, places, most = [], None, 0
+    while places is None:
+        rows = database.rows(subtrees.FOLLOWERS, most=most + 1, **place)
+        moved = [row[0] for row in rows[:most]]
+        high = rows[most][1] if len(rows) > most else _last()
+        places = spread(place["after"], high, len(moved) + 1)
+        most = most * 10 or _WINDOW
+    if moved:
+        database.rows(subtrees.SPREADING, ids=moved, places=places[1:], **scope(caller))
+    return places[0]
+
+
+def _last() -> Decimal:
+    """A place behind all others."""
+    found = database.row(subtrees.NEXT_PLACE)
+    assert found, "it has one row"
+    return Decimal(found["place"])
+
+
+def _list_of(task: Task) -> int | None:
+    """A task's list as the table has it."""
+    list_id: int = task["list_id"]
+    return None if list_id == task["user_id"] else list_id

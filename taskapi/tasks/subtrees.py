@@ -1,0 +1,197 @@
+"""Statements about tasks together: those below one, and those beside one.
+
+They run while the account is locked (`ownership.locked`), so that all rows are as they are seen.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Numeric,
+    SmallInteger,
+    Update,
+    and_,
+    any_,
+    bindparam,
+    column,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
+
+from taskapi.core.ownership import ID, ONE, USER_ID, bump, locked_account
+from taskapi.core.statement import Statement
+from taskapi.extensions import table_of
+from taskapi.tasks.models import Task
+from taskapi.tasks.orders import list_of, place
+
+_tasks = table_of(Task)
+
+_PARENT_ID = bindparam("parent_id", type_=BigInteger)
+_LIST_ID = bindparam("list_id", type_=BigInteger)
+_DEEPER = bindparam("deeper", type_=SmallInteger)
+_AFTER_ID = bindparam("after_id", type_=BigInteger)
+_AFTER = bindparam("after", type_=Numeric)
+_MOST = bindparam("most", type_=BigInteger)
+
+_MINE = _tasks.c.user_id == USER_ID
+_TOTALS = ("task_count", "completed_task_count")
+
+NEXT_PLACE = Statement(select(func.nextval("tasks_id_seq").label("place")), writes=True)
+"""A place behind all that there are, and before those of tasks to come."""
+
+
+def _tree(root: ColumnElement[bool]) -> CTE:
+    """The ids and depths of tasks and of all tasks below them."""
+    first = select(_tasks.c.id, _tasks.c.depth).where(_MINE, root)
+    above = first.cte("tree", recursive=True)
+    deeper = _tasks.alias("deeper")
+    is_mine = deeper.c.user_id == USER_ID
+    return above.union_all(
+        select(deeper.c.id, deeper.c.depth).where(is_mine, deeper.c.parent_id == above.c.id)
+    )
+
+
+def _below() -> CTE:
+    return _tree(_tasks.c.parent_id == ID)
+
+
+def _is_in(tree: CTE) -> ColumnElement[bool]:
+    """True in SQL for tasks of a tree, which are found by their ids: it is taken to be small."""
+    return _tasks.c.id == any_(func.array(select(tree.c.id).scalar_subquery()))
+
+
+def _new_family() -> Statement:
+    below, parents, own = _below(), _tasks.alias("parents"), _tasks.alias("own")
+    asked = select(_PARENT_ID.label("parent_id")).subquery("asked")
+    is_parent = and_(parents.c.user_id == USER_ID, parents.c.id == asked.c.parent_id)
+    own_depth = select(own.c.depth).where(own.c.user_id == USER_ID, own.c.id == ID)
+    return Statement(
+        select(
+            parents.c.id.label("parent_id"),
+            parents.c.list_id,
+            parents.c.depth,
+            or_(_PARENT_ID == ID, exists().where(below.c.id == _PARENT_ID)).label("is_inside"),
+            own_depth.scalar_subquery().label("own_depth"),
+            select(func.max(below.c.depth)).scalar_subquery().label("deepest"),
+        ).select_from(asked.outerjoin(parents, is_parent))
+    )
+
+
+FAMILY = _new_family()
+"""Of a task, and a parent that it may get: the parent's id (null where there is none), list and
+depth; whether it is the task or below it; the task's depth, and that of the deepest below it."""
+
+
+def _new_completion() -> Statement:
+    account = locked_account(_TOTALS)
+    changed = _written(account).values(is_completed=true(), completed_at=account.c.moment)
+    changed = changed.where(_tasks.c.is_completed.is_(False))
+    after = changed.returning(_tasks.c.id, _tasks.c.user_id).cte("after")
+    every = select(func.count()).select_from(after).scalar_subquery()
+    counted = bump(account, after, {"completed_task_count": every})
+    return Statement(select(after.c.id).add_cte(counted), writes=True)
+
+
+def _new_placing() -> Statement:
+    account = locked_account()
+    changed = _written(account).values(list_id=_LIST_ID, depth=_tasks.c.depth + _DEEPER)
+    after = changed.returning(_tasks.c.id, _tasks.c.user_id).cte("after")
+    return Statement(select(after.c.id).add_cte(bump(account, after, {})), writes=True)
+
+
+def _written(account: CTE) -> Update:
+    """A change of all tasks below one."""
+    return (
+        update(_tasks)
+        .values(version=account.c.next_version, updated_at=account.c.moment)
+        .where(_tasks.c.user_id == account.c.id, _MINE)
+        .where(_is_in(_below()))
+    )
+
+
+COMPLETION = _new_completion()
+"""Completes the tasks below one."""
+
+PLACING = _new_placing()
+"""Puts the tasks below one into a list, and so much deeper."""
+
+
+def _new_deletion() -> Statement:
+    account = locked_account(_TOTALS)
+    gone = (
+        delete(_tasks)
+        .where(_tasks.c.user_id == account.c.id, _MINE)
+        .where(_is_in(_tree(_tasks.c.id == ID)))
+        .returning(_tasks.c.id, _tasks.c.user_id, _tasks.c.is_completed)
+        .cte("gone")
+    )
+    every = select(func.count()).select_from(gone).scalar_subquery()
+    completed = select(func.count()).where(gone.c.is_completed).scalar_subquery()
+    change = {"task_count": -every, "completed_task_count": -completed}
+    return Statement(select(gone.c.id).add_cte(bump(account, gone, change)), writes=True)
+
+
+DELETION = _new_deletion()
+"""Deletes a task and those below it."""
+
+
+_BESIDE = (_MINE, list_of(_tasks) == _LIST_ID, _tasks.c.id != ID)
+"""True in SQL for the tasks of a list, one aside."""
+
+_PLACE = place(_tasks).label("place")
+
+SIBLING = Statement(
+    select(_PLACE).where(
+        *_BESIDE,
+        _tasks.c.id == _AFTER_ID,
+        _tasks.c.parent_id.is_not_distinct_from(_PARENT_ID),
+    )
+)
+"""The place of a task that is in the list and has the parent."""
+
+FIRST = Statement(select(_PLACE).where(*_BESIDE).order_by(_PLACE, _tasks.c.id).limit(ONE))
+"""The first place in a list that is taken."""
+
+FOLLOWERS = Statement(
+    select(_tasks.c.id, _PLACE)
+    .where(*_BESIDE, tuple_(place(_tasks), _tasks.c.id) > tuple_(_AFTER, _AFTER_ID))
+    .order_by(_PLACE, _tasks.c.id)
+    .limit(_MOST)
+)
+"""What stands behind a task in a list, the nearest first."""
+
+
+def _new_spreading() -> Statement:
+    account = locked_account()
+    ids = bindparam("ids", type_=ARRAY(BigInteger))
+    places = bindparam("places", type_=ARRAY(Numeric))
+    given = (
+        func.unnest(ids, places)
+        .table_valued(column("id", BigInteger), column("place", Numeric), name="given")
+        .render_derived()
+    )
+    after = (
+        update(_tasks)
+        .values(
+            position=select(given.c.place).where(given.c.id == _tasks.c.id).scalar_subquery(),
+            version=account.c.next_version,
+            updated_at=account.c.moment,
+        )
+        .where(_tasks.c.user_id == account.c.id, _MINE, _tasks.c.id == any_(ids))
+        .returning(_tasks.c.id, _tasks.c.user_id)
+        .cte("after")
+    )
+    return Statement(select(after.c.id).add_cte(bump(account, after, {})), writes=True)
+
+
+SPREADING = _new_spreading()
+"""Gives each of several tasks a place."""

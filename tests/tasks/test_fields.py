@@ -1,0 +1,147 @@
+"""Priority, due, start, estimate and completion of a task: what they take, show and sort by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.api import Api
+
+DATE = {"date": "2026-12-24"}
+TIME = {"datetime": "2026-12-24T18:00:00", "timezone": "Europe/Berlin"}
+SHOWN = TIME | {"at": "2026-12-24T17:00:00Z"}
+
+GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"priority": 4}, {}),
+    ({"estimate_minutes": 1}, {}),
+    ({"estimate_minutes": 525_600}, {}),
+    ({"estimate_minutes": None}, {}),
+    ({"due": DATE}, {}),
+    ({"due": TIME}, {"due": SHOWN}),
+    ({"due": SHOWN}, {"due": SHOWN}),
+    ({"due": TIME | {"datetime": "2026-12-24T17:00:00Z"}}, {"due": SHOWN}),
+    ({"due": None}, {}),
+    ({"start": DATE, "due": TIME}, {"due": SHOWN}),
+    ({"start": TIME}, {"start": SHOWN}),
+]
+BAD: list[tuple[dict[str, Any], str, str]] = [
+    *[
+        ({"priority": value}, "/priority", "out_of_range")
+        for value in (-1, 5, "1", 1.0, True, 2**70)
+    ],
+    ({"priority": None}, "/priority", "null"),
+    *[
+        ({"estimate_minutes": value}, "/estimate_minutes", "out_of_range")
+        for value in (0, -5, 525_601, "15", 1.5, False)
+    ],
+    ({"due": "2026-12-24"}, "/due", "not_an_object"),
+    ({"due": {}}, "/due", "not_a_due"),
+    ({"due": DATE | TIME}, "/due", "not_a_due"),
+    ({"due": {"date": "2026-02-29"}}, "/due/date", "not_a_date"),
+    ({"due": {"date": "1969-12-31"}}, "/due/date", "out_of_range"),
+    ({"due": {"datetime": TIME["datetime"]}}, "/due/timezone", "required"),
+    ({"due": TIME | {"timezone": "Mars/Olympus"}}, "/due/timezone", "not_a_zone"),
+    ({"due": DATE | {"note": "x"}}, "/due/note", "unknown_field"),
+    ({"start": {"date": None}}, "/start/date", "null"),
+]
+DUES = (
+    None,
+    {"date": "2026-03-02"},
+    {"datetime": "2026-03-01T09:00:00", "timezone": "Asia/Tokyo"},
+    {"date": "2026-03-01"},
+    None,
+    {"datetime": "2026-03-01T23:59:59", "timezone": "America/New_York"},
+    {"date": "2199-12-31"},
+)
+IN_ORDER_OF_DUES = [2, 5, 3, 1, 6, 0, 4]
+"""Of those, by what the clock on the wall shows, a day alone at its end."""
+
+
+@pytest.mark.parametrize(("given", "shown"), GOOD, ids=str)
+def test_a_field_shows_what_it_was_given(
+    user: Api, given: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    added = user.task(**given)
+    assert added == added | given | shown
+    address = f"/tasks/{user.task()['id']}"
+    for method in ("PUT", "PATCH"):
+        changed = user.expect(200, method, address, json=given)
+        assert changed == changed | given | shown
+    assert user.expect(200, "GET", address) == changed
+
+
+def test_a_task_without_them_says_so(user: Api) -> None:
+    task = user.task()
+    nothing = {"due": None, "start": None, "estimate_minutes": None, "parent_id": None}
+    assert task == task | nothing | {"priority": 0, "completed_at": None}
+
+
+def test_null_takes_a_moment_away_and_what_is_not_given_stays(user: Api) -> None:
+    task = user.task(due=TIME, start=DATE, priority=2, estimate_minutes=30)
+    changed = user.expect(200, "PATCH", f"/tasks/{task['id']}", json={"due": None})
+    moved = {name: changed[name] for name in ("version", "updated_at")}
+    assert changed == task | {"due": None} | moved
+
+
+@pytest.mark.parametrize(("given", "pointer", "code"), BAD, ids=str)
+def test_a_value_that_is_none_is_refused_where_it_stands(
+    user: Api, given: dict[str, Any], pointer: str, code: str
+) -> None:
+    task = user.task()
+    for method, path in (("POST", "/tasks"), ("PATCH", f"/tasks/{task['id']}")):
+        problem = user.problem(400, "invalid_input", method, path, json={"title": "a"} | given)
+        assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [
+            (pointer, code)
+        ]
+    assert user.expect(200, "GET", "/tasks")["tasks"] == [task]
+
+
+def test_it_shows_when_a_task_was_completed_for_as_long_as_it_is(user: Api) -> None:
+    task = user.task(is_completed=True)
+    assert task["completed_at"] == task["created_at"]
+    address = f"/tasks/{task['id']}"
+    again = user.expect(200, "PATCH", address, json={"is_completed": True, "title": "b"})
+    assert again["completed_at"] == task["completed_at"]
+    assert (
+        user.expect(200, "PATCH", address, json={"title": "c"})["completed_at"]
+        == (task["completed_at"])
+    )
+    assert user.expect(200, "PATCH", address, json={"is_completed": False})["completed_at"] is None
+    later = user.expect(200, "PATCH", address, json={"is_completed": True})
+    assert later["completed_at"] == later["updated_at"] > task["completed_at"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+@pytest.mark.parametrize("is_completed", [None, True, False], ids=str)
+@pytest.mark.parametrize("sign", ["", "-"], ids=["up", "down"])
+def test_tasks_are_sorted_by_their_dues(
+    user: Api, sign: str, is_completed: bool | None, limit: int
+) -> None:
+    added = [user.task(due=due, is_completed=n % 3 == 0) for n, due in enumerate(DUES)]
+    order = IN_ORDER_OF_DUES if not sign else IN_ORDER_OF_DUES[::-1]
+    wanted = [added[n]["id"] for n in order if is_completed in (None, n % 3 == 0)]
+    assert _ids(user, f"{sign}due", is_completed, limit) == wanted
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+@pytest.mark.parametrize("is_completed", [None, True, False], ids=str)
+@pytest.mark.parametrize("sign", ["", "-"], ids=["up", "down"])
+def test_tasks_are_sorted_by_their_priorities(
+    user: Api, sign: str, is_completed: bool | None, limit: int
+) -> None:
+    added = [user.task(priority=n * 3 % 5, is_completed=n % 3 == 0) for n in range(9)]
+    added.sort(key=lambda task: (task["priority"], task["id"]), reverse=bool(sign))
+    wanted = [task["id"] for task in added if is_completed in (None, task["is_completed"])]
+    assert _ids(user, f"{sign}priority", is_completed, limit) == wanted
+
+
+def _ids(user: Api, sort: str, is_completed: bool | None, limit: int) -> list[int]:
+    query: dict[str, Any] = {"sort": sort, "limit": limit}
+    query |= {} if is_completed is None else {"is_completed": str(is_completed).lower()}
+    found: list[int] = []
+    while True:
+        page = user.expect(200, "GET", "/tasks", query_string=query)
+        found += [task["id"] for task in page["tasks"]]
+        if page["next_cursor"] is None:
+            return found
+        query["cursor"] = page["next_cursor"]

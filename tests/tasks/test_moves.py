@@ -1,0 +1,184 @@
+"""The order by hand: right after any moves, beside one another and all at the same place."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from support.api import Api
+
+from taskapi.tasks.orders import MAX_SCALE
+from taskapi.tasks.places import spread
+
+
+def _list(user: Api) -> int:
+    return int(user.expect(201, "POST", "/lists", json={"name": "a"})["id"])
+
+
+def _move(user: Api, task_id: int, **values: Any) -> dict[str, Any]:
+    return dict(user.expect(200, "POST", f"/tasks/{task_id}/move", json=values))
+
+
+def _order(user: Api, list_id: int | None = None) -> list[int]:
+    """The ids of a list in the order by hand, read in pages, which positions must agree with."""
+    query = {"list_id": list_id or user.user_id, "sort": "position", "limit": 7}
+    tasks: list[dict[str, Any]] = []
+    while True:
+        page = user.expect(200, "GET", "/tasks", query_string=query)
+        tasks += page["tasks"]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    keys = [(task["position"], task["id"]) for task in tasks]
+    assert keys == sorted(keys)
+    return [task["id"] for task in tasks]
+
+
+def test_new_tasks_come_last(user: Api) -> None:
+    first, second = user.task()["id"], user.task()["id"]
+    _move(user, first)
+    assert _order(user) == [second, first]
+    third = user.task()["id"]
+    assert _order(user) == [second, first, third]
+
+
+def test_a_task_comes_behind_another_or_first_or_last(user: Api) -> None:
+    a, b, c, d = (user.task()["id"] for _ in range(4))
+    _move(user, d, after=a)
+    assert _order(user) == [a, d, b, c]
+    _move(user, c, after=None)
+    assert _order(user) == [c, a, d, b]
+    _move(user, a)
+    assert _order(user) == [c, d, b, a]
+    _move(user, c, after=a)
+    assert _order(user) == [d, b, a, c]
+    _move(user, c, after=a)
+    assert _order(user) == [d, b, a, c]
+
+
+def test_a_move_changes_place_and_version_alone(user: Api) -> None:
+    a, b = user.task(), user.task()
+    moved = _move(user, b["id"], after=None)
+    changes = {name: moved[name] for name in ("position", "version", "updated_at")}
+    assert moved == b | changes
+    assert moved["position"] < a["position"]
+    assert user.expect(200, "GET", f"/tasks/{a['id']}") == a
+
+
+def test_a_move_into_another_list_and_below_another_task(user: Api) -> None:
+    list_id = _list(user)
+    a, b = (user.task(list_id=list_id)["id"] for _ in range(2))
+    c = user.task()["id"]
+    moved = _move(user, c, list_id=list_id, after=a)
+    assert moved["list_id"] == list_id
+    assert _order(user, list_id) == [a, c, b]
+    below = [user.task(parent_id=a)["id"] for _ in range(2)]
+    moved = _move(user, c, parent_id=a, after=below[0])
+    assert (moved["parent_id"], moved["list_id"]) == (a, list_id)
+    order = _order(user, list_id)
+    assert [one for one in order if one in (*below, c)] == [below[0], c, below[1]]
+    assert _move(user, c, parent_id=None, after=None)["parent_id"] is None
+    assert _order(user, list_id)[0] == c
+
+
+@pytest.mark.parametrize("which", ["itself", "nowhere", "theirs", "another list", "below"])
+def test_only_behind_a_sibling(user: Api, stranger: Api, which: str) -> None:
+    task, beside = user.task()["id"], user.task()["id"]
+    after = {
+        "itself": lambda: task,
+        "nowhere": lambda: 2**53 - 1,
+        "theirs": lambda: stranger.task()["id"],
+        "another list": lambda: user.task(list_id=_list(user))["id"],
+        "below": lambda: user.task(parent_id=beside)["id"],
+    }[which]()
+    tag = user.send("GET", "/tasks").headers["ETag"]
+    path = f"/tasks/{task}/move"
+    (error,) = user.problem(400, "invalid_input", "POST", path, json={"after": after})["errors"]
+    assert (error["pointer"], error["code"]) == ("/after", "not_a_sibling")
+    assert user.send("GET", "/tasks").headers["ETag"] == tag
+
+
+def test_a_move_of_another_version_is_refused(user: Api) -> None:
+    task = user.task()
+    headers = {"If-Match": '"0"'}
+    path = f"/tasks/{task['id']}/move"
+    problem = user.problem(412, "precondition_failed", "POST", path, json={}, headers=headers)
+    assert problem["task"] == task
+
+
+def test_any_moves_give_the_order_that_a_list_would_have(user: Api) -> None:
+    chance = random.Random(7)
+    order = [user.task()["id"] for _ in range(12)]
+    for _ in range(150):
+        task_id = chance.choice(order)
+        order.remove(task_id)
+        after = chance.choice([None, *order])
+        order.insert(order.index(after) + 1 if after else 0, task_id)
+        _move(user, task_id, after=after)
+    assert _order(user) == order
+
+
+def test_again_and_again_at_one_place(user: Api) -> None:
+    fixed, a, b, last = (user.task()["id"] for _ in range(4))
+    for n in range(150):
+        _move(user, (a, b)[n % 2], after=fixed)
+    assert _order(user) == [fixed, b, a, last]
+
+
+def test_between_tasks_that_stand_at_the_same_place(user: Api) -> None:
+    """Which comes of lists that are joined: what was first in each has the same place."""
+    lists = [_list(user), _list(user)]
+    ids: list[int] = []
+    anchor = user.task()["id"]
+    for list_id in lists:
+        inside = [user.task(list_id=list_id)["id"] for _ in range(2)]
+        _move(user, anchor, list_id=list_id)
+        _move(user, inside[1], after=anchor)
+        ids += inside
+    moved = user.task()["id"]
+    for list_id in lists:
+        user.expect(204, "DELETE", f"/lists/{list_id}?tasks=move")
+    order = _order(user)
+    for after in list(order):
+        if after == moved:
+            continue
+        order.remove(moved)
+        order.insert(order.index(after) + 1, moved)
+        _move(user, moved, after=after)
+        assert _order(user) == order
+
+
+def test_a_hundred_moves_at_the_same_time(user: Api) -> None:
+    fixed = user.task()["id"]
+    ids = [user.task()["id"] for _ in range(100)]
+
+    def move(task_id: int) -> int:
+        return int(_move(user, task_id, after=fixed)["version"])
+
+    with ThreadPoolExecutor(20) as threads:
+        versions = dict(zip(ids, threads.map(move, ids), strict=True))
+    assert len(set(versions.values())) == 100
+    # Each was put right behind the first, so that the last to be moved is the nearest.
+    assert _order(user) == [fixed, *sorted(ids, key=lambda one: -versions[one])]
+
+
+@pytest.mark.parametrize("count", [1, 2, 200])
+def test_places_between_two_have_few_digits_and_are_in_order(count: int) -> None:
+    for low, high in (("1", "2"), ("-3", "7.25"), ("0.1", "0.11"), ("7", "1000000")):
+        places = spread(Decimal(low), Decimal(high), count)
+        assert places
+        assert len(places) == count
+        every = [Decimal(low), *places, Decimal(high)]
+        assert all(a < b for a, b in pairwise(every))
+
+
+def test_there_is_no_place_between_equal_ones_or_too_near_ones() -> None:
+    one = Decimal(1)
+    near, nearly = (Decimal(f"1.{digit:0{MAX_SCALE}}") for digit in (1, 2))
+    assert spread(one, one, 1) is None
+    assert spread(one, near, 1) is None
+    assert spread(one, nearly, 1) == [near]
