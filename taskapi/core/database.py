@@ -46,12 +46,20 @@ _REPLICA_PAUSE = 5.0
 _log = logging.getLogger("taskapi.replica")
 
 
-class ReferenceMissing(Exception):
-    """A write named something that is not there, by the foreign key with this name."""
+class _Violation(Exception):
+    """A write broke the constraint with this name."""
 
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
         self.constraint = constraint
+
+
+class ReferenceMissing(_Violation):
+    """A write named something that is not there, by the foreign key with this name."""
+
+
+class ValueTaken(_Violation):
+    """A write gave a row what another has, by the unique index with this name."""
 
 
 class Transaction:
@@ -359,6 +367,8 @@ def _execute(
         return connection.run(statement.sql, statement.values(parameters))
     except psycopg.errors.ForeignKeyViolation as error:
         raise ReferenceMissing(error.diag.constraint_name or "") from error
+    except psycopg.errors.UniqueViolation as error:
+        raise ValueTaken(error.diag.constraint_name or "") from error
     except psycopg.OperationalError as error:
         if connection.closed and not isinstance(error, QueryTooLongError):
             raise _ConnectionLost from error

@@ -175,6 +175,33 @@ class WholeNumber(_Bounded):
         return value
 
 
+class Ids(_Strict, fields.List[int]):
+    """Ids, in any order and none of them twice."""
+
+    default_error_messages: Messages = {
+        "invalid": Message("Must be a list of ids.", "not_a_list"),
+        "too_many": Message("Must have at most {most} ids.", "too_many"),
+        "repeated": Message("Must not have an id twice.", "repeated"),
+    }
+
+    def __init__(self, *, most: int, **kwargs: Any) -> None:
+        self._most = most
+        metadata = {"maxItems": most, "uniqueItems": True} | kwargs.pop("metadata", {})
+        super().__init__(WholeNumber(least=1, most=MAX_ID), metadata=metadata, **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Any, **kwargs: Any
+    ) -> list[int | None]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        if len(value) > self._most:
+            raise self.make_error("too_many", most=self._most)
+        ids = super()._deserialize(value, attr, data, **kwargs)
+        if len(set(ids)) < len(ids):
+            raise self.make_error("repeated")
+        return ids
+
+
 class Color(_Strict, fields.String):
     """A color in CSS's notation of six hexadecimal digits, in lower case."""
 
@@ -288,10 +315,10 @@ def _looked_at(schema: Input, known: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in known.items() if name in names}
 
 
-def _field_errors(messages: Mapping[str, Any], prefix: str) -> list[FieldError]:
+def _field_errors(messages: Mapping[Any, Any], prefix: str) -> list[FieldError]:
     found = []
     for name, said in messages.items():
-        pointer = prefix + (reference_token(name) if prefix else name)
+        pointer = prefix + (reference_token(str(name)) if prefix else name)
         if isinstance(said, dict):
             found += _field_errors(said, f"{pointer}/")
         else:

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     Boolean,
     ColumnElement,
     FromClause,
@@ -44,11 +46,14 @@ _FIRST = (
     "priority",
     *MOMENTS,
     "estimate_minutes",
+    "label_ids",
 )
 _LAST = ("version", "created_at", "updated_at")
 
 _WALL = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS'""", Text)
 _UTC = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS"Z"'""", Text)
+
+NO_LABELS = literal_column("'{}'::bigint[]", ARRAY(BigInteger))
 
 
 def shown(rows: FromClause) -> Sequence[ColumnElement[Any]]:
@@ -57,6 +62,7 @@ def shown(rows: FromClause) -> Sequence[ColumnElement[Any]]:
         "list_id": list_of(rows),
         "completed_at": case((rows.c.is_completed, rows.c.completed_at)),
         "position": position(rows),
+        "label_ids": func.coalesce(rows.c.label_ids, NO_LABELS),
         **{name: _moment(rows, name) for name in MOMENTS},
     }
     names = (*_FIRST, *_LAST)
@@ -64,10 +70,12 @@ def shown(rows: FromClause) -> Sequence[ColumnElement[Any]]:
 
 
 def stored(user_id: int, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is written for values that an account gave: no list is named where it is the inbox."""
+    """What is written for values that an account gave: null for the inbox, and for no labels."""
     kept = {name: value for name, value in values.items() if name not in MOMENTS}
     if kept.get("list_id") == user_id:
         kept["list_id"] = None
+    if kept.get("label_ids") == []:
+        kept["label_ids"] = None
     for name in MOMENTS:
         if name in values:
             kept |= _columns(name, values[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
 import click
 from flask.cli import with_appcontext
@@ -10,6 +11,9 @@ from flask.cli import with_appcontext
 from taskapi.auth.administration import create_user, get_user, session_of
 from taskapi.core.commands import explained
 from taskapi.core.errors import NotFound
+from taskapi.core.identity import Caller
+from taskapi.core.pagination import MAX_LIMIT
+from taskapi.labels.service import LabelExists, create_label, list_labels
 from taskapi.lists.service import create_list, inbox_of
 from taskapi.tasks import service
 
@@ -30,6 +34,7 @@ _LISTS = (
     {"name": "Work", "color": "#1565c0"},
     {"name": "Errands", "color": None},
 )
+_LABELS = ({"name": "Urgent", "color": "#c62828"}, {"name": "Waiting", "color": "#f9a825"})
 _WHY = (
     None,
     None,
@@ -50,7 +55,8 @@ def demo(email: str, count: int) -> None:
     is_new = _make_account(email.lower())
     with session_of(email.lower()) as caller:
         places = [inbox_of(caller), *(create_list(caller, dict(one))["id"] for one in _LISTS)]
-        with click.progressbar(_believable(count, places), label="Adding tasks") as bar:
+        labels = _make_labels(caller)
+        with click.progressbar(_believable(count, places, labels), label="Adding tasks") as bar:
             for values in bar:
                 service.create_task(caller, values)
     secret = f" with the password: {DEMO_PASSWORD}" if is_new else ""
@@ -66,7 +72,17 @@ def _make_account(email: str) -> bool:
     return False
 
 
-def _believable(count: int, places: list[int]) -> list[dict[str, object]]:
+def _make_labels(caller: Caller) -> list[int]:
+    """The ids of the demo's labels, which may be there from a time before."""
+    for one in _LABELS:
+        with suppress(LabelExists):
+            create_label(caller, dict(one))
+    found = list_labels(caller, {"limit": MAX_LIMIT, "sort": "name"}, known=[]).rows or []
+    names = {one["name"] for one in _LABELS}
+    return [label["id"] for label in found if label["name"] in names]
+
+
+def _believable(count: int, places: list[int], labels: list[int]) -> list[dict[str, object]]:
     chance = random.Random(count)  # noqa: S311 - the same tasks each time are what a demo wants
     verbs = sorted(_WHAT)
     tasks: list[dict[str, object]] = []
@@ -79,6 +95,7 @@ def _believable(count: int, places: list[int]) -> list[dict[str, object]]:
                 "description": chance.choice(_WHY),
                 "is_completed": chance.random() < 0.4,
                 "list_id": chance.choice(places),
+                "label_ids": [one for one in labels if chance.random() < 0.2],
             }
         )
     return tasks

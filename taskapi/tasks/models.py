@@ -25,6 +25,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.extensions import Model
@@ -71,6 +72,7 @@ class Task(Model):
         CheckConstraint(
             f"(depth = 0) = (parent_id IS NULL) AND depth BETWEEN 0 AND {MAX_DEPTH}", name="depth"
         ),
+        CheckConstraint("cardinality(label_ids) <= 100", name="labels"),
         # Not an ordered one: the planner would walk everybody's rows to list one account's.
         Index("ix_tasks_id", "id", postgresql_using="hash"),
         Index("ix_tasks_list", "user_id", "list_id", "id"),
@@ -94,6 +96,13 @@ class Task(Model):
             "id",
             postgresql_where=text("completed_at IS NOT NULL"),
         ),
+        Index(
+            "ix_tasks_labels",
+            "label_ids",
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "off"},
+            postgresql_where=text("label_ids IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity())
@@ -103,6 +112,8 @@ class Task(Model):
     is_completed: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     # Null in the inbox, whose id is the account's: most tasks then need no other row.
     list_id: Mapped[int | None] = mapped_column(BigInteger)
+    # Ascending, or null; a trigger sees to that, and that the labels are the account's.
+    label_ids: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
     version: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)

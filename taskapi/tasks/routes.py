@@ -13,6 +13,7 @@ from taskapi.core.operations import Link, operation
 from taskapi.core.preconditions import if_match, if_none_match
 from taskapi.core.responses import page_answer, versioned
 from taskapi.tasks import schemas, service
+from taskapi.tasks.service import TooManyLabels
 
 tasks = Blueprint("tasks", __name__, url_prefix="/tasks")
 
@@ -32,6 +33,8 @@ _CHANGE: dict[str, Any] = {
     "links": _READ + _WRITE,
 }
 """What PUT and PATCH have in common."""
+
+_LABELLING = {name: said for name, said in _CHANGE.items() if name not in ("body", "problems")}
 
 
 @tasks.get("")
@@ -147,3 +150,19 @@ def delete_task(caller: Caller, task_id: int) -> Response:
     """Removes a task, and those below it, for good."""
     service.delete_task(caller, task_id, if_match(request))
     return Response(status=204)
+
+
+@tasks.put("/<id:task_id>/labels/<id:label_id>")
+@operation(
+    summary="Put a label on a task", **_LABELLING, problems=(*_CHANGE["problems"], TooManyLabels)
+)
+def add_label(caller: Caller, task_id: int, label_id: int) -> Response:
+    """Adds one label to those of the task. One that has it stays as it is, with its version."""
+    return versioned(service.add_label(caller, task_id, label_id, if_match(request)))
+
+
+@tasks.delete("/<id:task_id>/labels/<id:label_id>")
+@operation(summary="Take a label off a task", **_LABELLING, problems=_CHANGE["problems"])
+def remove_label(caller: Caller, task_id: int, label_id: int) -> Response:
+    """Removes one label of the task's. One that does not have it stays as it is."""
+    return versioned(service.remove_label(caller, task_id, label_id, if_match(request)))

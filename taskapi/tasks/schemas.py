@@ -10,6 +10,7 @@ from taskapi.core.openapi import ProblemDetails
 from taskapi.core.pagination import NEWEST_FIRST, PageQuery, PageShape, sort_field
 from taskapi.core.schemas import (
     Id,
+    Ids,
     Input,
     QueryBoolean,
     QueryInteger,
@@ -36,6 +37,7 @@ EXAMPLE = {
     "due": TIME_EXAMPLE | {"at": "2026-12-24T17:00:00Z"},
     "start": DATE_EXAMPLE,
     "estimate_minutes": 15,
+    "label_ids": [3],
     "version": 7,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",
@@ -90,6 +92,7 @@ class TaskChanges(_Place):
     estimate_minutes = WholeNumber(
         least=1, most=525_600, allow_none=True, metadata={"description": "How long it may take."}
     )
+    label_ids = Ids(most=100, metadata={"description": "Labels of yours, and no others."})
 
 
 class NewTask(TaskChanges):
@@ -148,6 +151,9 @@ class Task(Schema):
     start = ShownDue(required=True, allow_none=True)
     estimate_minutes = fields.Integer(
         required=True, allow_none=True, metadata={"minimum": 1, "maximum": 525_600}
+    )
+    label_ids = fields.List(
+        Id("A label."), required=True, metadata={"description": "Its labels, ascending."}
     )
     version = Version()
     created_at = Timestamp("When it was added.")

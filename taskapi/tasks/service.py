@@ -6,17 +6,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskapi.core import database
+from taskapi.core.errors import Forbidden, NotFound, Problem
 from taskapi.core.identity import Caller
 from taskapi.core.listing import Listed, listed
 from taskapi.core.logging import note
+from taskapi.core.ownership import scope
 from taskapi.core.pagination import page_of
+from taskapi.labels.service import get_label
 from taskapi.lists.service import demand_list, inbox_of
 from taskapi.tasks import arranging
 from taskapi.tasks.columns import may_concern_others, stored
 from taskapi.tasks.orders import SORTS
-from taskapi.tasks.statements import Within, task_page, tasks
+from taskapi.tasks.statements import Within, labelling, task_page, tasks
 
 Task = dict[str, Any]
+
+
+class TooManyLabels(Problem):
+    """The task has as many labels as it can have."""
+
+    status = 409
+    code = "too_many_labels"
+    title = "Too many labels"
+    detail = "The task has 100 labels, and can have no more."
 
 
 def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Listed:
@@ -107,6 +119,48 @@ def delete_task(caller: Caller, task_id: int, if_match: list[int] | None) -> Non
     except database.ReferenceMissing:
         arranging.delete(caller, task_id, if_match)
     note("task_deleted", task_id=task_id)
+
+
+def add_label(caller: Caller, task_id: int, label_id: int, if_match: list[int] | None) -> Task:
+    """Put a label on a task; one that has it stays as it is.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`; of the label too.
+        TooManyLabels: it has a hundred others.
+    """
+    task = _labelled(caller, task_id, label_id, if_match, adds=True)
+    if label_id not in task["label_ids"]:
+        raise TooManyLabels
+    return task
+
+
+def remove_label(caller: Caller, task_id: int, label_id: int, if_match: list[int] | None) -> Task:
+    """Take a label off a task; one that does not have it stays as it is.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`; of the label too.
+    """
+    return _labelled(caller, task_id, label_id, if_match, adds=False)
+
+
+def _labelled(
+    caller: Caller, task_id: int, label_id: int, if_match: list[int] | None, *, adds: bool
+) -> Task:
+    parameters = {"id": task_id, "label_id": label_id, "if_match": if_match, **scope(caller)}
+    task = tasks.write(labelling(adds=adds), **parameters)
+    if task is None:
+        tasks.refuse(caller, task_id, "update", if_match, _no_label(caller, label_id))
+    note("task_updated", task_id=task_id)
+    return task
+
+
+def _no_label(caller: Caller, label_id: int) -> Problem | None:
+    """Why the caller cannot use a label."""
+    try:
+        get_label(caller, label_id)
+    except (Forbidden, NotFound) as problem:
+        return problem
+    return None
 
 
 def _within(caller: Caller, list_id: int | None) -> Within:

@@ -12,23 +12,36 @@ from sqlalchemy import (
     FromClause,
     Integer,
     and_,
+    any_,
     bindparam,
     cast,
     column,
+    exists,
+    func,
+    literal_column,
     null,
+    select,
+    table,
     true,
+    union_all,
+    update,
 )
 
 from taskapi.core.owned_table import OwnedTable
-from taskapi.core.ownership import ONE, owned_page
+from taskapi.core.ownership import ID, ONE, USER_ID, bump, locked_account, matches, owned_page
 from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
-from taskapi.tasks.columns import derived, is_alone, shown
+from taskapi.tasks.columns import NO_LABELS, derived, is_alone, shown
 from taskapi.tasks.models import Task
 from taskapi.tasks.orders import BY_PLACE, list_of
 
 _table = table_of(Task)
+
+# What putting a label on a task needs to know of the table that the labels' feature owns.
+_labels = table("labels", column("user_id", BigInteger), column("id", BigInteger))
+
+_MOST_LABELS = literal_column("100", Integer)
 
 
 def _is_completed(rows: FromClause) -> ColumnElement[int]:
@@ -40,12 +53,13 @@ tasks = OwnedTable(
     "task",
     counts={"task_count": lambda rows: ONE, "completed_task_count": _is_completed},
     shown=shown,
-    references={"fk_tasks_lists": ("list_id", "list")},
+    references={"fk_tasks_lists": ("list_id", "list"), "fk_tasks_labels": ("label_ids", "label")},
     derived=derived,
     alone=is_alone,
 )
 
 _LIST_ID = bindparam("list_id", type_=BigInteger)
+_LABEL_ID = bindparam("label_id", type_=BigInteger)
 
 _TOTALS: dict[bool | None, ColumnElement[int]] = {
     None: column("task_count", BigInteger),
@@ -94,3 +108,45 @@ def task_page(
         parts=parts,
         shown=shown,
     )
+
+
+@cache
+def labelling(*, adds: bool) -> Statement:
+    """Puts a label on a task, or takes it off, and gives the task.
+
+    It takes the parameter label_id. What would change nothing, or put on one too many, leaves the
+    task as it is.
+    """
+    account = locked_account()
+    label = (
+        select(_labels.c.id)
+        .join(account, _labels.c.user_id == account.c.id)
+        .where(_labels.c.user_id == USER_ID, _labels.c.id == _LABEL_ID)
+        .with_for_update(of=_labels, read=True, key_share=True)
+        .cte("label")
+    )
+    before = (
+        select(*_table.c)
+        .join(account, _table.c.user_id == account.c.id)
+        .join(label, label.c.id == _LABEL_ID)
+        .where(_table.c.user_id == USER_ID, _table.c.id == ID, matches(_table))
+        .with_for_update(of=_table, key_share=True)
+        .cte("before")
+    )
+    label_ids = func.coalesce(before.c.label_ids, NO_LABELS)
+    has_it = any_(label_ids) == _LABEL_ID
+    if adds:
+        changes = and_(~has_it, func.cardinality(label_ids) < _MOST_LABELS)
+        changed = func.array_append(label_ids, _LABEL_ID)
+    else:
+        changes, changed = has_it, func.array_remove(label_ids, _LABEL_ID)
+    after = (
+        update(_table)
+        .values(label_ids=changed, version=account.c.next_version, updated_at=account.c.moment)
+        .where(_table.c.user_id == USER_ID, _table.c.id == before.c.id, changes)
+        .returning(*_table.c)
+        .cte("after")
+    )
+    unchanged = select(*shown(before)).where(~exists().where(after.c.id == ID))
+    task = union_all(select(*shown(after)), unchanged)
+    return Statement(task.add_cte(bump(account, after, {})), writes=True)

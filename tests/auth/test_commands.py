@@ -233,6 +233,10 @@ def test_a_demo_can_be_logged_in_to(run: _Run, anonymous: Api) -> None:
     assert {task["is_completed"] for task in listed["tasks"]} == {True, False}
     done = anonymous.expect(200, "GET", "/tasks?is_completed=true")["total"]
     assert done == sum(task["is_completed"] for task in listed["tasks"])
+    labels = [label["id"] for label in anonymous.expect(200, "GET", "/labels")["labels"]]
+    assert {one for task in listed["tasks"] for one in task["label_ids"]} == set(labels)
+    run(f"demo --email {email} --tasks 1")
+    assert anonymous.expect(200, "GET", "/labels")["total"] == len(labels) == 2
     assert anonymous.expect(200, "GET", "/auth/sessions")["total"] == 1
 
 

@@ -26,6 +26,10 @@ TAKES_A_BODY = [
     ("POST", "/lists"),
     ("PUT", "/lists/{list_id}"),
     ("PATCH", "/lists/{list_id}"),
+    ("POST", "/labels"),
+    ("PUT", "/labels/{label_id}"),
+    ("PATCH", "/labels/{label_id}"),
+    ("POST", "/labels/{label_id}/merge"),
     ("POST", "/recurrence/preview"),
     ("POST", "/auth/register"),
     ("POST", "/auth/login"),
@@ -90,7 +94,7 @@ UNCARRIABLE = {
 
 @pytest.fixture
 def task(user: Api) -> dict[str, Any]:
-    return user.task()
+    return user.task(label_ids=[user.label()["id"]])
 
 
 def _unchanged(user: Api, task: dict[str, Any]) -> bool:
@@ -98,10 +102,8 @@ def _unchanged(user: Api, task: dict[str, Any]) -> bool:
 
 
 def _each_call(task: dict[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (method, path.format(task_id=task["id"], list_id=task["list_id"]))
-        for method, path in TAKES_A_BODY
-    ]
+    ids = {"task_id": task["id"], "list_id": task["list_id"], "label_id": task["label_ids"][0]}
+    return [(method, path.format(**ids)) for method, path in TAKES_A_BODY]
 
 
 def test_each_operation_that_takes_a_body_is_tested_here(contract: Contract) -> None:
@@ -198,7 +200,7 @@ def test_another_media_type_is_refused_and_says_which_are_taken(
 
 def test_a_merge_patch_is_for_patch_alone(user: Api, task: dict[str, Any]) -> None:
     for method, path in _each_call(task):
-        name = "name" if path.startswith("/lists") else "title"
+        name = "name" if path.startswith(("/lists", "/labels")) else "title"
         data = json.dumps({name: "New"})
         response = user.send(method, path, data=data, content_type=MERGE_PATCH)
         assert response.status_code == (200 if method == "PATCH" else 415)

@@ -52,6 +52,7 @@ def test_what_is_made_leads_to_what_can_be_done_with_it() -> None:
 def test_a_link_leads_on(user: Api, link: Followed) -> None:
     for _ in range(2):
         user.task()
+        user.label()
         user.again()
     source = filled_in(link.source, user)
     if "limit" in link.source.parameters("query"):
@@ -59,8 +60,7 @@ def test_a_link_leads_on(user: Api, link: Followed) -> None:
     response = source.send(user)
     given = {name: _value(expression, response) for name, expression in link.parameters.items()}
     following = filled_in(link.target, user)
-    if link.target.arguments:
-        following.path = link.target.path.format(**given)
+    following.arguments |= {n: given[n] for n in link.target.arguments}
     following.headers = {n: given[n] for n in link.target.parameters("header") if n in given}
     query = {name: given[name] for name in link.target.parameters("query") if name in given}
     body = {name: _value(expression, response) for name, expression in link.body.items()}

@@ -18,15 +18,17 @@ from support import databases
 
 from taskapi.auth import statements as auth
 from taskapi.core.statement import Statement
+from taskapi.labels import statements as labels
 from taskapi.lists import statements as lists
 from taskapi.tasks import subtrees
 from taskapi.tasks.models import Task
 from taskapi.tasks.orders import SORTS
-from taskapi.tasks.statements import Within, task_page, tasks
+from taskapi.tasks.statements import Within, labelling, task_page, tasks
 
 # The fewer workers fill the tables for these tests, the better.
 
 OWNER, SESSION, TASK = 1, 1, 60_000
+LABEL, RARE_LABEL = 1_000_005, 1_000_008
 LIMIT = 20
 FILL = """
 INSERT INTO users (email, hashed_password, version, task_count, completed_task_count)
@@ -40,6 +42,10 @@ INSERT INTO lists (user_id, id, name) SELECT id, id, 'Inbox' FROM users ON CONFL
 
 INSERT INTO lists (user_id, id, name) VALUES (1, 1000001, 'Large'), (1, 1000002, 'Small');
 
+INSERT INTO labels (user_id, id, name, version)
+SELECT id, 4 * id + 1000000 + n, 'Label ' || n, n
+FROM users, generate_series(1, 4) AS n WHERE id <= 1000;
+
 INSERT INTO tasks (user_id, list_id, title, is_completed, version, updated_at, due_date, priority)
 SELECT CASE WHEN g % 6 = 0 THEN 1 ELSE 2 + g % 9999 END,
        CASE WHEN g % 24 = 0 THEN 1000001 WHEN g % 1200 = 6 THEN 1000002 END,
@@ -48,7 +54,11 @@ SELECT CASE WHEN g % 6 = 0 THEN 1 ELSE 2 + g % 9999 END,
        CASE WHEN g % 4 < 3 THEN date '2026-01-01' + (g * 7919) % 997 END, g % 13 % 5
 FROM generate_series(1, 120000) AS g;
 
-VACUUM (ANALYZE) users, emails, sessions, lists, tasks;
+UPDATE tasks SET label_ids = ARRAY[4 * user_id + 1000001 + id % 3]
+|| CASE WHEN id % 1200 = 6 THEN ARRAY[4 * user_id + 1000004] END
+WHERE user_id <= 1000 AND id % 12 > 0;
+
+VACUUM (ANALYZE) users, emails, sessions, lists, labels, tasks;
 """
 PLACES = {
     "created_at": None,
@@ -62,6 +72,7 @@ PLACES = {
 CALLER = {"caller_user_id": OWNER, "caller_session_id": SESSION}
 ROW = {"id": TASK, "if_match": None, **CALLER}
 WRITTEN = {"value_title": "New", "value_description": None, "value_is_completed": True}
+LABELLED = {"value_title": "New", "value_label_ids": [LABEL, LABEL + 1]}
 ALL_FIELDS = ("description", "is_completed", "title")
 
 Node = dict[str, Any]
@@ -74,6 +85,10 @@ OF_ONE_TASK: dict[str, tuple[Statement, Node]] = {
     "update, if it matches": (tasks._update(("title",)), ROW | WRITTEN | {"if_match": [TASK]}),
     "delete": (tasks._delete, ROW),
     "why not": (tasks._diagnosis, ROW),
+    "create with labels": (tasks._create(("label_ids", "title")), CALLER | LABELLED),
+    "update labels": (tasks._update(("label_ids",)), ROW | LABELLED),
+    "put a label on": (labelling(adds=True), ROW | {"label_id": LABEL}),
+    "take a label off": (labelling(adds=False), ROW | {"label_id": LABEL}),
 }
 OF_ACCOUNTS = {
     name: statement for name, statement in vars(auth).items() if isinstance(statement, Statement)
@@ -146,6 +161,27 @@ ABOUT_LISTS: dict[str, Statement] = {
     "delete": lists.deletion(None),
     "delete and move": lists.deletion("move"),
     "delete with tasks": lists.deletion("delete"),
+}
+
+OF_A_LABEL: Node = {
+    "id": RARE_LABEL,
+    "into": LABEL,
+    "if_match": None,
+    "known": [],
+    "limit": LIMIT + 1,
+    "value_name": "New",
+    "after_id": 1,
+    "after_key": "a",
+}
+ABOUT_LABELS: dict[str, Statement] = {
+    "page": labels.label_page(labels.SORTS["name"], is_descending=False, resumes=False),
+    "next page": labels.label_page(labels.SORTS["name"], is_descending=False, resumes=True),
+    "get": labels.labels._get,
+    "create": labels.labels._create(("name",)),
+    "update": labels.labels._update(("name",)),
+    "why not": labels.labels._diagnosis,
+    "delete": labels.deletion,
+    "merge": labels.merge,
 }
 
 
@@ -256,6 +292,16 @@ def test_what_concerns_a_list_reads_the_callers_alone(
     plan = _plan(planner, ABOUT_LISTS[name], {**OF_A_LIST, **CALLER})
     assert _scanned(plan) == []
     assert _rows_read(plan, "lists") <= 8
+    assert _rows_read(plan, "tasks") <= 101
+
+
+@pytest.mark.parametrize("name", ABOUT_LABELS)
+def test_what_concerns_a_label_reads_the_callers_alone(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = _plan(planner, ABOUT_LABELS[name], {**OF_A_LABEL, **CALLER})
+    assert _scanned(plan) == []
+    assert _rows_read(plan, "labels") <= 12
     assert _rows_read(plan, "tasks") <= 101
 
 

@@ -25,6 +25,7 @@ TRANSACTION = ("BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "SET", "DISC
 PREVIEW = {"rrule": "FREQ=DAILY", "due": {"date": "2026-12-24"}}
 QUERY = "/tasks?limit=1&sort=-title&is_completed=false"
 NOWHERE = {"title": "a", "list_id": 9_007_199_254_740_991}
+UNLABELLED = {"title": "a", "label_ids": [9_007_199_254_740_991]}
 
 Request = dict[str, Any]
 
@@ -54,6 +55,16 @@ def _list(api: Api) -> str:
 
 def _in_list(api: Api) -> dict[str, Any]:
     return {"title": "a", "list_id": int(_list(api).rpartition("/")[2])}
+
+
+def _label(api: Api) -> str:
+    return f"/labels/{api.label()['id']}"
+
+
+def _labelled(api: Api) -> str:
+    """The address of a label of a task that has it."""
+    label_id = api.label()["id"]
+    return f"{_address(api, label_ids=[label_id])}/labels/{label_id}"
 
 
 def _tasks_of(api: Api) -> str:
@@ -149,6 +160,20 @@ DONE = [
         1,
         lambda me, _: _request("DELETE", f"/lists/{_in_list(me)['list_id']}?tasks=move"),
     ),
+    Case("labels", 200, 1, lambda me, _: _request("GET", "/labels")),
+    Case("label, get", 200, 1, lambda me, _: _request("GET", _label(me))),
+    Case("label, create", 201, 1, lambda me, _: _request("POST", "/labels", {"name": "a"})),
+    Case("label, patch", 200, 1, lambda me, _: _request("PATCH", _label(me), {"name": "b"})),
+    Case(
+        "create with a label",
+        201,
+        1,
+        lambda me, _: _request("POST", "/tasks", {"title": "a", "label_ids": [me.label()["id"]]}),
+    ),
+    Case("put a label on", 200, 1, lambda me, _: _request("PUT", _address(me) + _label(me))),
+    Case("put it on again", 200, 1, lambda me, _: _request("PUT", _labelled(me))),
+    Case("take a label off", 200, 1, lambda me, _: _request("DELETE", _labelled(me))),
+    Case("take off none", 200, 1, lambda me, _: _request("DELETE", _address(me) + _label(me))),
     Case("account", 200, 1, lambda me, _: _request("GET", "/auth/me")),
     Case("sessions", 200, 1, lambda me, _: _request("GET", "/auth/sessions")),
     Case(
@@ -204,6 +229,13 @@ REFUSED = [
         lambda me, _: _request("PUT", _address(me), {"title": "b"}, If_Match='"0"'),
     ),
     Case("create in no list", 400, 1, lambda me, _: _request("POST", "/tasks", NOWHERE)),
+    Case("create, unknown label", 400, 1, lambda me, _: _request("POST", "/tasks", UNLABELLED)),
+    Case(
+        "label, create, taken",
+        409,
+        1,
+        lambda me, _: _request("POST", "/labels", {"name": me.label()["name"]}),
+    ),
     Case("delete, full", 409, 2, lambda me, _: _request("DELETE", _full_list(me))),
     Case("list, session over", 401, 1, lambda me, _: _request("GET", _logged_out(me, "/tasks"))),
     Case(
@@ -291,6 +323,23 @@ def test_what_needs_several_statements_is_one_transaction(
         me.expect(200, "POST", "/auth/password", json=body)
     assert "BEGIN" in traffic.statements
     assert traffic.statements[-1] == "COMMIT"
+
+
+def test_a_label_ends_in_one_transaction_of_two_statements(
+    tapped: tuple[Flask, Wire, bool], contract: Contract
+) -> None:
+    app, line, _ = tapped
+    me = world.person(app, contract).registered()
+    into = me.label()["id"]
+    for ending in (("DELETE", "", {}), ("POST", "/merge", {"json": {"into": into}})):
+        method, rest, body = ending
+        address = _label(me)
+        for _ in range(2):  # the first time the statements may have to be prepared
+            with line.watched() as traffic:
+                me.send(method, f"{address}{rest}", **body)
+            address = _label(me)
+        assert traffic.round_trips == 4
+        assert (traffic.statements[0], traffic.statements[-1]) == ("BEGIN", "COMMIT")
 
 
 def test_a_write_with_a_key_takes_five_round_trips_and_its_repetition_three(

@@ -30,10 +30,14 @@ NO_OPERATION = {"docs.swagger_ui", "docs.redoc", "docs.asset", "service.get_open
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 OWNED: dict[str, Callable[[Api], int]] = {
     "list_id": lambda owner: owner.expect(201, "POST", "/lists", json={"name": "a"})["id"],
+    "label_id": lambda owner: owner.label()["id"],
     "task_id": lambda owner: owner.task()["id"],
     "session_id": lambda owner: newest_session(owner.again()),
 }
 """For each argument that names something which belongs to a person: makes one."""
+
+REFERRING: dict[str, Callable[[Api], int]] = {"into": OWNED["label_id"]}
+"""For each field that must name something of the caller's own: makes one."""
 
 FREE = {"code": "not_found", "release": "any", "name": "swagger.css"}
 """For each argument that belongs to nobody: a value."""
@@ -84,17 +88,21 @@ def _address(rule: Rule, owner: Api | None = None) -> str:
     return built[1]
 
 
-def _body(call: Operation | None) -> dict[str, Any]:
-    """What to send so that a call is not refused for its body."""
-    return {"json": call.body_example} if call and call.body else {}
+def _body(call: Operation | None, caller: Api | None = None) -> dict[str, Any]:
+    """What to send so that a call is not refused for its body; the caller's own, if said."""
+    if not call or not call.body:
+        return {}
+    own = REFERRING.keys() & call.body_example if caller else ()
+    return {"json": call.body_example | {name: REFERRING[name](caller) for name in own}}
 
 
 def _everything_of(person: Api) -> list[Any]:
     sessions = person.expect(200, "GET", "/auth/sessions")
     tasks = person.send("GET", "/tasks")
     lists = person.expect(200, "GET", "/lists")
+    labels = person.expect(200, "GET", "/labels")
     me = person.expect(200, "GET", "/auth/me")
-    return [sessions, tasks.get_json(), tasks.headers["ETag"], lists, me]
+    return [sessions, tasks.get_json(), tasks.headers["ETag"], lists, labels, me]
 
 
 def _allowed(path: str) -> set[str]:
@@ -146,7 +154,7 @@ def test_what_belongs_to_a_person_is_out_of_reach_of_others(
         assert response.status_code in ({403, 404} if method in _allowed(path) else {405})
     assert _everything_of(user) == before
     # The address was right: its owner can do it.
-    response = user.send(route.method, address, **_body(route.operation))
+    response = user.send(route.method, address, **_body(route.operation, user))
     assert response.status_code == route.operation.status
 
 

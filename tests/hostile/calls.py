@@ -29,6 +29,7 @@ def _other_session(person: Api) -> int:
 
 ARGUMENTS: dict[str, Callable[[Api], object]] = {
     "list_id": lambda person: person.expect(201, "POST", "/lists", json={"name": "a"})["id"],
+    "label_id": lambda person: person.label()["id"],
     "task_id": lambda person: person.task()["id"],
     "session_id": _other_session,
     "code": lambda person: "not_found",
@@ -42,6 +43,9 @@ FIELDS: dict[str, Callable[[Api], object]] = {
     "current_password": lambda person: PASSWORD,
     "new_password": lambda person: PASSWORD,
     "refresh_token": lambda person: person.login["refresh_token"],
+    "create_label name": lambda person: f"Label of {new_email()}",
+    "update_label name": lambda person: f"Label of {new_email()}",
+    "into": lambda person: person.label()["id"],
 }
 """For each field, of one operation or of any, whose value only the test knows: gives it."""
 
@@ -91,10 +95,14 @@ class Request:
     """A request that works as it is, to be spoilt in one place."""
 
     call: Call
-    path: str
+    arguments: dict[str, object]
     body: dict[str, Any] | None = None
     query: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return self.call.path.format(**self.arguments)
 
     def send(self, person: Api, **changes: Any) -> TestResponse:
         """Send it; `changes` are the test client's, in place of what would be sent."""
@@ -143,7 +151,7 @@ def filled_in(call: Call, person: Api) -> Request:
     if call.body:
         example = call.described["requestBody"]["content"][JSON]["example"]
         body = {name: _field(call, name, example[name], person) for name in example}
-    return Request(call, call.path.format(**values), body)
+    return Request(call, values, body)
 
 
 def _field(call: Call, name: str, example: object, person: Api) -> object:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 Task = dict[str, Any]
 List = dict[str, Any]
+Label = dict[str, Any]
 
 SORTS = ("created_at", "updated_at", "title")
 EACH_SORT = [sign + name for name in SORTS for sign in ("", "-")]
@@ -49,6 +50,7 @@ class Account:
     sessions: list[Session] = field(default_factory=list)
     tasks: dict[int, Task] = field(default_factory=dict)
     lists: dict[int, List] = field(default_factory=dict)
+    labels: dict[int, Label] = field(default_factory=dict)
     keys: dict[str, Kept] = field(default_factory=dict)
     last_task_id: int = 0
     last_moment: datetime = datetime.fromisoformat("1970-01-01T00:00:00Z")
@@ -58,8 +60,8 @@ class Account:
         return int(self.user["id"])
 
     def rows(self, noun: str) -> dict[int, Any]:
-        """What it has of a kind: `task` or `list`."""
-        return {"task": self.tasks, "list": self.lists}[noun]
+        """What it has of a kind: `task`, `list` or `label`."""
+        return {"task": self.tasks, "list": self.lists, "label": self.labels}[noun]
 
     def live_sessions(self) -> list[Session]:
         """Newest first."""
@@ -77,6 +79,7 @@ class Account:
         self.end_sessions()
         self.tasks.clear()
         self.lists.clear()
+        self.labels.clear()
         self.is_deleted = True
 
     def follow(self, row: dict[str, Any]) -> None:
@@ -95,6 +98,11 @@ class Account:
         """Keep a list as the service shows it after a write."""
         self.follow(made)
         self.lists[made["id"]] = made
+
+    def write_label(self, made: Label) -> None:
+        """Keep a label as the service shows it after a write."""
+        self.follow(made)
+        self.labels[made["id"]] = made
 
     def add(self, task: Task) -> None:
         """Keep a task that is new."""

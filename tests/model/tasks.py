@@ -84,7 +84,7 @@ class TaskRules(Service):
             assert task == kept.answer
             return multiple()
         expected = {"description": None, "is_completed": False, "user_id": account.id}
-        expected["list_id"] = account.id
+        expected |= {"list_id": account.id, "label_ids": []}
         assert task == task | expected | _loaded(body)
         account.add(task)
         if key:

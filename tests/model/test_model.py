@@ -11,6 +11,7 @@ from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from model.accounts import AccountRules
+from model.labels import LabelRules
 from model.lists import ListRules
 from model.tasks import TaskRules
 from support.contract import Contract
@@ -19,13 +20,14 @@ EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "50"))
 STEPS = 50
 
 
-class Everything(AccountRules, ListRules, TaskRules):
+class Everything(AccountRules, LabelRules, ListRules, TaskRules):
     """All rules together; a new feature's class goes into the line above."""
 
     def teardown(self) -> None:
         for account in self.accounts:
             self.check_tasks(account)
             self.check_lists(account)
+            self.check_labels(account)
 
 
 def test_the_service_does_what_the_model_foresees(app: Flask, contract: Contract) -> None:

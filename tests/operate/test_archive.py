@@ -51,7 +51,7 @@ def rows(url: str) -> dict[str, list[tuple[object, ...]]]:
     with psycopg.connect(url) as connection:
         return {
             table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
-            for table in ("users", "emails", "sessions", "tasks", "idempotency_keys")
+            for table in ("users", "emails", "sessions", "labels", "tasks", "idempotency_keys")
         }
 
 
@@ -60,7 +60,13 @@ def test_what_was_backed_up_is_back_and_goes_on(place: Place) -> None:
     with serving(place.url) as url, person(url) as client:
         login = client.post("/auth/register", json=account).json()
         mine = {"Authorization": f"Bearer {login['access_token']}", "Idempotency-Key": "one"}
-        body = {"title": "Ünïcode \\. \t and\nlines", "description": "\\N"}
+        label = client.post("/labels", json={"name": "Urgent"}, headers=mine).raise_for_status()
+        mine |= {"Idempotency-Key": "two"}
+        body = {
+            "label_ids": [label.json()["id"]],
+            "title": "Ünïcode \\. \t and\nlines",
+            "description": "\\N",
+        }
         task = client.post("/tasks", json=body, headers=mine).raise_for_status().json()
     before = rows(place.url)
     done = place.flask("backup", str(place.file))
@@ -77,7 +83,7 @@ def test_what_was_backed_up_is_back_and_goes_on(place: Place) -> None:
     with serving(restored) as url, person(url) as client:  # numbers go on, too
         assert client.get("/tasks", headers=mine).json()["tasks"] == [task]
         assert client.post("/tasks", json=body, headers=mine).json() == task
-        assert client.post("/tasks", json=body).json()["id"] > task["id"]
+        assert client.post("/tasks", json=body | {"label_ids": []}).json()["id"] > task["id"]
 
 
 def test_a_backup_beside_the_service_is_of_one_moment(place: Place) -> None:

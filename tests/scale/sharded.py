@@ -42,6 +42,11 @@ WHERE indrelid = ANY(%s::regclass[])
     AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
 """
 
+_TRIGGERS = """
+SELECT pg_get_triggerdef(oid) FROM pg_trigger
+WHERE tgrelid = ANY(%s::regclass[]) AND NOT tgisinternal
+"""
+
 _NUMBERED = """
 SELECT attrelid::regclass::text, attname FROM pg_attribute
 WHERE attrelid = ANY(%s::regclass[]) AND attidentity <> ''
@@ -83,7 +88,7 @@ def distribute(connection: psycopg.Connection[Row]) -> list[Distribution]:
 
 
 def cut(connection: psycopg.Connection[Row], tables: list[Distribution]) -> None:
-    """Put partitioned tables in the place of these, with their rows, keys and indexes.
+    """Put partitioned tables in the place of these, with their rows, keys, indexes and triggers.
 
     Raises:
         psycopg.errors.FeatureNotSupported: a key does not contain the column of its table.
@@ -91,6 +96,7 @@ def cut(connection: psycopg.Connection[Row], tables: list[Distribution]) -> None
     names = [table.table for table in tables]
     keys = connection.execute(_KEYS, [names]).fetchall()
     indexes = connection.execute(_INDEXES, [names]).fetchall()
+    triggers = connection.execute(_TRIGGERS, [names]).fetchall()
     for table in tables:
         _cut(connection, table)
     for name in names:
@@ -98,7 +104,7 @@ def cut(connection: psycopg.Connection[Row], tables: list[Distribution]) -> None
     connection.execute(_ID_OF_LISTS)
     for table, name, definition in keys:
         _execute(connection, "ALTER TABLE {} ADD CONSTRAINT {} " + definition, table, name)
-    for (definition,) in indexes:
+    for (definition,) in [*indexes, *triggers]:
         connection.execute(definition)
     for table, column in connection.execute(_NUMBERED, [names]).fetchall():
         go_on = sql.SQL("SELECT setval(pg_get_serial_sequence({}, {}), max({})) FROM {}")

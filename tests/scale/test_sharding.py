@@ -6,6 +6,7 @@ What stands for a distributed PostgreSQL here, and what was not run, says `shard
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -34,6 +35,7 @@ DISTRIBUTED = [
     Distribution("users", "id", "default"),
     Distribution("sessions", "user_id", "users"),
     Distribution("lists", "user_id", "users"),
+    Distribution("labels", "user_id", "users"),
     Distribution("tasks", "user_id", "users"),
     Distribution("idempotency_keys", "user_id", "users"),
     Distribution("emails", "email", "none"),
@@ -228,9 +230,28 @@ def _all_calls_on_one_list(me: Api) -> None:
     me.expect(204, "DELETE", f"{paths[2]}?tasks=delete")
 
 
+def _all_calls_on_labels(me: Api) -> None:
+    made = [me.label() for _ in range(3)]
+    paths = [f"/labels/{one['id']}" for one in made]
+    me.expect(200, "GET", paths[0])
+    me.expect(200, "PATCH", paths[0], json={"color": "#123456"})
+    first = me.expect(200, "GET", "/labels?limit=1")
+    me.expect(200, "GET", f"/labels?limit=1&cursor={first['next_cursor']}")
+    task = me.task(label_ids=[made[1]["id"], made[0]["id"]])
+    assert task["label_ids"] == [made[0]["id"], made[1]["id"]]
+    path = f"/tasks/{task['id']}"
+    me.expect(200, "DELETE", f"{path}{paths[0]}")
+    me.expect(200, "PUT", f"{path}{paths[0]}")
+    me.expect(200, "POST", f"{paths[0]}/merge", json={"into": made[2]["id"]})
+    assert me.expect(200, "GET", path)["label_ids"] == [made[1]["id"], made[2]["id"]]
+    me.expect(204, "DELETE", paths[1])
+    me.expect(200, "PATCH", path, json={"label_ids": [made[2]["id"]]})
+
+
 DONE: dict[str, Callable[[Api], None]] = {
     "all calls on one task": _all_calls_on_one_task,
     "all calls on one list": _all_calls_on_one_list,
+    "all calls on labels": _all_calls_on_labels,
     "one write, sent twice with its key": _one_write_sent_twice,
     **{path: lambda me, path=path: _list_from_its_cursor(me, path) for path in _lists()},
 }
@@ -255,6 +276,24 @@ def test_a_new_row_lies_with_its_account(cut: Cut) -> None:
             [person.user_id, task["id"]],
         )
         assert found == (f"tasks{cut.shard_of(person)}",)
+
+
+def test_labels_are_kept_right_by_triggers_that_ask_the_same_shard(cut: Cut) -> None:
+    mine, theirs = cut.me.label()["id"], cut.stranger.label()["id"]
+    body = {"title": "a", "label_ids": [mine, theirs]}
+    cut.me.problem(400, "invalid_input", "POST", "/tasks", json=body)
+    cut.me.task(label_ids=[mine])
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        cut.connection.execute("DELETE FROM labels WHERE id = %s", [mine])
+    functions = cut.connection.execute(
+        "SELECT prosrc FROM pg_proc JOIN pg_trigger ON tgfoid = pg_proc.oid"
+        " WHERE tgrelid IN ('tasks'::regclass, 'labels'::regclass) AND NOT tgisinternal"
+    ).fetchall()
+    assert len(functions) == 2
+    for (source,) in functions:
+        asked = re.findall(r"FROM (\w+)\s+WHERE (\S+) = (?:NEW|OLD)\.user_id\b", source)
+        assert len(asked) == source.count("FROM ")
+        assert {(table, COLUMN_OF[table]) for table, _ in asked} == set(asked)
 
 
 def test_only_to_tell_a_403_from_a_404_all_shards_are_asked(

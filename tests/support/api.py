@@ -61,6 +61,11 @@ class Api:
         """A new task of this person's."""
         return self.expect(201, "POST", "/tasks", json={"title": "Water the plants"} | values)
 
+    def label(self, **values: Any) -> dict[str, Any]:
+        """A new label of this person's, with a name of its own."""
+        name = {"name": f"Label {next(_numbers)}"}
+        return self.expect(201, "POST", "/labels", json=name | values)
+
     def registered(self) -> Api:
         """This client, as a new person."""
         self.email = new_email()

@@ -1,0 +1,80 @@
+"""Shapes of what the calls of labels take and answer."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from taskapi.core.identity import MAX_ID
+from taskapi.core.openapi import ProblemDetails
+from taskapi.core.pagination import PageQuery, PageShape, sort_field
+from taskapi.core.schemas import Color, Id, Input, Text, Timestamp, Version, WholeNumber
+
+SORT_NAMES = ("name", "created_at")
+
+EXAMPLE = {
+    "id": 3,
+    "user_id": 1,
+    "name": "Urgent",
+    "color": "#c62828",
+    "version": 12,
+    "created_at": "2026-01-05T09:30:00.123456Z",
+    "updated_at": "2026-01-05T09:30:00.123456Z",
+}
+NEW_EXAMPLE = {"name": EXAMPLE["name"], "color": EXAMPLE["color"]}
+
+
+def _name(*, required: bool) -> Text:
+    about = "Without the white space at its ends. No two are the same, ASCII case aside."
+    return Text(least=1, most=255, trim=True, required=required, metadata={"description": about})
+
+
+class LabelChanges(Input):
+    """What of a label is to change; what is not given stays."""
+
+    read_only = frozenset({"id", "user_id", "version", "created_at", "updated_at"})
+    name = _name(required=False)
+    color = Color(allow_none=True)
+
+
+class NewLabel(LabelChanges):
+    """A label to add."""
+
+    name = _name(required=True)
+
+
+class LabelMerge(Input):
+    """Which label is to take the place of one."""
+
+    into = WholeNumber(
+        least=1, most=MAX_ID, required=True, metadata={"description": "Another of your labels."}
+    )
+
+
+class LabelQuery(PageQuery):
+    """Which labels to show, and how."""
+
+    sort = sort_field(SORT_NAMES, default="name")
+
+
+class Label(Schema):
+    """A word that tasks are marked with."""
+
+    id = Id("The label's id.")
+    user_id = Id("The account that it belongs to.")
+    name = fields.String(required=True, metadata={"minLength": 1, "maxLength": 255})
+    color = fields.String(required=True, allow_none=True, metadata={"pattern": "^#[0-9a-f]{6}$"})
+    version = Version()
+    created_at = Timestamp("When it was added.")
+    updated_at = Timestamp("When it was last changed.")
+
+
+class Labels(PageShape):
+    """A page of labels."""
+
+    labels = fields.List(fields.Nested(Label), required=True)
+
+
+class LabelConflict(ProblemDetails):
+    """The label has another version by now."""
+
+    label = fields.Nested(Label, required=True, metadata={"description": "As it is now."})

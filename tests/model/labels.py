@@ -1,0 +1,159 @@
+"""Rules of labels, and of tasks that have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, MultipleResults, multiple, rule
+from model.service import Service
+from model.state import Account, Label, Session, Task, ascii_lower
+
+NAMES = st.sampled_from(("Home", "home", "HOME", "Now", "now", "\u00e9", "\u00c9", "\U0001f331"))
+COLORS = st.none() | st.sampled_from(("#000000", "#a1b2c3"))
+CHANGES = st.fixed_dictionaries({}, optional={"name": NAMES, "color": COLORS})
+NEW = CHANGES.flatmap(lambda rest: NAMES.map(lambda name: rest | {"name": name}))
+SORTS = {
+    "created_at": lambda label: label["id"],
+    "name": lambda label: ascii_lower(label["name"]),
+}
+
+
+class LabelRules(Service):
+    """What one can do with one's labels, with or without tasks, and what with those of others."""
+
+    labels = Bundle("labels")
+    """The ids of all labels that there ever were, of both people."""
+
+    @rule(target=labels, session=Service.sessions, body=NEW)
+    def add_label(self, session: Session, body: dict[str, Any]) -> int | MultipleResults[int]:
+        account, sent = session.account, {"json": body}
+        if self.is_refused(session, "POST", "/labels", **sent):
+            return multiple()
+        if self._is_taken(account, body["name"]):
+            self.problem("label_exists", session, "POST", "/labels", **sent)
+            return multiple()
+        made = self.answer(201, session, "POST", "/labels", **sent)
+        assert made == made | {"color": None, "user_id": account.id} | body
+        assert made["id"] > max(account.labels, default=0)
+        account.write_label(made)
+        return int(made["id"])
+
+    @rule(session=Service.sessions, label_id=labels, body=CHANGES)
+    def change_label(self, session: Session, label_id: int, body: dict[str, Any]) -> None:
+        account, path, sent = session.account, f"/labels/{label_id}", {"json": body}
+        if self.is_out_of_reach(session, "label", label_id, "update", "PATCH", path, **sent):
+            return
+        if "name" in body and self._is_taken(account, body["name"], but=label_id):
+            self.problem("label_exists", session, "PATCH", path, **sent)
+            return
+        changed = self.answer(200, session, "PATCH", path, **sent)
+        before = account.labels[label_id]
+        if not body:
+            assert changed == before
+            return
+        moved = {name: changed[name] for name in ("version", "updated_at")}
+        assert changed == before | body | moved
+        account.write_label(changed)
+
+    @rule(session=Service.sessions, label_id=labels)
+    def delete_label(self, session: Session, label_id: int) -> None:
+        path = f"/labels/{label_id}"
+        if not self.is_out_of_reach(session, "label", label_id, "delete", "DELETE", path):
+            self.answer(204, session, "DELETE", path)
+            self._ended(session, label_id, set())
+
+    @rule(session=Service.sessions, label_id=labels, into=labels)
+    def merge_label(self, session: Session, label_id: int, into: int) -> None:
+        account, path = session.account, f"/labels/{label_id}/merge"
+        sent = {"json": {"into": into}}
+        if self.is_out_of_reach(session, "label", label_id, "merge", "POST", path, **sent):
+            return
+        if into == label_id or into not in account.labels:
+            self.problem("invalid_input", session, "POST", path, **sent)
+            return
+        assert self.answer(200, session, "POST", path, **sent) == account.labels[into]
+        self._ended(session, label_id, {into})
+
+    @rule(session=Service.sessions, label_ids=st.lists(labels, max_size=4, unique=True))
+    def set_the_labels_of_a_task(self, session: Session, label_ids: list[int]) -> None:
+        account = session.account
+        task = next(iter(account.tasks.values()), {"id": 1})
+        path, sent = f"/tasks/{task['id']}", {"json": {"label_ids": label_ids}}
+        if self.is_refused(session, "PATCH", path, **sent) or not account.tasks:
+            return
+        if not set(label_ids) <= account.labels.keys():
+            problem = self.problem("invalid_input", session, "PATCH", path, **sent)
+            assert [error["pointer"] for error in problem["errors"]] == ["/label_ids"]
+            return
+        changed = self.answer(200, session, "PATCH", path, **sent)
+        self._changed(account, task, changed, set(label_ids))
+
+    @rule(
+        session=Service.sessions,
+        label_id=labels,
+        method=st.sampled_from(("PUT", "DELETE")),
+        data=st.data(),
+    )
+    def put_on_or_take_off_a_label(
+        self, session: Session, label_id: int, method: str, data: st.DataObject
+    ) -> None:
+        account = session.account
+        task_id = data.draw(st.sampled_from(sorted(account.tasks) or [1]))
+        path = f"/tasks/{task_id}/labels/{label_id}"
+        if self.is_refused(session, method, path) or not account.tasks:
+            return
+        if self.is_out_of_reach(session, "label", label_id, "access", method, path):
+            return
+        task = account.tasks[task_id]
+        changed = self.answer(200, session, method, path)
+        has = set(task["label_ids"])
+        after = has | {label_id} if method == "PUT" else has - {label_id}
+        if after == has:
+            assert changed == task
+        else:
+            self._changed(account, task, changed, after)
+
+    @rule(
+        session=Service.sessions,
+        sort=st.sampled_from(sorted(SORTS)),
+        is_descending=st.booleans(),
+    )
+    def list_the_labels(self, session: Session, sort: str, is_descending: bool) -> None:
+        query = {"sort": f"{'-' if is_descending else ''}{sort}"}
+        if self.is_refused(session, "GET", "/labels", query_string=query):
+            return
+        kept = session.account.labels.values()
+        expected = sorted(kept, key=SORTS[sort], reverse=is_descending)
+        page = self.answer(200, session, "GET", "/labels", query_string=query)
+        assert page == {"labels": expected, "total": len(expected), "next_cursor": None}
+
+    @staticmethod
+    def _is_taken(account: Account, name: str, but: int = 0) -> bool:
+        others = (label for label in account.labels.values() if label["id"] != but)
+        return ascii_lower(name) in {ascii_lower(label["name"]) for label in others}
+
+    @staticmethod
+    def _changed(account: Account, task: Task, changed: Task, label_ids: set[int]) -> None:
+        moved = {name: changed[name] for name in ("version", "updated_at")}
+        assert changed == task | {"label_ids": sorted(label_ids)} | moved
+        account.write(changed)
+
+    def _ended(self, session: Session, label_id: int, instead: set[int]) -> None:
+        """A label is gone, and its tasks have others in its place."""
+        account = session.account
+        account.version += 1
+        del account.labels[label_id]
+        for task in list(account.tasks.values()):
+            if label_id in task["label_ids"]:
+                found = self.answer(200, session, "GET", f"/tasks/{task['id']}")
+                has = sorted({*task["label_ids"], *instead} - {label_id})
+                changes = {"label_ids": has, "updated_at": found["updated_at"]}
+                assert found == task | changes | {"version": account.version}
+                account.tasks[task["id"]] = found
+
+    def check_labels(self, account: Account) -> None:
+        """See that an account with a live session has the labels that the model has."""
+        for session in account.live_sessions()[:1]:
+            found: list[Label] = self.answer(200, session, "GET", "/labels")["labels"]
+            assert found == sorted(account.labels.values(), key=SORTS["name"])
