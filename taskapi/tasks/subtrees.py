@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    cast,
     column,
     delete,
     exists,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects.postgresql import REGCLASS
 
 from taskapi.core.ownership import ID, ONE, USER_ID, bump, locked_account
 from taskapi.core.statement import Statement
@@ -45,7 +47,8 @@ _MOST = bindparam("most", type_=BigInteger)
 _MINE = _tasks.c.user_id == USER_ID
 _TOTALS = ("task_count", "completed_task_count")
 
-NEXT_PLACE = Statement(select(func.nextval("tasks_id_seq").label("place")), writes=True)
+_IDS = cast(func.pg_get_serial_sequence("tasks", "id"), REGCLASS)
+NEXT_PLACE = Statement(select(func.nextval(_IDS).label("place")), writes=True)
 """A place behind all that there are, and before those of tasks to come."""
 
 
