@@ -30,6 +30,7 @@ def _filled(person: Api) -> None:
     for title in ("a", "B", "\u00e9", "a"):
         person.task(title=title)
         person.expect(201, "POST", "/lists", json={"name": title})
+        person.label()
         person.again()
 
 

@@ -176,8 +176,8 @@ def test_what_a_field_takes_comes_back_or_changes_nothing(
 def test_what_the_service_itself_writes_cannot_be_given(
     user: Api, stranger: Api, kept: Books, place: Place
 ) -> None:
-    plain = filled_in(place.call, user)
     for value in (stranger.user_id, 2**53, 0, -1, None, True, "x", [], {}, *MOMENTS[:2]):
+        plain = filled_in(place.call, user)
         before = kept.read()
         text = json.dumps(value).encode()
         response = plain.send(user, data=plain.body_with(place.name, text))
