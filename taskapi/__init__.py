@@ -23,6 +23,7 @@ from taskapi.health.commands import openapi_commands
 from taskapi.health.routes import health
 from taskapi.labels.routes import labels
 from taskapi.lists.routes import lists
+from taskapi.occurrences.routes import occurrences
 from taskapi.operate.commands import purge
 from taskapi.recurrence.routes import recurrence
 from taskapi.tasks.commands import demo
@@ -73,7 +74,7 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    for blueprint in (auth, lists, labels, tasks, recurrence, health, docs):
+    for blueprint in (auth, lists, labels, tasks, occurrences, recurrence, health, docs):
         app.register_blueprint(blueprint)
     for command in (users, demo, openapi_commands, purge):
         app.cli.add_command(command)

@@ -170,19 +170,19 @@ class _Kept(Exception):
 
 
 def once(
-    request: Request, owner: Owner, body: Mapping[str, Any], respond: Callable[[], Response]
+    request: Request, owner: Owner, asked: Mapping[str, Any], respond: Callable[[], Response]
 ) -> Response:
     """What the request answers, from the first time that it came with its key.
 
     Args:
-        body: what it says, checked.
+        asked: what its body and its query say, checked.
         respond: does it; all that it writes is one transaction.
 
     Raises:
         InvalidInput: the key is malformed.
         KeyInUse, KeyReused, TokenInvalid: as they say.
     """
-    key, said = _key_of(request), _fingerprint(request, body)
+    key, said = _key_of(request), _fingerprint(request, asked)
     parameters = {"key": key, **owner.parameters}
 
     def claim(work: Transaction) -> None:
@@ -224,9 +224,11 @@ def _key_of(request: Request) -> str:
     return found[1] or found[2]
 
 
-def _fingerprint(request: Request, body: Mapping[str, Any]) -> str:
-    said = [request.method, request.path, body]
-    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def _fingerprint(request: Request, asked: Mapping[str, Any]) -> str:
+    said = [request.method, request.path, asked]
+    # What orjson does not know by itself are named tuples.
+    dumped = orjson.dumps(said, default=list, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(dumped).hexdigest()
 
 
 def _sealed(response: Response, said: str) -> bytes:

@@ -147,12 +147,12 @@ def operation(**declared: Any) -> Callable[[View], View]:
 def _once(
     call: Operation, request: Request, arguments: Mapping[str, Any], respond: Callable[[], Response]
 ) -> Response:
-    body = arguments["body"]
+    said = {**arguments.get("query", {}), **arguments.get("body", {})}
     if call.owner_of:
-        owner = call.owner_of(body)
+        owner = call.owner_of(said)
     else:
         owner = idempotency.caller_as_owner(arguments["caller"])
-    return idempotency.once(request, owner, body, respond) if owner else respond()
+    return idempotency.once(request, owner, said, respond) if owner else respond()
 
 
 def operation_of(view: Callable[..., Any]) -> Operation | None:

@@ -22,6 +22,9 @@ _WHITE = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _VISIBLE = rf"^[^\u0000]*[^\u0000{_WHITE}][^\u0000]*$"
 _COLOR = re.compile("#[0-9A-Fa-f]{6}", re.ASCII)
 
+_MAX_NESTED = 10
+"""As many unknown names are told of an object that is a field's value."""
+
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
 
 
@@ -293,7 +296,7 @@ def load_nested(schema: Input, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValidationError(Message("Must be an object.", "not_an_object"))
     known = {name: given for name, given in value.items() if name not in schema.read_only}
-    loaded: dict[str, Any] = schema.load(_looked_at(schema, known))
+    loaded: dict[str, Any] = schema.load(_looked_at(schema, known, most=_MAX_NESTED))
     return loaded
 
 
@@ -308,9 +311,11 @@ def _deserialized(schema: Input, known: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in loaded.items() if value is not missing}
 
 
-def _looked_at(schema: Input, known: Mapping[str, Any]) -> dict[str, Any]:
+def _looked_at(
+    schema: Input, known: Mapping[str, Any], *, most: int = MAX_ERRORS
+) -> dict[str, Any]:
     """What there are fields for, and of the rest as much as a problem names."""
-    rest = islice((name for name in known if name not in schema.load_fields), MAX_ERRORS)
+    rest = islice((name for name in known if name not in schema.load_fields), most)
     names = {*schema.load_fields, *rest}
     return {name: value for name, value in known.items() if name in names}
 

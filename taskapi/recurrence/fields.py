@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError, fields
 
-from taskapi.core.schemas import Message, Messages, Value
-from taskapi.recurrence.rules import MAX_LENGTH, PATTERN, Anchor, Rule, RuleError, parse
+from taskapi.core.schemas import Input, Message, Messages, Value, load_nested
+from taskapi.core.zones import Timezone
+from taskapi.recurrence.rules import (
+    MAX_LENGTH,
+    PATTERN,
+    Anchor,
+    AskedRecurrence,
+    Rule,
+    RuleError,
+    parse,
+)
 
 _ABOUT = (
     "A recurrence rule: the RECUR value of RFC 5545 section 3.3.10, in upper case and without"
@@ -57,3 +66,57 @@ class AnchorField(Value):
         if value not in [anchor.value for anchor in Anchor]:
             raise self.make_error("invalid")
         return Anchor(value)
+
+
+EXAMPLE = {"rrule": "FREQ=MONTHLY;BYDAY=-1FR", "anchor": "due", "timezone": "Europe/Berlin"}
+
+TIMEZONE_ABOUT = (
+    "The zone whose days and times the rule means, into which a timed due is turned; else that of"
+    " the due, and UTC for a date."
+)
+
+
+class NewRecurrence(Input):
+    """How a task comes again."""
+
+    read_only = frozenset({"occurred"})
+    rrule = RuleField(required=True)
+    anchor = AnchorField()
+    timezone = Timezone(metadata={"description": TIMEZONE_ABOUT})
+
+
+class Recurrence(Schema):
+    """How a task comes again."""
+
+    rrule = fields.String(required=True, metadata={"description": "A rule of RFC 5545."})
+    anchor = fields.String(required=True, metadata={"enum": [anchor.value for anchor in Anchor]})
+    timezone = fields.String(required=True, metadata={"description": "Whose days are meant."})
+    occurred = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={
+            "minimum": 0,
+            "description": "How many occurrences there have been by this rule, the present one"
+            " included; null before the first was completed or skipped.",
+        },
+    )
+
+
+class ShownRecurrence(fields.Field[Any]):
+    """A recurrence in an answer."""
+
+    alternatives: ClassVar[tuple[type[Schema], ...]] = (Recurrence,)
+
+
+class RecurrenceField(Value):
+    """A recurrence that a client sends, given as an `AskedRecurrence`."""
+
+    alternatives: ClassVar[tuple[type[Schema], ...]] = (NewRecurrence,)
+    _shape = NewRecurrence()
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Any, **kwargs: Any
+    ) -> AskedRecurrence:
+        loaded = load_nested(self._shape, value)
+        anchor = loaded.get("anchor", Anchor.DUE)
+        return AskedRecurrence(loaded["rrule"], anchor, loaded.get("timezone"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple
@@ -83,6 +83,16 @@ class Rule:
     by_day: tuple[Day, ...] = ()
     by_set_pos: tuple[int, ...] = ()
     wkst: Weekday = Weekday.MO
+    text: str = field(default="", compare=False)
+    """As it was written."""
+
+
+class AskedRecurrence(NamedTuple):
+    """A recurrence as a client gave it; whether it fits a due is another question."""
+
+    rule: Rule
+    anchor: Anchor
+    timezone: str | None
 
 
 def parse(text: str) -> Rule:
@@ -103,7 +113,7 @@ def parse(text: str) -> Rule:
         parts[name] = value
     if "FREQ" not in parts:
         raise RuleError("FREQ must be given.", "required")
-    rule = Rule(**dict(_read(name, value) for name, value in parts.items()))
+    rule = Rule(text=text, **dict(_read(name, value) for name, value in parts.items()))
     _check_together(rule)
     return rule
 

@@ -7,14 +7,12 @@ from marshmallow import Schema, fields
 from taskapi.core.dues import TIME_EXAMPLE, DueField, ShownDue
 from taskapi.core.schemas import Input, WholeNumber
 from taskapi.core.zones import Instant, Timezone
-from taskapi.recurrence.fields import AnchorField, RuleField
+from taskapi.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
+from taskapi.recurrence.fields import TIMEZONE_ABOUT, AnchorField, RuleField
 
 MOST = 100
 
-PREVIEW_EXAMPLE = {
-    "rrule": "FREQ=MONTHLY;BYDAY=-1FR",
-    "anchor": "due",
-    "timezone": "Europe/Berlin",
+PREVIEW_EXAMPLE = RECURRENCE_EXAMPLE | {
     "due": TIME_EXAMPLE | {"datetime": "2026-09-25T18:00:00"},
     "count": 2,
 }
@@ -32,12 +30,7 @@ class RecurrencePreview(Input):
 
     rrule = RuleField(required=True)
     anchor = AnchorField()
-    timezone = Timezone(
-        metadata={
-            "description": "The zone whose days and times the rule means, into which a timed due"
-            " is turned; else that of the due, and UTC for a date."
-        }
-    )
+    timezone = Timezone(metadata={"description": TIMEZONE_ABOUT})
     due = DueField(required=True)
     count = WholeNumber(least=1, most=MOST, metadata={"description": "How many to show; else 10."})
     completed_at = Instant(

@@ -20,16 +20,18 @@ from taskapi.core.identity import Caller
 from taskapi.core.ownership import demand_session
 from taskapi.core.zones import FIRST_INSTANT, LAST_INSTANT, instant_of, wall_of
 from taskapi.recurrence.days import LAST_DAY, Days, days_of, takes_day_from_start
-from taskapi.recurrence.rules import Anchor, Rule, RuleError, parse
+from taskapi.recurrence.rules import Anchor, AskedRecurrence, Rule, RuleError, parse
 
 __all__ = [
     "Anchor",
+    "AskedRecurrence",
     "Following",
     "Preview",
     "Recurrence",
     "Rule",
     "RuleError",
     "check",
+    "fitting",
     "next_due",
     "occurrences",
     "parse",
@@ -53,10 +55,14 @@ class Recurrence:
 
 
 class Following(NamedTuple):
-    """The due that comes next, and how many occurrences were left out on the way to it."""
+    """The due that comes next, and how many occurrences were left out on the way to it.
+
+    `occurred` is how many there have been then, for COUNT, that one and those left out included.
+    """
 
     due: Due
     skipped: int
+    occurred: int
 
 
 class Preview(NamedTuple):
@@ -141,13 +147,40 @@ def next_due(
     later = _days(recurrence, start).since(start.date + _ONE_DAY)
     wanted = later.since(_first_not_over(start, after, recurrence.timezone)) if after else later
     skipped = len(later) - len(wanted)
-    if recurrence.rule.count is not None:
-        if occurred is None:
-            occurred = present.date in _days(recurrence, present)
-        if occurred + skipped >= recurrence.rule.count:
-            return None
+    if occurred is None:
+        occurred = int(present.date in _days(recurrence, present))
+    occurred += skipped
+    if recurrence.rule.count is not None and occurred >= recurrence.rule.count:
+        return None
     day = next(iter(wanted), None)
-    return Following(_moved(start, day), skipped) if day else None
+    return Following(_moved(start, day), skipped, occurred + 1) if day else None
+
+
+def fitting(
+    rule: Rule, anchor: Anchor, timezone: str | None, due: Due | None, *, pointer: str = ""
+) -> Recurrence:
+    """The recurrence of a due, to which it must fit.
+
+    Args:
+        timezone: None for that of the due, and UTC for a date.
+        pointer: where in a body the recurrence stands.
+
+    Raises:
+        InvalidInput: there is no due, the rule's UNTIL is not of its type, or it is the second of
+            two equal times in the recurrence's zone.
+    """
+    if due is None:
+        raise InvalidInput.at("/due", "Must be given, as it comes again.", "due_required")
+    zone = timezone or (due.timezone if isinstance(due, TimedDue) else "UTC")
+    recurrence = Recurrence(rule, anchor, zone)
+    try:
+        check(recurrence, due)
+        _localized(recurrence, due)
+    except RuleError as error:
+        raise InvalidInput.at(f"{pointer}/rrule", error.message, error.code) from None
+    except AmbiguousTime:
+        raise InvalidInput.at("/due/datetime", TWICE, TWICE.code) from None
+    return recurrence
 
 
 def preview(  # noqa: PLR0913 - what the call takes, which is more than its use cases do
@@ -167,21 +200,14 @@ def preview(  # noqa: PLR0913 - what the call takes, which is more than its use 
         completed_at: see `occurrences`.
 
     Raises:
-        InvalidInput: the rule's UNTIL is not of the type of the due, nothing is anchored to the
-            completion, or the due is the second of two equal times in the recurrence's zone.
+        InvalidInput: see `fitting`; or nothing is anchored to the completion.
         TokenInvalid: the caller's session is over.
     """
     if completed_at and anchor is not Anchor.COMPLETION:
         message = "Must be given with the anchor completion only."
         raise InvalidInput.at("/completed_at", message, "not_together")
-    zone = timezone or (due.timezone if isinstance(due, TimedDue) else "UTC")
-    recurrence = Recurrence(rrule, anchor, zone)
-    try:
-        found = occurrences(recurrence, due, completed_at=completed_at)
-    except RuleError as error:
-        raise InvalidInput.at("/rrule", error.message, error.code) from None
-    except AmbiguousTime:
-        raise InvalidInput.at("/due/datetime", TWICE, TWICE.code) from None
+    recurrence = fitting(rrule, anchor, timezone, due)
+    found = occurrences(recurrence, due, completed_at=completed_at)
     demand_session(caller)
     shown = list(islice(found, count))
     return Preview(shown, has_more=next(found, None) is not None)

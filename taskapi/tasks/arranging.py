@@ -11,15 +11,21 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from taskapi.core import database
+from taskapi.core.due_columns import due_of
 from taskapi.core.errors import InvalidInput
 from taskapi.core.identity import Caller
 from taskapi.core.ownership import locked, scope
+from taskapi.recurrence.service import AskedRecurrence, fitting
 from taskapi.tasks import subtrees
+from taskapi.tasks.columns import recurrence_of, stored
 from taskapi.tasks.models import MAX_DEPTH
 from taskapi.tasks.places import spread
 from taskapi.tasks.statements import tasks
 
 Task = dict[str, Any]
+Values = Mapping[str, Any]
+"""Of a task, as clients give them."""
+
 Stored = Mapping[str, Any]
 """Values as the table has them."""
 
@@ -30,33 +36,37 @@ _WINDOW = 200
 """As many tasks get new places at first where there is no room between two."""
 
 
-def create_below(caller: Caller, values: Stored) -> Task:
+def create_below(caller: Caller, values: Values) -> Task:
     """Add a subtask.
 
     Raises:
         TokenInvalid: the caller's session is over.
         InvalidInput: it cannot be there.
     """
+    kept = stored(caller.user_id, values)
     with locked(caller):
-        placed = _placed(caller, _NEW, values, parent_id=None, list_id=None)
-        return tasks.create(caller, {**values, **placed})
+        placed = _placed(caller, _NEW, kept, parent_id=None, list_id=None)
+        return tasks.create(caller, {**kept, **placed})
 
 
-def change(caller: Caller, task_id: int, values: Stored, if_match: list[int] | None) -> Task:
+def change(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:
     """Set the given values of a task, and what follows from them for those below it.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
-        InvalidInput: it cannot be there.
+        InvalidInput: it cannot be there, or its due and recurrence do not fit each other.
     """
     with locked(caller):
         task = tasks.demand(caller, task_id, "update", if_match)
-        placed = _changed_place(caller, task, values)
-        if values.get("is_completed"):
+        moments = {"due": due_of(task["due"]), "recurrence": recurrence_of(task)}
+        known = fitted({**moments, **values})
+        kept = stored(caller.user_id, {name: known[name] for name in values})
+        placed = _changed_place(caller, task, kept)
+        if kept.get("is_completed"):
             database.rows(subtrees.COMPLETION, id=task_id, **scope(caller))
         if placed:
             placed["position"] = _last()
-        return tasks.update(caller, task_id, {**values, **placed})
+        return tasks.update(caller, task_id, {**kept, **placed})
 
 
 def delete(caller: Caller, task_id: int, if_match: list[int] | None) -> None:
@@ -70,7 +80,7 @@ def delete(caller: Caller, task_id: int, if_match: list[int] | None) -> None:
         database.rows(subtrees.DELETION, id=task_id, **scope(caller))
 
 
-def move(caller: Caller, task_id: int, values: Stored, if_match: list[int] | None) -> Task:
+def move(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:
     """Put a task into a list, below a parent and behind a sibling.
 
     Args:
@@ -83,10 +93,25 @@ def move(caller: Caller, task_id: int, values: Stored, if_match: list[int] | Non
     """
     with locked(caller):
         task = tasks.demand(caller, task_id, "update", if_match)
-        placed = _changed_place(caller, task, values)
+        placed = _changed_place(caller, task, stored(caller.user_id, values))
         target = {"list_id": _list_of(task), "parent_id": task["parent_id"], **placed}
         position = _position(caller, task_id, target, values)
         return tasks.update(caller, task_id, {**placed, "position": position})
+
+
+def fitted(values: Values) -> dict[str, Any]:
+    """Values in which the recurrence, if there is one, fits the due.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    asked: AskedRecurrence | None = values.get("recurrence")
+    if asked is None:
+        return dict(values)
+    found = fitting(
+        asked.rule, asked.anchor, asked.timezone, values.get("due"), pointer="/recurrence"
+    )
+    return {**values, "recurrence": asked._replace(timezone=found.timezone)}
 
 
 def _changed_place(caller: Caller, task: Task, values: Stored) -> dict[str, Any]:

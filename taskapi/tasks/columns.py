@@ -22,10 +22,11 @@ from sqlalchemy import (
     or_,
 )
 
-from taskapi.core.dues import Due, TimedDue
+from taskapi.core.due_columns import shown_due, stored_due, text_of
 from taskapi.core.owned_table import Values
 from taskapi.core.ownership import ID, USER_ID
 from taskapi.extensions import table_of
+from taskapi.recurrence.service import Anchor, AskedRecurrence, parse
 from taskapi.tasks.models import Task
 from taskapi.tasks.orders import list_of, position
 
@@ -45,13 +46,11 @@ _FIRST = (
     "position",
     "priority",
     *MOMENTS,
+    "recurrence",
     "estimate_minutes",
     "label_ids",
 )
 _LAST = ("version", "created_at", "updated_at")
-
-_WALL = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS'""", Text)
-_UTC = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS"Z"'""", Text)
 
 NO_LABELS = literal_column("'{}'::bigint[]", ARRAY(BigInteger))
 
@@ -63,7 +62,8 @@ def shown(rows: FromClause) -> Sequence[ColumnElement[Any]]:
         "completed_at": case((rows.c.is_completed, rows.c.completed_at)),
         "position": position(rows),
         "label_ids": func.coalesce(rows.c.label_ids, NO_LABELS),
-        **{name: _moment(rows, name) for name in MOMENTS},
+        "recurrence": _recurrence(rows),
+        **{name: shown_due(rows, name) for name in MOMENTS},
     }
     names = (*_FIRST, *_LAST)
     return [made[name].label(name) if name in made else rows.c[name] for name in names]
@@ -71,36 +71,65 @@ def shown(rows: FromClause) -> Sequence[ColumnElement[Any]]:
 
 def stored(user_id: int, values: Mapping[str, Any]) -> dict[str, Any]:
     """What is written for values that an account gave: null for the inbox, and for no labels."""
-    kept = {name: value for name, value in values.items() if name not in MOMENTS}
+    kept = {name: value for name, value in values.items() if name not in (*MOMENTS, "recurrence")}
     if kept.get("list_id") == user_id:
         kept["list_id"] = None
     if kept.get("label_ids") == []:
         kept["label_ids"] = None
     for name in MOMENTS:
         if name in values:
-            kept |= _columns(name, values[name])
+            kept |= stored_due(name, values[name])
+    if "recurrence" in values:
+        kept |= _stored_recurrence(values["recurrence"])
     return kept
+
+
+def _stored_recurrence(recurrence: AskedRecurrence | None) -> dict[str, Any]:
+    return {
+        "rrule": recurrence and recurrence.rule.text,
+        "recurrence_anchor": recurrence and recurrence.anchor.value,
+        "recurrence_timezone": recurrence and recurrence.timezone,
+    }
+
+
+def recurrence_of(task: Mapping[str, Any]) -> AskedRecurrence | None:
+    """How a task that is shown comes again."""
+    shown = task["recurrence"]
+    if shown is None:
+        return None
+    return AskedRecurrence(parse(shown["rrule"]), Anchor(shown["anchor"]), shown["timezone"])
 
 
 def derived(
     values: Values, before: FromClause | None, moment: ColumnElement[datetime]
 ) -> dict[str, ColumnElement[Any]]:
-    """When a task was completed follows from that it is."""
-    if "is_completed" not in values:
-        return {}
-    since: ColumnElement[Any] = moment
-    if before is not None:
-        since = case((before.c.is_completed, before.c.completed_at), else_=moment)
-    return {"completed_at": case((cast(values["is_completed"], Boolean), since))}
+    """When a task was completed follows from that it is; by a new rule nothing has occurred."""
+    follows: dict[str, ColumnElement[Any]] = {}
+    if "is_completed" in values:
+        since: ColumnElement[Any] = moment
+        if before is not None:
+            since = case((before.c.is_completed, before.c.completed_at), else_=moment)
+        follows["completed_at"] = case((cast(values["is_completed"], Boolean), since))
+    if before is not None and "rrule" in values:
+        follows["occurred"] = case((before.c.rrule == values["rrule"], before.c.occurred))
+    return follows
 
 
 def is_alone(values: Values, rows: FromClause) -> list[ColumnElement[bool]]:
-    """Whether a task can be written without others: it stays in its place, and takes none along."""
+    """Whether nothing else must be known to write a task.
+
+    It stays in its place and takes no other task along, and its due and recurrence fit each other
+    as they are given, or there is only one of them.
+    """
     stays = [
         rows.c[name].is_not_distinct_from(values[name])
         for name in ("list_id", "parent_id")
         if name in values
     ]
+    if "due_date" in values and "rrule" not in values:
+        stays.append(rows.c.rrule.is_(None))
+    if "rrule" in values and "due_date" not in values:
+        stays.append(cast(values["rrule"], Text).is_(None))
     if "is_completed" not in values:
         return stays
     children = _table.alias("children")
@@ -108,30 +137,21 @@ def is_alone(values: Values, rows: FromClause) -> list[ColumnElement[bool]]:
     return [*stays, or_(not_(cast(values["is_completed"], Boolean)), not_(has_children))]
 
 
-def may_concern_others(values: Mapping[str, Any]) -> bool:
-    """Whether there are tasks for which writing these values is not that of one alone."""
-    return bool({"list_id", "parent_id"} & values.keys() or values.get("is_completed"))
+def may_need_more(values: Mapping[str, Any]) -> bool:
+    """Whether for some tasks `is_alone` does not hold of these values."""
+    joined = {"list_id", "parent_id", "due_date", "rrule"}
+    return bool(joined & values.keys() or values.get("is_completed"))
 
 
-def _moment(rows: FromClause, name: str) -> ColumnElement[Any]:
-    date, time = rows.c[f"{name}_date"], rows.c[f"{name}_time"]
-    timed = func.json_build_object(
-        literal_column("'datetime'", Text),
-        func.to_char(date + time, _WALL),
-        literal_column("'timezone'", Text),
-        rows.c[f"{name}_timezone"],
-        literal_column("'at'", Text),
-        func.to_char(func.timezone(literal_column("'UTC'", Text), rows.c[f"{name}_at"]), _UTC),
+def _recurrence(rows: FromClause) -> ColumnElement[Any]:
+    made = func.json_build_object(
+        text_of("rrule"),
+        rows.c.rrule,
+        text_of("anchor"),
+        rows.c.recurrence_anchor,
+        text_of("timezone"),
+        rows.c.recurrence_timezone,
+        text_of("occurred"),
+        rows.c.occurred,
     )
-    dated = func.json_build_object(literal_column("'date'", Text), date)
-    return case((time.is_not(None), timed), (date.is_not(None), dated))
-
-
-def _columns(name: str, moment: Due | None) -> dict[str, Any]:
-    timed = moment if isinstance(moment, TimedDue) else None
-    return {
-        f"{name}_date": moment and moment.date,
-        f"{name}_time": timed and timed.wall.time(),
-        f"{name}_timezone": timed and timed.timezone,
-        f"{name}_at": timed and timed.at,
-    }
+    return case((rows.c.rrule.is_not(None), made))

@@ -70,6 +70,12 @@ class Task(Model):
         CheckConstraint(_is_moment("due"), name="due"),
         CheckConstraint(_is_moment("start"), name="start"),
         CheckConstraint(
+            "(rrule IS NULL OR due_date IS NOT NULL)"
+            " AND (rrule IS NULL) = (recurrence_anchor IS NULL)"
+            " AND (rrule IS NULL) = (recurrence_timezone IS NULL)",
+            name="recurs",
+        ),
+        CheckConstraint(
             f"(depth = 0) = (parent_id IS NULL) AND depth BETWEEN 0 AND {MAX_DEPTH}", name="depth"
         ),
         CheckConstraint("cardinality(label_ids) <= 100", name="labels"),
@@ -133,3 +139,8 @@ class Task(Model):
     depth: Mapped[int] = mapped_column(SmallInteger, server_default=_ZERO)
     # Null for a task that was never moved, which stands in the order of creation.
     position: Mapped[Decimal | None] = mapped_column(Numeric)
+    rrule: Mapped[str | None] = mapped_column(Text)
+    recurrence_anchor: Mapped[str | None] = mapped_column(String(10))
+    recurrence_timezone: Mapped[str | None] = mapped_column(String(64))
+    # By that rule, the present one included; null before the first was completed or skipped.
+    occurred: Mapped[int | None] = mapped_column(Integer)

@@ -21,7 +21,6 @@ _ID = {"task_id": "$response.body#/id"}
 _CURRENT = {**_ID, "If-Match": "$response.header.ETag"}
 _READ = (Link("get_task", _ID),)
 _WRITE = tuple(Link(name, _CURRENT) for name in ("update_task", "patch_task", "delete_task"))
-_CONFLICT = {412: (schemas.TaskConflict, {"task": schemas.EXAMPLE})}
 _CHANGE: dict[str, Any] = {
     "body": schemas.TaskChanges(),
     "parameters": ("If-Match",),
@@ -29,7 +28,7 @@ _CHANGE: dict[str, Any] = {
     "example": schemas.EXAMPLE,
     "headers": ("ETag",),
     "problems": (Forbidden, NotFound, PreconditionFailed),
-    "problem_shapes": _CONFLICT,
+    "problem_shapes": schemas.CONFLICT,
     "links": _READ + _WRITE,
 }
 """What PUT and PATCH have in common."""
@@ -130,7 +129,7 @@ def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     parameters=("If-Match", "Idempotency-Key"),
     headers=("ETag", "Idempotency-Replayed"),
     problems=(Forbidden, NotFound, PreconditionFailed),
-    problem_shapes=_CONFLICT,
+    problem_shapes=schemas.CONFLICT,
     links=_READ + _WRITE,
 )
 def move_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
@@ -144,7 +143,7 @@ def move_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     status=204,
     parameters=("If-Match",),
     problems=(Forbidden, NotFound, PreconditionFailed),
-    problem_shapes=_CONFLICT,
+    problem_shapes=schemas.CONFLICT,
 )
 def delete_task(caller: Caller, task_id: int) -> Response:
     """Removes a task, and those below it, for good."""

@@ -20,6 +20,13 @@ from taskapi.core.schemas import (
     Version,
     WholeNumber,
 )
+from taskapi.recurrence.fields import (
+    EXAMPLE as RECURRENCE_EXAMPLE,
+)
+from taskapi.recurrence.fields import (
+    RecurrenceField,
+    ShownRecurrence,
+)
 
 SORT_NAMES = ("created_at", "updated_at", "title", "due", "priority", "position")
 
@@ -36,6 +43,7 @@ EXAMPLE = {
     "priority": 3,
     "due": TIME_EXAMPLE | {"at": "2026-12-24T17:00:00Z"},
     "start": DATE_EXAMPLE,
+    "recurrence": RECURRENCE_EXAMPLE | {"occurred": None},
     "estimate_minutes": 15,
     "label_ids": [3],
     "version": 7,
@@ -47,6 +55,7 @@ NEW_EXAMPLE = {
     "description": EXAMPLE["description"],
     "priority": 3,
     "due": TIME_EXAMPLE,
+    "recurrence": RECURRENCE_EXAMPLE,
 }
 MOVE_EXAMPLE = {"parent_id": None, "after": None}
 
@@ -89,6 +98,7 @@ class TaskChanges(_Place):
     )
     due = DueField(allow_none=True)
     start = DueField(allow_none=True)
+    recurrence = RecurrenceField(allow_none=True)
     estimate_minutes = WholeNumber(
         least=1, most=525_600, allow_none=True, metadata={"description": "How long it may take."}
     )
@@ -149,6 +159,7 @@ class Task(Schema):
     priority = fields.Integer(required=True, metadata={"minimum": 0, "maximum": 4})
     due = ShownDue(required=True, allow_none=True)
     start = ShownDue(required=True, allow_none=True)
+    recurrence = ShownRecurrence(required=True, allow_none=True)
     estimate_minutes = fields.Integer(
         required=True, allow_none=True, metadata={"minimum": 1, "maximum": 525_600}
     )
@@ -178,3 +189,7 @@ class TaskConflict(ProblemDetails):
     """The task has another version by now."""
 
     task = fields.Nested(Task, required=True, metadata={"description": "As it is now."})
+
+
+CONFLICT = {412: (TaskConflict, {"task": EXAMPLE})}
+"""How a problem with a version looks, by its status."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskapi.core import database
+from taskapi.core.due_columns import stored_due
+from taskapi.core.dues import Due
 from taskapi.core.errors import Forbidden, NotFound, Problem
 from taskapi.core.identity import Caller
 from taskapi.core.listing import Listed, listed
@@ -14,8 +16,9 @@ from taskapi.core.ownership import scope
 from taskapi.core.pagination import page_of
 from taskapi.labels.service import get_label
 from taskapi.lists.service import demand_list, inbox_of
-from taskapi.tasks import arranging
-from taskapi.tasks.columns import may_concern_others, stored
+from taskapi.recurrence.service import Recurrence
+from taskapi.tasks import arranging, subtrees
+from taskapi.tasks.columns import may_need_more, recurrence_of, stored
 from taskapi.tasks.orders import SORTS
 from taskapi.tasks.statements import Within, labelling, task_page, tasks
 
@@ -70,11 +73,14 @@ def create_task(caller: Caller, values: dict[str, Any]) -> Task:
 
     Raises:
         TokenInvalid: the caller's session is over.
-        InvalidInput: there is no such list or parent, or the task cannot be there.
+        InvalidInput: there is no such list, parent or label, the task cannot be there, or its due
+            and its recurrence do not fit each other.
     """
-    kept = stored(caller.user_id, values)
-    create = tasks.create if kept.get("parent_id") is None else arranging.create_below
-    task = create(caller, kept)
+    values = arranging.fitted(values)
+    if values.get("parent_id") is None:
+        task = tasks.create(caller, stored(caller.user_id, values))
+    else:
+        task = arranging.create_below(caller, values)
     note("task_created", task_id=task["id"])
     return task
 
@@ -86,12 +92,13 @@ def update_task(
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
-        InvalidInput: there is no such list or parent, or the task cannot be there.
+        InvalidInput: there is no such list, parent or label, the task cannot be there, or its due
+            and its recurrence do not fit each other.
     """
-    kept = stored(caller.user_id, values)
-    if may_concern_others(kept):
+    kept = stored(caller.user_id, arranging.fitted(values) if "due" in values else values)
+    if may_need_more(kept):
         task = tasks.update_alone(caller, task_id, kept, if_match)
-        task = task or arranging.change(caller, task_id, kept, if_match)
+        task = task or arranging.change(caller, task_id, values, if_match)
     else:
         task = tasks.update(caller, task_id, kept, if_match)
     if values:
@@ -103,7 +110,7 @@ def move_task(
     caller: Caller, task_id: int, values: dict[str, Any], if_match: list[int] | None
 ) -> Task:
     """Put a task somewhere else: see `arranging.move`."""
-    task = arranging.move(caller, task_id, stored(caller.user_id, values), if_match)
+    task = arranging.move(caller, task_id, values, if_match)
     note("task_moved", task_id=task_id)
     return task
 
@@ -141,6 +148,38 @@ def remove_label(caller: Caller, task_id: int, label_id: int, if_match: list[int
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`; of the label too.
     """
     return _labelled(caller, task_id, label_id, if_match, adds=False)
+
+
+def demand_task(caller: Caller, task_id: int, if_match: list[int] | None) -> Task:
+    """A task that is to be changed.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+    """
+    return tasks.demand(caller, task_id, "update", if_match)
+
+
+def is_recurring(task: Task) -> bool:
+    """Whether there is an occurrence to complete."""
+    return task["recurrence"] is not None and not task["is_completed"]
+
+
+def recurrence_of_task(task: Task) -> Recurrence:
+    """How a task comes again that does."""
+    asked = recurrence_of(task)
+    assert asked, "it comes again"
+    return Recurrence(asked.rule, asked.anchor, task["recurrence"]["timezone"])
+
+
+def set_occurrence(caller: Caller, task_id: int, due: Due, occurred: int | None) -> Task:
+    """Make a task open and due, as the occurrence of its rule that has this number."""
+    values = {"is_completed": False, "occurred": occurred, **stored_due("due", due)}
+    return tasks.update(caller, task_id, values)
+
+
+def open_below(caller: Caller, task_id: int) -> None:
+    """Open all tasks below one, while the account is locked."""
+    database.rows(subtrees.REOPENING, id=task_id, **scope(caller))
 
 
 def _labelled(

@@ -21,9 +21,9 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    null,
     or_,
     select,
-    true,
     tuple_,
     update,
 )
@@ -94,13 +94,18 @@ FAMILY = _new_family()
 depth; whether it is the task or below it; the task's depth, and that of the deepest below it."""
 
 
-def _new_completion() -> Statement:
+def _new_completion(*, is_completed: bool) -> Statement:
     account = locked_account(_TOTALS)
-    changed = _written(account).values(is_completed=true(), completed_at=account.c.moment)
-    changed = changed.where(_tasks.c.is_completed.is_(False))
-    after = changed.returning(_tasks.c.id, _tasks.c.user_id).cte("after")
+    since = account.c.moment if is_completed else null()
+    after = (
+        _written(account)
+        .values(is_completed=is_completed, completed_at=since)
+        .where(_tasks.c.is_completed.is_(not is_completed))
+        .returning(_tasks.c.id, _tasks.c.user_id)
+        .cte("after")
+    )
     every = select(func.count()).select_from(after).scalar_subquery()
-    counted = bump(account, after, {"completed_task_count": every})
+    counted = bump(account, after, {"completed_task_count": every if is_completed else -every})
     return Statement(select(after.c.id).add_cte(counted), writes=True)
 
 
@@ -121,8 +126,11 @@ def _written(account: CTE) -> Update:
     )
 
 
-COMPLETION = _new_completion()
+COMPLETION = _new_completion(is_completed=True)
 """Completes the tasks below one."""
+
+REOPENING = _new_completion(is_completed=False)
+"""Opens the tasks below one."""
 
 PLACING = _new_placing()
 """Puts the tasks below one into a list, and so much deeper."""

@@ -31,7 +31,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 OWNED: dict[str, Callable[[Api], int]] = {
     "list_id": lambda owner: owner.expect(201, "POST", "/lists", json={"name": "a"})["id"],
     "label_id": lambda owner: owner.label()["id"],
-    "task_id": lambda owner: owner.task()["id"],
+    "task_id": lambda owner: owner.recurring()["id"],
     "session_id": lambda owner: newest_session(owner.again()),
 }
 """For each argument that names something which belongs to a person: makes one."""

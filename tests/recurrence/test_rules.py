@@ -261,20 +261,19 @@ def _time(text: str) -> datetime:
 
 
 def test_count_ends_with_what_the_asker_has_counted() -> None:
-    following = Following(DateDue(date(2026, 11, 9)), 0)
-    assert next_due(WEEKLY, DUE) == following
-    assert next_due(WEEKLY, DUE, occurred=3) == following
+    assert next_due(WEEKLY, DUE) == Following(DateDue(date(2026, 11, 9)), 0, 2)
+    assert next_due(WEEKLY, DUE, occurred=3) == Following(DateDue(date(2026, 11, 9)), 0, 4)
     assert next_due(WEEKLY, DUE, occurred=4) is None
     # What is left out has been an occurrence all the same.
     later = _time("2026-11-20T12:00:00Z")
-    assert next_due(WEEKLY, DUE, after=later, occurred=1) == (DateDue(date(2026, 11, 23)), 2)
+    assert next_due(WEEKLY, DUE, after=later, occurred=1) == (DateDue(date(2026, 11, 23)), 2, 4)
     assert next_due(WEEKLY, DUE, after=later, occurred=2) is None
 
 
 def test_a_day_is_over_when_it_is_over_in_the_zone() -> None:
     before, behind = _time("2026-11-09T22:59:59Z"), _time("2026-11-09T23:00:00Z")
-    assert next_due(WEEKLY, DUE, after=before) == (DateDue(date(2026, 11, 9)), 0)
-    assert next_due(WEEKLY, DUE, after=behind) == (DateDue(date(2026, 11, 16)), 1)
+    assert next_due(WEEKLY, DUE, after=before) == (DateDue(date(2026, 11, 9)), 0, 2)
+    assert next_due(WEEKLY, DUE, after=behind) == (DateDue(date(2026, 11, 16)), 1, 3)
 
 
 def test_the_day_of_completion_is_that_of_the_zone() -> None:
@@ -288,7 +287,7 @@ def test_the_day_of_completion_is_that_of_the_zone() -> None:
     # Early is as good as late.
     early = _time("2026-10-20T08:00:00Z")
     found = next_due(Recurrence(rule, Anchor.COMPLETION, due.timezone), due, completed_at=early)
-    assert found == (TimedDue(_time("2026-10-23T18:00:00"), "Europe/Berlin"), 0)
+    assert found == (TimedDue(_time("2026-10-23T18:00:00"), "Europe/Berlin"), 0, 2)
 
 
 @pytest.mark.parametrize("name", NASTY)

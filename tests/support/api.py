@@ -61,6 +61,12 @@ class Api:
         """A new task of this person's."""
         return self.expect(201, "POST", "/tasks", json={"title": "Water the plants"} | values)
 
+    def recurring(self, **values: Any) -> dict[str, Any]:
+        """A new task of this person's that comes again, and was completed once."""
+        due, recurrence = {"date": "2150-01-05"}, {"rrule": "FREQ=WEEKLY"}
+        task = self.task(**{"due": due, "recurrence": recurrence} | values)
+        return self.expect(200, "POST", f"/tasks/{task['id']}/complete")["task"]
+
     def label(self, **values: Any) -> dict[str, Any]:
         """A new label of this person's, with a name of its own."""
         name = {"name": f"Label {next(_numbers)}"}

@@ -1,0 +1,1 @@
+"""Occurrences of tasks that come again: completed, skipped, taken back."""

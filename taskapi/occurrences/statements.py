@@ -1,0 +1,54 @@
+"""How the ledger of occurrences is read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, FromClause, bindparam, func, select
+
+from taskapi.core.due_columns import shown_due
+from taskapi.core.owned_table import OwnedTable
+from taskapi.core.ownership import ONE, owned, owned_page
+from taskapi.core.pagination import IN_ORDER_OF_CREATION
+from taskapi.core.statement import Statement
+from taskapi.extensions import table_of
+from taskapi.occurrences.models import Occurrence
+
+_occurrences = table_of(Occurrence)
+_OF_TASK = _occurrences.c.task_id == bindparam("task_id", type_=BigInteger)
+
+
+def _shown(rows: FromClause) -> Sequence[ColumnElement[Any]]:
+    names = ("id", "user_id", "task_id", "outcome", "missed")
+    due = shown_due(rows, "due").label("due")
+    return [*(rows.c[name] for name in names), due, rows.c.version, rows.c.created_at]
+
+
+occurrences = OwnedTable(_occurrences, "occurrence", shown=_shown)
+
+SORTS = {"created_at": IN_ORDER_OF_CREATION}
+
+LAST = Statement(
+    select(*_shown(_occurrences), _occurrences.c.occurred)
+    .where(owned(_occurrences), _OF_TASK)
+    .order_by(_occurrences.c.id.desc())
+    .limit(ONE)
+)
+"""A task's last occurrence that is over, and what had been counted before it."""
+
+
+@cache
+def occurrence_page(*, resumes: bool) -> Statement:
+    """The statement of a page of one task's occurrences, newest first. Its parameter is task_id."""
+    total = select(func.count()).where(owned(_occurrences), _OF_TASK).scalar_subquery()
+    return owned_page(
+        _occurrences,
+        IN_ORDER_OF_CREATION,
+        is_descending=True,
+        resumes=resumes,
+        total=total,
+        parts=[_OF_TASK],
+        shown=_shown,
+    )
