@@ -19,6 +19,7 @@ from taskapi.core.application import Application
 from taskapi.core.operations import IdConverter
 from taskapi.docs.routes import blueprint as docs
 from taskapi.extensions import cors, db, migrate
+from taskapi.filters.routes import filters
 from taskapi.health.commands import openapi_commands
 from taskapi.health.routes import health
 from taskapi.labels.routes import labels
@@ -74,7 +75,8 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    for blueprint in (auth, lists, labels, tasks, occurrences, recurrence, health, docs):
+    features = (auth, lists, labels, filters, tasks, occurrences, recurrence)
+    for blueprint in (*features, health, docs):
         app.register_blueprint(blueprint)
     for command in (users, demo, openapi_commands, purge):
         app.cli.add_command(command)

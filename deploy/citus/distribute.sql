@@ -40,7 +40,7 @@ BEGIN
         END
     )] AND conrelid IN (
         'users'::regclass, 'sessions'::regclass, 'lists'::regclass, 'labels'::regclass,
-        'tasks'::regclass, 'idempotency_keys'::regclass, 'emails'::regclass
+        'filters'::regclass, 'tasks'::regclass, 'idempotency_keys'::regclass, 'emails'::regclass
     );
     IF obstacle IS NOT NULL THEN
         RAISE EXCEPTION 'Nothing was distributed: % lacks the column of distribution.', obstacle;
@@ -58,6 +58,7 @@ SELECT create_distributed_table('users', 'id');
 SELECT create_distributed_table('sessions', 'user_id', colocate_with => 'users');
 SELECT create_distributed_table('lists', 'user_id', colocate_with => 'users');
 SELECT create_distributed_table('labels', 'user_id', colocate_with => 'users');
+SELECT create_distributed_table('filters', 'user_id', colocate_with => 'users');
 SELECT create_distributed_table('tasks', 'user_id', colocate_with => 'users');
 SELECT create_distributed_table('idempotency_keys', 'user_id', colocate_with => 'users');
 

@@ -73,12 +73,13 @@ class Connection(psycopg.Connection[Row]):
         self.used_at = monotonic()
         self.round_trips = 0
 
-    def run(self, sql: bytes, values: Sequence[Any]) -> list[Row]:
+    def run(self, sql: bytes, values: Sequence[Any], *, is_kept: bool = True) -> list[Row]:
         """All rows that a statement gives.
 
         Args:
             sql: one statement, with PostgreSQL's own placeholders: `$1`.
             values: of the placeholders, in their order.
+            is_kept: whether it may be prepared, which lasts as long as the connection.
 
         Raises:
             psycopg.Error: as psycopg's cursors raise it.
@@ -86,16 +87,16 @@ class Connection(psycopg.Connection[Row]):
             StalePlanError: inside a transaction, which is lost.
         """
         try:
-            return self._run(sql, values)
+            return self._run(sql, values, is_kept=is_kept)
         except StalePlanError:
             if self.pgconn.transaction_status != pq.TransactionStatus.IDLE:
                 raise
-            return self._run(sql, values)
+            return self._run(sql, values, is_kept=is_kept)
 
-    def _run(self, sql: bytes, values: Sequence[Any]) -> list[Row]:
+    def _run(self, sql: bytes, values: Sequence[Any], *, is_kept: bool) -> list[Row]:
         adapt, pgconn = self._adapt, self.pgconn
         dumped = adapt.dump_sequence(values, [PyFormat.BINARY] * len(values))
-        if self.prepares:
+        if self.prepares and is_kept:
             name = self._names.get((sql, adapt.types)) or self._prepare(sql)
             pgconn.send_query_prepared(name, dumped, adapt.formats, pq.Format.BINARY)
         else:

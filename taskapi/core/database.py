@@ -364,7 +364,8 @@ def _execute(
 ) -> list[Row]:
     connection.patience = _left(until)
     try:
-        return connection.run(statement.sql, statement.values(parameters))
+        values = statement.values(parameters)
+        return connection.run(statement.sql, values, is_kept=not statement.is_one_of_many)
     except psycopg.errors.ForeignKeyViolation as error:
         raise ReferenceMissing(error.diag.constraint_name or "") from error
     except psycopg.errors.UniqueViolation as error:

@@ -37,11 +37,19 @@ _MAX_POINTER = 200
 
 
 class FieldError(NamedTuple):
-    """One broken rule: where (a JSON Pointer, RFC 6901, or a parameter's name), what and which."""
+    """One broken rule: where (a JSON Pointer, RFC 6901, or a parameter's name), what and which.
+
+    In a text that has a grammar, `offset` says where in code points; it is None elsewhere.
+    """
 
     pointer: str
     message: str
     code: str
+    offset: int | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """As it stands in an answer."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 def shortened(name: str) -> str:
@@ -102,7 +110,7 @@ class Problem(Exception):
             "request_id": request_id,
         }
         if self.errors:
-            body["errors"] = [error._asdict() for error in self.errors]
+            body["errors"] = [error.shown() for error in self.errors]
         return body | self.members
 
 

@@ -108,6 +108,12 @@ class BrokenRule(Schema):
     )
     message = fields.String(required=True, metadata={"description": "What, for people."})
     code = fields.String(required=True, metadata={"description": "What, for programs."})
+    offset = fields.Integer(
+        metadata={
+            "minimum": 0,
+            "description": "Where in a filter, in code points from its beginning.",
+        }
+    )
 
 
 class ProblemDetails(Schema):

@@ -148,6 +148,7 @@ def owned_page(  # noqa: PLR0913 - a page has that many sides
     total: ColumnElement[int],
     parts: Sequence[ColumnElement[bool]] = (true(),),
     shown: Shown = every_column,
+    missing: ColumnElement[int] | None = None,
 ) -> Statement:
     """A page of the caller's rows, with their account's version and a total, in one statement.
 
@@ -160,7 +161,11 @@ def owned_page(  # noqa: PLR0913 - a page has that many sides
         total: of the whole list, as an expression over users.
         parts: conditions of which a row meets exactly one. Each part is read in order through an
             index that begins with its condition, and the parts are merged.
+        missing: of conditions of which there are many, what in them the caller does not have, as an
+            expression over users; it follows the total.
     """
+    leading = [_accounts.c.version.label("account_version"), total.label("total")]
+    leading += [] if missing is None else [missing.label("missing")]
     pages = []
     for part in parts:
         page = select(*rows.c).where(rows.c.user_id == USER_ID, part)
@@ -177,10 +182,11 @@ def owned_page(  # noqa: PLR0913 - a page has that many sides
         .lateral("page")
     )
     return Statement(
-        select(_accounts.c.version.label("account_version"), total.label("total"), *shown(gated))
+        select(*leading, *shown(gated))
         .select_from(_accounts.outerjoin(gated, true()))
         .where(own_account(_accounts))
-        .order_by(*sort.order(gated, is_descending=is_descending))
+        .order_by(*sort.order(gated, is_descending=is_descending)),
+        is_one_of_many=missing is not None,
     )
 
 

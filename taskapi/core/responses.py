@@ -49,10 +49,11 @@ def page_answer(name: str, found: Listed, caller: Caller) -> Response:
     Args:
         name: what the rows are called.
     """
-    tag = entity_tag(found.version, caller.user_id)
-    if found.rows is None:
-        return not_modified(tag)
-    headers = {"ETag": tag}
+    headers = {}
+    if found.version is not None:
+        headers["ETag"] = tag = entity_tag(found.version, caller.user_id)
+        if found.rows is None:
+            return not_modified(tag)
     if found.next_cursor:
         following = request.args.to_dict() | {"cursor": found.next_cursor}
         headers["Link"] = f'<{request.path}?{urlencode(following)}>; rel="next"'

@@ -22,6 +22,8 @@ class Statement:
         seconds: how long it may take, the wait for a connection included; None for as long as any.
         stands_alone: whether what it does stays done though the request that does it is refused,
             so that it is part of no other transaction.
+        is_one_of_many: whether its text depends on what is asked for, so that no connection keeps
+            it prepared; PostgreSQL then plans it with the values.
     """
 
     def __init__(
@@ -31,12 +33,14 @@ class Statement:
         writes: bool = False,
         seconds: float | None = None,
         stands_alone: bool = False,
+        is_one_of_many: bool = False,
     ) -> None:
         assert isinstance(clause, ClauseElement)
         self._clause = clause
         self.writes = writes
         self.seconds = seconds
         self.stands_alone = stands_alone
+        self.is_one_of_many = is_one_of_many
 
     @cached_property
     def _compiled(self) -> Any:

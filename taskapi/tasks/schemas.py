@@ -20,13 +20,9 @@ from taskapi.core.schemas import (
     Version,
     WholeNumber,
 )
-from taskapi.recurrence.fields import (
-    EXAMPLE as RECURRENCE_EXAMPLE,
-)
-from taskapi.recurrence.fields import (
-    RecurrenceField,
-    ShownRecurrence,
-)
+from taskapi.filters.parameters import FindingQuery
+from taskapi.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
+from taskapi.recurrence.fields import RecurrenceField, ShownRecurrence
 
 SORT_NAMES = ("created_at", "updated_at", "title", "due", "priority", "position")
 
@@ -126,7 +122,7 @@ class TaskMove(_Place):
     )
 
 
-class TaskQuery(PageQuery):
+class TaskQuery(PageQuery, FindingQuery):
     """Which tasks to list, and how."""
 
     sort = sort_field(SORT_NAMES, default=NEWEST_FIRST)
@@ -180,7 +176,8 @@ class TaskList(PageShape):
         allow_none=True,
         metadata={
             "minimum": 0,
-            "description": "How many match, on all pages together; null with `list_id`.",
+            "description": "How many match, on all pages together; null where anything but"
+            " `is_completed` says which, since they would have to be counted.",
         },
     )
 

@@ -10,17 +10,18 @@ from taskapi.core.due_columns import stored_due
 from taskapi.core.dues import Due
 from taskapi.core.errors import Forbidden, NotFound, Problem
 from taskapi.core.identity import Caller
-from taskapi.core.listing import Listed, listed
+from taskapi.core.listing import Listed, Missing, listed
 from taskapi.core.logging import note
 from taskapi.core.ownership import scope
-from taskapi.core.pagination import page_of
+from taskapi.core.pagination import Page, page_of
+from taskapi.filters.service import Finding, find
 from taskapi.labels.service import get_label
 from taskapi.lists.service import demand_list, inbox_of
 from taskapi.recurrence.service import Recurrence
 from taskapi.tasks import arranging, subtrees
 from taskapi.tasks.columns import may_need_more, recurrence_of, stored
 from taskapi.tasks.orders import SORTS
-from taskapi.tasks.statements import Within, labelling, task_page, tasks
+from taskapi.tasks.statements import Within, found_page, labelling, task_page, tasks
 
 Task = dict[str, Any]
 
@@ -38,14 +39,18 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
     """A page of the caller's tasks.
 
     Args:
-        query: limit, cursor, sort, is_completed and list_id, checked.
+        query: limit, cursor, sort, and what `filters` finds by, checked.
         known: versions of the list that the client has; None for whichever there is.
 
     Raises:
-        InvalidInput: the cursor is not one of this list in this order, or there is no such list.
+        InvalidInput: the cursor is not one of this list in this order, a filter breaks a rule, or
+            what is named is not there.
         TokenInvalid: the caller's session is over.
     """
     page, list_id = page_of(query, SORTS), query.get("list_id")
+    finding = find(caller, query)
+    if finding:
+        return _found(caller, page, finding, is_completed=query.get("is_completed"), known=known)
     statement = task_page(
         page.sort,
         is_descending=page.is_descending,
@@ -200,6 +205,30 @@ def _no_label(caller: Caller, label_id: int) -> Problem | None:
     except (Forbidden, NotFound) as problem:
         return problem
     return None
+
+
+def _found(
+    caller: Caller,
+    page: Page,
+    finding: Finding,
+    *,
+    is_completed: bool | None,
+    known: list[int] | None,
+) -> Listed:
+    statement = found_page(
+        page.sort,
+        is_descending=page.is_descending,
+        resumes=page.resumes,
+        is_completed=is_completed,
+        shape=finding.shape,
+    )
+    # No version says whether what time changes is still the same.
+    known = [] if finding.is_moving else known
+    try:
+        found = listed(caller, statement, page, known=known, **finding.parameters)
+    except Missing as missing:
+        raise finding.missing(missing.number) from None
+    return found._replace(version=None) if finding.is_moving else found
 
 
 def _within(caller: Caller, list_id: int | None) -> Within:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -32,6 +32,7 @@ from taskapi.core.ownership import ID, ONE, USER_ID, bump, locked_account, match
 from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
+from taskapi.filters.conditions import MISSING, Shape, condition
 from taskapi.tasks.columns import NO_LABELS, derived, is_alone, shown
 from taskapi.tasks.models import Task
 from taskapi.tasks.orders import BY_PLACE, list_of
@@ -67,6 +68,11 @@ _TOTALS: dict[bool | None, ColumnElement[int]] = {
     False: column("task_count", BigInteger) - column("completed_task_count", BigInteger),
 }
 
+_UNCOUNTED: ColumnElement[Any] = null()
+
+_SHAPES = 32
+"""Of filters whose statements are remembered; clients make as many as they like."""
+
 
 class Within(Enum):
     """Which lists the tasks of a page are in."""
@@ -86,10 +92,8 @@ def task_page(
         is_completed: which tasks; None for all.
         within: but with ALL, the statement takes the parameter list_id.
     """
-    parts: list[ColumnElement[bool]] = [true()]
-    if is_completed is not None or sort not in (IN_ORDER_OF_CREATION, BY_PLACE):
-        states = (True, False) if is_completed is None else (is_completed,)
-        parts = [_table.c.is_completed.is_(state) for state in states]
+    is_one_part = sort in (IN_ORDER_OF_CREATION, BY_PLACE)
+    parts = _states(is_completed=is_completed, is_one_part=is_one_part)
     total: ColumnElement[Any] = _TOTALS[is_completed]
     if within is not Within.ALL:
         inside = _table.c.list_id == _LIST_ID
@@ -98,7 +102,7 @@ def task_page(
         elif within is Within.INBOX:
             inside = _table.c.list_id.is_(None)
         parts = [and_(part, inside) for part in parts]
-        total = null()
+        total = _UNCOUNTED
     return owned_page(
         _table,
         sort,
@@ -150,3 +154,35 @@ def labelling(*, adds: bool) -> Statement:
     unchanged = select(*shown(before)).where(~exists().where(after.c.id == ID))
     task = union_all(select(*shown(after)), unchanged)
     return Statement(task.add_cte(bump(account, after, {})), writes=True)
+
+
+@lru_cache(_SHAPES)
+def found_page(
+    sort: Sort, *, is_descending: bool, resumes: bool, is_completed: bool | None, shape: Shape
+) -> Statement:
+    """The statement of a page of the tasks that a filter of this shape finds."""
+    found = condition(shape)
+    # By their state first, so that the indexes that begin with it can find them too.
+    states = _states(is_completed=is_completed, is_one_part=sort is BY_PLACE)
+    return owned_page(
+        _table,
+        sort,
+        is_descending=is_descending,
+        resumes=resumes,
+        total=_UNCOUNTED,
+        parts=[and_(state, found) for state in states],
+        shown=shown,
+        missing=MISSING,
+    )
+
+
+def _states(*, is_completed: bool | None, is_one_part: bool) -> list[ColumnElement[bool]]:
+    """The parts of which each is read in order: open and completed tasks, unless one is asked for.
+
+    Args:
+        is_one_part: whether all tasks are read in order at once.
+    """
+    if is_completed is None and is_one_part:
+        return [true()]
+    states = (True, False) if is_completed is None else (is_completed,)
+    return [_table.c.is_completed.is_(state) for state in states]

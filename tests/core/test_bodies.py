@@ -30,6 +30,9 @@ TAKES_A_BODY = [
     ("PUT", "/labels/{label_id}"),
     ("PATCH", "/labels/{label_id}"),
     ("POST", "/labels/{label_id}/merge"),
+    ("POST", "/filters"),
+    ("PUT", "/filters/{filter_id}"),
+    ("PATCH", "/filters/{filter_id}"),
     ("POST", "/recurrence/preview"),
     ("POST", "/auth/register"),
     ("POST", "/auth/login"),
@@ -101,8 +104,9 @@ def _unchanged(user: Api, task: dict[str, Any]) -> bool:
     return user.expect(200, "GET", "/tasks") == {"tasks": [task], "total": 1, "next_cursor": None}
 
 
-def _each_call(task: dict[str, Any]) -> list[tuple[str, str]]:
+def _each_call(user: Api, task: dict[str, Any]) -> list[tuple[str, str]]:
     ids = {"task_id": task["id"], "list_id": task["list_id"], "label_id": task["label_ids"][0]}
+    ids["filter_id"] = user.filter()["id"]
     return [(method, path.format(**ids)) for method, path in TAKES_A_BODY]
 
 
@@ -121,7 +125,7 @@ def test_what_is_no_single_json_document_is_malformed(
     user: Api, task: dict[str, Any], name: str
 ) -> None:
     body, said = MALFORMED[name]
-    for method, path in _each_call(task):
+    for method, path in _each_call(user, task):
         problem = user.problem(400, "malformed_body", method, path, data=body, **JSON)
         assert said in problem["detail"]
     assert _unchanged(user, task)
@@ -131,7 +135,7 @@ def test_what_is_no_single_json_document_is_malformed(
 def test_a_document_that_is_no_object_is_refused(
     user: Api, task: dict[str, Any], body: bytes
 ) -> None:
-    for method, path in _each_call(task):
+    for method, path in _each_call(user, task):
         problem = user.problem(400, "invalid_input", method, path, data=body, **JSON)
         assert problem["errors"] == [
             {"pointer": "", "message": "Must be a JSON object.", "code": "not_an_object"}
@@ -144,7 +148,7 @@ def test_text_that_cannot_be_kept_or_sent_is_refused_where_it_is(
     user: Api, task: dict[str, Any], name: str
 ) -> None:
     body, pointer = UNCARRIABLE[name]
-    for method, path in _each_call(task):
+    for method, path in _each_call(user, task):
         problem = user.problem(400, "invalid_input", method, path, data=body, **JSON)
         assert pointer in {error["pointer"] for error in problem["errors"]}
         assert {error["code"] for error in problem["errors"]} == {"invalid_text"}
@@ -187,7 +191,7 @@ def test_every_way_to_write_the_same_document_is_taken(user: Api, body: bytes) -
 def test_another_media_type_is_refused_and_says_which_are_taken(
     user: Api, task: dict[str, Any], content_type: str | None
 ) -> None:
-    for method, path in _each_call(task):
+    for method, path in _each_call(user, task):
         response = user.send(method, path, data=b'{"title": "New"}', content_type=content_type)
         assert response.status_code == 415
         problem = response.get_json()
@@ -199,8 +203,8 @@ def test_another_media_type_is_refused_and_says_which_are_taken(
 
 
 def test_a_merge_patch_is_for_patch_alone(user: Api, task: dict[str, Any]) -> None:
-    for method, path in _each_call(task):
-        name = "name" if path.startswith(("/lists", "/labels")) else "title"
+    for method, path in _each_call(user, task):
+        name = "name" if path.startswith(("/lists", "/labels", "/filters")) else "title"
         data = json.dumps({name: "New"})
         response = user.send(method, path, data=data, content_type=MERGE_PATCH)
         assert response.status_code == (200 if method == "PATCH" else 415)
@@ -224,7 +228,7 @@ def test_a_body_of_the_largest_size_is_read_and_one_byte_more_is_not(
     user: Api, task: dict[str, Any]
 ) -> None:
     body = b'{"title": "New"}'
-    for method, path in _each_call(task):
+    for method, path in _each_call(user, task):
         problem = user.problem(
             413, "content_too_large", method, path, data=body.ljust(LARGEST + 1), **JSON
         )
@@ -249,7 +253,7 @@ def test_a_body_that_is_announced_as_too_large_is_not_read(user: Api, length: st
 @pytest.mark.parametrize("coding", ["chunked", "Chunked", "gzip, chunked"])
 def test_a_body_in_chunks_needs_a_length(user: Api, task: dict[str, Any], coding: str) -> None:
     sent: dict[str, Any] = {"headers": {"Transfer-Encoding": coding}, "data": b"{}"} | JSON
-    for method, path in _each_call(task):
+    for method, path in _each_call(user, task):
         problem = user.problem(411, "length_required", method, path, **sent)
         assert "Content-Length" in problem["detail"]
     assert _unchanged(user, task)
@@ -259,7 +263,7 @@ def test_a_body_in_chunks_needs_a_length(user: Api, task: dict[str, Any], coding
 def test_a_body_that_ends_early_is_refused(user: Api, task: dict[str, Any], body: bytes) -> None:
     announced = {"CONTENT_LENGTH": str(len(body) + 1)}
     sent: dict[str, Any] = {"environ_overrides": announced, "data": body} | JSON
-    for method, path in _each_call(task):
+    for method, path in _each_call(user, task):
         problem = user.problem(400, "malformed_body", method, path, **sent)
         assert "ends before its Content-Length" in problem["detail"]
     assert _unchanged(user, task)

@@ -53,6 +53,7 @@ def test_a_link_leads_on(user: Api, link: Followed) -> None:
     for _ in range(2):
         user.task()
         user.label()
+        user.filter()
         user.again()
     source = filled_in(link.source, user)
     if "limit" in link.source.parameters("query"):

@@ -18,12 +18,16 @@ from support import databases
 
 from taskapi.auth import statements as auth
 from taskapi.core.statement import Statement
+from taskapi.filters import statements as filters
+from taskapi.filters.conditions import parameters as filled
+from taskapi.filters.grammar import parse
+from taskapi.filters.terms import Clock, Resolver
 from taskapi.labels import statements as labels
 from taskapi.lists import statements as lists
 from taskapi.tasks import subtrees
 from taskapi.tasks.models import Task
 from taskapi.tasks.orders import SORTS
-from taskapi.tasks.statements import Within, labelling, task_page, tasks
+from taskapi.tasks.statements import Within, found_page, labelling, task_page, tasks
 
 # The fewer workers fill the tables for these tests, the better.
 
@@ -58,7 +62,10 @@ UPDATE tasks SET label_ids = ARRAY[4 * user_id + 1000001 + id % 3]
 || CASE WHEN id % 1200 = 6 THEN ARRAY[4 * user_id + 1000004] END
 WHERE user_id <= 1000 AND id % 12 > 0;
 
-VACUUM (ANALYZE) users, emails, sessions, lists, labels, tasks;
+INSERT INTO filters (user_id, name, query, version)
+SELECT 1 + g % 1000, 'Filter ' || g, 'completed', g FROM generate_series(1, 10000) AS g;
+
+VACUUM (ANALYZE) users, emails, sessions, lists, labels, filters, tasks;
 """
 PLACES = {
     "created_at": None,
@@ -184,6 +191,17 @@ ABOUT_LABELS: dict[str, Statement] = {
     "merge": labels.merge,
 }
 
+OF_A_FILTER: Node = OF_A_LABEL | {"id": 10, "value_query": "completed"}
+ABOUT_FILTERS: dict[str, Statement] = {
+    "page": filters.filter_page(filters.SORTS["name"], is_descending=False, resumes=False),
+    "next page": filters.filter_page(filters.SORTS["name"], is_descending=False, resumes=True),
+    "get": filters.filters._get,
+    "create": filters.filters._create(("name", "query")),
+    "update": filters.filters._update(("query",)),
+    "delete": filters.filters._delete,
+    "why not": filters.filters._diagnosis,
+}
+
 
 @pytest.fixture(scope="module")
 def full(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Connection]:
@@ -295,6 +313,15 @@ def test_what_concerns_a_list_reads_the_callers_alone(
     assert _rows_read(plan, "tasks") <= 101
 
 
+@pytest.mark.parametrize("name", ABOUT_FILTERS)
+def test_what_concerns_a_filter_reads_the_callers_alone(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = _plan(planner, ABOUT_FILTERS[name], {**OF_A_FILTER, **CALLER})
+    assert _scanned(plan) == []
+    assert _rows_read(plan, "filters") <= 2 * (LIMIT + 1)
+
+
 @pytest.mark.parametrize("name", ABOUT_LABELS)
 def test_what_concerns_a_label_reads_the_callers_alone(
     planner: psycopg.Connection, name: str
@@ -303,6 +330,39 @@ def test_what_concerns_a_label_reads_the_callers_alone(
     assert _scanned(plan) == []
     assert _rows_read(plan, "labels") <= 12
     assert _rows_read(plan, "tasks") <= 101
+
+
+FOUND = {
+    "parent = 60000": 8,
+    "label = 'label 4'": 600,
+    f"label = {RARE_LABEL}": 600,
+    "label all ('label 4', 'label 3')": 600,
+    "due = 2026-12-24": 200,
+    "due >= 2026-12-24 and due < 2026-12-27": 400,
+    "due <= now": 400,
+    "list = small and priority > 1": 400,
+    f"list = {1_000_002}": 400,
+    "created = 2026-12-24": 20_000,
+}
+"""For each filter, as many of the owner's 20,000 tasks as may be read for a page."""
+
+
+@pytest.mark.parametrize("sort", ["created_at", "title"])
+@pytest.mark.parametrize("text", FOUND)
+def test_what_a_filter_finds_is_found_by_an_index(
+    full: psycopg.Connection, text: str, sort: str
+) -> None:
+    # These are always planned with their values.
+    full.execute("SET plan_cache_mode = force_custom_plan")
+    resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "Asia/Tokyo"), OWNER)
+    shape = resolver.shape(parse(text))
+    statement = found_page(
+        SORTS[sort], is_descending=True, resumes=False, is_completed=None, shape=shape
+    )
+    given = filled(resolver.values, resolver.references)
+    plan = _plan(full, statement, {"known": [], "limit": LIMIT + 1, **CALLER, **given})
+    assert _scanned(plan) == []
+    assert _rows_read(plan, "tasks") <= FOUND[text]
 
 
 @pytest.mark.parametrize("known", [[30_000], [1, 30_000], None], ids=str)

@@ -31,6 +31,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 OWNED: dict[str, Callable[[Api], int]] = {
     "list_id": lambda owner: owner.expect(201, "POST", "/lists", json={"name": "a"})["id"],
     "label_id": lambda owner: owner.label()["id"],
+    "filter_id": lambda owner: owner.filter()["id"],
     "task_id": lambda owner: owner.recurring()["id"],
     "session_id": lambda owner: newest_session(owner.again()),
 }
@@ -101,8 +102,9 @@ def _everything_of(person: Api) -> list[Any]:
     tasks = person.send("GET", "/tasks")
     lists = person.expect(200, "GET", "/lists")
     labels = person.expect(200, "GET", "/labels")
+    filters = person.expect(200, "GET", "/filters")
     me = person.expect(200, "GET", "/auth/me")
-    return [sessions, tasks.get_json(), tasks.headers["ETag"], lists, labels, me]
+    return [sessions, tasks.get_json(), tasks.headers["ETag"], lists, labels, filters, me]
 
 
 def _allowed(path: str) -> set[str]:

@@ -30,6 +30,7 @@ def _other_session(person: Api) -> int:
 ARGUMENTS: dict[str, Callable[[Api], object]] = {
     "list_id": lambda person: person.expect(201, "POST", "/lists", json={"name": "a"})["id"],
     "label_id": lambda person: person.label()["id"],
+    "filter_id": lambda person: person.filter()["id"],
     "task_id": lambda person: person.recurring()["id"],
     "session_id": _other_session,
     "code": lambda person: "not_found",

@@ -103,7 +103,7 @@ class Service(RuleBasedStateMachine):
         """Whether the session may not do it, and then sees to it that it is told why.
 
         Args:
-            noun: what is asked for: `task`, `list` or `label`.
+            noun: what is asked for: `task`, `list`, `label` or `filter`.
         """
         if self.is_refused(session, method, path, **sent):
             return True

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 Task = dict[str, Any]
 List = dict[str, Any]
 Label = dict[str, Any]
+Filter = dict[str, Any]
 
 SORTS = ("created_at", "updated_at", "title")
 EACH_SORT = [sign + name for name in SORTS for sign in ("", "-")]
@@ -51,6 +52,7 @@ class Account:
     tasks: dict[int, Task] = field(default_factory=dict)
     lists: dict[int, List] = field(default_factory=dict)
     labels: dict[int, Label] = field(default_factory=dict)
+    filters: dict[int, Filter] = field(default_factory=dict)
     keys: dict[str, Kept] = field(default_factory=dict)
     last_task_id: int = 0
     last_moment: datetime = datetime.fromisoformat("1970-01-01T00:00:00Z")
@@ -60,8 +62,9 @@ class Account:
         return int(self.user["id"])
 
     def rows(self, noun: str) -> dict[int, Any]:
-        """What it has of a kind: `task`, `list` or `label`."""
-        return {"task": self.tasks, "list": self.lists, "label": self.labels}[noun]
+        """What it has of a kind: `task`, `list`, `label` or `filter`."""
+        kept = {"list": self.lists, "label": self.labels, "filter": self.filters}
+        return {"task": self.tasks, **kept}[noun]
 
     def live_sessions(self) -> list[Session]:
         """Newest first."""
@@ -80,6 +83,7 @@ class Account:
         self.tasks.clear()
         self.lists.clear()
         self.labels.clear()
+        self.filters.clear()
         self.is_deleted = True
 
     def follow(self, row: dict[str, Any]) -> None:
@@ -103,6 +107,11 @@ class Account:
         """Keep a label as the service shows it after a write."""
         self.follow(made)
         self.labels[made["id"]] = made
+
+    def write_filter(self, made: Filter) -> None:
+        """Keep a filter as the service shows it after a write."""
+        self.follow(made)
+        self.filters[made["id"]] = made
 
     def add(self, task: Task) -> None:
         """Keep a task that is new."""

@@ -11,6 +11,7 @@ from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from model.accounts import AccountRules
+from model.filters import FilterRules
 from model.labels import LabelRules
 from model.lists import ListRules
 from model.tasks import TaskRules
@@ -20,7 +21,7 @@ EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "50"))
 STEPS = 50
 
 
-class Everything(AccountRules, LabelRules, ListRules, TaskRules):
+class Everything(AccountRules, FilterRules, LabelRules, ListRules, TaskRules):
     """All rules together; a new feature's class goes into the line above."""
 
     def teardown(self) -> None:
@@ -28,6 +29,7 @@ class Everything(AccountRules, LabelRules, ListRules, TaskRules):
             self.check_tasks(account)
             self.check_lists(account)
             self.check_labels(account)
+            self.check_filters(account)
 
 
 def test_the_service_does_what_the_model_foresees(app: Flask, contract: Contract) -> None:

@@ -51,7 +51,15 @@ def rows(url: str) -> dict[str, list[tuple[object, ...]]]:
     with psycopg.connect(url) as connection:
         return {
             table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
-            for table in ("users", "emails", "sessions", "labels", "tasks", "idempotency_keys")
+            for table in (
+                "users",
+                "emails",
+                "sessions",
+                "labels",
+                "filters",
+                "tasks",
+                "idempotency_keys",
+            )
         }
 
 

@@ -137,9 +137,9 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sent]]:
     sent: list[Sent] = []
     run = Connection.run
 
-    def heard(self: Connection, text: bytes, values: Sequence[Any]) -> list[Row]:
+    def heard(self: Connection, text: bytes, values: Sequence[Any], **how: bool) -> list[Row]:
         sent.append(Sent(text, values))
-        return run(self, text, values)
+        return run(self, text, values, **how)
 
     with monkeypatch.context() as patch:
         patch.setattr(Connection, "run", heard)

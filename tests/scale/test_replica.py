@@ -64,9 +64,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     servers: list[str] = []
     run = Connection.run
 
-    def heard(self: Connection, *statement: Any) -> Any:
+    def heard(self: Connection, *statement: Any, **how: Any) -> Any:
         servers.append(REPLICA if int(self.pgconn.port) == PORT else PRIMARY)
-        return run(self, *statement)
+        return run(self, *statement, **how)
 
     monkeypatch.setattr(Connection, "run", heard)
     return servers

@@ -36,6 +36,7 @@ DISTRIBUTED = [
     Distribution("sessions", "user_id", "users"),
     Distribution("lists", "user_id", "users"),
     Distribution("labels", "user_id", "users"),
+    Distribution("filters", "user_id", "users"),
     Distribution("tasks", "user_id", "users"),
     Distribution("idempotency_keys", "user_id", "users"),
     Distribution("emails", "email", "none"),
@@ -268,11 +269,27 @@ def _new_list(me: Api) -> int:
     return int(me.expect(201, "POST", "/lists", json={"name": "a"})["id"])
 
 
+def _all_calls_on_filters(me: Api) -> None:
+    label = me.label(name="urgent")
+    query = "label = urgent or list in (inbox, 1) or parent = {} or due < today"
+    task = me.task(label_ids=[label["id"]])
+    made = me.filter(query=query.replace("1", str(me.user_id)).format(task["id"]))
+    path = f"/filters/{made['id']}"
+    me.expect(200, "GET", path)
+    me.expect(200, "PATCH", path, json={"color": "#123456"})
+    me.filter()
+    first = me.expect(200, "GET", "/filters?limit=1")
+    me.expect(200, "GET", f"/filters?limit=1&cursor={first['next_cursor']}")
+    assert len(me.expect(200, "GET", f"/tasks?filter_id={made['id']}")["tasks"]) > 0
+    me.expect(204, "DELETE", path)
+
+
 DONE: dict[str, Callable[[Api], None]] = {
     "all calls on one family": _all_calls_on_one_family,
     "all calls on one task": _all_calls_on_one_task,
     "all calls on one list": _all_calls_on_one_list,
     "all calls on labels": _all_calls_on_labels,
+    "all calls on filters": _all_calls_on_filters,
     "one write, sent twice with its key": _one_write_sent_twice,
     **{path: lambda me, path=path: _list_from_its_cursor(me, path) for path in _lists()},
 }

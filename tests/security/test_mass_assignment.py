@@ -36,6 +36,9 @@ CALLS = {
     "PUT /labels/{label_id}": {"color": None},
     "PATCH /labels/{label_id}": {"color": None},
     "POST /labels/{label_id}/merge": {},
+    "POST /filters": {"name": "Mine", "query": "priority >= 3"},
+    "PUT /filters/{filter_id}": {"name": "Mine"},
+    "PATCH /filters/{filter_id}": {"name": "Mine"},
     "POST /recurrence/preview": {"rrule": "FREQ=DAILY", "due": {"date": "2026-12-24"}},
     "POST /tasks": {"title": "Mine"},
     "PUT /tasks/{task_id}": {"title": "Mine"},
@@ -44,7 +47,7 @@ CALLS = {
 }
 SETTABLE = {
     *("title", "description", "is_completed", "email"),
-    *("name", "color", "is_archived", "list_id", "label_ids"),
+    *("name", "color", "is_archived", "list_id", "label_ids", "query"),
     *("parent_id", "priority", "estimate_minutes"),
 }
 """Columns that a client sets by their names, where a call takes them."""
@@ -107,7 +110,9 @@ def _path(user: Api, call: str) -> tuple[str, str]:
     task = user.task() if "{" in path else {"id": 0}
     made = user.expect(201, "POST", "/lists", json={"name": "a"}) if "{list_id}" in path else task
     label = user.label() if "{label_id}" in path else task
-    return method, path.format(task_id=task["id"], list_id=made["id"], label_id=label["id"])
+    kept = user.filter() if "{filter_id}" in path else task
+    ids = {"list_id": made["id"], "label_id": label["id"], "filter_id": kept["id"]}
+    return method, path.format(task_id=task["id"], **ids)
 
 
 def test_all_tables_and_all_calls_with_a_body_are_here(app: Flask, user: Api) -> None:

@@ -72,6 +72,11 @@ class Api:
         name = {"name": f"Label {next(_numbers)}"}
         return self.expect(201, "POST", "/labels", json=name | values)
 
+    def filter(self, **values: Any) -> dict[str, Any]:
+        """A new filter of this person's."""
+        body = {"name": "Urgent", "query": "priority >= 3"}
+        return self.expect(201, "POST", "/filters", json=body | values)
+
     def registered(self) -> Api:
         """This client, as a new person."""
         self.email = new_email()

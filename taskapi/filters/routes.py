@@ -1,0 +1,119 @@
+"""The calls of filters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from taskapi.core.bodies import JSON, MERGE_PATCH
+from taskapi.core.errors import Forbidden, NotFound, PreconditionFailed
+from taskapi.core.identity import Caller
+from taskapi.core.operations import Link, operation
+from taskapi.core.preconditions import if_match, if_none_match
+from taskapi.core.responses import page_answer, versioned
+from taskapi.filters import schemas, service
+
+filters = Blueprint("filters", __name__, url_prefix="/filters")
+
+_ID = {"filter_id": "$response.body#/id"}
+_CURRENT = {**_ID, "If-Match": "$response.header.ETag"}
+_READ = (Link("get_filter", _ID),)
+_WRITE = tuple(Link(name, _CURRENT) for name in ("update_filter", "patch_filter", "delete_filter"))
+_CONFLICT = {412: (schemas.FilterConflict, {"filter": schemas.EXAMPLE})}
+_CHANGE: dict[str, Any] = {
+    "body": schemas.FilterChanges(),
+    "parameters": ("If-Match",),
+    "answers": schemas.Filter,
+    "example": schemas.EXAMPLE,
+    "headers": ("ETag",),
+    "problems": (Forbidden, NotFound, PreconditionFailed),
+    "problem_shapes": _CONFLICT,
+    "links": _READ + _WRITE,
+}
+"""What PUT and PATCH have in common."""
+
+
+@filters.get("")
+@operation(
+    summary="List the filters",
+    query=schemas.FilterQuery(),
+    parameters=("If-None-Match",),
+    answers=schemas.Filters,
+    example={"filters": [schemas.EXAMPLE], "total": 1, "next_cursor": None},
+    headers=("ETag", "Link"),
+    links=(
+        Link("list_filters", {"cursor": "$response.body#/next_cursor"}),
+        Link("get_filter", {"filter_id": "$response.body#/filters/0/id"}),
+    ),
+)
+def list_filters(caller: Caller, query: dict[str, Any]) -> Response:
+    """The caller's filters in the order in which they were added, unless `sort` says otherwise."""
+    known = if_none_match(request, caller.user_id)
+    return page_answer("filters", service.list_filters(caller, query, known=known), caller)
+
+
+@filters.post("")
+@operation(
+    summary="Add a filter",
+    body=schemas.NewFilter(),
+    body_example=schemas.NEW_EXAMPLE,
+    status=201,
+    answers=schemas.Filter,
+    example=schemas.EXAMPLE,
+    parameters=("Idempotency-Key",),
+    headers=("ETag", "Location", "Idempotency-Replayed"),
+    links=_READ + _WRITE,
+)
+def create_filter(caller: Caller, body: dict[str, Any]) -> Response:
+    """Keeps a filter of tasks, which `GET /tasks?filter_id=` uses."""
+    created = service.create_filter(caller, body)
+    return versioned(created, 201, {"Location": f"{request.path}/{created['id']}"})
+
+
+@filters.get("/<id:filter_id>")
+@operation(
+    summary="Get a filter",
+    parameters=("If-None-Match",),
+    answers=schemas.Filter,
+    example=schemas.EXAMPLE,
+    headers=("ETag",),
+    problems=(Forbidden, NotFound),
+    links=_WRITE,
+)
+def get_filter(caller: Caller, filter_id: int) -> Response:
+    """One of the caller's filters."""
+    return versioned(service.get_filter(caller, filter_id))
+
+
+@filters.put("/<id:filter_id>")
+@operation(summary="Change a filter", body_example=schemas.NEW_EXAMPLE, **_CHANGE)
+def update_filter(caller: Caller, filter_id: int, body: dict[str, Any]) -> Response:
+    """Sets the fields that are given; the others stay."""
+    return versioned(service.update_filter(caller, filter_id, body, if_match(request)))
+
+
+@filters.patch("/<id:filter_id>")
+@operation(
+    summary="Patch a filter",
+    body_example={"color": None},
+    media_types=(JSON, MERGE_PATCH),
+    **_CHANGE,
+)
+def patch_filter(caller: Caller, filter_id: int, body: dict[str, Any]) -> Response:
+    """Applies a JSON merge patch (RFC 7396): null removes the color; the rest cannot be."""
+    return versioned(service.update_filter(caller, filter_id, body, if_match(request)))
+
+
+@filters.delete("/<id:filter_id>")
+@operation(
+    summary="Delete a filter",
+    status=204,
+    parameters=("If-Match",),
+    problems=(Forbidden, NotFound, PreconditionFailed),
+    problem_shapes=_CONFLICT,
+)
+def delete_filter(caller: Caller, filter_id: int) -> Response:
+    """Removes a filter for good."""
+    service.delete_filter(caller, filter_id, if_match(request))
+    return Response(status=204)

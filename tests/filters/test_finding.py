@@ -1,0 +1,282 @@
+"""Finding tasks over HTTP: parameters, what they name, entity tags, and filters that are kept."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from support import world
+from support.api import Api
+from support.contract import Contract
+
+from config import Settings
+from taskapi.filters import terms
+from taskapi.tasks.models import MAX_ESTIMATE, MAX_PRIORITY
+from taskapi.tasks.statements import found_page
+
+NOBODYS = 9_007_199_254_740_991
+
+
+def titles(person: Api, **query: Any) -> list[str]:
+    page = person.expect(200, "GET", "/tasks", query_string=query)
+    return sorted(task["title"] for task in page["tasks"])
+
+
+def refusal(person: Api, **query: Any) -> tuple[str, str, int | None]:
+    problem = person.problem(400, "invalid_input", "GET", "/tasks", query_string=query)
+    (error,) = problem["errors"]
+    return error["pointer"], error["code"], error.get("offset")
+
+
+def new(person: Api, feature: str, **values: Any) -> int:
+    return int(person.expect(201, "POST", f"/{feature}", json=values)["id"])
+
+
+@pytest.fixture
+def some(user: Api) -> dict[str, int]:
+    """Tasks a to d of a person, and the ids of what they have."""
+    ids = {"work": new(user, "lists", name="Work")}
+    ids |= {name: new(user, "labels", name=name) for name in ("urgent", "later")}
+    user.task(title="a", priority=4, due={"date": "2026-12-24"}, label_ids=[ids["urgent"]])
+    timed = {"datetime": "2026-12-24T23:30:00", "timezone": "America/New_York"}
+    both = [ids["urgent"], ids["later"]]
+    user.task(title="b", priority=2, due=timed, label_ids=both, list_id=ids["work"])
+    parent = user.task(title="c", priority=1, due={"date": "2000-01-01"}, is_completed=True)
+    user.task(title="d", due={"date": "2000-01-01"}, parent_id=parent["id"], is_completed=True)
+    return ids | {"parent": parent["id"], "inbox": user.user_id}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"priority": 4}, "a"),
+        ({"priority": 0}, "d"),
+        ({"priority_min": 2}, "ab"),
+        ({"due_from": "2026-12-24"}, "ab"),
+        ({"due_from": "2026-12-25"}, "b"),
+        ({"due_before": "2026-12-25"}, "acd"),
+        ({"due_before": "2026-12-25", "timezone": "America/New_York"}, "abcd"),
+        ({"due_from": "2026-12-24", "due_before": "2026-12-25"}, "a"),
+        ({"due_before": "2026-12-25T04:30:00Z"}, "acd"),
+        ({"due_before": "2026-12-25T04:30:00.000001Z"}, "abcd"),
+        ({"due_from": "2026-12-25T05:30:00+01:00"}, "b"),
+        ({"created_from": "2026-01-01", "updated_from": "2026-01-01"}, "abcd"),
+        ({"created_before": "2026-01-01"}, ""),
+        ({"updated_before": "2026-01-01T00:00:00Z"}, ""),
+        ({"completed_from": "2000-01-01"}, "cd"),
+        ({"completed_before": "2000-01-01"}, ""),
+        ({"label": "{urgent}"}, "ab"),
+        ({"label": "{urgent},{later}"}, "ab"),
+        ({"label_all": "{urgent},{later}"}, "b"),
+        ({"label_none": "{later}"}, "acd"),
+        ({"label": "{urgent}", "label_none": "{later}"}, "a"),
+        ({"parent_id": "{parent}"}, "d"),
+        ({"is_overdue": "true"}, ""),
+        ({"is_overdue": "false"}, "abcd"),
+        ({"list_id": "{work}", "priority": 2}, "b"),
+        ({"list_id": "{inbox}", "priority_min": 1}, "ac"),
+        ({"is_completed": "true", "priority_min": 1}, "c"),
+        ({"filter": "priority > 1", "label": "{later}"}, "b"),
+        ({"filter": "list = work or label = URGENT"}, "ab"),
+        ({"timezone": "Asia/Tokyo"}, "abcd"),
+    ],
+    ids=str,
+)
+def test_parameters_say_together_which(
+    user: Api, some: dict[str, int], query: dict[str, Any], found: str
+) -> None:
+    filled = {name: str(value).format(**some) for name, value in query.items()}
+    assert titles(user, **filled) == list(found)
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"priority": 5}, "out_of_range"),
+        ({"priority_min": "a"}, "out_of_range"),
+        ({"due_from": "today"}, "not_a_time"),
+        ({"due_from": "2026-12-24T17:00:00"}, "not_a_time"),
+        ({"due_before": "1969-12-31"}, "out_of_range"),
+        ({"timezone": "berlin"}, "not_a_zone"),
+        ({"label": ""}, "not_ids"),
+        ({"label": "1,"}, "not_ids"),
+        ({"label": "a"}, "not_ids"),
+        ({"label_all": "9007199254740992"}, "not_ids"),
+        ({"label_none": ",".join(["1"] * 101)}, "length"),
+        ({"parent_id": 0}, "out_of_range"),
+        ({"is_overdue": 1}, "not_a_boolean"),
+        ({"filter_id": "a"}, "out_of_range"),
+    ],
+    ids=str,
+)
+def test_a_parameter_that_is_none_is_refused(user: Api, query: dict[str, Any], code: str) -> None:
+    assert refusal(user, **query) == (next(iter(query)), code, None)
+
+
+@pytest.mark.parametrize("has_tasks", [False, True])
+def test_what_is_named_must_be_there(user: Api, stranger: Api, has_tasks: bool) -> None:
+    if has_tasks:
+        user.task(priority=4)
+    theirs = {
+        "list": new(stranger, "lists", name="Theirs"),
+        "label": new(stranger, "labels", name="Theirs"),
+        "task": stranger.task()["id"],
+    }
+    other = "priority = 4 or "
+    for text in ("list = Theirs", f"list = {theirs['list']}", f"list = {stranger.user_id}"):
+        assert refusal(user, filter=other + text) == ("filter", "unknown_reference", 23)
+    for text in ("label = theirs", f"label = {theirs['label']}", 'label = ""'):
+        assert refusal(user, filter=other + text) == ("filter", "unknown_reference", 24)
+    for task_id in (theirs["task"], NOBODYS):
+        text = f"priority = 4 or parent = {task_id}"
+        assert refusal(user, filter=text) == ("filter", "unknown_reference", 25)
+    both = f"label in ({new(user, 'labels', name='Mine')}, nope)"
+    assert refusal(user, filter=both) == ("filter", "unknown_reference", both.index("nope"))
+    for name, value in (("label", theirs["label"]), ("parent_id", theirs["task"])):
+        assert refusal(user, **{name: value}) == (name, "unknown_reference", None)
+    for name in ("label_all", "label_none"):
+        assert refusal(user, **{name: theirs["label"]})[0] == name
+    query = {"filter": "priority = 4", "list_id": theirs["list"]}
+    assert refusal(user, **query) == ("list_id", "unknown_reference", None)
+
+
+def test_no_filter_finds_what_is_anothers(user: Api, stranger: Api) -> None:
+    for person in (user, stranger):
+        new(person, "lists", name="Work")
+        label = new(person, "labels", name="urgent")
+        person.task(title=person.email, label_ids=[label])
+    text = "not completed or label = urgent or list = work or created < now+1d"
+    assert titles(user, filter=text) == [user.email]
+    assert titles(user, filter=f"not ({text})") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "is_standing"),
+    [
+        ({"filter": "priority = 0"}, True),
+        ({"filter": "not due < 2026-12-24"}, True),
+        ({"priority": 0}, True),
+        ({"filter": "not due < today"}, False),
+        ({"filter": "created < now"}, False),
+        ({"filter": "not overdue"}, False),
+        ({"is_overdue": "false"}, False),
+    ],
+    ids=str,
+)
+def test_what_time_changes_has_no_entity_tag(
+    user: Api, query: dict[str, Any], is_standing: bool
+) -> None:
+    user.task()
+    first = user.send("GET", "/tasks", query_string=query)
+    assert len(first.get_json()["tasks"]) == 1
+    assert ("ETag" in first.headers) == is_standing
+    assert first.headers["Cache-Control"] == ("private, no-cache" if is_standing else "no-store")
+    tag = user.send("GET", "/tasks").headers["ETag"]
+    for known in (tag, "*"):
+        again = user.send("GET", "/tasks", query_string=query, headers={"If-None-Match": known})
+        assert again.status_code == (304 if is_standing else 200)
+
+
+def test_the_link_to_the_next_page_has_the_filter(user: Api) -> None:
+    for _ in range(3):
+        user.task(priority=3)
+    query = {"filter": "priority > 2 and title ~ 'a+b' or priority = 3", "limit": 2}
+    first = user.send("GET", "/tasks", query_string=query)
+    following = first.headers["Link"].partition(">")[0].lstrip("<")
+    assert quote("priority > 2", safe="").replace("%20", "+") in following
+    assert len(user.expect(200, "GET", following)["tasks"]) == 1
+
+
+def test_statements_of_filters_are_neither_prepared_nor_kept_without_bound(
+    settings: Settings, contract: Contract
+) -> None:
+    with world.worker(settings, database_prepare=True, database_pool_size=1) as app:
+        person = world.person(app, contract).registered()
+        person.expect(200, "GET", "/tasks")
+        connection = app.extensions["taskapi_pool"]._idle[0]
+        known = len(connection._names)
+        for number in range(1, 50):
+            text = " or ".join(["priority = 1"] * number)
+            person.expect(200, "GET", "/tasks", query_string={"filter": text})
+        assert len(connection._names) == known > 0
+    assert found_page.cache_info().currsize <= found_page.cache_info().maxsize
+
+
+def _kept(person: Api, **values: Any) -> dict[str, Any]:
+    body = {"name": "Urgent", "query": "priority >= 3"} | values
+    return dict(person.expect(201, "POST", "/filters", json=body))
+
+
+def test_a_filter_is_kept_and_used(user: Api, stranger: Api) -> None:
+    user.task(title="a", priority=4)
+    user.task(title="b", priority=1)
+    made = _kept(user, name=" Urgent ", color="#C62828")
+    expected = {"name": "Urgent", "query": "priority >= 3", "color": "#c62828"}
+    assert made == made | expected | {"user_id": user.user_id}
+    path = f"/filters/{made['id']}"
+    assert user.expect(200, "GET", path) == made
+    assert titles(user, filter_id=made["id"]) == ["a"]
+    assert titles(user, filter_id=made["id"], filter="priority < 4") == []
+    changed = user.expect(200, "PATCH", path, json={"query": "priority < 3", "color": None})
+    assert (changed["name"], changed["color"]) == ("Urgent", None)
+    assert changed["version"] == made["version"] + 1
+    assert titles(user, filter_id=made["id"]) == ["b"]
+    assert user.expect(200, "PUT", path, json=changed)["query"] == "priority < 3"
+    stale = {"If-Match": f'"{made["version"]}"'}
+    conflict = user.problem(
+        412, "precondition_failed", "PUT", path, headers=stale, json={"name": "a"}
+    )
+    assert conflict["filter"]["query"] == "priority < 3"
+    gone = ("filter_id", "unknown_reference", None)
+    assert refusal(stranger, filter_id=made["id"]) == gone
+    user.expect(204, "DELETE", path)
+    assert refusal(user, filter_id=made["id"]) == gone
+    user.problem(404, "not_found", "GET", path)
+
+
+def test_what_is_kept_is_a_filter(user: Api) -> None:
+    for query, code, offset in (
+        ("priority > 9", "out_of_range", 11),
+        ("\U0001f331", "syntax", 0),
+        ("", "length", None),
+        ("a" * 2_001, "length", None),
+    ):
+        body = {"name": "a", "query": query}
+        problem = user.problem(400, "invalid_input", "POST", "/filters", json=body)
+        (error,) = problem["errors"]
+        found = (error["pointer"], error["code"], error.get("offset"))
+        assert found == ("/query", code, offset)
+    made = _kept(user)
+    path = f"/filters/{made['id']}"
+    problem = user.problem(400, "invalid_input", "PATCH", path, json={"query": "due = "})
+    assert problem["errors"][0]["offset"] == 6
+    assert user.expect(200, "GET", path) == made
+
+
+def test_what_a_kept_filter_names_must_be_there_when_it_is_used(user: Api) -> None:
+    made = _kept(user, query="label = soon")
+    assert refusal(user, filter_id=made["id"]) == ("filter_id", "unknown_reference", 8)
+    new(user, "labels", name="Soon")
+    assert titles(user, filter_id=made["id"]) == []
+
+
+def test_filters_come_in_order_and_in_pages(user: Api) -> None:
+    for name in ("b", "A", "c"):
+        _kept(user, name=name)
+    for sort, order in (("created_at", "bAc"), ("-name", "cbA"), ("name", "Abc")):
+        found, query = "", {"sort": sort, "limit": "2"}
+        while True:
+            page = user.expect(200, "GET", "/filters", query_string=query)
+            assert page["total"] == 3
+            found += "".join(one["name"] for one in page["filters"])
+            if page["next_cursor"] is None:
+                break
+            query["cursor"] = page["next_cursor"]
+        assert found == order
+    tag = user.send("GET", "/filters").headers["ETag"]
+    assert user.send("GET", "/filters", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_the_most_of_a_field_is_what_a_task_may_have() -> None:
+    assert (terms.MAX_PRIORITY, terms.MAX_ESTIMATE) == (MAX_PRIORITY, MAX_ESTIMATE)

@@ -1,0 +1,138 @@
+"""Whatever a filter says: it finds what a second reading of it finds, and `not` the rest."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from filters import meaning
+from filters.meaning import FILTERS, INSTANTS, LABELS, LISTS, TITLES, ZONES, Said, Seen
+from flask import Flask
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from support import world
+from support.api import Api
+from support.contract import Contract
+
+from config import Settings
+from taskapi.filters import service
+from taskapi.filters.terms import Clock
+
+NOW = [*INSTANTS, datetime(2026, 11, 1, 5, 30, tzinfo=UTC)]
+TASKS = 60
+
+
+def _moment(chosen: random.Random) -> Any:
+    day = chosen.choice(meaning.DATES)
+    wall = datetime.combine(day, chosen.choice(INSTANTS).time().replace(microsecond=0))
+    timed = {"datetime": wall.isoformat(), "timezone": chosen.choice(ZONES)}
+    return chosen.choice((None, {"date": day.isoformat()}, timed))
+
+
+def _body(chosen: random.Random, seen: Seen) -> dict[str, Any]:
+    labels = chosen.sample(sorted(seen.label_ids.values()), chosen.randint(0, 3))
+    return {
+        "title": chosen.choice(TITLES),
+        "description": chosen.choice((None, *TITLES)),
+        "is_completed": chosen.random() < 0.4,
+        "priority": chosen.randint(0, 4),
+        "due": _moment(chosen),
+        "start": _moment(chosen),
+        "estimate_minutes": chosen.choice((None, 1, 2, 3, 600)),
+        "list_id": chosen.choice(sorted(seen.list_ids.values())),
+        "label_ids": sorted(labels),
+    }
+
+
+class Found(dict[int, dict[str, Any]]):
+    """The tasks of a person, by their ids, and what filters are about beside them."""
+
+    person: Api
+    seen: Seen
+
+
+@pytest.fixture(scope="module")
+def everything(app: Flask, settings: Settings, contract: Contract) -> Found:
+    person = world.person(app, contract).registered()
+    chosen = random.Random(1)
+    seen = Seen(NOW[0], ZoneInfo("UTC"), {"Inbox": person.user_id}, {}, [])
+    for name in LISTS[1:]:
+        seen.list_ids[name] = person.expect(201, "POST", "/lists", json={"name": name})["id"]
+    for name in LABELS:
+        seen.label_ids[name] = person.expect(201, "POST", "/labels", json={"name": name})["id"]
+    for number in range(TASKS):
+        body = _body(chosen, seen)
+        if seen.parents and number % 5 == 0:
+            body |= {"parent_id": chosen.choice(seen.parents)}
+            del body["list_id"]
+        task = person.task(**body)
+        if number < 2:
+            seen.parents.append(task["id"])
+        moments = [chosen.choice(INSTANTS) + timedelta(hours=chosen.randint(0, 3)) for _ in "abc"]
+        world.sql(
+            settings,
+            "UPDATE tasks SET created_at = %s, updated_at = %s, completed_at = %s WHERE id = %s",
+            *moments,
+            task["id"],
+        )
+    found = Found()
+    found.person, found.seen = person, seen
+    found.update({t["id"]: t for t in person.expect(200, "GET", "/tasks")["tasks"]})
+    return found
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[datetime]]:
+    """What the service's clock shows: the first of these."""
+    shown = [NOW[0]]
+    monkeypatch.setattr(service, "clock", lambda timezone: Clock(shown[0], timezone))
+    return shown
+
+
+def _ids(person: Api, text: str, zone: str, **more: Any) -> list[int]:
+    query = {"filter": text, "timezone": zone, **more}
+    page = person.expect(200, "GET", "/tasks", query_string=query)
+    return [task["id"] for task in page["tasks"]]
+
+
+@given(said=FILTERS, zone=st.sampled_from(ZONES), now=st.sampled_from(NOW))
+@settings(
+    max_examples=250,
+    deadline=None,
+    database=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+def test_a_filter_finds_what_it_means_and_its_contrary_the_rest(
+    everything: Found, clock: list[datetime], said: Said, zone: str, now: datetime
+) -> None:
+    seen = everything.seen._replace(now=now, zone=ZoneInfo(zone))
+    clock[0] = now
+    text = said.text(seen)
+    expected = {row_id for row_id, task in everything.items() if said.means(task, seen)}
+    assert set(_ids(everything.person, text, zone)) == expected, text
+    contrary = f"not ({text})"
+    assert set(_ids(everything.person, contrary, zone)) == everything.keys() - expected, contrary
+
+
+@pytest.mark.parametrize("sort", ["-created_at", "updated_at", "-title"])
+def test_pages_of_what_is_found_follow_one_another(
+    everything: Found, clock: list[datetime], sort: str
+) -> None:
+    text = "priority >= 2 or due is null"
+    whole = _ids(everything.person, text, "UTC", sort=sort)
+    assert 20 < len(whole) < TASKS
+    found: list[int] = []
+    query = {"filter": text, "sort": sort, "limit": "7"}
+    while True:
+        page = everything.person.expect(200, "GET", "/tasks", query_string=query)
+        assert page["total"] is None
+        found += [task["id"] for task in page["tasks"]]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert found == whole

@@ -1,0 +1,101 @@
+"""Rules of filters that are kept, and of the tasks that they find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, MultipleResults, multiple, rule
+from model.service import Service
+from model.state import Account, Session, Task
+
+FINDS: dict[str, Callable[[Account, Task], bool]] = {
+    "completed": lambda account, task: task["is_completed"],
+    "not completed or title ~ 'A'": lambda account, task: (
+        not task["is_completed"] or "a" in task["title"] or "A" in task["title"]
+    ),
+    "description is null": lambda account, task: task["description"] is None,
+    "list = Inbox": lambda account, task: account.lists[task["list_id"]]["name"] == "Inbox",
+    "list != work": lambda account, task: account.lists[task["list_id"]]["name"] != "Work",
+    "label in (home, 'NOW')": lambda account, task: any(
+        account.labels[label]["name"].lower() in ("home", "now") for label in task["label_ids"]
+    ),
+}
+NAMED = {"list = Inbox": {"inbox"}, "list != work": {"work"}}
+NO_FILTERS = ("", "completed =", "foo = 1", "priority = 7")
+NAMES = st.sampled_from(("Home", "\u00e9", "\U0001f331"))
+CHANGES = st.fixed_dictionaries(
+    {}, optional={"name": NAMES, "query": st.sampled_from((*FINDS, *NO_FILTERS))}
+)
+
+
+class FilterRules(Service):
+    """What one can do with one's filters, and what with those of others."""
+
+    filters = Bundle("filters")
+    """The ids of all filters that there ever were, of both people."""
+
+    @rule(target=filters, session=Service.sessions, name=NAMES, query=st.sampled_from([*FINDS]))
+    def keep_a_filter(self, session: Session, name: str, query: str) -> int | MultipleResults[int]:
+        sent = {"json": {"name": name, "query": query}}
+        if self.is_refused(session, "POST", "/filters", **sent):
+            return multiple()
+        account = session.account
+        made = self.answer(201, session, "POST", "/filters", **sent)
+        assert made == made | {"color": None, "user_id": account.id} | sent["json"]
+        account.write_filter(made)
+        return int(made["id"])
+
+    @rule(session=Service.sessions, filter_id=filters, body=CHANGES)
+    def change_filter(self, session: Session, filter_id: int, body: dict[str, Any]) -> None:
+        account, path, sent = session.account, f"/filters/{filter_id}", {"json": body}
+        if body.get("query") in NO_FILTERS:
+            self.problem("invalid_input", session, "PATCH", path, **sent)
+            return
+        if self.is_out_of_reach(session, "filter", filter_id, "update", "PATCH", path, **sent):
+            return
+        changed, before = (
+            self.answer(200, session, "PATCH", path, **sent),
+            account.filters[filter_id],
+        )
+        if not body:
+            assert changed == before
+            return
+        moved = {name: changed[name] for name in ("version", "updated_at")}
+        assert changed == before | body | moved
+        account.write_filter(changed)
+
+    @rule(session=Service.sessions, filter_id=filters)
+    def delete_filter(self, session: Session, filter_id: int) -> None:
+        path = f"/filters/{filter_id}"
+        if not self.is_out_of_reach(session, "filter", filter_id, "delete", "DELETE", path):
+            self.answer(204, session, "DELETE", path)
+            session.account.version += 1
+            del session.account.filters[filter_id]
+
+    @rule(session=Service.sessions, filter_id=filters)
+    def find_tasks(self, session: Session, filter_id: int) -> None:
+        account, sent = session.account, {"query_string": {"filter_id": filter_id}}
+        if self.is_refused(session, "GET", "/tasks", **sent):
+            return
+        query = account.filters.get(filter_id, {}).get("query")
+        if query is None or not self._has_what_is_named(account, query):
+            self.problem("invalid_input", session, "GET", "/tasks", **sent)
+            return
+        kept = [task for task in account.tasks.values() if FINDS[query](account, task)]
+        found = self.answer(200, session, "GET", "/tasks", **sent)["tasks"]
+        assert found == sorted(kept, key=lambda task: -task["id"])
+
+    @staticmethod
+    def _has_what_is_named(account: Account, query: str) -> bool:
+        lists = {made["name"].lower() for made in account.lists.values()}
+        if query.startswith("label"):
+            return {"home", "now"} <= {made["name"].lower() for made in account.labels.values()}
+        return NAMED.get(query, set()) <= lists
+
+    def check_filters(self, account: Account) -> None:
+        """See that an account with a live session has the filters that the model has."""
+        for session in account.live_sessions()[:1]:
+            found = self.answer(200, session, "GET", "/filters")["filters"]
+            assert found == sorted(account.filters.values(), key=lambda made: made["id"])
