@@ -27,6 +27,7 @@ from taskapi.lists.routes import lists
 from taskapi.occurrences.routes import occurrences
 from taskapi.operate.commands import purge
 from taskapi.recurrence.routes import recurrence
+from taskapi.search.routes import search
 from taskapi.tasks.commands import demo
 from taskapi.tasks.routes import tasks
 
@@ -75,7 +76,7 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    features = (auth, lists, labels, filters, tasks, occurrences, recurrence)
+    features = (auth, lists, labels, filters, tasks, search, occurrences, recurrence)
     for blueprint in (*features, health, docs):
         app.register_blueprint(blueprint)
     for command in (users, demo, openapi_commands, purge):

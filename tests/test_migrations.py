@@ -148,6 +148,14 @@ def _is_of_a_sequence(difference: Any) -> bool:
     return (kind, table, column, stored) == ("modify_default", "lists", "id", None)
 
 
+def _is_of_words(difference: Any) -> bool:
+    """Alembic compares the text of an index's expression, which PostgreSQL writes in its own way.
+
+    `test_the_models_are_what_the_migrations_make` compares these too.
+    """
+    return getattr(difference[1], "name", None) == "ix_tasks_words"
+
+
 def test_a_new_migration_would_be_empty(database_url: str) -> None:
     with (
         create_app(databases.settings_for(database_url)).app_context(),
@@ -155,7 +163,8 @@ def test_a_new_migration_would_be_empty(database_url: str) -> None:
     ):
         options = {"compare_type": True, "compare_server_default": True}
         context = MigrationContext.configure(connection, opts=options)
-        assert [d for d in compare_metadata(context, db.metadata) if not _is_of_a_sequence(d)] == []
+        differences = compare_metadata(context, db.metadata)
+        assert [d for d in differences if not _is_of_a_sequence(d) and not _is_of_words(d)] == []
 
 
 def test_the_head_is_one_and_stands_in_its_file() -> None:

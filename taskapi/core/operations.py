@@ -194,4 +194,9 @@ def _load_query(schema: Input, query_string: bytes) -> dict[str, Any]:
         raise errors.InvalidInput.of(
             [errors.FieldError(name, "Must be given once.", "repeated") for name in repeated]
         )
+    unstorable = [name for name, values in given.lists() if "\0" in name + values[0]]
+    if unstorable:
+        raise errors.InvalidInput.of(
+            [errors.FieldError(n, "Must not contain NUL.", "invalid_text") for n in unstorable]
+        )
     return load(schema, given, prefix="")

@@ -37,6 +37,7 @@ from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.types import TypeEngine
 
 from taskapi.core.ownership import USER_ID
+from taskapi.core.words import asked_words, words_of
 
 Shape = Any
 """The name of a test, or `all`, `either` or `not` before further shapes."""
@@ -85,6 +86,8 @@ TESTS: dict[str, Test] = {
     "has parent": Test("parent_id IS NOT NULL"),
     "has completed_at": Test("is_completed AND completed_at IS NOT NULL"),
 }
+_words = words_of("title", "description").replace("{", "{{").replace("}", "}}")
+TESTS["text ~"] = Test(f"{_words} @@ {asked_words('{0}', f':{USER_ID.key}')}", (Text(),))
 for _operator in _ORDERED:
     TESTS[f"completed_at {_operator}"] = Test(
         f"is_completed AND completed_at {_operator} {{0}}", (_INSTANT,)

@@ -26,6 +26,7 @@ from taskapi.filters.grammar import DATE, INSTANT, MAX_CONDITIONS, MAX_LENGTH, t
 from taskapi.filters.nodes import All, Comparison, Either, Kind, Node, Not
 from taskapi.filters.terms import MAX_PRIORITY
 
+MAX_TEXT = 200
 _ONE_ID = "[1-9][0-9]{0,15}"
 
 
@@ -77,6 +78,12 @@ def _before(what: str) -> DayOrInstant:
     return DayOrInstant(f"Only those {what} before: a date in `timezone`, or an instant.")
 
 
+def search_text(*, required: bool = False) -> Text:
+    """The parameter for words that are searched for."""
+    about = "Only those that have all of these words, or words that begin with them."
+    return Text(least=1, most=MAX_TEXT, required=required, metadata={"description": about})
+
+
 class FindingQuery(Input):
     """Which tasks to find; all of it must be so."""
 
@@ -111,6 +118,7 @@ class FindingQuery(Input):
     parent_id = QueryInteger(
         least=1, most=MAX_ID, metadata={"description": "Only those right below this task."}
     )
+    text = search_text()
     is_overdue = QueryBoolean(
         metadata={"description": "Only those that are open and were due before, or all others."}
     )
@@ -154,6 +162,7 @@ _NODES: dict[str, Callable[[Any], Node]] = {
     **_times("updated", "updated"),
     **_times("completed_at", "completed"),
     "parent_id": _number("parent"),
+    "text": partial(_compared, "text", "~", Kind.TEXT),
     "is_overdue": _flag("overdue"),
 }
 

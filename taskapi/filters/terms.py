@@ -262,8 +262,6 @@ def _field(node: Comparison | IsNull) -> tuple[str, Field]:
 
 
 def _check(name: str, field: Field, operator: str, value: Value, offset: int | None) -> None:
-    if name == "text":
-        raise FilterError("Full-text search is not there yet.", "unsupported", offset)
     if operator not in field.operators.split():
         message = f"The operators of {name} are {' '.join(field.operators.split())}."
         raise FilterError(message, "operator", offset)

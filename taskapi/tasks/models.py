@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from taskapi.core.words import words_of
 from taskapi.extensions import Model
 
 _NOW = func.now()
@@ -101,6 +102,12 @@ class Task(Model):
             "completed_at",
             "id",
             postgresql_where=text("completed_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_tasks_words",
+            text(words_of("title", "description")),
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "off"},
         ),
         Index(
             "ix_tasks_labels",

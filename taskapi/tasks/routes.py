@@ -12,7 +12,7 @@ from taskapi.core.identity import Caller
 from taskapi.core.operations import Link, operation
 from taskapi.core.preconditions import if_match, if_none_match
 from taskapi.core.responses import page_answer, versioned
-from taskapi.tasks import schemas, service
+from taskapi.tasks import finding, schemas, service
 from taskapi.tasks.service import TooManyLabels
 
 tasks = Blueprint("tasks", __name__, url_prefix="/tasks")
@@ -57,7 +57,7 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     the longer that list is, unless it is in the order of creation.
     """
     known = if_none_match(request, caller.user_id)
-    return page_answer("tasks", service.list_tasks(caller, query, known=known), caller)
+    return page_answer("tasks", finding.list_tasks(caller, query, known=known), caller)
 
 
 @tasks.post("")

@@ -122,14 +122,19 @@ class TaskMove(_Place):
     )
 
 
-class TaskQuery(PageQuery, FindingQuery):
-    """Which tasks to list, and how."""
+class AmongTasks(PageQuery, FindingQuery):
+    """Among which tasks to look."""
 
-    sort = sort_field(SORT_NAMES, default=NEWEST_FIRST)
     list_id = QueryInteger(
         least=1, most=MAX_ID, metadata={"description": "Only those of this list."}
     )
     is_completed = QueryBoolean(metadata={"description": "Only those that are, or are not."})
+
+
+class TaskQuery(AmongTasks):
+    """Which tasks to list, and how."""
+
+    sort = sort_field(SORT_NAMES, default=NEWEST_FIRST)
 
 
 class Task(Schema):

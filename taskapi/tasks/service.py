@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from taskapi.core import database
@@ -10,18 +9,13 @@ from taskapi.core.due_columns import stored_due
 from taskapi.core.dues import Due
 from taskapi.core.errors import Forbidden, NotFound, Problem
 from taskapi.core.identity import Caller
-from taskapi.core.listing import Listed, Missing, listed
 from taskapi.core.logging import note
 from taskapi.core.ownership import scope
-from taskapi.core.pagination import Page, page_of
-from taskapi.filters.service import Finding, find
 from taskapi.labels.service import get_label
-from taskapi.lists.service import demand_list, inbox_of
 from taskapi.recurrence.service import Recurrence
 from taskapi.tasks import arranging, subtrees
 from taskapi.tasks.columns import may_need_more, recurrence_of, stored
-from taskapi.tasks.orders import SORTS
-from taskapi.tasks.statements import Within, found_page, labelling, task_page, tasks
+from taskapi.tasks.statements import labelling, tasks
 
 Task = dict[str, Any]
 
@@ -33,35 +27,6 @@ class TooManyLabels(Problem):
     code = "too_many_labels"
     title = "Too many labels"
     detail = "The task has 100 labels, and can have no more."
-
-
-def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Listed:
-    """A page of the caller's tasks.
-
-    Args:
-        query: limit, cursor, sort, and what `filters` finds by, checked.
-        known: versions of the list that the client has; None for whichever there is.
-
-    Raises:
-        InvalidInput: the cursor is not one of this list in this order, a filter breaks a rule, or
-            what is named is not there.
-        TokenInvalid: the caller's session is over.
-    """
-    page, list_id = page_of(query, SORTS), query.get("list_id")
-    finding = find(caller, query)
-    if finding:
-        return _found(caller, page, finding, is_completed=query.get("is_completed"), known=known)
-    statement = task_page(
-        page.sort,
-        is_descending=page.is_descending,
-        resumes=page.resumes,
-        is_completed=query.get("is_completed"),
-        within=_within(caller, list_id),
-    )
-    found = listed(caller, statement, page, known=known, list_id=list_id)
-    if found.rows == [] and list_id:
-        demand_list(caller, list_id)
-    return found
 
 
 def get_task(caller: Caller, task_id: int) -> Task:
@@ -205,33 +170,3 @@ def _no_label(caller: Caller, label_id: int) -> Problem | None:
     except (Forbidden, NotFound) as problem:
         return problem
     return None
-
-
-def _found(
-    caller: Caller,
-    page: Page,
-    finding: Finding,
-    *,
-    is_completed: bool | None,
-    known: list[int] | None,
-) -> Listed:
-    statement = found_page(
-        page.sort,
-        is_descending=page.is_descending,
-        resumes=page.resumes,
-        is_completed=is_completed,
-        shape=finding.shape,
-    )
-    # No version says whether what time changes is still the same.
-    known = [] if finding.is_moving else known
-    try:
-        found = listed(caller, statement, page, known=known, **finding.parameters)
-    except Missing as missing:
-        raise finding.missing(missing.number) from None
-    return found._replace(version=None) if finding.is_moving else found
-
-
-def _within(caller: Caller, list_id: int | None) -> Within:
-    if list_id is None:
-        return Within.ALL
-    return Within.INBOX if list_id == inbox_of(caller) else Within.LIST

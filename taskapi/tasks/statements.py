@@ -68,9 +68,9 @@ _TOTALS: dict[bool | None, ColumnElement[int]] = {
     False: column("task_count", BigInteger) - column("completed_task_count", BigInteger),
 }
 
-_UNCOUNTED: ColumnElement[Any] = null()
+UNCOUNTED: ColumnElement[Any] = null()
 
-_SHAPES = 32
+SHAPES = 32
 """Of filters whose statements are remembered; clients make as many as they like."""
 
 
@@ -93,7 +93,7 @@ def task_page(
         within: but with ALL, the statement takes the parameter list_id.
     """
     is_one_part = sort in (IN_ORDER_OF_CREATION, BY_PLACE)
-    parts = _states(is_completed=is_completed, is_one_part=is_one_part)
+    parts = states(is_completed=is_completed, is_one_part=is_one_part)
     total: ColumnElement[Any] = _TOTALS[is_completed]
     if within is not Within.ALL:
         inside = _table.c.list_id == _LIST_ID
@@ -102,7 +102,7 @@ def task_page(
         elif within is Within.INBOX:
             inside = _table.c.list_id.is_(None)
         parts = [and_(part, inside) for part in parts]
-        total = _UNCOUNTED
+        total = UNCOUNTED
     return owned_page(
         _table,
         sort,
@@ -156,27 +156,27 @@ def labelling(*, adds: bool) -> Statement:
     return Statement(task.add_cte(bump(account, after, {})), writes=True)
 
 
-@lru_cache(_SHAPES)
+@lru_cache(SHAPES)
 def found_page(
     sort: Sort, *, is_descending: bool, resumes: bool, is_completed: bool | None, shape: Shape
 ) -> Statement:
     """The statement of a page of the tasks that a filter of this shape finds."""
     found = condition(shape)
     # By their state first, so that the indexes that begin with it can find them too.
-    states = _states(is_completed=is_completed, is_one_part=sort is BY_PLACE)
+    parts = states(is_completed=is_completed, is_one_part=sort is BY_PLACE)
     return owned_page(
         _table,
         sort,
         is_descending=is_descending,
         resumes=resumes,
-        total=_UNCOUNTED,
-        parts=[and_(state, found) for state in states],
+        total=UNCOUNTED,
+        parts=[and_(part, found) for part in parts],
         shown=shown,
         missing=MISSING,
     )
 
 
-def _states(*, is_completed: bool | None, is_one_part: bool) -> list[ColumnElement[bool]]:
+def states(*, is_completed: bool | None, is_one_part: bool) -> list[ColumnElement[bool]]:
     """The parts of which each is read in order: open and completed tasks, unless one is asked for.
 
     Args:

@@ -24,6 +24,7 @@ from taskapi.filters.grammar import parse
 from taskapi.filters.terms import Clock, Resolver
 from taskapi.labels import statements as labels
 from taskapi.lists import statements as lists
+from taskapi.search.statements import search_page
 from taskapi.tasks import subtrees
 from taskapi.tasks.models import Task
 from taskapi.tasks.orders import SORTS
@@ -342,6 +343,8 @@ FOUND = {
     "due <= now": 400,
     "list = small and priority > 1": 400,
     f"list = {1_000_002}": 400,
+    "text ~ abcd": 100,
+    "text ~ abc and not completed": 400,
     "created = 2026-12-24": 20_000,
 }
 """For each filter, as many of the owner's 20,000 tasks as may be read for a page."""
@@ -363,6 +366,20 @@ def test_what_a_filter_finds_is_found_by_an_index(
     plan = _plan(full, statement, {"known": [], "limit": LIMIT + 1, **CALLER, **given})
     assert _scanned(plan) == []
     assert _rows_read(plan, "tasks") <= FOUND[text]
+
+
+def test_a_search_reads_what_it_finds(full: psycopg.Connection) -> None:
+    full.execute("SET plan_cache_mode = force_custom_plan")
+    resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "UTC"), OWNER)
+    shape = resolver.shape(parse("text ~ ab"))
+    statement = search_page(resumes=False, is_completed=None, shape=shape)
+    given = filled(resolver.values, resolver.references) | {"asked": "ab"}
+    plan = _plan(full, statement, {"known": [], "limit": LIMIT + 1, **CALLER, **given})
+    assert _scanned(plan) == []
+    (found,) = full.execute(
+        "SELECT count(*) FROM tasks WHERE user_id = 1 AND title ILIKE 'ab%'"
+    ).fetchone() or (0,)
+    assert LIMIT < found <= _rows_read(plan, "tasks") <= 2 * found
 
 
 @pytest.mark.parametrize("known", [[30_000], [1, 30_000], None], ids=str)

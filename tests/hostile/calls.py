@@ -79,6 +79,12 @@ class Call(NamedTuple):
         content = self.described.get("requestBody", {}).get("content")
         return resolved(content[JSON]["schema"]) if content else None
 
+    @property
+    def required(self) -> dict[str, str]:
+        """The parameters of the query that must be given, and what for each will do."""
+        found = [one for one in self.described["parameters"] if one["in"] == "query"]
+        return {one["name"]: "a" for one in found if one.get("required")}
+
     def answer(self) -> dict[str, Any]:
         """The schema of a success; empty when it has no content."""
         status = min(self.described["responses"])
@@ -108,9 +114,20 @@ class Request:
     def send(self, person: Api, **changes: Any) -> TestResponse:
         """Send it; `changes` are the test client's, in place of what would be sent."""
         sent: dict[str, Any] = {"headers": self.headers, "query_string": self.query}
+        changes = self._with_required(changes)
         if self.body is not None:
             sent |= {"data": json.dumps(self.body), "content_type": JSON}
         return person.send(self.call.method, self.path, **sent | changes)
+
+    def _with_required(self, changes: dict[str, Any]) -> dict[str, Any]:
+        query = changes.get("query_string", self.query)
+        if isinstance(query, dict):
+            return changes | {"query_string": self.call.required | query}
+        given = {part.partition("=")[0] for part in query.split("&")}
+        more = [
+            f"{name}={value}" for name, value in self.call.required.items() if name not in given
+        ]
+        return changes | {"query_string": "&".join([*([query] if query else []), *more])}
 
     def body_with(self, name: str, value: bytes) -> bytes:
         """The body, with this text as the value of a member."""

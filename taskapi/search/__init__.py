@@ -1,0 +1,1 @@
+"""Search for tasks by their words."""
