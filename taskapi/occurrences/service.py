@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from taskapi.core import database
 from taskapi.core.due_columns import due_of, stored_due
+from taskapi.core.dues import Due
 from taskapi.core.errors import Problem
 from taskapi.core.identity import Caller
 from taskapi.core.listing import Listed, listed
@@ -19,7 +20,7 @@ from taskapi.core.logging import note
 from taskapi.core.ownership import locked, scope
 from taskapi.core.pagination import page_of
 from taskapi.occurrences.statements import LAST, SORTS, occurrence_page, occurrences
-from taskapi.recurrence.service import Anchor, Following, next_due
+from taskapi.recurrence.service import Anchor, Following, fitting, next_due
 from taskapi.tasks import service as tasks
 
 Task = dict[str, Any]
@@ -101,15 +102,20 @@ def undo(caller: Caller, task_id: int, if_match: list[int] | None) -> Over:
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
         NothingToUndo: no occurrence of it is over.
+        InvalidInput: it has another rule by now, which the due does not fit.
     """
     with locked(caller):
-        tasks.demand_task(caller, task_id, if_match)
+        task = tasks.demand_task(caller, task_id, if_match)
         last = database.row(LAST, task_id=task_id, **scope(caller))
         if last is None:
             raise NothingToUndo
-        occurrences.delete(caller, last["id"])
         due, occurred = due_of(last["due"]), last.pop("occurred")
         assert due, "each occurrence has one"
+        if task["recurrence"]:
+            _demand_fit(task, due)
+            if task["recurrence"]["occurred"] is None:
+                occurred = None  # it was counted by another rule
+        occurrences.delete(caller, last["id"])
         task = tasks.set_occurrence(caller, task_id, due, occurred)
     note("occurrence_undone", task_id=task_id)
     return Over(task, last, task["due"])
@@ -161,6 +167,12 @@ def _following(task: Task, now: datetime, *, keep_missed: bool) -> Following | N
         after=None if is_anchored or keep_missed else now,
         occurred=task["recurrence"]["occurred"],
     )
+
+
+def _demand_fit(task: Task, due: Due) -> None:
+    recurrence = tasks.recurrence_of_task(task)
+    known = (recurrence.rule, recurrence.anchor, recurrence.timezone)
+    fitting(*known, due, pointer="/recurrence")
 
 
 def _completed(caller: Caller, task: Task) -> Task:

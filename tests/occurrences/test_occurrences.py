@@ -303,3 +303,29 @@ def test_what_is_not_ones_own_is_out_of_reach(user: Api, stranger: Api) -> None:
         call()
     user.problem(403, "forbidden", "GET", f"/tasks/{task['id']}/occurrences")
     assert _ledger(stranger, task["id"])["total"] == 0
+
+
+def test_what_was_counted_by_another_rule_is_not_counted_again(user: Api) -> None:
+    task_id = user.task(due=FAR, recurrence=WEEKLY)["id"]
+    for _ in range(2):
+        _step(user, task_id, "complete")
+    other = {"recurrence": {"rrule": "FREQ=DAILY;COUNT=2"}}
+    user.expect(200, "PATCH", f"/tasks/{task_id}", json=other)
+    undone = _step(user, task_id, "undo")["task"]
+    assert undone["due"] == {"date": "2150-01-12"}
+    assert undone["recurrence"]["occurred"] is None
+    assert not _step(user, task_id, "complete")["task"]["is_completed"]
+
+
+def test_an_occurrence_that_does_not_fit_the_rule_of_now_is_not_taken_back(user: Api) -> None:
+    task_id = user.task(due=FAR, recurrence={"rrule": "FREQ=DAILY;UNTIL=21501231"})["id"]
+    _step(user, task_id, "complete")
+    due = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}
+    timed = {"due": due, "recurrence": {"rrule": "FREQ=DAILY;UNTIL=21501231T000000Z"}}
+    task = user.expect(200, "PATCH", f"/tasks/{task_id}", json=timed)
+    (error,) = user.problem(400, "invalid_input", "POST", f"/tasks/{task_id}/undo")["errors"]
+    assert (error["pointer"], error["code"]) == ("/recurrence/rrule", "until_type")
+    assert user.expect(200, "GET", f"/tasks/{task_id}") == task
+    assert _ledger(user, task_id)["total"] == 1
+    user.expect(200, "PATCH", f"/tasks/{task_id}", json={"recurrence": None})
+    assert _step(user, task_id, "undo")["task"]["due"] == FAR
