@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import MultipleResults, multiple, precondition, rule
-from model.service import Service
+from hypothesis.stateful import MultipleResults, multiple, rule
+from model.service import Service, rarely
 from model.state import Account, Session
 from support.api import PASSWORD
 
@@ -44,6 +44,7 @@ class AccountRules(Service):
             return multiple()
         return self.opened(account, self.answer(200, None, "POST", "/auth/login", json=body))
 
+    @rarely
     @rule(session=Service.sessions)
     def log_out(self, session: Session) -> None:
         said = self.answer(200, session, "POST", "/auth/logout")
@@ -66,7 +67,7 @@ class AccountRules(Service):
         session.refresh_tokens.append(login["refresh_token"])
         session.refreshed = time.monotonic()
 
-    @precondition(lambda self: self.accounts)
+    @rarely
     @rule(session=Service.sessions, generation=st.integers(2, 4))
     def refresh_again(self, session: Session, generation: int) -> None:
         """With a token that was used before: the last of these is good for a moment."""
@@ -102,6 +103,7 @@ class AccountRules(Service):
             path = cursor and f"/auth/sessions?limit={limit}&cursor={cursor}"
         assert listed == [(one.id, one is session) for one in live]
 
+    @rarely
     @rule(session=Service.sessions, other=Service.sessions)
     def end_session(self, session: Session, other: Session) -> None:
         path = f"/auth/sessions/{other.id}"
@@ -113,6 +115,7 @@ class AccountRules(Service):
         else:
             self.problem("not_found", session, "DELETE", path)
 
+    @rarely
     @rule(session=Service.sessions)
     def end_other_sessions(self, session: Session) -> None:
         if not self.is_refused(session, "DELETE", "/auth/sessions"):
@@ -132,6 +135,7 @@ class AccountRules(Service):
         session.account.password = new
         session.account.end_sessions(but=session)
 
+    @rarely
     @rule(session=Service.sessions, password=PASSWORDS)
     def delete_account(self, session: Session, password: str) -> None:
         sent = {"json": {"password": password}}

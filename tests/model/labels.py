@@ -6,8 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, multiple, rule
+from model.changes import Changes
 from model.service import Service
-from model.state import Account, Label, Session, Task, ascii_lower
+from model.state import Account, Label, Session, ascii_lower
 
 NAMES = st.sampled_from(("Home", "home", "HOME", "Now", "now", "\u00e9", "\u00c9", "\U0001f331"))
 COLORS = st.none() | st.sampled_from(("#000000", "#a1b2c3"))
@@ -19,7 +20,7 @@ SORTS = {
 }
 
 
-class LabelRules(Service):
+class LabelRules(Changes):
     """What one can do with one's labels, with or without tasks, and what with those of others."""
 
     labels = Bundle("labels")
@@ -87,7 +88,7 @@ class LabelRules(Service):
             assert [error["pointer"] for error in problem["errors"]] == ["/label_ids"]
             return
         changed = self.answer(200, session, "PATCH", path, **sent)
-        self._changed(account, task, changed, set(label_ids))
+        self.kept(account, task | {"label_ids": sorted(label_ids)}, changed)
 
     @rule(
         session=Service.sessions,
@@ -112,7 +113,7 @@ class LabelRules(Service):
         if after == has:
             assert changed == task
         else:
-            self._changed(account, task, changed, after)
+            self.kept(account, task | {"label_ids": sorted(after)}, changed)
 
     @rule(
         session=Service.sessions,
@@ -133,12 +134,6 @@ class LabelRules(Service):
         others = (label for label in account.labels.values() if label["id"] != but)
         return ascii_lower(name) in {ascii_lower(label["name"]) for label in others}
 
-    @staticmethod
-    def _changed(account: Account, task: Task, changed: Task, label_ids: set[int]) -> None:
-        moved = {name: changed[name] for name in ("version", "updated_at")}
-        assert changed == task | {"label_ids": sorted(label_ids)} | moved
-        account.write(changed)
-
     def _ended(self, session: Session, label_id: int, instead: set[int]) -> None:
         """A label is gone, and its tasks have others in its place."""
         account = session.account
@@ -146,11 +141,9 @@ class LabelRules(Service):
         del account.labels[label_id]
         for task in list(account.tasks.values()):
             if label_id in task["label_ids"]:
-                found = self.answer(200, session, "GET", f"/tasks/{task['id']}")
                 has = sorted({*task["label_ids"], *instead} - {label_id})
-                changes = {"label_ids": has, "updated_at": found["updated_at"]}
-                assert found == task | changes | {"version": account.version}
-                account.tasks[task["id"]] = found
+                account.leave(task, label_ids=has)
+        self.see(session)
 
     def check_labels(self, account: Account) -> None:
         """See that an account with a live session has the labels that the model has."""

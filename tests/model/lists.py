@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, multiple, rule
+from model.changes import Changes
 from model.service import Service
 from model.state import Account, Session, ascii_lower
 
@@ -22,7 +23,7 @@ SORTS = {
 }
 
 
-class ListRules(Service):
+class ListRules(Changes):
     """What one can do with one's lists and their tasks, and what with those of others."""
 
     lists = Bundle("lists")
@@ -67,18 +68,18 @@ class ListRules(Service):
         sent = {"query_string": {"tasks": tasks} if tasks else {}}
         if self.is_out_of_reach(session, "list", list_id, "delete", "DELETE", path, **sent):
             return
-        inside = [task for task in account.tasks.values() if task["list_id"] == list_id]
+        inside = account.inside(list_id)
         if inside and tasks is None:
             self.problem("list_not_empty", session, "DELETE", path, **sent)
             return
         self.answer(204, session, "DELETE", path, **sent)
         account.version += 1
         del account.lists[list_id]
-        for task in inside:
-            if tasks == "delete":
-                del account.tasks[task["id"]]
-            else:
-                self._moved_to_the_inbox(session, task)
+        if tasks == "delete":
+            account.remove(inside)
+        for task in inside if tasks == "move" else ():
+            account.leave(task, list_id=account.id)
+        self.see(session)
 
     @rule(session=Service.sessions, list_id=lists, inbox=st.booleans(), data=st.data())
     def put_a_task_into_a_list(
@@ -86,17 +87,10 @@ class ListRules(Service):
     ) -> None:
         account = session.account
         list_id = account.id if inbox else list_id
-        task_id = data.draw(st.sampled_from(sorted(account.tasks) or [1]))
-        path, sent = f"/tasks/{task_id}", {"json": {"list_id": list_id}}
-        if self.is_refused(session, "PATCH", path, **sent) or task_id not in account.tasks:
+        if not account.tasks:
             return
-        if list_id not in account.lists:
-            self.problem("invalid_input", session, "PATCH", path, **sent)
-            return
-        changed = self.answer(200, session, "PATCH", path, **sent)
-        moved = {name: changed[name] for name in ("version", "updated_at")}
-        assert changed == account.tasks[task_id] | {"list_id": list_id} | moved
-        account.write(changed)
+        task_id = data.draw(st.sampled_from(sorted(account.tasks)))
+        self.change_task(session, task_id, {"list_id": list_id})
 
     @rule(session=Service.sessions, list_id=lists, inbox=st.booleans())
     def list_the_tasks_of_a_list(self, session: Session, list_id: int, inbox: bool) -> None:
@@ -108,7 +102,7 @@ class ListRules(Service):
         if list_id not in account.lists:
             self.problem("invalid_input", session, "GET", "/tasks", **sent)
             return
-        inside = [task for task in account.tasks.values() if task["list_id"] == list_id]
+        inside = account.inside(list_id)
         found = self.answer(200, session, "GET", "/tasks", **sent)["tasks"]
         assert found == sorted(inside, key=lambda task: -task["id"])
 
@@ -130,13 +124,6 @@ class ListRules(Service):
         expected = sorted(matching, key=SORTS[sort], reverse=is_descending)
         page = self.answer(200, session, "GET", "/lists", query_string=query)
         assert page == {"lists": expected, "total": len(expected), "next_cursor": None}
-
-    def _moved_to_the_inbox(self, session: Session, task: dict[str, Any]) -> None:
-        account = session.account
-        moved = self.answer(200, session, "GET", f"/tasks/{task['id']}")
-        changes = {"list_id": account.id, "updated_at": moved["updated_at"]}
-        assert moved == task | changes | {"version": account.version}
-        account.tasks[task["id"]] = moved
 
     def check_lists(self, account: Account) -> None:
         """See that an account with a live session has the lists that the model has."""

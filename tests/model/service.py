@@ -10,11 +10,21 @@ from typing import Any
 
 from flask import Flask
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, multiple
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    multiple,
+    precondition,
+)
 from model.state import Account, Session
 from support.api import PASSWORD, Api, new_email
 from support.contract import Contract
 from werkzeug.test import TestResponse
+
+rarely = precondition(lambda self: self.asked % 5 == 0)
+"""For what ends sessions or accounts: else few stories would come to anything."""
 
 
 class Service(RuleBasedStateMachine):
@@ -23,13 +33,20 @@ class Service(RuleBasedStateMachine):
     sessions = Bundle("sessions")
     """Every session that was ever opened; those that are over stay, and may do nothing."""
 
+    tasks = st.runner().flatmap(lambda self: st.sampled_from(self.task_ids or [2**53 - 1]))
+    """The ids of all tasks that there ever were, of both people."""
+
     people = st.sampled_from((0, 1))
+
+    asked = 0
+    """How many calls there were."""
 
     def __init__(self, app: Flask, contract: Contract) -> None:
         super().__init__()
         self._client = app.test_client()
         self._contract = contract
         self.accounts: list[Account] = []
+        self.task_ids: list[int] = []
 
     @initialize(target=sessions)
     def two_people(self) -> MultipleResults[Session]:
@@ -60,6 +77,7 @@ class Service(RuleBasedStateMachine):
 
     def ask(self, session: Session | None, method: str, path: str, **kwargs: Any) -> TestResponse:
         """The answer to a call, which the document must foresee."""
+        self.asked += 1
         api = Api(self._client, self._contract)
         api.login = {"access_token": session.access_token} if session else {}
         return api.send(method, path, **kwargs)
@@ -82,6 +100,13 @@ class Service(RuleBasedStateMachine):
         assert problem["code"] == code, problem
         assert problem["status"] == response.status_code
         return dict(problem)
+
+    def invalid(
+        self, pointer: str, session: Session | None, method: str, path: str, **kwargs: Any
+    ) -> None:
+        """See to it that a call is refused for the field at this pointer."""
+        problem = self.problem("invalid_input", session, method, path, **kwargs)
+        assert [error["pointer"] for error in problem["errors"]] == [pointer]
 
     def is_refused(self, session: Session, method: str, path: str, **kwargs: Any) -> bool:
         """Whether a session is over, and then sees to it that the call is refused for that."""

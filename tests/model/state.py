@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,9 +13,13 @@ Task = dict[str, Any]
 List = dict[str, Any]
 Label = dict[str, Any]
 Filter = dict[str, Any]
+Occurrence = dict[str, Any]
 
-SORTS = ("created_at", "updated_at", "title")
+SORTS = ("created_at", "updated_at", "title", "due", "priority", "position")
 EACH_SORT = [sign + name for name in SORTS for sign in ("", "-")]
+
+UNSEEN = object()
+"""The moment of the last write to a task, as long as no answer has shown it."""
 
 
 @dataclass
@@ -39,6 +43,13 @@ class Kept(NamedTuple):
     answer: Task
 
 
+class Over(NamedTuple):
+    """An occurrence that is over, and what its task had counted before."""
+
+    shown: Occurrence
+    occurred: int | None
+
+
 @dataclass
 class Account:
     """An account, with everything that it owns."""
@@ -53,8 +64,11 @@ class Account:
     lists: dict[int, List] = field(default_factory=dict)
     labels: dict[int, Label] = field(default_factory=dict)
     filters: dict[int, Filter] = field(default_factory=dict)
+    ledgers: dict[int, list[Over]] = field(default_factory=dict)
     keys: dict[str, Kept] = field(default_factory=dict)
-    last_task_id: int = 0
+    last_place: int = 0
+    """Ids and places come from one sequence."""
+
     last_moment: datetime = datetime.fromisoformat("1970-01-01T00:00:00Z")
 
     @property
@@ -81,6 +95,7 @@ class Account:
     def delete(self) -> None:
         self.end_sessions()
         self.tasks.clear()
+        self.ledgers.clear()
         self.lists.clear()
         self.labels.clear()
         self.filters.clear()
@@ -115,14 +130,64 @@ class Account:
 
     def add(self, task: Task) -> None:
         """Keep a task that is new."""
-        assert task["id"] > self.last_task_id
         assert task["created_at"] == task["updated_at"]
-        self.last_task_id = task["id"]
+        self.take_place(task["id"])
         self.write(task)
 
-    def remove(self, task_id: int) -> None:
-        del self.tasks[task_id]
-        self.version += 1
+    def take_place(self, number: int) -> None:
+        """See that a new id or place is behind all others."""
+        assert number > self.last_place
+        self.last_place = number
+
+    def remove(self, tasks: Iterable[Task]) -> None:
+        """Forget tasks, with what is over of them."""
+        for task in list(tasks):
+            del self.tasks[task["id"]]
+            self.ledgers.pop(task["id"], None)
+
+    def inside(self, list_id: int) -> list[Task]:
+        """The tasks of a list, in the order by hand."""
+        found = [task for task in self.tasks.values() if task["list_id"] == list_id]
+        return sorted(found, key=lambda task: place(task, "position"))
+
+    def below(self, task_id: int) -> list[Task]:
+        """All tasks below one."""
+        children = [task for task in self.tasks.values() if task["parent_id"] == task_id]
+        return children + [task for child in children for task in self.below(child["id"])]
+
+    def depth(self, task: Task) -> int:
+        """How many tasks are above one."""
+        parent_id = task["parent_id"]
+        return 0 if parent_id is None else 1 + self.depth(self.tasks[parent_id])
+
+    def height(self, task: Task | None, below: list[Task]) -> int:
+        """How many tasks stand below one, one under the other."""
+        return max((self.depth(one) for one in below), default=0) - self.depth(task) if below else 0
+
+    def leave(self, task: Task, **changes: Any) -> None:
+        """Keep a task as the last write has left it, which did not show it."""
+        written = {"version": self.version, "updated_at": UNSEEN}
+        self.tasks[task["id"]] = task | changes | written
+
+    def write_together(self, tasks: list[Task], **changes: Any) -> bool:
+        """Keep what one write makes of several tasks; whether there are any."""
+        self.version += bool(tasks)
+        for task in tasks:
+            self.leave(task, **changes)
+        return bool(tasks)
+
+    def recognize(self, found: list[Task]) -> None:
+        """See that tasks are as they are kept, and keep the moments of writes."""
+        assert {task["id"] for task in found} == self.tasks.keys()
+        for task in found:
+            kept = self.tasks[task["id"]]
+            unseen = {name for name in kept if kept[name] is UNSEEN}
+            assert task == kept | dict.fromkeys(unseen, task["updated_at"])
+            self.tasks[task["id"]] = task
+        moments = {task["version"]: task["updated_at"] for task in found}
+        assert moments == {task["version"]: task["updated_at"] for task in reversed(found)}
+        in_order = [datetime.fromisoformat(moments[version]) for version in sorted(moments)]
+        assert in_order == sorted(set(in_order))
 
 
 class Cursor(NamedTuple):
@@ -144,8 +209,18 @@ def place(task: Task, sort: str) -> tuple[Any, ...]:
         "created_at": (),
         "updated_at": (datetime.fromisoformat(task["updated_at"]),),
         "title": (ascii_lower(task["title"]),),
+        "due": (_wall(task["due"]),),
+        "priority": (task["priority"],),
+        "position": (task["position"],),
     }
     return (*keys[sort.lstrip("-")], task["id"])
+
+
+def _wall(due: dict[str, str] | None) -> str:
+    """What a clock shows when something is due: at the end of a day, or never."""
+    if due is None:
+        return "9999-12-31T00:00:00"
+    return due["datetime"] if "datetime" in due else f"{due['date']}T23:59:59.999999"
 
 
 def in_order(

@@ -6,74 +6,130 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, consumes, multiple, rule
+from model.changes import CONDITIONS, Changes, condition_on, sent_with, tags
+from model.foresight import Body, misfit, place_of, shown, trimmed
 from model.service import Service
-from model.state import EACH_SORT, Account, Cursor, Kept, Session, Task, filtered, in_order
+from model.state import (
+    EACH_SORT,
+    UNSEEN,
+    Account,
+    Cursor,
+    Kept,
+    Session,
+    Task,
+    filtered,
+    in_order,
+)
 
 from taskapi.core.schemas import WHITE_SPACE
 
 _ANY = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 _FEW = st.sampled_from(("a", "A", "b", "B", "aa", "\xe9", "\xc9", "_", "[", "0", "\U0001f331"))
 TITLES = _FEW | st.text(_ANY, min_size=1, max_size=12).filter(lambda text: text.strip(WHITE_SPACE))
+DUES = st.sampled_from(
+    (
+        {"date": "2150-01-05"},
+        {"date": "2150-01-31"},
+        {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"},
+        {"datetime": "2150-01-05T23:59:59", "timezone": "Asia/Tokyo"},
+    )
+)
+"""So far away that no occurrence from there on is over."""
+
+_RULES = st.sampled_from(
+    (
+        "FREQ=DAILY;COUNT=2",
+        "FREQ=WEEKLY;BYDAY=TU,FR",
+        "FREQ=DAILY;UNTIL=21500107",
+        "FREQ=MONTHLY;BYMONTHDAY=31",
+    )
+)
+RECURRENCES = st.fixed_dictionaries(
+    {"rrule": _RULES},
+    optional={"anchor": st.just("due"), "timezone": st.sampled_from(("UTC", "America/New_York"))},
+)
 CHANGES = st.fixed_dictionaries(
     {},
     optional={
         "title": TITLES,
         "description": st.none() | st.text(_ANY, max_size=12),
         "is_completed": st.booleans(),
+        "priority": st.integers(0, 4),
+        "due": st.none() | DUES,
+        "start": st.none() | DUES,
+        "estimate_minutes": st.none() | st.integers(1, 525_600),
+        "recurrence": st.none() | RECURRENCES,
     },
 )
 NEW = CHANGES.flatmap(lambda rest: TITLES.map(lambda title: rest | {"title": title}))
+RECURRING = st.builds(lambda due, how: {"due": due, "recurrence": how}, DUES, RECURRENCES)
 BROKEN = st.sampled_from(
-    ({"title": ""}, {"title": None}, {"is_completed": 1}, {"description": 1}, {"colour": "red"})
+    (
+        {"title": ""},
+        {"title": None},
+        {"is_completed": 1},
+        {"description": 1},
+        {"colour": "red"},
+        {"priority": 5},
+        {"estimate_minutes": 0},
+        {"due": "2150-01-05"},
+        {"recurrence": {}},
+        {"label_ids": None},
+    )
+)
+_FIRST = (
+    {"title": "a", "priority": 1},
+    {"title": "b", "due": {"date": "2150-01-05"}, "recurrence": {"rrule": "FREQ=DAILY;COUNT=2"}},
 )
 KEYS = st.none() | st.sampled_from(("one", "two"))
-CONDITIONS = st.sampled_from((None, "*", "right", "weak", "among others", "older", "nonsense"))
+_DEFAULTS = {
+    "description": None,
+    "is_completed": False,
+    "completed_at": None,
+    "parent_id": None,
+    "priority": 0,
+    "due": None,
+    "start": None,
+    "recurrence": None,
+    "estimate_minutes": None,
+    "label_ids": [],
+}
 
 
-def _tags(condition: str | None, tag: str, older: str) -> str | None:
-    """The value of a conditional header."""
-    words = {
-        "*": "*",
-        "right": tag,
-        "weak": f"W/{tag}",
-        "among others": f'"x", {tag}, "y"',
-        "older": older,
-        "nonsense": '"x"',
-    }
-    return words[condition] if condition else None
-
-
-def _sent(header: str, value: str | None) -> dict[str, Any]:
-    return {"headers": {header: value} if value else {}}
-
-
-def _loaded(body: dict[str, Any]) -> dict[str, Any]:
-    """A body as the service keeps it."""
-    trimmed = {"title": body["title"].strip(WHITE_SPACE)} if "title" in body else {}
-    return body | trimmed
-
-
-class TaskRules(Service):
+class TaskRules(Changes):
     """What one can do with one's tasks, and what with those of others."""
 
-    tasks = Bundle("tasks")
-    """The ids of all tasks that there ever were, of both people."""
+    def registered(self, email: str) -> Session:
+        """With something to begin with."""
+        session = super().registered(email)
+        for body in _FIRST:
+            self.add(session, body, None)
+        parent_id = self.task_ids[-1]
+        child = self.answer(
+            201, session, "POST", "/tasks", json={"title": "c", "parent_id": parent_id}
+        )
+        self.added(session.account, {"title": "c", "parent_id": parent_id}, child)
+        return session
 
     cursors = Bundle("cursors")
     """Where pages of lists ended, of both people."""
 
-    @rule(target=tasks, session=Service.sessions, body=NEW, key=KEYS)
-    def add(
-        self, session: Session, body: dict[str, Any], key: str | None
-    ) -> int | MultipleResults[int]:
-        account = session.account
-        sent = {"json": body, **_sent("Idempotency-Key", key)}
+    @rule(session=Service.sessions, body=NEW, key=KEYS)
+    def add(self, session: Session, body: Body, key: str | None) -> None:
+        account, pointer = session.account, misfit(None, body)
+        sent = {"json": body, **sent_with("Idempotency-Key", key)}
+        if pointer and not key:
+            self.invalid(pointer, session, "POST", "/tasks", **sent)
+            return
         if self.is_refused(session, "POST", "/tasks", **sent):
-            return multiple()
+            return
         kept = account.keys.get(key or "")
-        if kept and kept.body != _loaded(body):
+        if kept and kept.body != trimmed(body):
             self.problem("idempotency_key_reused", session, "POST", "/tasks", **sent)
-            return multiple()
+            return
+        if pointer:
+            self.invalid(pointer, session, "POST", "/tasks", **sent)
+            return
         response = self.ask(session, "POST", "/tasks", **sent)
         task = response.get_json()
         assert response.status_code == 201, task
@@ -82,19 +138,19 @@ class TaskRules(Service):
         assert response.headers.get("Idempotency-Replayed") == ("true" if kept else None)
         if kept:
             assert task == kept.answer
-            return multiple()
-        expected = {"description": None, "is_completed": False, "user_id": account.id}
-        expected |= {"list_id": account.id, "label_ids": []}
-        assert task == task | expected | _loaded(body)
-        account.add(task)
+            return
+        self.added(account, body, task)
         if key:
-            account.keys[key] = Kept(_loaded(body), task)
-        return int(task["id"])
+            account.keys[key] = Kept(trimmed(body), task)
 
-    @rule(session=Service.sessions, task_id=tasks, condition=CONDITIONS)
+    @rule(session=Service.sessions, body=RECURRING)
+    def add_one_that_comes_again(self, session: Session, body: Body) -> None:
+        self.add(session, {"title": "a"} | body, None)
+
+    @rule(session=Service.sessions, task_id=Service.tasks, condition=CONDITIONS)
     def get(self, session: Session, task_id: int, condition: str | None) -> None:
         path, task = f"/tasks/{task_id}", session.account.tasks.get(task_id)
-        sent = _sent("If-None-Match", self._condition(condition, task))
+        sent = sent_with("If-None-Match", condition_on(task, condition))
         if self.is_out_of_reach(session, "task", task_id, "access", "GET", path, **sent):
             return
         assert task
@@ -107,51 +163,43 @@ class TaskRules(Service):
 
     @rule(
         session=Service.sessions,
-        task_id=tasks,
+        task_id=Service.tasks,
         method=st.sampled_from(("PUT", "PATCH")),
         body=CHANGES,
         condition=CONDITIONS,
     )
     def change(
-        self,
-        session: Session,
-        task_id: int,
-        method: str,
-        body: dict[str, Any],
-        condition: str | None,
+        self, session: Session, task_id: int, method: str, body: Body, condition: str | None
     ) -> None:
-        path, task = f"/tasks/{task_id}", session.account.tasks.get(task_id)
-        sent = {"json": body, **_sent("If-Match", self._condition(condition, task))}
-        if self.is_out_of_reach(session, "task", task_id, "update", method, path, **sent):
-            return
-        assert task
-        if self._is_stale(session, task, condition, method, path, **sent):
-            return
-        changed = self.answer(200, session, method, path, **sent)
-        if not body:
-            assert changed == task
-            return
-        moves = {name: changed[name] for name in ("version", "updated_at")}
-        assert changed == task | _loaded(body) | moves
-        session.account.write(changed)
+        task_id = self.near(session.account.tasks, task_id)
+        self.change_task(session, task_id, body, method, condition)
 
-    @rule(session=Service.sessions, task_id=tasks, condition=CONDITIONS)
+    @rule(session=Service.sessions, task_id=Service.tasks, changes=CHANGES)
+    def send_a_whole_task_back(self, session: Session, task_id: int, changes: Body) -> None:
+        """As it came, but for some fields."""
+        task = session.account.tasks.get(self.near(session.account.tasks, task_id))
+        if task:
+            self.change_task(session, task["id"], task | changes, "PUT")
+
+    @rule(session=Service.sessions, task_id=Service.tasks, condition=CONDITIONS)
     def delete(self, session: Session, task_id: int, condition: str | None) -> None:
         path, task = f"/tasks/{task_id}", session.account.tasks.get(task_id)
-        sent = _sent("If-Match", self._condition(condition, task))
+        sent = sent_with("If-Match", condition_on(task, condition))
         if self.is_out_of_reach(session, "task", task_id, "delete", "DELETE", path, **sent):
             return
         assert task
-        if not self._is_stale(session, task, condition, "DELETE", path, **sent):
+        if not self.is_stale(session, task, condition, "DELETE", path, **sent):
             self.answer(204, session, "DELETE", path, **sent)
-            session.account.remove(task_id)
+            session.account.version += 1
+            session.account.remove([task, *session.account.below(task_id)])
 
-    @rule(session=Service.sessions, task_id=tasks, body=BROKEN)
+    @rule(session=Service.sessions, task_id=Service.tasks, body=BROKEN)
     def break_a_rule(self, session: Session, task_id: int, body: dict[str, Any]) -> None:
         for method, path in (("POST", "/tasks"), ("PUT", f"/tasks/{task_id}")):
             sent = {"json": {"title": "a"} | body}
-            problem = self.problem("invalid_input", session, method, path, **sent)
-            assert [error["pointer"] for error in problem["errors"]] == [f"/{next(iter(body))}"]
+            name = next(iter(body))
+            pointer = "/recurrence/rrule" if name == "recurrence" else f"/{name}"
+            self.invalid(pointer, session, method, path, **sent)
 
     @rule(
         target=cursors,
@@ -194,7 +242,7 @@ class TaskRules(Service):
     def list_what_changed(self, session: Session, condition: str | None) -> None:
         account = session.account
         tag, older = (f'"{account.id}.{version}"' for version in (account.version, 999_999))
-        sent = _sent("If-None-Match", _tags(condition, tag, older))
+        sent = sent_with("If-None-Match", tags(condition, tag, older))
         if self.is_refused(session, "GET", "/tasks", **sent):
             return
         response = self.ask(session, "GET", "/tasks", **sent)
@@ -228,25 +276,14 @@ class TaskRules(Service):
         assert (page["next_cursor"] is not None) == ("Link" in response.headers) == has_more
         return Cursor(page["next_cursor"], sort, rest[limit - 1]) if has_more else None
 
-    def _condition(self, condition: str | None, task: Task | None) -> str | None:
-        version = task["version"] if task else 1
-        return _tags(condition, f'"{version}"', f'"{version - 1}"')
-
-    def _is_stale(
-        self,
-        session: Session,
-        task: Task,
-        condition: str | None,
-        method: str,
-        path: str,
-        **sent: Any,
-    ) -> bool:
-        """Whether a write names another version, and then sees to it that it is refused so."""
-        if condition in (None, "*", "right", "among others"):
-            return False
-        problem = self.problem("precondition_failed", session, method, path, **sent)
-        assert problem["task"] == task
-        return True
+    def added(self, account: Account, body: Body, task: Task) -> None:
+        """See that a new task is shown as it should be, and keep it."""
+        defaults = {"user_id": account.id, "list_id": account.id, "position": place_of(task["id"])}
+        expected = _DEFAULTS | defaults | shown(None, body)
+        unseen = [name for name, value in expected.items() if value is UNSEEN]
+        assert task == task | expected | dict.fromkeys(unseen, task["updated_at"])
+        account.add(task)
+        self.task_ids.append(task["id"])
 
     def check_tasks(self, account: Account) -> None:
         """See that an account with a live session has the tasks that the model has."""

@@ -1,0 +1,150 @@
+"""What rules of tasks have in common: a change of a task, with what becomes of those below it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+from model.foresight import Body, is_placed, misfit, number_of, placed, shown
+from model.service import Service
+from model.state import UNSEEN, Account, Session, Task
+
+CONDITIONS = st.sampled_from(
+    (*[None] * 5, "*", "right", "weak", "among others", "older", "nonsense")
+)
+
+
+def tags(condition: str | None, tag: str, older: str) -> str | None:
+    """The value of a conditional header."""
+    words = {
+        "*": "*",
+        "right": tag,
+        "weak": f"W/{tag}",
+        "among others": f'"x", {tag}, "y"',
+        "older": older,
+        "nonsense": '"x"',
+    }
+    return words[condition] if condition else None
+
+
+def sent_with(header: str, value: str | None) -> dict[str, Any]:
+    """What is sent with a header, if that has a value."""
+    return {"headers": {header: value} if value else {}}
+
+
+def condition_on(task: Task | None, condition: str | None) -> str | None:
+    """The value of a conditional header that asks for a version of a task."""
+    version = task["version"] if task else 1
+    return tags(condition, f'"{version}"', f'"{version - 1}"')
+
+
+class Changes(Service):
+    """Changes of tasks, and what must come of them."""
+
+    def near(self, owned: Mapping[int, Any], row_id: int) -> int:
+        """An id, or more often that one of one's own that is nearest to it."""
+        if self.asked % 4 == 0 or not owned:
+            return row_id
+        return min(owned, key=lambda own: (abs(own - row_id), own))
+
+    def named(self, session: Session, body: Body) -> Body:
+        """A body whose lists and tasks are mostly one's own; null stands for the inbox."""
+        account, found = session.account, dict(body)
+        if "list_id" in body:
+            list_id = body["list_id"]
+            found["list_id"] = self.near(account.lists, list_id) if list_id else account.id
+        for name in ("parent_id", "after"):
+            if body.get(name) is not None:
+                found[name] = self.near(account.tasks, body[name])
+        return found
+
+    def change_task(
+        self,
+        session: Session,
+        task_id: int,
+        body: Body,
+        method: str = "PATCH",
+        condition: str | None = None,
+    ) -> None:
+        """Send a body to a task, and see that it does what it should."""
+        account, path = session.account, f"/tasks/{task_id}"
+        task = account.tasks.get(task_id)
+        sent = {"json": body, **sent_with("If-Match", condition_on(task, condition))}
+        if "due" in body and (pointer := misfit(None, body)):
+            self.invalid(pointer, session, method, path, **sent)
+            return
+        if self.is_out_of_reach(session, "task", task_id, "update", method, path, **sent):
+            return
+        assert task
+        if self.is_stale(session, task, condition, method, path, **sent):
+            return
+        if pointer := self._misplaced(account, task, body):
+            self.invalid(pointer, session, method, path, **sent)
+            return
+        changed = self.answer(200, session, method, path, **sent)
+        if body:
+            self._changed(session, task, body, changed)
+        else:
+            assert changed == task
+
+    def is_stale(
+        self,
+        session: Session,
+        task: Task,
+        condition: str | None,
+        method: str,
+        path: str,
+        **sent: Any,
+    ) -> bool:
+        """Whether a write names another version, and then sees to it that it is refused so."""
+        if condition in (None, "*", "right", "among others"):
+            return False
+        problem = self.problem("precondition_failed", session, method, path, **sent)
+        assert problem["task"] == task
+        return True
+
+    def place_below(self, account: Account, task: Task, target: Body) -> bool:
+        """Keep that those below a task go with it; whether there are any."""
+        return account.write_together(account.below(task["id"]), list_id=target["list_id"])
+
+    def complete_below(self, account: Account, task: Task, *, is_completed: bool) -> bool:
+        """Keep that those below a task are completed or opened; whether there are any."""
+        below = account.below(task["id"])
+        others = [one for one in below if one["is_completed"] is not is_completed]
+        since = UNSEEN if is_completed else None
+        return account.write_together(others, is_completed=is_completed, completed_at=since)
+
+    def see(self, session: Session) -> None:
+        """See that all tasks are as they are kept."""
+        session.account.recognize(self.answer(200, session, "GET", "/tasks")["tasks"])
+
+    def _misplaced(self, account: Account, task: Task, body: Body) -> str | None:
+        pointer = misfit(task, body) if {"due", "recurrence"} & body.keys() else None
+        if pointer or not is_placed(task, body):
+            return pointer
+        target = placed(account, task, body)
+        return target if isinstance(target, str) else None
+
+    def _changed(self, session: Session, task: Task, body: Body, changed: Task) -> None:
+        account, expected = session.account, task | shown(task, body)
+        concerns_others = False
+        if is_placed(task, body):
+            target = placed(account, task, body)
+            assert not isinstance(target, str), "it was looked at before"
+            expected |= target | {"position": changed["position"]}
+            account.take_place(number_of(changed["position"]))
+            concerns_others = self.place_below(account, task, target)
+        if body.get("is_completed"):
+            concerns_others |= self.complete_below(account, task, is_completed=True)
+        self.kept(account, expected, changed)
+        if concerns_others:
+            self.see(session)
+
+    @staticmethod
+    def kept(account: Account, expected: Task, changed: Task) -> None:
+        """See that a task is shown as it should be after a write, and keep it."""
+        moved = {name: changed[name] for name in ("version", "updated_at")}
+        unseen = [name for name, value in expected.items() if value is UNSEEN]
+        assert changed == expected | moved | dict.fromkeys(unseen, changed["updated_at"])
+        account.write(changed)

@@ -1,0 +1,102 @@
+"""What is to come of what a client writes to a task: what it then shows, or where it is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from model.state import UNSEEN, Account, Task
+
+from taskapi.core.schemas import WHITE_SPACE
+
+Body = dict[str, Any]
+
+MAX_DEPTH = 15
+_FIRST_PLACE = 5 * 10**19
+_MOMENTS = ("due", "start")
+
+
+def place_of(number: int) -> str:
+    """A place that is a whole number, as it is shown."""
+    return str(_FIRST_PLACE + number)
+
+
+def number_of(place: str) -> int:
+    """The whole number that a place is."""
+    return int(place) - _FIRST_PLACE
+
+
+def trimmed(body: Body) -> Body:
+    """A body as the service takes it."""
+    return body | ({"title": body["title"].strip(WHITE_SPACE)} if "title" in body else {})
+
+
+def shown(task: Task | None, body: Body) -> Body:
+    """What a task shows of a body that was written to it, or that it was made of."""
+    made = trimmed(body)
+    for name in _MOMENTS:
+        if body.get(name):
+            made[name] = _shown_due(body[name])
+    if body.get("recurrence"):
+        due = made["due"] if "due" in made else task and task["due"]
+        made["recurrence"] = _shown_recurrence(task, body["recurrence"], due)
+    if "is_completed" in body:
+        was_completed = task is not None and task["is_completed"]
+        since = task["completed_at"] if task is not None and was_completed else UNSEEN
+        made["completed_at"] = since if body["is_completed"] else None
+    return made
+
+
+def _shown_due(due: Body) -> Body:
+    if "date" in due:
+        return due
+    wall = datetime.fromisoformat(due["datetime"]).replace(tzinfo=ZoneInfo(due["timezone"]))
+    return due | {"at": f"{wall.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def _shown_recurrence(task: Task | None, recurrence: Body, due: Body) -> Body:
+    before = task and task["recurrence"]
+    goes_on = before and before["rrule"] == recurrence["rrule"]
+    defaults = {"anchor": "due", "timezone": due.get("timezone", "UTC")}
+    return defaults | recurrence | {"occurred": before["occurred"] if before and goes_on else None}
+
+
+def misfit(task: Task | None, body: Body) -> str | None:
+    """Where a due and a recurrence do not fit each other, as a pointer.
+
+    Args:
+        task: what there is besides the body; None for nothing.
+    """
+    known = {name: task[name] for name in ("due", "recurrence")} if task else {}
+    known |= body
+    if not known.get("recurrence"):
+        return None
+    if not known.get("due"):
+        return "/due"
+    has_day_for_its_end = "UNTIL" in known["recurrence"]["rrule"]
+    return "/recurrence/rrule" if has_day_for_its_end and "datetime" in known["due"] else None
+
+
+def is_placed(task: Task, body: Body) -> bool:
+    """Whether a task is to be elsewhere."""
+    return any(body.get(name, task[name]) != task[name] for name in ("list_id", "parent_id"))
+
+
+def placed(account: Account, task: Task | None, body: Body) -> Body | str:
+    """The list and the parent that a task gets, or a pointer to why it cannot be there."""
+    here = task or {"list_id": account.id, "parent_id": None}
+    parent_id, list_id = (body.get(name, here[name]) for name in ("parent_id", "list_id"))
+    below = account.below(task["id"]) if task else []
+    if parent_id is not None:
+        parent = account.tasks.get(parent_id)
+        if parent is None or parent is task or parent in below:
+            return "/parent_id"
+        if body.get("list_id", parent["list_id"]) != parent["list_id"]:
+            return "/list_id"
+        if account.depth(parent) + 1 + account.height(task, below) > MAX_DEPTH:
+            return "/parent_id"
+        list_id = parent["list_id"]
+    if list_id not in account.lists:
+        return "/list_id"
+    return {"list_id": list_id, "parent_id": parent_id}

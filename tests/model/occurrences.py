@@ -1,0 +1,162 @@
+"""Rules of tasks that come again: complete, skip, undo, and what is over."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+from model.changes import CONDITIONS, Changes, condition_on, sent_with
+from model.foresight import Body, misfit
+from model.service import Service
+from model.state import UNSEEN, Account, Over, Session, Task
+
+from taskapi.core.due_columns import due_of
+from taskapi.recurrence.service import Anchor, Following, Recurrence, next_due, parse
+
+_OUTCOMES = {"complete": "completed", "skip": "skipped"}
+_numbers = count()
+
+
+def _following(task: Task) -> Following | None:
+    """What comes after the present occurrence; the rules' own tests say whether it is right."""
+    how, due = task["recurrence"], due_of(task["due"])
+    assert due
+    recurrence = Recurrence(parse(how["rrule"]), Anchor.DUE, how["timezone"])
+    return next_due(recurrence, due, occurred=how["occurred"])
+
+
+class OccurrenceRules(Changes):
+    """What one can do with occurrences of one's tasks, and what with those of others."""
+
+    @rule(
+        session=Service.sessions,
+        task_id=Service.tasks,
+        verb=st.sampled_from(tuple(_OUTCOMES)),
+        keeps_missed=st.none() | st.booleans(),
+        condition=CONDITIONS,
+    )
+    def go_on(
+        self,
+        session: Session,
+        task_id: int,
+        verb: str,
+        keeps_missed: bool | None,
+        condition: str | None,
+    ) -> None:
+        """Without a clock: all dues are far away, and missed is none."""
+        task_id = self.near(session.account.tasks, task_id)
+        account, path = session.account, f"/tasks/{task_id}/{verb}"
+        task, sent = account.tasks.get(task_id), self._sent(account, task_id, condition)
+        if keeps_missed is not None:
+            sent["query_string"] = {"keep_missed": str(keeps_missed).lower()}
+        if self._is_out_of_reach(session, task_id, condition, path, **sent):
+            return
+        assert task
+        if task["recurrence"] and not task["is_completed"]:
+            self._goes_on(session, task, _OUTCOMES[verb], path, **sent)
+        elif verb == "skip":
+            self.problem("not_recurring", session, "POST", path, **sent)
+        else:
+            said = self._once(session, path, **sent)
+            assert (said["occurrence"], said["next"]) == (None, None)
+            if task["is_completed"]:
+                assert said["task"] == task
+            else:
+                self._completed(session, task, said["task"])
+
+    @rule(session=Service.sessions, task_id=Service.tasks, condition=CONDITIONS)
+    def undo(self, session: Session, task_id: int, condition: str | None) -> None:
+        task_id = self.near(session.account.tasks, task_id)
+        account, path = session.account, f"/tasks/{task_id}/undo"
+        task, sent = account.tasks.get(task_id), self._sent(account, task_id, condition)
+        if self._is_out_of_reach(session, task_id, condition, path, **sent):
+            return
+        assert task
+        ledger = account.ledgers.get(task_id)
+        if not ledger:
+            self.problem("nothing_to_undo", session, "POST", path, **sent)
+            return
+        due = ledger[-1].shown["due"]
+        if pointer := misfit(task, {"due": due}):
+            self.invalid(pointer, session, "POST", path, **sent)
+            return
+        said, last = self._once(session, path, **sent), ledger.pop()
+        assert said["occurrence"] == last.shown
+        assert said["next"] == due
+        account.version += 1
+        goes_on = task["recurrence"] and task["recurrence"]["occurred"] is not None
+        occurred = last.occurred if goes_on else None
+        self._steps_to(account, task, due, occurred, said["task"])
+
+    @rule(session=Service.sessions, task_id=Service.tasks, limit=st.integers(1, 3))
+    def list_what_is_over(self, session: Session, task_id: int, limit: int) -> None:
+        task_id = self.near(session.account.tasks, task_id)
+        path = f"/tasks/{task_id}/occurrences"
+        if self.is_out_of_reach(session, "task", task_id, "access", "GET", path):
+            return
+        expected = [over.shown for over in session.account.ledgers.get(task_id, [])][::-1]
+        query: dict[str, Any] = {"limit": limit}
+        found: list[Body] = []
+        while True:
+            page = self.answer(200, session, "GET", path, query_string=query)
+            assert page["total"] == len(expected)
+            found += page["occurrences"]
+            if page["next_cursor"] is None:
+                break
+            assert len(page["occurrences"]) == limit
+            query["cursor"] = page["next_cursor"]
+        assert found == expected
+
+    def _sent(self, account: Account, task_id: int, condition: str | None) -> dict[str, Any]:
+        return sent_with("If-Match", condition_on(account.tasks.get(task_id), condition))
+
+    def _is_out_of_reach(
+        self, session: Session, task_id: int, condition: str | None, path: str, **sent: Any
+    ) -> bool:
+        if self.is_out_of_reach(session, "task", task_id, "update", "POST", path, **sent):
+            return True
+        task = session.account.tasks[task_id]
+        return self.is_stale(session, task, condition, "POST", path, **sent)
+
+    def _once(self, session: Session, path: str, **sent: Any) -> dict[str, Any]:
+        """The answer to a call that is sent twice with a key, and done once."""
+        sent["headers"] = sent["headers"] | {"Idempotency-Key": f"step-{next(_numbers)}"}
+        said: dict[str, Any] = self.answer(200, session, "POST", path, **sent)
+        assert self.answer(200, session, "POST", path, **sent) == said
+        return said
+
+    def _goes_on(self, session: Session, task: Task, outcome: str, path: str, **sent: Any) -> None:
+        account, following = session.account, _following(task)
+        said = self._once(session, path, **sent)
+        over = said["occurrence"]
+        expected = {"task_id": task["id"], "outcome": outcome, "missed": 0, "due": task["due"]}
+        assert over == over | expected | {"user_id": account.id}
+        account.follow(over | {"updated_at": over["created_at"]})
+        occurred = task["recurrence"]["occurred"]
+        account.ledgers.setdefault(task["id"], []).append(Over(over, occurred))
+        if following is None:
+            assert said["next"] is None
+            self._completed(session, task, said["task"])
+            return
+        assert said["next"] == following.due.shown()
+        are_others = self.complete_below(account, task, is_completed=False)
+        self._steps_to(account, task, said["next"], following.occurred, said["task"])
+        if are_others:
+            self.see(session)
+
+    def _steps_to(
+        self, account: Account, task: Task, due: Body, occurred: int | None, shown: Task
+    ) -> None:
+        changes: Body = {"is_completed": False, "completed_at": None, "due": due}
+        if task["recurrence"]:
+            changes["recurrence"] = task["recurrence"] | {"occurred": occurred}
+        self.kept(account, task | changes, shown)
+
+    def _completed(self, session: Session, task: Task, shown: Task) -> None:
+        are_others = self.complete_below(session.account, task, is_completed=True)
+        expected = task | {"is_completed": True, "completed_at": UNSEEN}
+        self.kept(session.account, expected, shown)
+        if are_others:
+            self.see(session)
