@@ -40,7 +40,8 @@ BEGIN
         END
     )] AND conrelid IN (
         'users'::regclass, 'sessions'::regclass, 'lists'::regclass, 'labels'::regclass,
-        'filters'::regclass, 'tasks'::regclass, 'idempotency_keys'::regclass, 'emails'::regclass
+        'filters'::regclass, 'tasks'::regclass, 'occurrences'::regclass,
+        'idempotency_keys'::regclass, 'emails'::regclass
     );
     IF obstacle IS NOT NULL THEN
         RAISE EXCEPTION 'Nothing was distributed: % lacks the column of distribution.', obstacle;
@@ -60,6 +61,7 @@ SELECT create_distributed_table('lists', 'user_id', colocate_with => 'users');
 SELECT create_distributed_table('labels', 'user_id', colocate_with => 'users');
 SELECT create_distributed_table('filters', 'user_id', colocate_with => 'users');
 SELECT create_distributed_table('tasks', 'user_id', colocate_with => 'users');
+SELECT create_distributed_table('occurrences', 'user_id', colocate_with => 'users');
 SELECT create_distributed_table('idempotency_keys', 'user_id', colocate_with => 'users');
 
 -- Whose an email is, is asked before the account is known, so it lies by the email. It does not stay

@@ -38,6 +38,7 @@ DISTRIBUTED = [
     Distribution("labels", "user_id", "users"),
     Distribution("filters", "user_id", "users"),
     Distribution("tasks", "user_id", "users"),
+    Distribution("occurrences", "user_id", "users"),
     Distribution("idempotency_keys", "user_id", "users"),
     Distribution("emails", "email", "none"),
 ]
@@ -265,6 +266,22 @@ def _all_calls_on_one_family(me: Api) -> None:
     me.expect(204, "DELETE", f"/tasks/{child['id']}")
 
 
+def _all_calls_on_what_comes_again(me: Api) -> None:
+    values = {"due": {"date": "2150-01-05"}, "recurrence": {"rrule": "FREQ=DAILY;COUNT=3"}}
+    task = me.task(**values)
+    me.task(parent_id=task["id"], is_completed=True)
+    path = f"/tasks/{task['id']}"
+    for verb in ("complete", "skip", "complete", "undo", "complete"):
+        keyed = {"headers": {"Idempotency-Key": f"{verb}-{me.task()['id']}"}}
+        me.expect(200, "POST", f"{path}/{verb}", **keyed)
+    first = me.expect(200, "GET", f"{path}/occurrences?limit=2")
+    assert first["total"] == 3
+    me.expect(200, "GET", f"{path}/occurrences?limit=2&cursor={first['next_cursor']}")
+    me.expect(200, "PATCH", path, json={"due": {"date": "2150-02-01"}})
+    me.expect(200, "PATCH", path, json={"recurrence": None})
+    me.expect(204, "DELETE", path)
+
+
 def _new_list(me: Api) -> int:
     return int(me.expect(201, "POST", "/lists", json={"name": "a"})["id"])
 
@@ -286,6 +303,7 @@ def _all_calls_on_filters(me: Api) -> None:
 
 DONE: dict[str, Callable[[Api], None]] = {
     "all calls on one family": _all_calls_on_one_family,
+    "all calls on what comes again": _all_calls_on_what_comes_again,
     "all calls on one task": _all_calls_on_one_task,
     "all calls on one list": _all_calls_on_one_list,
     "all calls on labels": _all_calls_on_labels,
