@@ -7,7 +7,7 @@ known values and, as PostgreSQL may do for prepared statements, for any.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,7 @@ from taskapi.filters.grammar import parse
 from taskapi.filters.terms import Clock, Resolver
 from taskapi.labels import statements as labels
 from taskapi.lists import statements as lists
+from taskapi.occurrences import statements as occurrences
 from taskapi.search.statements import search_page
 from taskapi.tasks import subtrees
 from taskapi.tasks.models import Task
@@ -63,10 +64,17 @@ UPDATE tasks SET label_ids = ARRAY[4 * user_id + 1000001 + id % 3]
 || CASE WHEN id % 1200 = 6 THEN ARRAY[4 * user_id + 1000004] END
 WHERE user_id <= 1000 AND id % 12 > 0;
 
+UPDATE tasks SET due_date = '2026-01-05', rrule = 'FREQ=DAILY', recurrence_anchor = 'due',
+recurrence_timezone = 'UTC' WHERE user_id <= 100 AND id % 40 = 0;
+
+INSERT INTO occurrences (user_id, task_id, outcome, missed, due_date, version)
+SELECT user_id, tasks.id, 'completed', 0, date '2025-01-05' + n, n
+FROM tasks, generate_series(1, 40) AS n WHERE rrule IS NOT NULL;
+
 INSERT INTO filters (user_id, name, query, version)
 SELECT 1 + g % 1000, 'Filter ' || g, 'completed', g FROM generate_series(1, 10000) AS g;
 
-VACUUM (ANALYZE) users, emails, sessions, lists, labels, filters, tasks;
+VACUUM (ANALYZE) users, emails, sessions, lists, labels, filters, tasks, occurrences;
 """
 PLACES = {
     "created_at": None,
@@ -203,6 +211,26 @@ ABOUT_FILTERS: dict[str, Statement] = {
     "why not": filters.filters._diagnosis,
 }
 
+OF_A_RECURRING_TASK: Node = {
+    "id": 100,
+    "task_id": TASK,
+    "if_match": None,
+    "known": [],
+    "limit": LIMIT + 1,
+    "after_id": 10**6,
+    "value_task_id": TASK,
+    "value_outcome": "skipped",
+    "value_missed": 0,
+    "value_due_date": date(2026, 1, 5),
+}
+ABOUT_OCCURRENCES: dict[str, Statement] = {
+    "last": occurrences.LAST,
+    "page": occurrences.occurrence_page(resumes=False),
+    "next page": occurrences.occurrence_page(resumes=True),
+    "create": occurrences.occurrences._create(("due_date", "missed", "outcome", "task_id")),
+    "delete": occurrences.occurrences._delete,
+}
+
 
 @pytest.fixture(scope="module")
 def full(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Connection]:
@@ -321,6 +349,17 @@ def test_what_concerns_a_filter_reads_the_callers_alone(
     plan = _plan(planner, ABOUT_FILTERS[name], {**OF_A_FILTER, **CALLER})
     assert _scanned(plan) == []
     assert _rows_read(plan, "filters") <= 2 * (LIMIT + 1)
+
+
+@pytest.mark.parametrize("name", ABOUT_OCCURRENCES)
+def test_what_concerns_an_occurrence_reads_those_of_the_task_alone(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = _plan(planner, ABOUT_OCCURRENCES[name], {**OF_A_RECURRING_TASK, **CALLER})
+    assert _scanned(plan) == []
+    most = {"last": 1, "create": 0, "delete": 2}
+    assert _rows_read(plan, "occurrences") <= most.get(name, 40 + LIMIT + 1)
+    assert _rows_read(plan, "tasks") == 0
 
 
 @pytest.mark.parametrize("name", ABOUT_LABELS)

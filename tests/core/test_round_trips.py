@@ -94,6 +94,17 @@ def _parent(api: Api) -> str:
     return f"/tasks/{api.task(**_child(api))['parent_id']}"
 
 
+def _recurring(api: Api) -> str:
+    due, recurrence = {"date": "2150-01-05"}, {"rrule": "FREQ=DAILY;COUNT=2"}
+    return _address(api, due=due, recurrence=recurrence)
+
+
+def _at_its_last(api: Api) -> str:
+    address = _recurring(api)
+    api.expect(200, "POST", f"{address}/complete")
+    return address
+
+
 def _full_list(api: Api) -> str:
     return f"/lists/{api.task(**_in_list(api))['list_id']}"
 
@@ -169,6 +180,7 @@ DONE = [
         1,
         lambda me, _: _request("DELETE", f"/lists/{_in_list(me)['list_id']}?tasks=move"),
     ),
+    Case("occurrences", 200, 1, lambda me, _: _request("GET", f"{_at_its_last(me)}/occurrences")),
     Case("labels", 200, 1, lambda me, _: _request("GET", "/labels")),
     Case("label, get", 200, 1, lambda me, _: _request("GET", _label(me))),
     Case("label, create", 201, 1, lambda me, _: _request("POST", "/labels", {"name": "a"})),
@@ -227,6 +239,18 @@ TOGETHER = [
         8,
         lambda me, _: _request("POST", f"{_address(me)}/move", {"after": me.task()["id"]}),
     ),
+    Case("complete", 200, 5, lambda me, _: _request("POST", f"{_address(me)}/complete")),
+    Case(
+        "complete an occurrence",
+        200,
+        7,
+        lambda me, _: _request("POST", f"{_recurring(me)}/complete"),
+    ),
+    Case(
+        "complete the last", 200, 6, lambda me, _: _request("POST", f"{_at_its_last(me)}/complete")
+    ),
+    Case("skip", 200, 7, lambda me, _: _request("POST", f"{_recurring(me)}/skip")),
+    Case("undo", 200, 7, lambda me, _: _request("POST", f"{_at_its_last(me)}/undo")),
 ]
 """What depends on rows beside the one that is asked for: not within one statement's sight."""
 
@@ -249,6 +273,7 @@ REFUSED = [
     Case("get, theirs", 403, 2, lambda _, them: _request("GET", _address(them))),
     Case("put, theirs", 403, 2, lambda _, them: _request("PUT", _address(them), {"title": "b"})),
     Case("delete, theirs", 403, 2, lambda _, them: _request("DELETE", _address(them))),
+    Case("occurrences, none", 200, 2, lambda me, _: _request("GET", f"{_address(me)}/occurrences")),
     Case("get nothing", 404, 2, lambda me, _: _request("GET", "/tasks/9007199254740991")),
     Case("delete nothing", 404, 2, lambda me, _: _request("DELETE", "/tasks/9007199254740991")),
     Case(

@@ -47,19 +47,18 @@ def place(server_url: str, template: str, tmp_path: Path) -> Place:
     return Place(server_url, template, tmp_path)
 
 
-def rows(url: str) -> dict[str, list[tuple[object, ...]]]:
+def rows(url: str) -> dict[str, list[str]]:
+    """All tables with all that they hold, but for what a restored service begins anew."""
     with psycopg.connect(url) as connection:
+        names = connection.execute(
+            "SELECT tablename FROM pg_tables"
+            " WHERE schemaname = 'public' AND tablename <> 'rate_limits'"
+        ).fetchall()
         return {
-            table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
-            for table in (
-                "users",
-                "emails",
-                "sessions",
-                "labels",
-                "filters",
-                "tasks",
-                "idempotency_keys",
+            name: sorted(
+                row for (row,) in connection.execute(f"SELECT whole::text FROM {name} AS whole")
             )
+            for (name,) in names
         }
 
 
@@ -74,12 +73,29 @@ def test_what_was_backed_up_is_back_and_goes_on(place: Place) -> None:
             "label_ids": [label.json()["id"]],
             "title": "Ünïcode \\. \t and\nlines",
             "description": "\\N",
+            "priority": 4,
+            "due": {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"},
+            "start": {"date": "2150-01-01"},
+            "recurrence": {"rrule": "FREQ=DAILY"},
         }
         task = client.post("/tasks", json=body, headers=mine).raise_for_status().json()
+        path = f"/tasks/{task['id']}"
+        del mine["Idempotency-Key"]
+        below = {"title": "below", "parent_id": task["id"]}
+        client.post("/tasks", json=below, headers=mine).raise_for_status()
+        client.post("/lists", json={"name": "a"}, headers=mine).raise_for_status()
+        client.post("/filters", json={"name": "a", "query": "completed"}, headers=mine)
+        client.post(f"{path}/move", json={}, headers=mine).raise_for_status()
+        client.post(f"{path}/complete", headers=mine).raise_for_status()
+        known = client.get("/tasks", headers=mine).json()["tasks"]
+        over = client.get(f"{path}/occurrences", headers=mine).json()
+        mine |= {"Idempotency-Key": "two"}
     before = rows(place.url)
+    assert [name for name, found in before.items() if not found] == []
     done = place.flask("backup", str(place.file))
     assert done.returncode == 0, done.stderr
-    assert "tasks: 1 rows" in done.stdout
+    assert "tasks: 2 rows" in done.stdout
+    assert "occurrences: 1 rows" in done.stdout
     assert "emails: 2 rows" in done.stdout
     assert "Done, and checked" in done.stdout
     restored = place.other("_restored")
@@ -89,7 +105,8 @@ def test_what_was_backed_up_is_back_and_goes_on(place: Place) -> None:
     assert rows(restored) == before
     assert place.flask("db", "upgrade", url=restored).returncode == 0
     with serving(restored) as url, person(url) as client:  # numbers go on, too
-        assert client.get("/tasks", headers=mine).json()["tasks"] == [task]
+        assert client.get("/tasks", headers=mine).json()["tasks"] == known
+        assert client.get(f"{path}/occurrences", headers=mine).json() == over
         assert client.post("/tasks", json=body, headers=mine).json() == task
         assert client.post("/tasks", json=body | {"label_ids": []}).json()["id"] > task["id"]
 

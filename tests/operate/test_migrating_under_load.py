@@ -28,17 +28,17 @@ INSERT INTO tasks (user_id, title, version)
 SELECT owner.id, 'Task ' || number, number FROM owner, generate_series(1, {TASKS}) AS number
 """
 EXPAND = """
-op.add_column("tasks", sa.Column("priority", sa.BigInteger, server_default=sa.text("0")))
-op.create_check_constraint("priority", "tasks", "priority >= 0", postgresql_not_valid=True)
+op.add_column("tasks", sa.Column("energy", sa.BigInteger, server_default=sa.text("0")))
+op.create_check_constraint("energy", "tasks", "energy >= 0", postgresql_not_valid=True)
 """
 INDEX = """
 with op.get_context().autocommit_block():
-    op.drop_index("ix_priority", if_exists=True, postgresql_concurrently=True)
+    op.drop_index("ix_energy", if_exists=True, postgresql_concurrently=True)
     op.create_index(
-        "ix_priority", "tasks", ["user_id", "priority"], postgresql_concurrently=True
+        "ix_energy", "tasks", ["user_id", "energy"], postgresql_concurrently=True
     )
 """
-VALIDATE = """op.execute("ALTER TABLE tasks VALIDATE CONSTRAINT ck_tasks_priority")"""
+VALIDATE = """op.execute("ALTER TABLE tasks VALIDATE CONSTRAINT ck_tasks_energy")"""
 TABLE = """
 op.create_table(
     "labels",
