@@ -28,12 +28,15 @@ from taskapi_client.api.auth import (
     refresh,
     register,
 )
+from taskapi_client.api.labels import create_label
+from taskapi_client.api.occurrences import complete_task, list_occurrences, undo_occurrence
 from taskapi_client.api.recurrence import preview_recurrence
 from taskapi_client.api.tasks import (
     create_task,
     delete_task,
     get_task,
     list_tasks,
+    move_task,
     patch_task,
     update_task,
 )
@@ -42,11 +45,16 @@ from taskapi_client.models import (
     DueDate,
     DueTime,
     Ended,
+    Label,
+    ListTasksSort,
     Login,
     Message,
     NewDueTime,
+    NewLabel,
+    NewRecurrence,
     NewTask,
     NewUser,
+    OccurrenceList,
     Occurrences,
     PasswordChange,
     ProblemDetails,
@@ -54,10 +62,12 @@ from taskapi_client.models import (
     RecurrencePreview,
     RefreshRequest,
     SessionList,
+    Step,
     Task,
     TaskChanges,
     TaskConflict,
     TaskList,
+    TaskMove,
     User,
 )
 from taskapi_client.types import UNSET, Response, Unset
@@ -280,6 +290,47 @@ def preview_recurrences(client: AuthenticatedClient) -> None:
     assert first.at == datetime(2026, 10, 25, 17, tzinfo=UTC)
 
 
+def come_again(client: AuthenticatedClient) -> None:
+    """A task with a label and a subtask that comes again: moved, completed and taken back."""
+    labelled = create_label.sync_detailed(client=client, body=NewLabel(name="Urgent"))
+    label = expect(labelled, HTTPStatus.CREATED, Label)
+    monday = DueDate(date(2150, 1, 5))
+    body = NewTask(
+        title="weekly",
+        due=monday,
+        recurrence=NewRecurrence("FREQ=WEEKLY"),
+        label_ids=[label.id],
+        priority=4,
+    )
+    made = create_task.sync_detailed(client=client, body=body)
+    task = expect(made, HTTPStatus.CREATED, Task)
+    assert (task.due, task.label_ids, task.priority) == (monday, [label.id], 4)
+    made = create_task.sync_detailed(client=client, body=NewTask(title="below", parent_id=task.id))
+    below = expect(made, HTTPStatus.CREATED, Task)
+    assert (below.parent_id, below.list_id) == (task.id, task.list_id)
+
+    answer = move_task.sync_detailed(task.id, client=client, body=TaskMove(after=None))
+    moved = expect(answer, HTTPStatus.OK, Task)
+    page = list_tasks.sync_detailed(client=client, sort=ListTasksSort.POSITION, limit=1)
+    assert expect(page, HTTPStatus.OK, TaskList).tasks == [moved]
+
+    done = complete_task.sync_detailed(
+        task.id, client=client, if_match=answer.headers["ETag"], idempotency_key="monday"
+    )
+    step = expect(done, HTTPStatus.OK, Step)
+    assert step.task.due == step.next_ == DueDate(date(2150, 1, 12))
+    assert done.headers["ETag"] == f'"{step.task.version}"'
+    listed = list_occurrences.sync_detailed(task.id, client=client)
+    assert expect(listed, HTTPStatus.OK, OccurrenceList).occurrences == [step.occurrence]
+    back = expect(undo_occurrence.sync_detailed(task.id, client=client), HTTPStatus.OK, Step)
+    assert (back.task.due, back.occurrence) == (monday, step.occurrence)
+    nothing = undo_occurrence.sync_detailed(task.id, client=client)
+    expect_problem(nothing, HTTPStatus.CONFLICT)
+
+    expect_empty(delete_task.sync_detailed(task.id, client=client), HTTPStatus.NO_CONTENT)
+    expect_problem(get_task.sync_detailed(below.id, client=client), HTTPStatus.NOT_FOUND)
+
+
 def keep_others_out(email: str, task: Task) -> None:
     """A second account may not touch the task; then it is deleted, and its token with it."""
     newcomer = NewUser(email=f"other-{email}", password=FIRST_PASSWORD)
@@ -336,6 +387,7 @@ def main() -> None:
     edit(laptop, phone, tasks[0])
     remove(laptop, tasks[1])
     preview_recurrences(laptop)
+    come_again(laptop)
     keep_others_out(email, tasks[0])
     manage_sessions(laptop, phone, email)
     leave(laptop)

@@ -243,6 +243,45 @@ async function previewRecurrence(): Promise<void> {
   assert.equal(expectProblem(refused, 400).errors?.[0]?.pointer, "/rrule");
 }
 
+async function comeAgain(): Promise<void> {
+  const label = expect(await laptop.client.POST("/labels", { body: { name: "Urgent" } }), 201);
+  const due = { date: "2150-01-05" };
+  const recurrence = { rrule: "FREQ=WEEKLY" };
+  const labelled = { title: "weekly", due, recurrence, label_ids: [label.id], priority: 4 };
+  const task = expect(await laptop.client.POST("/tasks", { body: labelled }), 201);
+  assert.deepEqual([task.due, task.label_ids, task.priority], [due, [label.id], 4]);
+  const body = { title: "below", parent_id: task.id };
+  const below = expect(await laptop.client.POST("/tasks", { body }), 201);
+  assert.deepEqual([below.parent_id, below.list_id], [task.id, task.list_id]);
+
+  const path = { task_id: task.id };
+  const moved = await laptop.client.POST("/tasks/{task_id}/move", {
+    params: { path },
+    body: { after: null },
+  });
+  const query = { sort: "position", limit: 1 } as const;
+  const page = expect(await laptop.client.GET("/tasks", { params: { query } }), 200);
+  assert.deepEqual(page.tasks, [expect(moved, 200)]);
+
+  const done = await laptop.client.POST("/tasks/{task_id}/complete", {
+    params: { path, header: { "If-Match": etagOf(moved), "Idempotency-Key": "monday" } },
+  });
+  const step = expect(done, 200);
+  assert.deepEqual(step.next, { date: "2150-01-12" });
+  assert.deepEqual(step.task.due, step.next);
+  assert.equal(etagOf(done), `"${step.task.version}"`);
+  const listed = await laptop.client.GET("/tasks/{task_id}/occurrences", { params: { path } });
+  assert.deepEqual(expect(listed, 200).occurrences, [step.occurrence]);
+  const undo = () => laptop.client.POST("/tasks/{task_id}/undo", { params: { path } });
+  const back = expect(await undo(), 200);
+  assert.deepEqual([back.task.due, back.occurrence], [due, step.occurrence]);
+  assert.equal(expectProblem(await undo(), 409).code, "nothing_to_undo");
+
+  expectEmpty(await laptop.client.DELETE("/tasks/{task_id}", { params: { path } }), 204);
+  const params = { path: { task_id: below.id } };
+  expectProblem(await laptop.client.GET("/tasks/{task_id}", { params }), 404);
+}
+
 async function keepOthersOut(task: Task): Promise<void> {
   const stranger = device();
   const answer = await stranger.client.POST("/auth/register", {
@@ -299,6 +338,7 @@ assert.ok(last && fourth);
 await edit(last);
 await remove(fourth);
 await previewRecurrence();
+await comeAgain();
 await keepOthersOut(last);
 await manageSessions();
 await leave();
