@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -205,15 +205,15 @@ def ascii_lower(text: str) -> str:
 
 def place(task: Task, sort: str) -> tuple[Any, ...]:
     """Where a task stands in an order, ascending."""
-    keys: dict[str, tuple[Any, ...]] = {
-        "created_at": (),
-        "updated_at": (datetime.fromisoformat(task["updated_at"]),),
-        "title": (ascii_lower(task["title"]),),
-        "due": (_wall(task["due"]),),
-        "priority": (task["priority"],),
-        "position": (task["position"],),
+    name = sort.lstrip("-")
+    keys: dict[str, Callable[[Any], Any]] = {
+        "created_at": lambda _: 0,
+        "updated_at": datetime.fromisoformat,
+        "title": ascii_lower,
+        "due": _wall,
     }
-    return (*keys[sort.lstrip("-")], task["id"])
+    key = keys.get(name, lambda value: value)
+    return key(task[name]), task["id"]
 
 
 def _wall(due: dict[str, str] | None) -> str:

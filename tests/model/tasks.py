@@ -104,11 +104,8 @@ class TaskRules(Changes):
         session = super().registered(email)
         for body in _FIRST:
             self.add(session, body, None)
-        parent_id = self.task_ids[-1]
-        child = self.answer(
-            201, session, "POST", "/tasks", json={"title": "c", "parent_id": parent_id}
-        )
-        self.added(session.account, {"title": "c", "parent_id": parent_id}, child)
+        below = {"title": "c", "parent_id": self.task_ids[-1], "is_completed": True}
+        self.added(session.account, below, self.answer(201, session, "POST", "/tasks", json=below))
         return session
 
     cursors = Bundle("cursors")
