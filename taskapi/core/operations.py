@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial, wraps
 from typing import Any, ParamSpec
+from urllib.parse import unquote_plus, unquote_to_bytes
 
 from flask import Request as FlaskRequest
 from flask import Response
@@ -185,6 +186,14 @@ def _loaded_query(schema: Input, request: Request) -> dict[str, Any]:
     return dict(_load_query(schema, request.query_string))
 
 
+def _is_text(sent: bytes) -> bool:
+    """Whether a part of a query is UTF-8 that PostgreSQL can hold."""
+    try:
+        return "\0" not in unquote_to_bytes(sent).decode()
+    except UnicodeDecodeError:
+        return False
+
+
 @lru_cache(_REMEMBERED_QUERIES)
 def _load_query(schema: Input, query_string: bytes) -> dict[str, Any]:
     # Flask has the rules by which a query string is taken apart.
@@ -194,9 +203,9 @@ def _load_query(schema: Input, query_string: bytes) -> dict[str, Any]:
         raise errors.InvalidInput.of(
             [errors.FieldError(name, "Must be given once.", "repeated") for name in repeated]
         )
-    unstorable = [name for name, values in given.lists() if "\0" in name + values[0]]
-    if unstorable:
-        raise errors.InvalidInput.of(
-            [errors.FieldError(n, "Must not contain NUL.", "invalid_text") for n in unstorable]
-        )
+    if not _is_text(query_string):
+        parts = [part for part in query_string.split(b"&") if not _is_text(part)]
+        names = [unquote_plus(part.partition(b"=")[0].decode("latin-1")) for part in parts]
+        message, code = "Must be UTF-8 without NUL.", "invalid_text"
+        raise errors.InvalidInput.of([errors.FieldError(n, message, code) for n in names])
     return load(schema, given, prefix="")

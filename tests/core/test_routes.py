@@ -40,6 +40,9 @@ OWNED: dict[str, Callable[[Api], int]] = {
 REFERRING: dict[str, Callable[[Api], int]] = {"into": OWNED["label_id"]}
 """For each field that must name something of the caller's own: makes one."""
 
+NEEDED = {"/search": "?text=a&"}
+"""For each address that needs a query: one."""
+
 FREE = {"code": "not_found", "release": "any", "name": "swagger.css"}
 """For each argument that belongs to nobody: a value."""
 
@@ -86,7 +89,7 @@ def _address(rule: Rule, owner: Api | None = None) -> str:
         values[name] = OWNED[name](owner) if is_owned else FREE.get(name, 1)
     built = rule.build(values, append_unknown=False)
     assert built
-    return built[1]
+    return built[1] + NEEDED.get(rule.rule, "?")
 
 
 def _body(call: Operation | None, caller: Api | None = None) -> dict[str, Any]:
@@ -165,7 +168,7 @@ def test_a_parameter_that_no_call_knows_is_refused(user: Api, route: Route) -> N
     address = _address(route.rule, user)
     before = _everything_of(user)
     problem = user.problem(
-        400, "invalid_input", route.method, f"{address}?nonsense=1", **_body(route.operation)
+        400, "invalid_input", route.method, f"{address}nonsense=1", **_body(route.operation)
     )
     assert [error["pointer"] for error in problem["errors"]] == ["nonsense"]
     assert _everything_of(user) == before

@@ -37,6 +37,9 @@ ARGUMENTS: dict[str, Callable[[Api], object]] = {
 }
 """For each argument of a path: makes what it may name."""
 
+QUERY = {"text": "water"}
+"""For each parameter of a query that must be given: what finds a task of `Api.task`."""
+
 FIELDS: dict[str, Callable[[Api], object]] = {
     "email": lambda person: person.email,
     "register email": lambda person: new_email(),
@@ -83,7 +86,7 @@ class Call(NamedTuple):
     def required(self) -> dict[str, str]:
         """The parameters of the query that must be given, and what for each will do."""
         found = [one for one in self.described["parameters"] if one["in"] == "query"]
-        return {one["name"]: "a" for one in found if one.get("required")}
+        return {one["name"]: QUERY[one["name"]] for one in found if one.get("required")}
 
     def answer(self) -> dict[str, Any]:
         """The schema of a success; empty when it has no content."""
