@@ -7,7 +7,6 @@ done to a task, its subtasks follow: they are completed, moved to another list a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from taskapi.core import database
@@ -19,7 +18,6 @@ from taskapi.recurrence.service import AskedRecurrence, fitting
 from taskapi.tasks import subtrees
 from taskapi.tasks.columns import recurrence_of, stored
 from taskapi.tasks.models import MAX_DEPTH
-from taskapi.tasks.places import spread
 from taskapi.tasks.statements import tasks
 
 Task = dict[str, Any]
@@ -31,9 +29,6 @@ Stored = Mapping[str, Any]
 
 _NEW = 0
 """No task has this id."""
-
-_WINDOW = 200
-"""As many tasks get new places at first where there is no room between two."""
 
 
 def create_below(caller: Caller, values: Values) -> Task:
@@ -65,7 +60,7 @@ def change(caller: Caller, task_id: int, values: Values, if_match: list[int] | N
         if kept.get("is_completed"):
             database.rows(subtrees.COMPLETION, id=task_id, **scope(caller))
         if placed:
-            placed["position"] = _last()
+            placed["position"] = subtrees.by_hand.last()
         return tasks.update(caller, task_id, {**kept, **placed})
 
 
@@ -95,7 +90,8 @@ def move(caller: Caller, task_id: int, values: Values, if_match: list[int] | Non
         task = tasks.demand(caller, task_id, "update", if_match)
         placed = _changed_place(caller, task, stored(caller.user_id, values))
         target = {"list_id": _list_of(task), "parent_id": task["parent_id"], **placed}
-        position = _position(caller, task_id, target, values)
+        target["list_id"] = target["list_id"] or caller.user_id
+        position = subtrees.by_hand.new_place(caller, task_id, values, **target)
         return tasks.update(caller, task_id, {**placed, "position": position})
 
 
@@ -158,43 +154,6 @@ def _demand_parent(family: Mapping[str, Any], values: Stored) -> None:
     if "list_id" in values and values["list_id"] != family["list_id"]:
         message = "Must be the list of its parent; to leave that, give parent_id null too."
         raise InvalidInput.at("/list_id", message, "not_the_parents_list")
-
-
-def _position(caller: Caller, task_id: int, target: Stored, values: Stored) -> Decimal:
-    """Where a task has to stand in a list."""
-    if "after" not in values:
-        return _last()
-    place = {"id": task_id, "list_id": target["list_id"] or caller.user_id, **scope(caller)}
-    if values["after"] is None:
-        first = database.row(subtrees.FIRST, **place)
-        return first["place"].to_integral_value(ROUND_FLOOR) - 1 if first else _last()
-    place["after_id"] = values["after"]
-    before = database.row(subtrees.SIBLING, parent_id=target["parent_id"], **place)
-    if before is None:
-        message = "Must be another task in that list, with the same parent."
-        raise InvalidInput.at("/after", message, "not_a_sibling")
-    return _behind(caller, place | {"after": before["place"]})
-
-
-def _behind(caller: Caller, place: dict[str, Any]) -> Decimal:
-    """A place behind another; where there is no room, those that follow get new places."""
-    moved, places, most = [], None, 0
-    while places is None:
-        rows = database.rows(subtrees.FOLLOWERS, most=most + 1, **place)
-        moved = [row[0] for row in rows[:most]]
-        high = rows[most][1] if len(rows) > most else _last()
-        places = spread(place["after"], high, len(moved) + 1)
-        most = most * 10 or _WINDOW
-    if moved:
-        database.rows(subtrees.SPREADING, ids=moved, places=places[1:], **scope(caller))
-    return places[0]
-
-
-def _last() -> Decimal:
-    """A place behind all others."""
-    found = database.row(subtrees.NEXT_PLACE)
-    assert found, "it has one row"
-    return Decimal(found["place"])
 
 
 def _list_of(task: Task) -> int | None:

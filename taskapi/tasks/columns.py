@@ -25,10 +25,11 @@ from sqlalchemy import (
 from taskapi.core.due_columns import shown_due, stored_due, text_of
 from taskapi.core.owned_table import Values
 from taskapi.core.ownership import ID, USER_ID
+from taskapi.core.places import position
 from taskapi.extensions import table_of
 from taskapi.recurrence.service import Anchor, AskedRecurrence, parse
 from taskapi.tasks.models import Task
-from taskapi.tasks.orders import list_of, position
+from taskapi.tasks.orders import list_of
 
 _table = table_of(Task)
 

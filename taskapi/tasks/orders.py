@@ -1,15 +1,9 @@
-"""The orders that tasks can be listed in.
-
-The order by hand is that of places: numbers, of which there is always another between two. A task
-that was never moved has its id, so that tasks stand in the order of their creation.
-"""
+"""The orders that tasks can be listed in."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -17,24 +11,15 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     FromClause,
-    Numeric,
-    Text,
     Time,
-    cast,
     func,
     literal_column,
 )
 
 from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort, by_text, instant
+from taskapi.core.places import BY_PLACE
 from taskapi.tasks.models import MAX_PRIORITY
 
-MAX_SCALE = 30
-"""The digits that a place has at most behind its point."""
-
-_OFFSET = 5 * 10**19
-"""Added to a place, so that each has as many digits and their texts are in their order."""
-
-_POSITION = re.compile(rf"[0-9]{{20}}(\.[0-9]{{1,{MAX_SCALE}}})?", re.ASCII)
 _END_OF_DAY = literal_column("'23:59:59.999999'::time without time zone", Time)
 _NEVER = literal_column("'9999-12-31 00:00:00'::timestamp without time zone", DateTime)
 
@@ -42,16 +27,6 @@ _NEVER = literal_column("'9999-12-31 00:00:00'::timestamp without time zone", Da
 def list_of(rows: FromClause) -> ColumnElement[int]:
     """The list that a task is in; the inbox has the account's id."""
     return func.coalesce(rows.c.list_id, rows.c.user_id)
-
-
-def place(rows: FromClause) -> ColumnElement[Decimal]:
-    """Where a task stands among others."""
-    return func.coalesce(rows.c.position, cast(rows.c.id, Numeric))
-
-
-def position(rows: FromClause) -> ColumnElement[str]:
-    """A place as answers show it: a text that sorts as the place does."""
-    return cast(func.trim_scale(place(rows) + literal_column(str(_OFFSET))), Text)
 
 
 def _due_key(rows: FromClause) -> ColumnElement[datetime]:
@@ -77,14 +52,6 @@ def _priority(value: Any) -> int:
         raise ValueError("not a priority")
     return value
 
-
-def _place(value: Any) -> Decimal:
-    if not _POSITION.fullmatch(value):
-        raise ValueError("not a position")
-    return Decimal(value) - _OFFSET
-
-
-BY_PLACE = Sort(key=place, type=Numeric(), value_of=lambda task: task["position"], load=_place)
 
 SORTS = {
     "created_at": IN_ORDER_OF_CREATION,

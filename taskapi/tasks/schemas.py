@@ -8,6 +8,7 @@ from taskapi.core.dues import DATE_EXAMPLE, TIME_EXAMPLE, DueField, ShownDue
 from taskapi.core.identity import MAX_ID
 from taskapi.core.openapi import ProblemDetails
 from taskapi.core.pagination import NEWEST_FIRST, PageQuery, PageShape, sort_field
+from taskapi.core.places import Position
 from taskapi.core.schemas import (
     Id,
     Ids,
@@ -150,13 +151,7 @@ class Task(Schema):
     )
     list_id = Id("The list that it is in.")
     parent_id = Id("The task that it is a part of.", allow_none=True)
-    position = fields.String(
-        required=True,
-        metadata={
-            "pattern": r"^[0-9]{20}(\.[0-9]{1,30})?$",
-            "description": "Its place by hand: positions sort as texts do. Changed by moving it.",
-        },
-    )
+    position = Position()
     priority = fields.Integer(required=True, metadata={"minimum": 0, "maximum": 4})
     due = ShownDue(required=True, allow_none=True)
     start = ShownDue(required=True, allow_none=True)

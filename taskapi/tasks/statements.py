@@ -30,12 +30,13 @@ from sqlalchemy import (
 from taskapi.core.owned_table import OwnedTable
 from taskapi.core.ownership import ID, ONE, USER_ID, bump, locked_account, matches, owned_page
 from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort
+from taskapi.core.places import BY_PLACE
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.filters.conditions import MISSING, Shape, condition
 from taskapi.tasks.columns import NO_LABELS, derived, is_alone, shown
 from taskapi.tasks.models import Task
-from taskapi.tasks.orders import BY_PLACE, list_of
+from taskapi.tasks.orders import list_of
 
 _table = table_of(Task)
 

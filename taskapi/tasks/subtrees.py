@@ -6,50 +6,38 @@ They run while the account is locked (`ownership.locked`), so that all rows are 
 from __future__ import annotations
 
 from sqlalchemy import (
-    ARRAY,
     CTE,
     BigInteger,
     ColumnElement,
-    Numeric,
     SmallInteger,
     Update,
     and_,
     any_,
     bindparam,
-    cast,
-    column,
     delete,
     exists,
     func,
     null,
     or_,
     select,
-    tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import REGCLASS
 
-from taskapi.core.ownership import ID, ONE, USER_ID, bump, locked_account
+from taskapi.core.hand_order import HandOrder
+from taskapi.core.ownership import ID, USER_ID, bump, locked_account
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.tasks.models import Task
-from taskapi.tasks.orders import list_of, place
+from taskapi.tasks.orders import list_of
 
 _tasks = table_of(Task)
 
 _PARENT_ID = bindparam("parent_id", type_=BigInteger)
 _LIST_ID = bindparam("list_id", type_=BigInteger)
 _DEEPER = bindparam("deeper", type_=SmallInteger)
-_AFTER_ID = bindparam("after_id", type_=BigInteger)
-_AFTER = bindparam("after", type_=Numeric)
-_MOST = bindparam("most", type_=BigInteger)
 
 _MINE = _tasks.c.user_id == USER_ID
 _TOTALS = ("task_count", "completed_task_count")
-
-_IDS = cast(func.pg_get_serial_sequence("tasks", "id"), REGCLASS)
-NEXT_PLACE = Statement(select(func.nextval(_IDS).label("place")), writes=True)
-"""A place behind all that there are, and before those of tasks to come."""
 
 
 def _tree(root: ColumnElement[bool]) -> CTE:
@@ -155,54 +143,11 @@ DELETION = _new_deletion()
 """Deletes a task and those below it."""
 
 
-_BESIDE = (_MINE, list_of(_tasks) == _LIST_ID, _tasks.c.id != ID)
-"""True in SQL for the tasks of a list, one aside."""
-
-_PLACE = place(_tasks).label("place")
-
-SIBLING = Statement(
-    select(_PLACE).where(
-        *_BESIDE,
-        _tasks.c.id == _AFTER_ID,
-        _tasks.c.parent_id.is_not_distinct_from(_PARENT_ID),
-    )
+by_hand = HandOrder(
+    _tasks,
+    numbered_by="tasks",
+    among=list_of(_tasks) == _LIST_ID,
+    siblings=_tasks.c.parent_id.is_not_distinct_from(_PARENT_ID),
+    otherwise="Must be another task in that list, with the same parent.",
 )
-"""The place of a task that is in the list and has the parent."""
-
-FIRST = Statement(select(_PLACE).where(*_BESIDE).order_by(_PLACE, _tasks.c.id).limit(ONE))
-"""The first place in a list that is taken."""
-
-FOLLOWERS = Statement(
-    select(_tasks.c.id, _PLACE)
-    .where(*_BESIDE, tuple_(place(_tasks), _tasks.c.id) > tuple_(_AFTER, _AFTER_ID))
-    .order_by(_PLACE, _tasks.c.id)
-    .limit(_MOST)
-)
-"""What stands behind a task in a list, the nearest first."""
-
-
-def _new_spreading() -> Statement:
-    account = locked_account()
-    ids = bindparam("ids", type_=ARRAY(BigInteger))
-    places = bindparam("places", type_=ARRAY(Numeric))
-    given = (
-        func.unnest(ids, places)
-        .table_valued(column("id", BigInteger), column("place", Numeric), name="given")
-        .render_derived()
-    )
-    after = (
-        update(_tasks)
-        .values(
-            position=select(given.c.place).where(given.c.id == _tasks.c.id).scalar_subquery(),
-            version=account.c.next_version,
-            updated_at=account.c.moment,
-        )
-        .where(_tasks.c.user_id == account.c.id, _MINE, _tasks.c.id == any_(ids))
-        .returning(_tasks.c.id, _tasks.c.user_id)
-        .cte("after")
-    )
-    return Statement(select(after.c.id).add_cte(bump(account, after, {})), writes=True)
-
-
-SPREADING = _new_spreading()
-"""Gives each of several tasks a place."""
+"""The order of a list's tasks, whose parameters are list_id and parent_id."""

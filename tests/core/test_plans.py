@@ -155,21 +155,23 @@ OF_A_FAMILY: dict[str, Statement] = {
     "complete those below": subtrees.COMPLETION,
     "move those below": subtrees.PLACING,
     "delete with those below": subtrees.DELETION,
-    "sibling": subtrees.SIBLING,
-    "first of a list": subtrees.FIRST,
-    "followers in a list": subtrees.FOLLOWERS,
-    "spread": subtrees.SPREADING,
+    "sibling": subtrees.by_hand._sibling,
+    "first of a list": subtrees.by_hand._first,
+    "followers in a list": subtrees.by_hand._followers,
+    "spread": subtrees.by_hand._spreading,
 }
 
 
-def _lists_page(*, is_archived: bool | None, resumes: bool) -> Statement:
-    sort = lists.SORTS["created_at"]
-    return lists.list_page(sort, is_descending=False, resumes=resumes, is_archived=is_archived)
+def _lists_page(*, is_archived: bool | None, resumes: bool, sort: str = "created_at") -> Statement:
+    order = lists.SORTS[sort]
+    return lists.list_page(order, is_descending=False, resumes=resumes, is_archived=is_archived)
 
 
 ABOUT_LISTS: dict[str, Statement] = {
     "page": _lists_page(is_archived=None, resumes=False),
     "next page": _lists_page(is_archived=False, resumes=True),
+    "page by hand": _lists_page(is_archived=None, resumes=False, sort="position"),
+    "next page by hand": _lists_page(is_archived=False, resumes=True, sort="position"),
     "get": lists.lists._get,
     "create": lists.lists._create(("name",)),
     "update": lists.lists._update(("name",)),

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from support.api import Api
 
-from taskapi.tasks.orders import MAX_SCALE
-from taskapi.tasks.places import spread
+from taskapi.core.places import MAX_SCALE, spread
 
 
 def _list(user: Api) -> int:
