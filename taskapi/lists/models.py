@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import (
     BigInteger,
@@ -11,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Index,
+    Numeric,
     PrimaryKeyConstraint,
     String,
     func,
@@ -21,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.extensions import Model
 
 _NOW = func.now()
+_PLACE = text('COALESCE("position", id::numeric)')
 
 
 class List(Model):
@@ -37,6 +40,7 @@ class List(Model):
         CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name="color"),
         CheckConstraint("NOT (is_archived AND id = user_id)", name="inbox_stays"),
         Index("ix_lists_id", "id", postgresql_using="hash"),
+        Index("ix_lists_place", "user_id", _PLACE, "id"),
     )
 
     id: Mapped[int] = mapped_column(
@@ -46,6 +50,8 @@ class List(Model):
     name: Mapped[str] = mapped_column(String(255))
     color: Mapped[str | None] = mapped_column(String(7))
     is_archived: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    # Null for a list that was never moved, which stands in the order of creation.
+    position: Mapped[Decimal | None] = mapped_column(Numeric)
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)

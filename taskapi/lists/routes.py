@@ -49,7 +49,7 @@ _CHANGE: dict[str, Any] = {
     ),
 )
 def list_lists(caller: Caller, query: dict[str, Any]) -> Response:
-    """The caller's lists in the order that was made by hand, unless `sort` says otherwise."""
+    """The caller's lists in the order in which they were added, unless `sort` says otherwise."""
     known = if_none_match(request, caller.user_id)
     return page_answer("lists", service.list_lists(caller, query, known=known), caller)
 
@@ -108,6 +108,24 @@ def update_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
 def patch_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
     """Applies a JSON merge patch (RFC 7396): null removes the color; the rest cannot be."""
     return versioned(service.update_list(caller, list_id, body, if_match(request)))
+
+
+@lists.post("/<id:list_id>/move")
+@operation(
+    summary="Move a list",
+    body=schemas.ListMove(),
+    body_example=schemas.MOVE_EXAMPLE,
+    answers=schemas.List,
+    example=schemas.EXAMPLE,
+    parameters=("If-Match", "Idempotency-Key"),
+    headers=("ETag", "Idempotency-Replayed"),
+    problems=(Forbidden, NotFound, PreconditionFailed),
+    problem_shapes=_CONFLICT,
+    links=_READ + _WRITE,
+)
+def move_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
+    """Puts a list behind another, in the order by hand."""
+    return versioned(service.move_list(caller, list_id, body, if_match(request)))
 
 
 @lists.delete("/<id:list_id>")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+from taskapi.core.identity import MAX_ID
 from taskapi.core.openapi import ProblemDetails
 from taskapi.core.pagination import PageQuery, PageShape, sort_field
+from taskapi.core.places import Position
 from taskapi.core.schemas import (
     Choice,
     Color,
@@ -16,9 +18,10 @@ from taskapi.core.schemas import (
     Timestamp,
     TrueOrFalse,
     Version,
+    WholeNumber,
 )
 
-SORT_NAMES = ("created_at", "name")
+SORT_NAMES = ("created_at", "name", "position")
 
 EXAMPLE = {
     "id": 7,
@@ -27,11 +30,13 @@ EXAMPLE = {
     "color": "#2e7d32",
     "is_inbox": False,
     "is_archived": False,
+    "position": "50000000000000000007",
     "version": 12,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",
 }
 NEW_EXAMPLE = {"name": EXAMPLE["name"], "color": EXAMPLE["color"]}
+MOVE_EXAMPLE = {"after": None}
 
 
 def _name(*, required: bool) -> Text:
@@ -42,7 +47,9 @@ def _name(*, required: bool) -> Text:
 class ListChanges(Input):
     """What of a list is to change; what is not given stays."""
 
-    read_only = frozenset({"id", "user_id", "is_inbox", "version", "created_at", "updated_at"})
+    read_only = frozenset(
+        {"id", "user_id", "is_inbox", "position", "version", "created_at", "updated_at"}
+    )
     name = _name(required=False)
     color = Color(allow_none=True)
     is_archived = TrueOrFalse()
@@ -52,6 +59,20 @@ class NewList(ListChanges):
     """A list to add."""
 
     name = _name(required=True)
+
+
+class ListMove(Input):
+    """Where a list is to go."""
+
+    after = WholeNumber(
+        least=1,
+        most=MAX_ID,
+        allow_none=True,
+        metadata={
+            "description": "The list behind which it comes; null to be the first. Without it, the"
+            " last."
+        },
+    )
 
 
 class ListQuery(PageQuery):
@@ -82,6 +103,7 @@ class List(Schema):
         required=True, metadata={"description": "Where tasks go that name no list."}
     )
     is_archived = fields.Boolean(required=True)
+    position = Position()
     version = Version(least=0)
     created_at = Timestamp("When it was added.")
     updated_at = Timestamp("When it was last changed.")

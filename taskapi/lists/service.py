@@ -10,9 +10,9 @@ from taskapi.core.errors import Forbidden, InvalidInput, NotFound, Problem, Unav
 from taskapi.core.identity import Caller
 from taskapi.core.listing import Listed, listed
 from taskapi.core.logging import note
-from taskapi.core.ownership import scope
+from taskapi.core.ownership import locked, scope
 from taskapi.core.pagination import page_of
-from taskapi.lists.statements import SORTS, deletion, list_page, lists
+from taskapi.lists.statements import SORTS, by_hand, deletion, list_page, lists
 
 List = dict[str, Any]
 
@@ -112,6 +112,26 @@ def update_list(
     if values:
         note("list_updated", list_id=list_id)
     return updated
+
+
+def move_list(
+    caller: Caller, list_id: int, values: Mapping[str, Any], if_match: list[int] | None
+) -> List:
+    """Put a list behind another.
+
+    Args:
+        values: after, as `HandOrder.new_place` takes it.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        InvalidInput: the other is not one of the caller's.
+    """
+    with locked(caller):
+        lists.demand(caller, list_id, "update", if_match)
+        position = by_hand.new_place(caller, list_id, values)
+        moved = lists.update(caller, list_id, {"position": position})
+    note("list_moved", list_id=list_id)
+    return moved
 
 
 def delete_list(

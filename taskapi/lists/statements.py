@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from taskapi.core.hand_order import HandOrder
 from taskapi.core.owned_table import OwnedTable
 from taskapi.core.ownership import (
     ID,
@@ -34,6 +35,7 @@ from taskapi.core.ownership import (
     owned_page,
 )
 from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort, by_text
+from taskapi.core.places import BY_PLACE, position
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.lists.models import List
@@ -49,12 +51,16 @@ _tasks = table(
 
 
 def _shown(rows: FromClause) -> Sequence[ColumnElement[Any]]:
-    return [*rows.c, (rows.c.id == rows.c.user_id).label("is_inbox")]
+    place = position(rows).label("position")
+    columns = [place if one.name == "position" else one for one in rows.c]
+    return [*columns, (rows.c.id == rows.c.user_id).label("is_inbox")]
 
 
 lists = OwnedTable(_lists, "list", shown=_shown)
 
-SORTS = {"created_at": IN_ORDER_OF_CREATION, "name": by_text("name")}
+by_hand = HandOrder(_lists, numbered_by="users", otherwise="Must be another list of yours.")
+
+SORTS = {"created_at": IN_ORDER_OF_CREATION, "name": by_text("name"), "position": BY_PLACE}
 
 _TASK_TOTALS = ("task_count", "completed_task_count")
 

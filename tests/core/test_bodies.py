@@ -26,6 +26,7 @@ TAKES_A_BODY = [
     ("POST", "/lists"),
     ("PUT", "/lists/{list_id}"),
     ("PATCH", "/lists/{list_id}"),
+    ("POST", "/lists/{list_id}/move"),
     ("POST", "/labels"),
     ("PUT", "/labels/{label_id}"),
     ("PATCH", "/labels/{label_id}"),

@@ -146,6 +146,11 @@ OF_A_LIST: Node = {
     "limit": LIMIT + 1,
     "value_name": "New",
     "after_id": 1,
+    "after_key": Decimal("0.5"),
+    "after": Decimal("0.5"),
+    "most": LIMIT,
+    "ids": [1_000_001],
+    "places": [Decimal("0.7")],
 }
 
 
@@ -179,6 +184,10 @@ ABOUT_LISTS: dict[str, Statement] = {
     "delete": lists.deletion(None),
     "delete and move": lists.deletion("move"),
     "delete with tasks": lists.deletion("delete"),
+    "sibling": lists.by_hand._sibling,
+    "first": lists.by_hand._first,
+    "followers": lists.by_hand._followers,
+    "spread": lists.by_hand._spreading,
 }
 
 OF_A_LABEL: Node = {

@@ -251,6 +251,13 @@ TOGETHER = [
     ),
     Case("skip", 200, 7, lambda me, _: _request("POST", f"{_recurring(me)}/skip")),
     Case("undo", 200, 7, lambda me, _: _request("POST", f"{_at_its_last(me)}/undo")),
+    Case("list, move to the end", 200, 6, lambda me, _: _request("POST", f"{_list(me)}/move", {})),
+    Case(
+        "list, move behind another",
+        200,
+        8,
+        lambda me, _: _request("POST", f"{_list(me)}/move", {"after": me.user_id}),
+    ),
 ]
 """What depends on rows beside the one that is asked for: not within one statement's sight."""
 
@@ -352,7 +359,7 @@ def test_a_request_costs_one_round_trip_and_a_refusal_two_at_most(
 
 
 @pytest.mark.parametrize("case", TOGETHER, ids=lambda case: case.name)
-def test_what_concerns_several_tasks_is_one_transaction_of_few_statements(
+def test_what_concerns_several_rows_is_one_transaction_of_few_statements(
     tapped: tuple[Flask, Wire, bool], contract: Contract, case: Case
 ) -> None:
     app, line, is_prepared = tapped

@@ -20,6 +20,7 @@ FATES = st.none() | st.sampled_from(("move", "delete"))
 SORTS = {
     "created_at": lambda made: made["id"],
     "name": lambda made: (ascii_lower(made["name"]), made["id"]),
+    "position": lambda made: (made["position"], made["id"]),
 }
 
 
@@ -61,6 +62,36 @@ class ListRules(Changes):
         moved = {name: changed[name] for name in ("version", "updated_at")}
         assert changed == before | body | moved
         account.write_list(changed)
+
+    @rule(
+        session=Service.sessions,
+        list_id=lists,
+        inbox=st.booleans(),
+        after=lists,
+        where=st.sampled_from(("first", "behind", "last")),
+    )
+    def move_list(
+        self, session: Session, list_id: int, inbox: bool, after: int, where: str
+    ) -> None:
+        account = session.account
+        list_id = account.id if inbox else list_id
+        body = {"first": {"after": None}, "behind": {"after": after}, "last": {}}[where]
+        path, sent = f"/lists/{list_id}/move", {"json": body}
+        if self.is_out_of_reach(session, "list", list_id, "update", "POST", path, **sent):
+            return
+        order = _by_hand(account)
+        order.remove(list_id)
+        if where == "behind" and after not in order:
+            self.problem("invalid_input", session, "POST", path, **sent)
+            return
+        moved = self.answer(200, session, "POST", path, **sent)
+        changes = {name: moved[name] for name in ("position", "version", "updated_at")}
+        assert moved == account.lists[list_id] | changes
+        account.write_list(moved)
+        before = {"first": [], "last": order}.get(where)
+        index = order.index(after) + 1 if before is None else len(before)
+        order.insert(index, list_id)
+        assert _by_hand(account) == order
 
     @rule(session=Service.sessions, list_id=lists, tasks=FATES)
     def delete_list(self, session: Session, list_id: int, tasks: str | None) -> None:
@@ -130,3 +161,8 @@ class ListRules(Changes):
         for session in account.live_sessions()[:1]:
             found = self.answer(200, session, "GET", "/lists")["lists"]
             assert found == sorted(account.lists.values(), key=lambda made: made["id"])
+
+
+def _by_hand(account: Account) -> list[int]:
+    """The ids of an account's lists in the order of their positions."""
+    return [made["id"] for made in sorted(account.lists.values(), key=SORTS["position"])]

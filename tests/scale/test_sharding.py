@@ -224,6 +224,10 @@ def _all_calls_on_one_list(me: Api) -> None:
     me.expect(200, "PATCH", paths[0], json={"name": "d", "color": "#123456"})
     first = me.expect(200, "GET", "/lists?limit=1")
     me.expect(200, "GET", f"/lists?limit=1&cursor={first['next_cursor']}")
+    me.expect(200, "POST", f"{paths[0]}/move", json={"after": None})
+    for n in range(150):  # until there is no room
+        me.expect(200, "POST", f"{paths[n % 2]}/move", json={"after": me.user_id})
+    me.expect(200, "GET", "/lists?limit=1&sort=position")
     task = me.task(list_id=made[0]["id"])
     me.expect(200, "GET", f"/tasks?list_id={made[0]['id']}")
     me.expect(200, "PATCH", f"/tasks/{task['id']}", json={"list_id": made[1]["id"]})

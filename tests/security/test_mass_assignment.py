@@ -32,6 +32,7 @@ CALLS = {
     "POST /lists": {"name": "Mine"},
     "PUT /lists/{list_id}": {"name": "Mine"},
     "PATCH /lists/{list_id}": {"name": "Mine"},
+    "POST /lists/{list_id}/move": {"after": None},
     "POST /labels": {},
     "PUT /labels/{label_id}": {"color": None},
     "PATCH /labels/{label_id}": {"color": None},

@@ -1,0 +1,135 @@
+"""The order of lists by hand: right after any moves, and beside one another."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from support.api import Api
+
+
+def _list(user: Api) -> int:
+    return int(user.expect(201, "POST", "/lists", json={"name": "a"})["id"])
+
+
+def _move(user: Api, list_id: int, **values: Any) -> dict[str, Any]:
+    return dict(user.expect(200, "POST", f"/lists/{list_id}/move", json=values))
+
+
+def _order(user: Api, sort: str = "position", **query: Any) -> list[int]:
+    """The ids of the lists, read in pages, which positions must agree with."""
+    query |= {"sort": sort, "limit": 3}
+    lists: list[dict[str, Any]] = []
+    while True:
+        page = user.expect(200, "GET", "/lists", query_string=query)
+        lists += page["lists"]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    keys = [(one["position"], one["id"]) for one in lists]
+    assert keys == sorted(keys, reverse=sort.startswith("-"))
+    return [one["id"] for one in lists]
+
+
+def test_the_inbox_is_first_and_new_lists_come_last(user: Api) -> None:
+    first, second = _list(user), _list(user)
+    assert _order(user) == [user.user_id, first, second]
+    _move(user, first)
+    _move(user, user.user_id)
+    third = _list(user)
+    assert _order(user) == [second, first, user.user_id, third]
+
+
+def test_a_list_comes_behind_another_or_first_or_last(user: Api) -> None:
+    inbox, a, b, c = user.user_id, *(_list(user) for _ in range(3))
+    _move(user, c, after=inbox)
+    assert _order(user) == [inbox, c, a, b]
+    _move(user, b, after=None)
+    assert _order(user) == [b, inbox, c, a]
+    _move(user, inbox)
+    assert _order(user) == [b, c, a, inbox]
+    _move(user, b, after=a)
+    assert _order(user) == [c, a, b, inbox]
+    assert _order(user, "-position") == [inbox, b, a, c]
+
+
+def test_a_move_changes_place_and_version_alone(user: Api) -> None:
+    made = user.expect(201, "POST", "/lists", json={"name": "a", "color": "#2e7d32"})
+    inbox = user.expect(200, "GET", f"/lists/{user.user_id}")
+    moved = _move(user, made["id"], after=None)
+    changes = {name: moved[name] for name in ("position", "version", "updated_at")}
+    assert moved == made | changes
+    assert moved["position"] < inbox["position"] < made["position"]
+    assert user.expect(200, "GET", f"/lists/{user.user_id}") == inbox
+
+
+def test_archived_lists_have_their_place_and_are_left_out_as_asked(user: Api) -> None:
+    a, b, c = (_list(user) for _ in range(3))
+    user.expect(200, "PATCH", f"/lists/{a}", json={"is_archived": True})
+    _move(user, c, after=a)
+    assert _order(user) == [user.user_id, a, c, b]
+    assert _order(user, is_archived="false") == [user.user_id, c, b]
+
+
+@pytest.mark.parametrize("which", ["itself", "nowhere", "theirs", "their inbox"])
+def test_only_behind_another_list_of_ones_own(user: Api, stranger: Api, which: str) -> None:
+    moved = _list(user)
+    after = {
+        "itself": lambda: moved,
+        "nowhere": lambda: 2**53 - 1,
+        "theirs": lambda: _list(stranger),
+        "their inbox": lambda: stranger.user_id,
+    }[which]()
+    tag = user.send("GET", "/lists").headers["ETag"]
+    path = f"/lists/{moved}/move"
+    (error,) = user.problem(400, "invalid_input", "POST", path, json={"after": after})["errors"]
+    assert (error["pointer"], error["code"]) == ("/after", "not_a_sibling")
+    assert user.send("GET", "/lists").headers["ETag"] == tag
+
+
+def test_a_move_of_another_version_is_refused(user: Api) -> None:
+    made = user.expect(201, "POST", "/lists", json={"name": "a"})
+    sent = {"json": {}, "headers": {"If-Match": '"0"'}}
+    path = f"/lists/{made['id']}/move"
+    assert user.problem(412, "precondition_failed", "POST", path, **sent)["list"] == made
+
+
+def test_a_move_with_a_key_is_done_once(user: Api) -> None:
+    first, _ = _list(user), _list(user)
+    sent = {"json": {}, "headers": {"Idempotency-Key": "once"}}
+    answers = [user.expect(200, "POST", f"/lists/{first}/move", **sent) for _ in range(2)]
+    assert answers[0] == answers[1]
+
+
+def test_any_moves_give_the_order_that_they_say(user: Api) -> None:
+    chance = random.Random(7)
+    order = [user.user_id, *(_list(user) for _ in range(7))]
+    for _ in range(60):
+        list_id = chance.choice(order)
+        order.remove(list_id)
+        after = chance.choice([None, *order])
+        order.insert(order.index(after) + 1 if after else 0, list_id)
+        _move(user, list_id, after=after)
+    assert _order(user) == order
+
+
+def test_again_and_again_at_one_place(user: Api) -> None:
+    a, b, last = (_list(user) for _ in range(3))
+    for n in range(150):
+        _move(user, (a, b)[n % 2], after=user.user_id)
+    assert _order(user) == [user.user_id, b, a, last]
+
+
+def test_a_hundred_moves_at_the_same_time(user: Api) -> None:
+    ids = [_list(user) for _ in range(100)]
+
+    def move(list_id: int) -> int:
+        return int(_move(user, list_id, after=user.user_id)["version"])
+
+    with ThreadPoolExecutor(20) as threads:
+        versions = dict(zip(ids, threads.map(move, ids), strict=True))
+    assert len(set(versions.values())) == 100
+    # Each was put right behind the first, so that the last to be moved is the nearest.
+    assert _order(user) == [user.user_id, *sorted(ids, key=lambda one: -versions[one])]
