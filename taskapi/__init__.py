@@ -17,6 +17,7 @@ from taskapi.auth.routes import auth
 from taskapi.core import database, identity, logging, openapi, ratelimit, responses
 from taskapi.core.application import Application
 from taskapi.core.operations import IdConverter
+from taskapi.demo.commands import demo
 from taskapi.docs.routes import blueprint as docs
 from taskapi.extensions import cors, db, migrate
 from taskapi.filters.routes import filters
@@ -28,7 +29,6 @@ from taskapi.occurrences.routes import occurrences
 from taskapi.operate.commands import purge
 from taskapi.recurrence.routes import recurrence
 from taskapi.search.routes import search
-from taskapi.tasks.commands import demo
 from taskapi.tasks.routes import tasks
 
 __version__ = "0.1.0"

@@ -13,7 +13,6 @@ from support.world import sql
 
 from config import Settings
 from taskapi.auth import administration
-from taskapi.tasks.commands import DEMO_PASSWORD
 
 NEW_PASSWORD = "staple 42 times"
 
@@ -220,38 +219,3 @@ def test_the_openapi_document_is_written_as_it_is_served(
     assert run(f"openapi write {file}") == f"Wrote {file}\n"
     assert file.read_bytes() == anonymous.client.get("/openapi.json").data
     assert json.loads(file.read_text())["openapi"].startswith("3.1")
-
-
-def test_a_demo_can_be_logged_in_to(run: _Run, anonymous: Api) -> None:
-    email = new_email()
-    said = run(f"demo --email {email.upper()} --tasks 30").splitlines()
-    assert said[-1] == (f"{email} has 30 more tasks. Log in with the password: {DEMO_PASSWORD}.")
-    body = {"email": email, "password": DEMO_PASSWORD}
-    anonymous.login = anonymous.expect(200, "POST", "/auth/login", json=body)
-    listed = anonymous.expect(200, "GET", "/tasks")
-    assert (listed["total"], len(listed["tasks"])) == (30, 30)
-    assert {task["is_completed"] for task in listed["tasks"]} == {True, False}
-    done = anonymous.expect(200, "GET", "/tasks?is_completed=true")["total"]
-    assert done == sum(task["is_completed"] for task in listed["tasks"])
-    labels = [label["id"] for label in anonymous.expect(200, "GET", "/labels")["labels"]]
-    assert {one for task in listed["tasks"] for one in task["label_ids"]} == set(labels)
-    run(f"demo --email {email} --tasks 1")
-    assert anonymous.expect(200, "GET", "/labels")["total"] == len(labels) == 2
-    assert anonymous.expect(200, "GET", "/auth/sessions")["total"] == 1
-
-
-def test_a_demo_adds_to_an_account_whose_password_it_does_not_know(run: _Run, user: Api) -> None:
-    user.task()
-    said = run(f"demo --email {user.email} --tasks 3").splitlines()
-    assert said[-1] == f"{user.email} has 3 more tasks. Log in."
-    assert user.expect(200, "GET", "/tasks")["total"] == 4
-    assert user.expect(200, "GET", "/auth/sessions")["total"] == 1
-
-
-def test_a_demo_does_not_fill_a_deactivated_account(
-    run: _Run, settings: Settings, user: Api
-) -> None:
-    run(f"users deactivate {user.email}")
-    said = run.fails(f"demo --email {user.email} --tasks 3")
-    assert said == f"Error: There is no active account with the email {user.email}.\n"
-    assert sql(settings, "SELECT FROM tasks WHERE user_id = %s", user.user_id) == []

@@ -1,0 +1,1 @@
+"""`flask demo`: an account filled with believable things."""

@@ -1,0 +1,147 @@
+"""What the demo has: lists, labels, filters, and tasks of all kinds around a day."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+from taskapi.core.dues import DateDue, Due, TimedDue
+from taskapi.recurrence.service import Anchor, AskedRecurrence, parse
+
+LISTS: tuple[dict[str, Any], ...] = (
+    {"name": "Home", "color": "#2e7d32"},
+    {"name": "Work", "color": "#1565c0"},
+    {"name": "Errands", "color": None},
+    {"name": "Old flat", "color": "#757575", "is_archived": True},
+)
+LABELS: tuple[dict[str, Any], ...] = (
+    {"name": "Urgent", "color": "#c62828"},
+    {"name": "Waiting", "color": "#f9a825"},
+)
+FILTERS: tuple[dict[str, Any], ...] = (
+    {"name": "Today", "query": "not completed and due <= today", "color": "#1565c0"},
+    {"name": "Urgent at work", "query": "not completed and list = Work and label = Urgent"},
+    {"name": "Quick ones", "query": "not completed and estimate <= 15"},
+)
+
+_HOME_ZONE, _AWAY_ZONE = "Europe/Berlin", "America/New_York"
+_WHAT = {
+    "Call": ("the bank about the standing order", "grandmother", "the dentist for an appointment"),
+    "Write": ("the minutes of Monday's meeting", "a card for Sam's birthday", "the release notes"),
+    "Buy": ("oat milk and bread", "a present for the wedding", "bulbs for the hallway"),
+    "Book": ("train tickets to Vienna", "a table for six", "the sports hall"),
+    "Repair": ("the garden gate", "the flaky test in CI", "the bicycle's rear light"),
+    "Read": ("the contract before signing", "chapter four", "the proposal from the design team"),
+    "Pay": ("the electricity bill", "the club's yearly fee", "back Alex for the concert"),
+    "Plan": ("the autumn offsite", "the move to the new flat", "meals for the week"),
+}
+_WHY = (
+    None,
+    None,
+    "Before the end of the week.",
+    "Ask what they think of it first.",
+    "The papers are in the blue folder.",
+    "It has waited long enough.",
+)
+_TIMES = (time(9, 30), time(14), time(18, 15))
+_ESTIMATES = (None, 10, 15, 30, 60, 240)
+
+
+class Believable(NamedTuple):
+    """A task of the demo."""
+
+    values: dict[str, Any]
+    """As `tasks.create_task` takes them, but for what the others say."""
+
+    list: str | None
+    """The name of its list; None for the inbox."""
+
+    labels: tuple[str, ...] = ()
+    below: str | None = None
+    """The title of the task that it is a part of, which came before."""
+
+    outcomes: tuple[str, ...] = ()
+    """What became of its first occurrences: completed or skipped."""
+
+
+def tasks(count: int, today: date) -> list[Believable]:
+    """So many tasks, as they may stand on this day; the first are of the rarer kinds."""
+    return list(islice(chain(_recurring(today), _projects(today), _ordinary(count, today)), count))
+
+
+def _recurring(today: date) -> Iterator[Believable]:
+    yield Believable(
+        {"title": "Water the plants", **_again("FREQ=WEEKLY", DateDue(_day(today, -21)))},
+        "Home",
+        outcomes=("completed", "skipped", "completed"),
+    )
+    review = TimedDue(datetime.combine(_day(today, -14), time(16)), _HOME_ZONE)
+    yield Believable(
+        {"title": "Review the week", "priority": 2, **_again("FREQ=WEEKLY", review)},
+        "Work",
+        outcomes=("completed", "completed"),
+    )
+    haircut = _again("FREQ=DAILY;INTERVAL=40", DateDue(_day(today, 3)), Anchor.COMPLETION)
+    yield Believable({"title": "Have a haircut", **haircut}, "Errands")
+    rent = _again("FREQ=MONTHLY;BYMONTHDAY=1", DateDue(today.replace(day=1)))
+    yield Believable({"title": "Pay the rent", "priority": 4, **rent}, None, ("Urgent",))
+
+
+def _again(rule: str, due: Due, anchor: Anchor = Anchor.DUE) -> dict[str, Any]:
+    """The due and recurrence of a task that comes again."""
+    return {"due": due, "recurrence": AskedRecurrence(parse(rule), anchor, None)}
+
+
+def _projects(today: date) -> Iterator[Believable]:
+    party, launch = "Give a birthday party", "Launch the new site"
+    evening = TimedDue(datetime.combine(_day(today, 6), time(19)), _HOME_ZONE)
+    begun = {"start": DateDue(today), "due": evening, "estimate_minutes": 300, "priority": 3}
+    yield Believable({"title": party, **begun}, "Home")
+    for days, title in enumerate(("Invite everyone", "Order the cake", "Make a playlist")):
+        values = {"title": title, "is_completed": days == 0, "due": DateDue(_day(today, days))}
+        yield Believable(values, "Home", below=party)
+    soon = {"due": DateDue(_day(today, 5)), "priority": 4}
+    yield Believable({"title": launch, **soon}, "Work", ("Urgent",))
+    call = TimedDue(datetime.combine(today, time(11)), _AWAY_ZONE)
+    values = {"title": "Agree on a date with New York", "due": call, "estimate_minutes": 30}
+    yield Believable(values, "Work", ("Waiting",), below=launch)
+
+
+def _ordinary(count: int, today: date) -> Iterator[Believable]:
+    chance = random.Random(count)  # noqa: S311 - the same tasks each time are what a demo wants
+    verbs = sorted(_WHAT)
+    places = [None, *(one["name"] for one in LISTS)]
+    while True:
+        verb, place = chance.choice(verbs), chance.choice(places)
+        due = _due(chance, today)
+        values = {
+            "title": f"{verb} {chance.choice(_WHAT[verb])}",
+            "description": chance.choice(_WHY),
+            "is_completed": place == "Old flat" or chance.random() < 0.35,
+            "priority": chance.choices(range(5), (10, 3, 4, 3, 1))[0],
+            "due": due,
+            "start": DateDue(_day(due.date, -3)) if due and chance.random() < 0.3 else None,
+            "estimate_minutes": chance.choice(_ESTIMATES),
+        }
+        labels = tuple(one["name"] for one in LABELS if chance.random() < 0.2)
+        yield Believable(values, place, labels)
+
+
+def _due(chance: random.Random, today: date) -> Due | None:
+    """None, or some time ago, today, within a week or later."""
+    ranges = (None, (-10, -1), (0, 0), (1, 6), (7, 60))
+    within = chance.choices(ranges, (8, 2, 2, 4, 4))[0]
+    if within is None:
+        return None
+    day = _day(today, chance.randint(*within))
+    if chance.random() < 0.6:
+        return DateDue(day)
+    zone = _HOME_ZONE if chance.random() < 0.8 else _AWAY_ZONE
+    return TimedDue(datetime.combine(day, chance.choice(_TIMES)), zone)
+
+
+def _day(day: date, days: int) -> date:
+    return day + timedelta(days)

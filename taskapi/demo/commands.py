@@ -1,0 +1,91 @@
+"""The command line of the demo: `flask demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from taskapi.auth.administration import create_user, get_user, session_of
+from taskapi.core.commands import explained
+from taskapi.core.errors import NotFound
+from taskapi.core.identity import Caller
+from taskapi.core.listing import Listed
+from taskapi.core.pagination import MAX_LIMIT
+from taskapi.demo.believable import FILTERS, LABELS, LISTS, Believable, tasks
+from taskapi.filters.service import create_filter, list_filters
+from taskapi.labels.service import create_label, list_labels
+from taskapi.lists.service import create_list, list_lists
+from taskapi.occurrences import service as occurrences
+from taskapi.tasks.service import create_task
+
+DEMO_PASSWORD = "correct horse battery"  # noqa: S105 - meant to be known, for trying things out
+
+_EVERY = {"limit": MAX_LIMIT, "sort": "name"}
+
+
+@click.command()
+@click.option("--email", default="demo@example.com", show_default=True, help="Whose they are.")
+@click.option("--tasks", "count", default=200, show_default=True, help="How many.")
+@with_appcontext
+@explained
+def demo(email: str, count: int) -> None:
+    """Fill an account with believable tasks, making it when there is none."""
+    email = email.lower()
+    is_new = _make_account(email)
+    with session_of(email) as caller:
+        lists = _make(caller, LISTS, create_list, list_lists(caller, _EVERY, known=[]))
+        labels = _make(caller, LABELS, create_label, list_labels(caller, _EVERY, known=[]))
+        _make(caller, FILTERS, create_filter, list_filters(caller, _EVERY, known=[]))
+        made: dict[str, int] = {}
+        asked = tasks(count, datetime.now(UTC).date())
+        with click.progressbar(asked, label="Adding tasks") as bar:
+            for task in bar:
+                made[task.values["title"]] = _add(caller, task, lists, labels, made)
+    secret = f" with the password: {DEMO_PASSWORD}" if is_new else ""
+    click.echo(f"{email} has {count} more tasks. Log in{secret}.")
+
+
+def _make_account(email: str) -> bool:
+    try:
+        get_user(email)
+    except NotFound:
+        create_user(email, DEMO_PASSWORD)
+        return True
+    return False
+
+
+def _make(
+    caller: Caller,
+    wanted: Iterable[Mapping[str, Any]],
+    create: Callable[[Caller, dict[str, Any]], dict[str, Any]],
+    found: Listed,
+) -> dict[str, int]:
+    """The ids of these by their names; some may be there from a time before."""
+    known = {row["name"].lower(): row["id"] for row in found.rows or ()}
+    return {
+        one["name"]: known.get(one["name"].lower()) or create(caller, dict(one))["id"]
+        for one in wanted
+    }
+
+
+def _add(
+    caller: Caller,
+    task: Believable,
+    lists: Mapping[str, int],
+    labels: Mapping[str, int],
+    made: Mapping[str, int],
+) -> int:
+    values = task.values | {"label_ids": [labels[name] for name in task.labels]}
+    if task.list:
+        values["list_id"] = lists[task.list]
+    if task.below:
+        values["parent_id"] = made[task.below]
+    task_id = int(create_task(caller, values)["id"])
+    for outcome in task.outcomes:
+        step = occurrences.complete if outcome == "completed" else occurrences.skip
+        step(caller, task_id, keep_missed=True, if_match=None)
+    return task_id

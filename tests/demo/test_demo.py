@@ -1,0 +1,136 @@
+"""The demo: things of each kind, in an account that one can log in to."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from support.api import Api, new_email
+from support.world import sql
+
+from config import Settings
+from taskapi.demo.believable import tasks
+from taskapi.demo.commands import DEMO_PASSWORD
+
+
+def _run(app: Flask, email: str, count: int) -> Result:
+    arguments = ["demo", "--email", email, "--tasks", str(count)]
+    return app.test_cli_runner().invoke(args=arguments)
+
+
+def _said(app: Flask, email: str, count: int) -> str:
+    """The last line that the demo prints when it succeeds."""
+    result = _run(app, email, count)
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()[-1]
+
+
+def _rows(api: Api, path: str, **query: Any) -> list[dict[str, Any]]:
+    page = api.expect(200, "GET", path, query_string=query)
+    return list(next(value for value in page.values() if isinstance(value, list)))
+
+
+@pytest.fixture
+def filled(app: Flask, anonymous: Api) -> Api:
+    """Whoever looks at a demo of the usual size."""
+    email = new_email()
+    said = _said(app, email.upper(), 200)
+    assert said == f"{email} has 200 more tasks. Log in with the password: {DEMO_PASSWORD}."
+    body = {"email": email, "password": DEMO_PASSWORD}
+    anonymous.email, anonymous.login = (
+        email,
+        anonymous.expect(200, "POST", "/auth/login", json=body),
+    )
+    return anonymous
+
+
+def test_there_are_tasks_of_each_kind(filled: Api) -> None:
+    found = _rows(filled, "/tasks")
+    assert len(found) == filled.expect(200, "GET", "/tasks")["total"] == 200
+    assert {task["is_completed"] for task in found} == {True, False}
+    assert {task["priority"] for task in found} == {0, 1, 2, 3, 4}
+    dues = [task["due"] or {} for task in found]
+    assert any("date" in due for due in dues)
+    assert len({due["timezone"] for due in dues if "timezone" in due}) > 1
+    for name in ("description", "start", "estimate_minutes", "parent_id", "recurrence"):
+        assert any(task[name] for task in found)
+        assert not all(task[name] for task in found)
+    titles = {task["id"]: task["title"] for task in found}
+    below = [task for task in found if task["parent_id"]]
+    assert {titles[task["parent_id"]] for task in below} == {
+        "Give a birthday party",
+        "Launch the new site",
+    }
+
+
+def test_there_is_something_overdue_something_for_today_and_for_the_week(filled: Api) -> None:
+    today = datetime.now(UTC).date()
+    for query in ("overdue", f"due = {today}", f"due > {today} and due < {today + timedelta(7)}"):
+        assert _rows(filled, "/tasks", filter=f"not completed and {query}")
+
+
+def test_lists_have_tasks_and_one_is_archived(filled: Api) -> None:
+    lists = _rows(filled, "/lists")
+    assert [one["name"] for one in lists if one["is_archived"]] == ["Old flat"]
+    for one in lists:
+        inside = _rows(filled, "/tasks", list_id=one["id"])
+        assert inside
+        assert not one["is_archived"] or all(task["is_completed"] for task in inside)
+
+
+def test_labels_are_used_and_filters_find_something(filled: Api) -> None:
+    used = {one for task in _rows(filled, "/tasks") for one in task["label_ids"]}
+    assert used == {label["id"] for label in _rows(filled, "/labels")}
+    filters = _rows(filled, "/filters")
+    assert {"Today", "Urgent at work"} <= {one["name"] for one in filters}
+    for one in filters:
+        assert _rows(filled, "/tasks", filter_id=one["id"])
+
+
+def test_some_tasks_come_again_and_were_done_before(filled: Api) -> None:
+    recurring = [task for task in _rows(filled, "/tasks") if task["recurrence"]]
+    assert {task["recurrence"]["anchor"] for task in recurring} == {"due", "completion"}
+    ledgers = [_rows(filled, f"/tasks/{task['id']}/occurrences") for task in recurring]
+    assert {one["outcome"] for ledger in ledgers for one in ledger} == {"completed", "skipped"}
+    assert [] in ledgers
+
+
+def test_it_can_be_filled_twice(app: Flask, filled: Api) -> None:
+    before = [_rows(filled, path) for path in ("/lists", "/labels", "/filters")]
+    assert _said(app, filled.email, 30) == f"{filled.email} has 30 more tasks. Log in."
+    assert [_rows(filled, path) for path in ("/lists", "/labels", "/filters")] == before
+    assert filled.expect(200, "GET", "/tasks")["total"] == 230
+    assert filled.expect(200, "GET", "/auth/sessions")["total"] == 1
+
+
+def test_it_adds_to_an_account_whose_password_it_does_not_know(app: Flask, user: Api) -> None:
+    user.task()
+    user.label(name="urgent")
+    assert _said(app, user.email, 3) == f"{user.email} has 3 more tasks. Log in."
+    assert user.expect(200, "GET", "/tasks")["total"] == 4
+    assert user.expect(200, "GET", "/auth/sessions")["total"] == 1
+
+
+def test_it_does_not_fill_a_deactivated_account(app: Flask, settings: Settings, user: Api) -> None:
+    app.test_cli_runner().invoke(args=["users", "deactivate", user.email])
+    result = _run(app, user.email, 3)
+    said = f"Error: There is no active account with the email {user.email}.\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
+    assert sql(settings, "SELECT FROM tasks WHERE user_id = %s", user.user_id) == []
+
+
+def test_it_takes_seconds(app: Flask) -> None:
+    started = time.monotonic()
+    _said(app, new_email(), 200)
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("day", ["2026-01-01", "2028-02-29", "2026-12-31"])
+def test_any_day_has_as_many_tasks_as_are_asked_for(day: str) -> None:
+    today = datetime.fromisoformat(day).date()
+    for count in (0, 1, 200, 1_000):
+        assert len(tasks(count, today)) == count
