@@ -85,13 +85,25 @@ class ListRules(Changes):
             self.problem("invalid_input", session, "POST", path, **sent)
             return
         moved = self.answer(200, session, "POST", path, **sent)
-        changes = {name: moved[name] for name in ("position", "version", "updated_at")}
-        assert moved == account.lists[list_id] | changes
+        index = {"first": 0, "last": len(order)}.get(where)
+        order.insert(order.index(after) + 1 if index is None else index, list_id)
+        query = {"query_string": {"sort": "position"}}
+        found = self.answer(200, session, "GET", "/lists", **query)["lists"]
+        assert [made["id"] for made in found] == order
+        self._made_room(account, found[order.index(list_id) + 1 :])
+        assert moved == account.lists[list_id] | _written(moved)
         account.write_list(moved)
-        before = {"first": [], "last": order}.get(where)
-        index = order.index(after) + 1 if before is None else len(before)
-        order.insert(index, list_id)
-        assert _by_hand(account) == order
+
+    @staticmethod
+    def _made_room(account: Account, behind: list[dict[str, Any]]) -> None:
+        """See that of the lists behind a place the nearest have moved on, or none."""
+        shifted = [made for made in behind if made != account.lists[made["id"]]]
+        assert shifted == behind[: len(shifted)]
+        account.version += bool(shifted)
+        for made in shifted:
+            assert made == account.lists[made["id"]] | _written(made)
+            assert made["version"] == account.version
+            account.lists[made["id"]] = made
 
     @rule(session=Service.sessions, list_id=lists, tasks=FATES)
     def delete_list(self, session: Session, list_id: int, tasks: str | None) -> None:
@@ -166,3 +178,8 @@ class ListRules(Changes):
 def _by_hand(account: Account) -> list[int]:
     """The ids of an account's lists in the order of their positions."""
     return [made["id"] for made in sorted(account.lists.values(), key=SORTS["position"])]
+
+
+def _written(made: dict[str, Any]) -> dict[str, Any]:
+    """What a move changes of a list."""
+    return {name: made[name] for name in ("position", "version", "updated_at")}

@@ -20,7 +20,7 @@ from model.moves import MoveRules
 from model.occurrences import OccurrenceRules
 from support.contract import Contract
 
-from taskapi.tasks import arranging, places
+from taskapi.core import hand_order, places
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "50"))
 STEPS = 40
@@ -43,7 +43,7 @@ def test_the_service_does_what_the_model_foresees(
     app: Flask, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "MAX_SCALE", 1)  # so that there soon is no room between two
-    monkeypatch.setattr(arranging, "_WINDOW", 1)
+    monkeypatch.setattr(hand_order, "_WINDOW", 1)
     run_state_machine_as_test(
         lambda: Everything(app, contract),
         settings=settings(
