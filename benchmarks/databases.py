@@ -189,14 +189,17 @@ def _fill(url: str, filling: Filling, password_hash: str) -> None:
 
 @contextmanager
 def _without_indexes(connection: psycopg.Connection[Any], table: str) -> Iterator[None]:
+    # What refers to its key goes first, and comes last.
     keys = connection.execute(
-        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE conrelid = %s::regclass AND contype IN ('p', 'u')",
-        [table],
+        "SELECT relname, conname, pg_get_constraintdef(pg_constraint.oid)"
+        " FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid"
+        " WHERE (conrelid = %(table)s::regclass AND contype IN ('p', 'u'))"
+        " OR confrelid = %(table)s::regclass ORDER BY contype",
+        {"table": table},
     ).fetchall()
-    for name, _ in keys:
+    for owner, name, _ in keys:
         drop = sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}")
-        connection.execute(drop.format(sql.Identifier(table), sql.Identifier(name)))
+        connection.execute(drop.format(sql.Identifier(owner), sql.Identifier(name)))
     indexes = connection.execute(
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = %s",
         [table],
@@ -204,8 +207,8 @@ def _without_indexes(connection: psycopg.Connection[Any], table: str) -> Iterato
     for name, _ in indexes:
         connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
     yield
-    for name, definition in keys:
-        names = sql.Identifier(table), sql.Identifier(name)
+    for owner, name, definition in reversed(keys):
+        names = sql.Identifier(owner), sql.Identifier(name)
         add = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
         connection.execute(add.format(*names, sql.SQL(definition)))
     for _, definition in indexes:
