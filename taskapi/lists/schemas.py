@@ -30,7 +30,7 @@ EXAMPLE = {
     "color": "#2e7d32",
     "is_inbox": False,
     "is_archived": False,
-    "position": "50000000000000000007",
+    "position": "5000000000000000007",
     "version": 12,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",

@@ -36,7 +36,7 @@ EXAMPLE = {
     "completed_at": None,
     "list_id": 1,
     "parent_id": None,
-    "position": "50000000000000000042",
+    "position": "5000000000000000042",
     "priority": 3,
     "due": TIME_EXAMPLE | {"at": "2026-12-24T17:00:00Z"},
     "start": DATE_EXAMPLE,
