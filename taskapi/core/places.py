@@ -10,7 +10,16 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any
 
 from marshmallow import fields
-from sqlalchemy import ColumnElement, FromClause, Numeric, Text, case, cast, func, literal_column
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Numeric,
+    Text,
+    case,
+    cast,
+    func,
+    literal_column,
+)
 
 from taskapi.core.pagination import Sort
 
