@@ -11,6 +11,7 @@ from typing import Any
 
 from marshmallow import fields
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     FromClause,
     Numeric,
@@ -49,7 +50,7 @@ def place(rows: FromClause) -> ColumnElement[Decimal]:
 
 def position(rows: FromClause) -> ColumnElement[str]:
     """A place as answers show it: a text that sorts as the place does."""
-    offset = literal_column(str(_OFFSET))
+    offset: ColumnElement[Any] = literal_column(str(_OFFSET), BigInteger)
     moved = func.trim_scale(rows.c.position + offset)
     # Of most rows the place is a whole number, with which PostgreSQL is done sooner.
     return case(
