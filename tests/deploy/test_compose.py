@@ -19,6 +19,7 @@ from support.servers import ROOT, free_port
 
 from config import Settings
 
+BIN = ROOT / "tests" / "deploy" / "bin"
 GIVEN = {"DATABASE_PASSWORD": "s3cret", "JWT_SECRET_KEY": KEY}
 
 
@@ -26,7 +27,7 @@ def compose(**environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "podman_compose", "--env-file", os.devnull, "config"],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"]} | environment,
+        env={"PATH": f"{os.environ['PATH']}:{BIN}"} | environment,
         capture_output=True,
         text=True,
         timeout=60,

@@ -13,7 +13,7 @@ from taskapi.core.schemas import WHITE_SPACE
 Body = dict[str, Any]
 
 MAX_DEPTH = 15
-_FIRST_PLACE = 5 * 10**19
+_FIRST_PLACE = 5 * 10**18
 _MOMENTS = ("due", "start")
 
 
