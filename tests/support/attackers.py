@@ -94,8 +94,12 @@ def routes(client: httpx.Client) -> list[Route]:
 
 
 def _example(call: dict[str, Any]) -> dict[str, Any]:
+    """What a call must be sent: its body, and the parameters that it demands."""
     content = call.get("requestBody", {}).get("content", {})
-    return {"json": content["application/json"]["example"]} if content else {}
+    sent = {"json": content["application/json"]["example"]} if content else {}
+    in_query = [one for one in call["parameters"] if one["in"] == "query"]
+    demanded = [one["name"] for one in in_query if one.get("required")]
+    return sent | ({"params": dict.fromkeys(demanded, "water")} if demanded else {})
 
 
 @contextmanager
