@@ -19,13 +19,16 @@ TASKS = 200_000
 BOUND = 2.4
 """Seconds: what a request may spend on the database, while a migration waits a second at most."""
 
-FILL = f"""
+FEW = 20_000
+"""For a change that makes indexes anew while nobody can write, as a title's type does."""
+
+FILL = """
 WITH owner AS (
     INSERT INTO users (email, hashed_password, task_count)
-    VALUES ('much@example.com', 'x', {TASKS}) RETURNING id
+    VALUES ('much@example.com', 'x', {0}) RETURNING id
 )
 INSERT INTO tasks (user_id, title, version)
-SELECT owner.id, 'Task ' || number, number FROM owner, generate_series(1, {TASKS}) AS number
+SELECT owner.id, 'Task ' || number, number FROM owner, generate_series(1, {0}) AS number
 """
 EXPAND = """
 op.add_column("tasks", sa.Column("energy", sa.BigInteger, server_default=sa.text("0")))
@@ -41,7 +44,7 @@ with op.get_context().autocommit_block():
 VALIDATE = """op.execute("ALTER TABLE tasks VALIDATE CONSTRAINT ck_tasks_energy")"""
 TABLE = """
 op.create_table(
-    "labels",
+    "notes",
     sa.Column("user_id", sa.BigInteger, sa.ForeignKey("users.id"), primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
 )
@@ -54,13 +57,22 @@ def figures(record_property: Callable[[str, object], None]) -> Figures:
     return Figures(record_property)
 
 
-@pytest.fixture
-def full(server_url: str, template: str) -> str:
-    """The URL of a database with many tasks."""
+def _filled(server_url: str, template: str, tasks: int) -> str:
+    """The URL of a database with so many tasks."""
     url = databases.create(server_url, f"full_{time.monotonic_ns()}", template)
-    sql(url, FILL)
+    sql(url, FILL.format(tasks))
     sql(url, "VACUUM ANALYZE")
     return url
+
+
+@pytest.fixture
+def full(server_url: str, template: str) -> str:
+    return _filled(server_url, template, TASKS)
+
+
+@pytest.fixture
+def small(server_url: str, template: str) -> str:
+    return _filled(server_url, template, FEW)
 
 
 @pytest.mark.parametrize("prepare", ["true", "false"], ids=["prepared", "unprepared"])
@@ -75,14 +87,14 @@ def test_no_request_fails_while_the_schema_changes(
 
 
 def test_what_is_prepared_outlives_another_type_of_a_column(
-    full: str, tmp_path: Path, figures: Figures
+    small: str, tmp_path: Path, figures: Figures
 ) -> None:
     """A statement that it breaks is prepared anew; a transaction is lost, and told to come again.
 
     Each connection loses one at most: two workers have sixteen connections.
     """
     folder = revisions.later(tmp_path, WIDEN)
-    writers, visits = _upgraded_in_use(full, folder, figures, "true")
+    writers, visits = _upgraded_in_use(small, folder, figures, "true")
     assert visits.unexpected() == {}
     refused = [outcome for outcome in writers.outcomes() if outcome.status != CREATED]
     assert {outcome.status for outcome in refused} <= {UNAVAILABLE}
