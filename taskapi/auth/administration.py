@@ -63,9 +63,9 @@ def set_password(email: str, password: str) -> int:
     """
     user_id = get_user(email)["id"]
     new_hash = hash_password(password)
-    with database.transaction() as session:
-        session.row(statements.set_user_password, user_id=user_id, new_hash=new_hash)
-        ended = session.rows(statements.revoke_all, user_id=user_id)
+    with database.transaction():
+        database.row(statements.set_user_password, user_id=user_id, new_hash=new_hash)
+        ended = database.rows(statements.revoke_all, user_id=user_id)
     _log("password_set", user_id)
     return len(ended)
 
@@ -77,9 +77,9 @@ def set_active(email: str, *, active: bool) -> int:
         NotFound: there is no such account.
     """
     user_id = get_user(email)["id"]
-    with database.transaction() as session:
-        session.row(statements.set_user_active, user_id=user_id, active=active)
-        ended = [] if active else session.rows(statements.revoke_all, user_id=user_id)
+    with database.transaction():
+        database.row(statements.set_user_active, user_id=user_id, active=active)
+        ended = [] if active else database.rows(statements.revoke_all, user_id=user_id)
     _log("user_activated" if active else "user_deactivated", user_id)
     return len(ended)
 

@@ -197,14 +197,14 @@ def change_password(
     _spend_reauthentication(caller, address)
     hashed_password = _reauthenticate(caller, current_password, "/current_password")
     new_hash = hash_password(new_password)
-    with database.transaction() as session:
-        changed = session.row(
+    with database.transaction():
+        changed = database.row(
             statements.set_own_password,
             hashed_password=hashed_password,
             new_hash=new_hash,
             **scope(caller),
         )
-        ended = session.rows(statements.revoke_others, **caller._asdict()) if changed else []
+        ended = database.rows(statements.revoke_others, **caller._asdict()) if changed else []
     if not changed:
         _refuse_changed_password(caller, "/current_password")
     note("password_changed", user_id=caller.user_id, ended=len(ended))
@@ -235,7 +235,7 @@ def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
         TokenInvalid: the caller's session is over.
     """
     page = page_of(query, SESSION_SORTS)
-    statement = statements.session_page(resumes=page.resumes)
+    statement = statements.session_page(page.reading)
     rows = database.rows(statement, known=[], **page.parameters(), **scope(caller))
     if not rows:
         raise TokenInvalid

@@ -32,8 +32,9 @@ from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from taskapi.auth.models import Email, Session, User
-from taskapi.core.ownership import own_account, owned, owned_page, owner_of_email
-from taskapi.core.pagination import IN_ORDER_OF_CREATION
+from taskapi.core.owned_table import OwnedTable
+from taskapi.core.ownership import own_account, owned, owner_of_email
+from taskapi.core.pagination import IN_ORDER_OF_CREATION, Reading
 from taskapi.core.purging import Purge
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
@@ -297,17 +298,9 @@ SESSION_SORTS = {"created_at": IN_ORDER_OF_CREATION}
 
 
 @cache
-def session_page(*, resumes: bool) -> Statement:
-    """A page of the caller's live sessions, newest first."""
-    total = select(func.count()).where(owned(_sessions), _lives).scalar_subquery()
-    return owned_page(
-        _sessions,
-        IN_ORDER_OF_CREATION,
-        is_descending=True,
-        resumes=resumes,
-        total=total,
-        parts=[_lives],
-    )
+def session_page(reading: Reading) -> Statement:
+    """A page of the caller's live sessions."""
+    return OwnedTable(_sessions, "session").page(reading, parts=[_lives])
 
 
 _described = (*_shown, _users.c.is_active, _users.c.task_count, _users.c.completed_task_count)

@@ -63,7 +63,7 @@ class ValueTaken(_Violation):
 
 
 class Transaction:
-    """Runs statements on one connection, inside `transaction()`."""
+    """Runs statements on one connection, inside a transaction."""
 
     def __init__(self, connection: Connection, until: float) -> None:
         self._connection = connection
@@ -229,25 +229,6 @@ def replica_rows(statement: Statement, **parameters: Any) -> list[Row]:
 
 
 @contextmanager
-def transaction() -> Iterator[Transaction]:
-    """Several statements that are done together or not at all.
-
-    Inside `deferred()` they are a part of that.
-
-    Raises:
-        Unavailable: no connection could be had in time, or the database is down.
-        OutcomeUnknown: the connection died on the way.
-        InsufficientStorage: the database has no room for it.
-    """
-    joined = _deferred.get()
-    if joined:
-        yield joined.begin()
-        return
-    with _begun() as work:
-        yield work
-
-
-@contextmanager
 def deferred(first: Callable[[Transaction], None]) -> Iterator[Deferred]:
     """All that the block writes, done together or not at all; it may write nothing.
 
@@ -267,11 +248,15 @@ def deferred(first: Callable[[Transaction], None]) -> Iterator[Deferred]:
 
 
 @contextmanager
-def together() -> Iterator[None]:
-    """All that the block asks and writes is one transaction, which begins with the block.
+def transaction() -> Iterator[None]:
+    """All that the block asks and writes is done together or not at all.
+
+    Inside `deferred()` it is a part of that.
 
     Raises:
-        Unavailable, OutcomeUnknown, InsufficientStorage: as `transaction`.
+        Unavailable: no connection could be had in time, or the database is down.
+        OutcomeUnknown: the connection died on the way.
+        InsufficientStorage: the database has no room for it.
     """
     joined = _deferred.get()
     if joined:

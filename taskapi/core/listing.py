@@ -42,7 +42,7 @@ def listed(
     known: list[int] | None,
     **parameters: Any,
 ) -> Listed:
-    """What a statement of `ownership.owned_page` finds.
+    """What a statement of `OwnedTable.page` finds.
 
     Args:
         known: versions of the list that the client has; None for whichever there is.

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache, cached_property
 from typing import Any, NoReturn
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     ColumnElement,
     FromClause,
     Table,
+    all_,
     bindparam,
     delete,
     exists,
+    func,
     insert,
+    or_,
     select,
     true,
+    union_all,
     update,
 )
 
@@ -31,6 +38,7 @@ from taskapi.core.errors import (
 )
 from taskapi.core.identity import Caller
 from taskapi.core.ownership import (
+    ACCOUNTS,
     ID,
     USER_ID,
     Counts,
@@ -40,22 +48,18 @@ from taskapi.core.ownership import (
     is_live,
     locked_account,
     matches,
+    own_account,
     owned,
     scope,
 )
+from taskapi.core.pagination import Reading
 from taskapi.core.preconditions import entity_tag
 from taskapi.core.statement import Statement
 
 Values = Mapping[str, ColumnElement[Any]]
 
-Derived = Callable[[Values, FromClause | None, ColumnElement[Any]], Values]
-"""What columns follow from values that are written.
-
-It takes the values, the row before (None when there was none) and the moment.
-"""
-
-Alone = Callable[[Values, FromClause], Sequence[ColumnElement[bool]]]
-"""When a change of values concerns no other row; it takes them and the row before."""
+_LIMIT = bindparam("limit", type_=BigInteger)
+_KNOWN = bindparam("known", type_=ARRAY(BigInteger))
 
 _events = logging.getLogger("taskapi.event")
 
@@ -71,11 +75,9 @@ class OwnedTable:
         counts: for columns of the account that keep totals, how much a row adds to each.
         shown: what a row shows.
         references: by the name of a foreign key, the field that refers and what it refers to.
-        derived: what other columns follow from those that are written.
-        alone: see `update_alone`.
     """
 
-    def __init__(  # noqa: PLR0913 - a table has that many sides
+    def __init__(
         self,
         rows: Table,
         noun: str,
@@ -83,19 +85,29 @@ class OwnedTable:
         counts: Counts | None = None,
         shown: Shown = every_column,
         references: Mapping[str, tuple[str, str]] | None = None,
-        derived: Derived = lambda values, before, moment: {},
-        alone: Alone = lambda values, before: (),
     ) -> None:
         self._rows = rows
         self._noun = noun
         self._counts = counts or {}
         self._shown = shown
         self._references = references or {}
-        self._derived = derived
-        self._alone = alone
         # One statement for each set of columns that is written.
         self._create = cache(self._new_create)
         self._update = cache(self._new_update)
+
+    def derived(
+        self, values: Values, before: FromClause | None, moment: ColumnElement[datetime]
+    ) -> Values:
+        """What other columns follow from the values that are written.
+
+        Args:
+            before: the row as it was; None when there was none.
+        """
+        return {}
+
+    def alone(self, values: Values, before: FromClause) -> Sequence[ColumnElement[bool]]:
+        """When a change of values concerns no other row: see `update_alone`."""
+        return ()
 
     def get(self, caller: Caller, row_id: int) -> dict[str, Any]:
         """One row of the caller's.
@@ -235,6 +247,54 @@ class OwnedTable:
             raise Forbidden(f"Not authorized to {verb} this {self._noun}")
         raise NotFound(f"{self._noun.capitalize()} not found")
 
+    def page(
+        self,
+        reading: Reading,
+        *,
+        parts: Sequence[ColumnElement[bool]] = (true(),),
+        total: ColumnElement[int] | None = None,
+        missing: ColumnElement[int] | None = None,
+    ) -> Statement:
+        """A page of the caller's rows, with their account's version and a total, in one statement.
+
+        Each row of the result begins with the version and the total; a page without rows has one
+        row, whose other columns are null. Of an account whose version is among `known`, or when
+        that is null, no row is read.
+
+        Args:
+            parts: conditions of which a row meets exactly one. Each part is read in order through
+                an index that begins with its condition, and the parts are merged.
+            total: of the whole list, as an expression over users; None to count it.
+            missing: of conditions of which there are many, what in them the caller does not have,
+                as an expression over users; it follows the total.
+        """
+        if total is None:
+            total = select(func.count()).where(owned(self._rows), or_(*parts)).scalar_subquery()
+        leading = [ACCOUNTS.c.version.label("account_version"), total.label("total")]
+        leading += [] if missing is None else [missing.label("missing")]
+        pages = [
+            select(*self._rows.c)
+            .where(self._rows.c.user_id == USER_ID, part, reading.is_behind(self._rows))
+            .order_by(*reading.order(self._rows))
+            .limit(_LIMIT)
+            for part in parts
+        ]
+        merged = (union_all(*pages) if len(pages) > 1 else pages[0]).subquery("merged")
+        gated = (
+            select(*merged.c)
+            .where(ACCOUNTS.c.version != all_(_KNOWN))
+            .order_by(*reading.order(merged))
+            .limit(_LIMIT)
+            .lateral("page")
+        )
+        return Statement(
+            select(*leading, *self._shown(gated))
+            .select_from(ACCOUNTS.outerjoin(gated, true()))
+            .where(own_account(ACCOUNTS))
+            .order_by(*reading.order(gated)),
+            is_one_of_many=missing is not None,
+        )
+
     @cached_property
     def _get(self) -> Statement:
         mine = (owned(self._rows), self._rows.c.id == ID)
@@ -249,7 +309,7 @@ class OwnedTable:
         account = locked_account(self._counts)
         moment = account.c.moment
         values = {name: self._value(name) for name in names}
-        values |= self._derived(values, None, moment)
+        values |= self.derived(values, None, moment)
         account_columns = (account.c.id, account.c.next_version, moment, moment)
         after = (
             insert(self._rows)
@@ -267,7 +327,7 @@ class OwnedTable:
     def _new_update(self, names: tuple[str, ...], *, is_alone: bool = False) -> Statement:
         account = locked_account(self._counts)
         values = {name: self._value(name) for name in names}
-        conditions = self._alone(values, self._rows) if is_alone else ()
+        conditions = self.alone(values, self._rows) if is_alone else ()
         before = (
             select(*self._rows.c)
             .join(account, self._rows.c.user_id == account.c.id)
@@ -276,7 +336,7 @@ class OwnedTable:
             .with_for_update(of=self._rows, key_share=True)
             .cte("before")
         )
-        values |= self._derived(values, before, account.c.moment)
+        values |= self.derived(values, before, account.c.moment)
         after = (
             update(self._rows)
             .values(**values, version=account.c.next_version, updated_at=account.c.moment)

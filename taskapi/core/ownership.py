@@ -20,10 +20,8 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
-    Table,
     TableClause,
     Text,
-    all_,
     and_,
     any_,
     bindparam,
@@ -34,15 +32,12 @@ from sqlalchemy import (
     or_,
     select,
     table,
-    true,
-    union_all,
     update,
 )
 
 from taskapi.core import database
 from taskapi.core.errors import TokenInvalid
 from taskapi.core.identity import Caller
-from taskapi.core.pagination import Sort
 from taskapi.core.statement import Statement
 
 Counts = Mapping[str, Callable[[FromClause], ColumnElement[int]]]
@@ -52,7 +47,7 @@ Shown = Callable[[FromClause], Sequence[ColumnElement[Any]]]
 """What a row shows, made from its columns; the first is the id."""
 
 # What a scope needs to know of the tables that the accounts' feature owns.
-_accounts = table("users", column("id", BigInteger), column("version", BigInteger))
+ACCOUNTS = table("users", column("id", BigInteger), column("version", BigInteger))
 _sessions = table(
     "sessions",
     column("user_id", BigInteger),
@@ -68,8 +63,6 @@ ONE = literal_column("1", BigInteger)
 USER_ID = bindparam("caller_user_id", type_=BigInteger)
 _SESSION_ID = bindparam("caller_session_id", type_=BigInteger)
 ID = bindparam("id", type_=BigInteger)
-_LIMIT = bindparam("limit", type_=BigInteger)
-_KNOWN = bindparam("known", type_=ARRAY(BigInteger))
 _IF_MATCH = bindparam("if_match", type_=ARRAY(BigInteger))
 
 
@@ -139,57 +132,6 @@ def own_account(accounts: FromClause) -> ColumnElement[bool]:
     return and_(accounts.c.id == USER_ID, is_live())
 
 
-def owned_page(  # noqa: PLR0913 - a page has that many sides
-    rows: Table,
-    sort: Sort,
-    *,
-    is_descending: bool,
-    resumes: bool,
-    total: ColumnElement[int],
-    parts: Sequence[ColumnElement[bool]] = (true(),),
-    shown: Shown = every_column,
-    missing: ColumnElement[int] | None = None,
-) -> Statement:
-    """A page of the caller's rows, with their account's version and a total, in one statement.
-
-    Each row of the result begins with the version and the total; a page without rows has one row,
-    whose other columns are null. Of an account whose version is among `known`, or when that is
-    null, no row is read.
-
-    Args:
-        resumes: whether the page goes on from a place, which are then parameters.
-        total: of the whole list, as an expression over users.
-        parts: conditions of which a row meets exactly one. Each part is read in order through an
-            index that begins with its condition, and the parts are merged.
-        missing: of conditions of which there are many, what in them the caller does not have, as an
-            expression over users; it follows the total.
-    """
-    leading = [_accounts.c.version.label("account_version"), total.label("total")]
-    leading += [] if missing is None else [missing.label("missing")]
-    pages = []
-    for part in parts:
-        page = select(*rows.c).where(rows.c.user_id == USER_ID, part)
-        if resumes:
-            page = page.where(sort.resumes(rows, is_descending=is_descending))
-        page = page.order_by(*sort.order(rows, is_descending=is_descending)).limit(_LIMIT)
-        pages.append(page)
-    merged = (union_all(*pages) if len(pages) > 1 else pages[0]).subquery("merged")
-    gated = (
-        select(*merged.c)
-        .where(_accounts.c.version != all_(_KNOWN))
-        .order_by(*sort.order(merged, is_descending=is_descending))
-        .limit(_LIMIT)
-        .lateral("page")
-    )
-    return Statement(
-        select(*leading, *shown(gated))
-        .select_from(_accounts.outerjoin(gated, true()))
-        .where(own_account(_accounts))
-        .order_by(*sort.order(gated, is_descending=is_descending)),
-        is_one_of_many=missing is not None,
-    )
-
-
 def locked_account(totals: Iterable[str] = ()) -> CTE:
     """The caller's account as it is now, locked until the statement commits.
 
@@ -224,7 +166,7 @@ def locked(caller: Caller) -> Iterator[None]:
     Raises:
         TokenInvalid: the caller's session is over.
     """
-    with database.together():
+    with database.transaction():
         if database.row(_LOCK, **scope(caller)) is None:
             raise TokenInvalid
         yield

@@ -24,6 +24,7 @@ from sqlalchemy import (
     bindparam,
     collate,
     func,
+    true,
     tuple_,
 )
 from sqlalchemy.types import TypeEngine
@@ -53,20 +54,8 @@ class Sort:
     value_of: Callable[[Mapping[str, Any]], Any] = lambda row: None
     load: Callable[[Any], Any] = lambda value: value
 
-    def order(self, rows: FromClause, *, is_descending: bool) -> list[ColumnElement[Any]]:
-        """The ORDER BY of this sort."""
-        return [column.desc() if is_descending else column.asc() for column in self._columns(rows)]
-
-    def resumes(self, rows: FromClause, *, is_descending: bool) -> ColumnElement[bool]:
-        """True in SQL for the rows behind the place that `Page.parameters` names."""
-        here = tuple_(*self._columns(rows))
-        place = [bindparam("after_id", type_=BigInteger)]
-        if self.key is not None:
-            place.insert(0, bindparam("after_key", type_=self.type))
-        there = tuple_(*place)
-        return here < there if is_descending else here > there
-
-    def _columns(self, rows: FromClause) -> list[ColumnElement[Any]]:
+    def columns(self, rows: FromClause) -> list[ColumnElement[Any]]:
+        """What rows are compared by."""
         return [rows.c.id] if self.key is None else [self.key(rows), rows.c.id]
 
 
@@ -74,6 +63,30 @@ IN_ORDER_OF_CREATION = Sort()
 """Ids rise in the order of creation, so the key alone gives it."""
 
 NEWEST_FIRST = "-created_at"
+
+
+class Reading(NamedTuple):
+    """How a page is read: in which order, and whether it goes on from a place."""
+
+    sort: Sort
+    is_descending: bool = False
+    resumes: bool = False
+
+    def order(self, rows: FromClause) -> list[ColumnElement[Any]]:
+        """The ORDER BY of the page."""
+        columns = self.sort.columns(rows)
+        return [column.desc() if self.is_descending else column.asc() for column in columns]
+
+    def is_behind(self, rows: FromClause) -> ColumnElement[bool]:
+        """True in SQL for rows behind the place of `Page.parameters`; without one, for all."""
+        if not self.resumes:
+            return true()
+        here = tuple_(*self.sort.columns(rows))
+        place = [bindparam("after_id", type_=BigInteger)]
+        if self.sort.key is not None:
+            place.insert(0, bindparam("after_key", type_=self.sort.type))
+        there = tuple_(*place)
+        return here < there if self.is_descending else here > there
 
 
 class Place(NamedTuple):
@@ -95,12 +108,8 @@ class Page:
     after: Place | None
 
     @property
-    def is_descending(self) -> bool:
-        return self.order.startswith("-")
-
-    @property
-    def resumes(self) -> bool:
-        return self.after is not None
+    def reading(self) -> Reading:
+        return Reading(self.sort, self.order.startswith("-"), self.after is not None)
 
     def parameters(self) -> dict[str, Any]:
         """The bind parameters of a page's statement; one row more tells of a next page."""

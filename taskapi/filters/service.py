@@ -80,8 +80,7 @@ def list_filters(caller: Caller, query: Mapping[str, Any], *, known: list[int] |
         TokenInvalid: the caller's session is over.
     """
     page = page_of(query, SORTS)
-    statement = filter_page(page.sort, is_descending=page.is_descending, resumes=page.resumes)
-    return listed(caller, statement, page, known=known)
+    return listed(caller, filter_page(page.reading), page, known=known)
 
 
 def get_filter(caller: Caller, filter_id: int) -> Filter:

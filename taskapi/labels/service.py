@@ -40,8 +40,7 @@ def list_labels(caller: Caller, query: Mapping[str, Any], *, known: list[int] | 
         TokenInvalid: the caller's session is over.
     """
     page = page_of(query, SORTS)
-    statement = label_page(page.sort, is_descending=page.is_descending, resumes=page.resumes)
-    return listed(caller, statement, page, known=known)
+    return listed(caller, label_page(page.reading), page, known=known)
 
 
 def get_label(caller: Caller, label_id: int) -> Label:

@@ -22,8 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from taskapi.core.owned_table import OwnedTable
-from taskapi.core.ownership import ID, USER_ID, bump, locked_account, matches, owned, owned_page
-from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort, by_text
+from taskapi.core.ownership import ID, USER_ID, bump, locked_account, matches
+from taskapi.core.pagination import IN_ORDER_OF_CREATION, by_text
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.labels.models import Label
@@ -44,11 +44,8 @@ labels = OwnedTable(_labels, "label")
 SORTS = {"name": by_text("name"), "created_at": IN_ORDER_OF_CREATION}
 
 
-@cache
-def label_page(sort: Sort, *, is_descending: bool, resumes: bool) -> Statement:
-    """The statement of a page of the caller's labels."""
-    total = select(func.count()).where(owned(_labels)).scalar_subquery()
-    return owned_page(_labels, sort, is_descending=is_descending, resumes=resumes, total=total)
+label_page = cache(labels.page)
+"""The statement of a page of the caller's labels."""
 
 
 def _deletion() -> Statement:

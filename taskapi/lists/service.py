@@ -68,12 +68,7 @@ def list_lists(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
         TokenInvalid: the caller's session is over.
     """
     page = page_of(query, SORTS)
-    statement = list_page(
-        page.sort,
-        is_descending=page.is_descending,
-        resumes=page.resumes,
-        is_archived=query.get("is_archived"),
-    )
+    statement = list_page(page.reading, is_archived=query.get("is_archived"))
     return listed(caller, statement, page, known=known)
 
 

@@ -31,10 +31,8 @@ from taskapi.core.ownership import (
     bump,
     locked_account,
     matches,
-    owned,
-    owned_page,
 )
-from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort, by_text
+from taskapi.core.pagination import IN_ORDER_OF_CREATION, Reading, by_text
 from taskapi.core.places import BY_PLACE, position
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
@@ -66,25 +64,14 @@ _TASK_TOTALS = ("task_count", "completed_task_count")
 
 
 @cache
-def list_page(
-    sort: Sort, *, is_descending: bool, resumes: bool, is_archived: bool | None
-) -> Statement:
+def list_page(reading: Reading, *, is_archived: bool | None) -> Statement:
     """The statement of a page of the caller's lists.
 
     Args:
         is_archived: which lists; None for all.
     """
     part = true() if is_archived is None else _lists.c.is_archived.is_(is_archived)
-    total = select(func.count()).where(owned(_lists), part).scalar_subquery()
-    return owned_page(
-        _lists,
-        sort,
-        is_descending=is_descending,
-        resumes=resumes,
-        total=total,
-        parts=[part],
-        shown=_shown,
-    )
+    return lists.page(reading, parts=[part])
 
 
 @cache

@@ -132,7 +132,7 @@ def list_occurrences(caller: Caller, task_id: int, query: Mapping[str, Any]) -> 
         TokenInvalid, Forbidden, NotFound: see `OwnedTable`.
     """
     page = page_of(query, SORTS)
-    found = listed(caller, occurrence_page(resumes=page.resumes), page, known=[], task_id=task_id)
+    found = listed(caller, occurrence_page(page.reading), page, known=[], task_id=task_id)
     if not found.rows:
         tasks.get_task(caller, task_id)
     return found

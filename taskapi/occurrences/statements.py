@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, bindparam, func, select
+from sqlalchemy import BigInteger, ColumnElement, FromClause, bindparam, select
 
 from taskapi.core.due_columns import shown_due
 from taskapi.core.owned_table import OwnedTable
-from taskapi.core.ownership import ONE, owned, owned_page
-from taskapi.core.pagination import IN_ORDER_OF_CREATION
+from taskapi.core.ownership import ONE, owned
+from taskapi.core.pagination import IN_ORDER_OF_CREATION, Reading
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.occurrences.models import Occurrence
@@ -40,15 +40,6 @@ LAST = Statement(
 
 
 @cache
-def occurrence_page(*, resumes: bool) -> Statement:
-    """The statement of a page of one task's occurrences, newest first. Its parameter is task_id."""
-    total = select(func.count()).where(owned(_occurrences), _OF_TASK).scalar_subquery()
-    return owned_page(
-        _occurrences,
-        IN_ORDER_OF_CREATION,
-        is_descending=True,
-        resumes=resumes,
-        total=total,
-        parts=[_OF_TASK],
-        shown=_shown,
-    )
+def occurrence_page(reading: Reading) -> Statement:
+    """The statement of a page of one task's occurrences. Its parameter is task_id."""
+    return occurrences.page(reading, parts=[_OF_TASK])

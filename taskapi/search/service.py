@@ -29,7 +29,7 @@ def search_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] |
     finding = find(caller, query)
     assert finding, "the text is a part of it"
     statement = search_page(
-        resumes=page.resumes, is_completed=query.get("is_completed"), shape=finding.shape
+        page.reading, is_completed=query.get("is_completed"), shape=finding.shape
     )
     found = found_page_of(caller, page, finding, statement, known=known, asked=query["text"])
     rows = found.rows and [_result(row) for row in found.rows]

@@ -20,8 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import TextClause
 
 from taskapi.core.due_columns import text_of
-from taskapi.core.ownership import owned_page
-from taskapi.core.pagination import Sort
+from taskapi.core.owned_table import OwnedTable
+from taskapi.core.pagination import Reading, Sort
 from taskapi.core.statement import Statement
 from taskapi.core.words import asked_words
 from taskapi.extensions import table_of
@@ -29,8 +29,6 @@ from taskapi.filters.conditions import MISSING, Shape, condition
 from taskapi.tasks.columns import shown
 from taskapi.tasks.models import Task
 from taskapi.tasks.statements import SHAPES, UNCOUNTED, states
-
-_table = table_of(Task)
 
 BEGIN, END = "\ufdd0", "\ufdd1"
 """Around what matches, in what PostgreSQL gives: characters that Unicode has for such purposes."""
@@ -75,25 +73,19 @@ SORTS = {"rank": Sort(key=_rank, type=Double(), value_of=lambda found: found["ra
 BEST_FIRST = "-rank"
 
 
+_found = OwnedTable(table_of(Task), "task", shown=_shown)
+
+
 @lru_cache(SHAPES)
-def search_page(*, resumes: bool, is_completed: bool | None, shape: Shape) -> Statement:
-    """The statement of a page of what is found, the best first.
+def search_page(reading: Reading, *, is_completed: bool | None, shape: Shape) -> Statement:
+    """The statement of a page of what is found.
 
     Its parameter `asked` is the text that is searched for, which the filter of this shape searches
     for too.
     """
     found = condition(shape)
-    parts = states(is_completed=is_completed, is_one_part=True)
-    return owned_page(
-        _table,
-        SORTS["rank"],
-        is_descending=True,
-        resumes=resumes,
-        total=UNCOUNTED,
-        parts=[and_(part, found) for part in parts],
-        shown=_shown,
-        missing=MISSING,
-    )
+    parts = [and_(part, found) for part in states(is_completed=is_completed, is_one_part=True)]
+    return _found.page(reading, parts=parts, total=UNCOUNTED, missing=MISSING)
 
 
 def parts_of(marked: str | None) -> list[dict[str, Any]] | None:

@@ -116,19 +116,19 @@ def derived(
     return follows
 
 
-def is_alone(values: Values, rows: FromClause) -> list[ColumnElement[bool]]:
+def is_alone(values: Values, before: FromClause) -> list[ColumnElement[bool]]:
     """Whether nothing else must be known to write a task.
 
     It stays in its place and takes no other task along, and its due and recurrence fit each other
     as they are given, or there is only one of them.
     """
     stays = [
-        rows.c[name].is_not_distinct_from(values[name])
+        before.c[name].is_not_distinct_from(values[name])
         for name in ("list_id", "parent_id")
         if name in values
     ]
     if "due_date" in values and "rrule" not in values:
-        stays.append(rows.c.rrule.is_(None))
+        stays.append(before.c.rrule.is_(None))
     if "rrule" in values and "due_date" not in values:
         stays.append(cast(values["rrule"], Text).is_(None))
     if "is_completed" not in values:

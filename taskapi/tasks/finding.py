@@ -31,17 +31,11 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
     finding = find(caller, query)
     if finding:
         statement = found_page(
-            page.sort,
-            is_descending=page.is_descending,
-            resumes=page.resumes,
-            is_completed=query.get("is_completed"),
-            shape=finding.shape,
+            page.reading, is_completed=query.get("is_completed"), shape=finding.shape
         )
         return found_page_of(caller, page, finding, statement, known=known)
     statement = task_page(
-        page.sort,
-        is_descending=page.is_descending,
-        resumes=page.resumes,
+        page.reading,
         is_completed=query.get("is_completed"),
         within=_within(caller, list_id),
     )

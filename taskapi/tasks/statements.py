@@ -28,8 +28,8 @@ from sqlalchemy import (
 )
 
 from taskapi.core.owned_table import OwnedTable
-from taskapi.core.ownership import ID, ONE, USER_ID, bump, locked_account, matches, owned_page
-from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort
+from taskapi.core.ownership import ID, ONE, USER_ID, bump, locked_account, matches
+from taskapi.core.pagination import IN_ORDER_OF_CREATION, Reading
 from taskapi.core.places import BY_PLACE
 from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
@@ -50,14 +50,17 @@ def _is_completed(rows: FromClause) -> ColumnElement[int]:
     return cast(rows.c.is_completed, Integer)
 
 
-tasks = OwnedTable(
+class _Tasks(OwnedTable):
+    derived = staticmethod(derived)
+    alone = staticmethod(is_alone)
+
+
+tasks = _Tasks(
     _table,
     "task",
     counts={"task_count": lambda rows: ONE, "completed_task_count": _is_completed},
     shown=shown,
     references={"fk_tasks_lists": ("list_id", "list"), "fk_tasks_labels": ("label_ids", "label")},
-    derived=derived,
-    alone=is_alone,
 )
 
 _LIST_ID = bindparam("list_id", type_=BigInteger)
@@ -84,35 +87,25 @@ class Within(Enum):
 
 
 @cache
-def task_page(
-    sort: Sort, *, is_descending: bool, resumes: bool, is_completed: bool | None, within: Within
-) -> Statement:
+def task_page(reading: Reading, *, is_completed: bool | None, within: Within) -> Statement:
     """The statement of a page of the caller's tasks.
 
     Args:
         is_completed: which tasks; None for all.
         within: but with ALL, the statement takes the parameter list_id.
     """
-    is_one_part = sort in (IN_ORDER_OF_CREATION, BY_PLACE)
+    is_one_part = reading.sort in (IN_ORDER_OF_CREATION, BY_PLACE)
     parts = states(is_completed=is_completed, is_one_part=is_one_part)
     total: ColumnElement[Any] = _TOTALS[is_completed]
     if within is not Within.ALL:
         inside = _table.c.list_id == _LIST_ID
-        if sort is BY_PLACE:  # whose index has the inbox like any other
+        if reading.sort is BY_PLACE:  # whose index has the inbox like any other
             inside = list_of(_table) == _LIST_ID
         elif within is Within.INBOX:
             inside = _table.c.list_id.is_(None)
         parts = [and_(part, inside) for part in parts]
         total = UNCOUNTED
-    return owned_page(
-        _table,
-        sort,
-        is_descending=is_descending,
-        resumes=resumes,
-        total=total,
-        parts=parts,
-        shown=shown,
-    )
+    return tasks.page(reading, parts=parts, total=total)
 
 
 @cache
@@ -158,23 +151,13 @@ def labelling(*, adds: bool) -> Statement:
 
 
 @lru_cache(SHAPES)
-def found_page(
-    sort: Sort, *, is_descending: bool, resumes: bool, is_completed: bool | None, shape: Shape
-) -> Statement:
+def found_page(reading: Reading, *, is_completed: bool | None, shape: Shape) -> Statement:
     """The statement of a page of the tasks that a filter of this shape finds."""
     found = condition(shape)
     # By their state first, so that the indexes that begin with it can find them too.
-    parts = states(is_completed=is_completed, is_one_part=sort is BY_PLACE)
-    return owned_page(
-        _table,
-        sort,
-        is_descending=is_descending,
-        resumes=resumes,
-        total=UNCOUNTED,
-        parts=[and_(part, found) for part in parts],
-        shown=shown,
-        missing=MISSING,
-    )
+    parts = states(is_completed=is_completed, is_one_part=reading.sort is BY_PLACE)
+    parts = [and_(part, found) for part in parts]
+    return tasks.page(reading, parts=parts, total=UNCOUNTED, missing=MISSING)
 
 
 def states(*, is_completed: bool | None, is_one_part: bool) -> list[ColumnElement[bool]]:
@@ -185,5 +168,5 @@ def states(*, is_completed: bool | None, is_one_part: bool) -> list[ColumnElemen
     """
     if is_completed is None and is_one_part:
         return [true()]
-    states = (True, False) if is_completed is None else (is_completed,)
-    return [_table.c.is_completed.is_(state) for state in states]
+    wanted = (True, False) if is_completed is None else (is_completed,)
+    return [_table.c.is_completed.is_(state) for state in wanted]

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from support import databases
 
 from taskapi.auth import statements as auth
+from taskapi.core.pagination import IN_ORDER_OF_CREATION, Reading
 from taskapi.core.statement import Statement
 from taskapi.filters import statements as filters
 from taskapi.filters.conditions import parameters as filled
@@ -25,7 +26,7 @@ from taskapi.filters.terms import Clock, Resolver
 from taskapi.labels import statements as labels
 from taskapi.lists import statements as lists
 from taskapi.occurrences import statements as occurrences
-from taskapi.search.statements import search_page
+from taskapi.search import statements as search
 from taskapi.tasks import subtrees
 from taskapi.tasks.models import Task
 from taskapi.tasks.orders import SORTS
@@ -110,8 +111,8 @@ OF_ACCOUNTS = {
     name: statement for name, statement in vars(auth).items() if isinstance(statement, Statement)
 }
 OF_ACCOUNTS |= {
-    "first page of sessions": auth.session_page(resumes=False),
-    "next page of sessions": auth.session_page(resumes=True),
+    "first page of sessions": auth.session_page(Reading(IN_ORDER_OF_CREATION, True, False)),
+    "next page of sessions": auth.session_page(Reading(IN_ORDER_OF_CREATION, True, True)),
 }
 ABOUT_ACCOUNTS: Node = {
     "user_id": OWNER,
@@ -169,7 +170,7 @@ OF_A_FAMILY: dict[str, Statement] = {
 
 def _lists_page(*, is_archived: bool | None, resumes: bool, sort: str = "created_at") -> Statement:
     order = lists.SORTS[sort]
-    return lists.list_page(order, is_descending=False, resumes=resumes, is_archived=is_archived)
+    return lists.list_page(Reading(order, resumes=resumes), is_archived=is_archived)
 
 
 ABOUT_LISTS: dict[str, Statement] = {
@@ -201,8 +202,8 @@ OF_A_LABEL: Node = {
     "after_key": "a",
 }
 ABOUT_LABELS: dict[str, Statement] = {
-    "page": labels.label_page(labels.SORTS["name"], is_descending=False, resumes=False),
-    "next page": labels.label_page(labels.SORTS["name"], is_descending=False, resumes=True),
+    "page": labels.label_page(Reading(labels.SORTS["name"], resumes=False)),
+    "next page": labels.label_page(Reading(labels.SORTS["name"], resumes=True)),
     "get": labels.labels._get,
     "create": labels.labels._create(("name",)),
     "update": labels.labels._update(("name",)),
@@ -213,8 +214,8 @@ ABOUT_LABELS: dict[str, Statement] = {
 
 OF_A_FILTER: Node = OF_A_LABEL | {"id": 10, "value_query": "completed"}
 ABOUT_FILTERS: dict[str, Statement] = {
-    "page": filters.filter_page(filters.SORTS["name"], is_descending=False, resumes=False),
-    "next page": filters.filter_page(filters.SORTS["name"], is_descending=False, resumes=True),
+    "page": filters.filter_page(Reading(filters.SORTS["name"], resumes=False)),
+    "next page": filters.filter_page(Reading(filters.SORTS["name"], resumes=True)),
     "get": filters.filters._get,
     "create": filters.filters._create(("name", "query")),
     "update": filters.filters._update(("query",)),
@@ -236,8 +237,8 @@ OF_A_RECURRING_TASK: Node = {
 }
 ABOUT_OCCURRENCES: dict[str, Statement] = {
     "last": occurrences.LAST,
-    "page": occurrences.occurrence_page(resumes=False),
-    "next page": occurrences.occurrence_page(resumes=True),
+    "page": occurrences.occurrence_page(Reading(IN_ORDER_OF_CREATION, True, False)),
+    "next page": occurrences.occurrence_page(Reading(IN_ORDER_OF_CREATION, True, True)),
     "create": occurrences.occurrences._create(("due_date", "missed", "outcome", "task_id")),
     "delete": occurrences.occurrences._delete,
 }
@@ -309,9 +310,7 @@ def test_a_page_reads_as_many_rows_as_it_shows(
     is_completed: bool | None,
 ) -> None:
     statement = task_page(
-        SORTS[sort],
-        is_descending=is_descending,
-        resumes=resumes,
+        Reading(SORTS[sort], is_descending, resumes),
         is_completed=is_completed,
         within=Within.ALL,
     )
@@ -331,7 +330,7 @@ def test_a_page_of_a_list_reads_no_more_than_the_list_or_a_part_of_the_account(
 ) -> None:
     within = Within.LIST if list_id else Within.INBOX
     statement = task_page(
-        SORTS[sort], is_descending=True, resumes=False, is_completed=None, within=within
+        Reading(SORTS[sort], is_descending=True), is_completed=None, within=within
     )
     parameters = {"known": [], "limit": LIMIT + 1, "list_id": list_id or OWNER, **CALLER}
     plan = _plan(planner, statement, parameters)
@@ -409,9 +408,7 @@ def test_what_a_filter_finds_is_found_by_an_index(
     full.execute("SET plan_cache_mode = force_custom_plan")
     resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "Asia/Tokyo"), OWNER)
     shape = resolver.shape(parse(text))
-    statement = found_page(
-        SORTS[sort], is_descending=True, resumes=False, is_completed=None, shape=shape
-    )
+    statement = found_page(Reading(SORTS[sort], is_descending=True), is_completed=None, shape=shape)
     given = filled(resolver.values, resolver.references)
     plan = _plan(full, statement, {"known": [], "limit": LIMIT + 1, **CALLER, **given})
     assert _scanned(plan) == []
@@ -422,7 +419,8 @@ def test_a_search_reads_what_it_finds(full: psycopg.Connection) -> None:
     full.execute("SET plan_cache_mode = force_custom_plan")
     resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "UTC"), OWNER)
     shape = resolver.shape(parse("text ~ ab"))
-    statement = search_page(resumes=False, is_completed=None, shape=shape)
+    page = Reading(search.SORTS["rank"], is_descending=True)
+    statement = search.search_page(page, is_completed=None, shape=shape)
     given = filled(resolver.values, resolver.references) | {"asked": "ab"}
     plan = _plan(full, statement, {"known": [], "limit": LIMIT + 1, **CALLER, **given})
     assert _scanned(plan) == []
@@ -437,7 +435,7 @@ def test_of_a_list_that_the_client_has_no_task_is_read(
     planner: psycopg.Connection, known: list[int] | None
 ) -> None:
     statement = task_page(
-        SORTS["title"], is_descending=True, resumes=False, is_completed=None, within=Within.ALL
+        Reading(SORTS["title"], is_descending=True), is_completed=None, within=Within.ALL
     )
     plan = _plan(planner, statement, {"known": known, "limit": LIMIT + 1, **CALLER})
     assert _rows_read(plan, "tasks") == 0
