@@ -7,7 +7,7 @@ is a statement of its own, so that no failed request takes it back.
 from __future__ import annotations
 
 import hashlib
-import random
+import secrets
 from ipaddress import ip_network
 from math import ceil
 from time import time
@@ -102,7 +102,7 @@ class PostgresStorage(Storage):
         return psycopg.Error
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        if random.randrange(_PURGE_ONE_IN) == 0:  # noqa: S311 - no secret, only now and then
+        if secrets.randbelow(_PURGE_ONE_IN) == 0:
             _, self._purged = purge.step(self._purged)
         return int(database.rows(_increment, key=key, seconds=expiry, amount=amount)[0][0])
 

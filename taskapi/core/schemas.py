@@ -38,8 +38,9 @@ class Message(str):
         message.code = code
         return message
 
-    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # a copy has the code too
-        return str(self), self.code
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has the code too."""
+        return Message, (str(self), self.code)
 
     def format(self, *args: object, **kwargs: object) -> Message:
         """Fill in as `str.format` does and keep the code."""

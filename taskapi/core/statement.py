@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.selectable import ReturnsRows
 
 _DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")
 
@@ -28,14 +27,13 @@ class Statement:
 
     def __init__(
         self,
-        clause: Executable,
+        clause: ReturnsRows,
         *,
         writes: bool = False,
         seconds: float | None = None,
         stands_alone: bool = False,
         is_one_of_many: bool = False,
     ) -> None:
-        assert isinstance(clause, ClauseElement)
         self._clause = clause
         self.writes = writes
         self.seconds = seconds
@@ -64,8 +62,7 @@ class Statement:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of a row of its result."""
-        columns = self._clause.exported_columns  # type: ignore[attr-defined]  # ours all have some
-        return tuple(str(column.name) for column in columns)
+        return tuple(str(column.name) for column in self._clause.exported_columns)
 
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
         """The values that are sent, in the order of `names`."""

@@ -136,9 +136,11 @@ class _Programs:
             raise ArchiveError(f"{file} cannot be read as an archive of PostgreSQL, or is damaged.")
         return dict(sorted(counts.items()))
 
-    def _started(self, program: str, *arguments: str, **pipes: int) -> subprocess.Popen[bytes]:
+    def _started(
+        self, program: str, *arguments: str, stdout: int | None = None, stderr: int | None = None
+    ) -> subprocess.Popen[bytes]:
         command = [str(self._path(program)), *arguments]
-        return subprocess.Popen(command, env=self._environment, **pipes)  # type: ignore[call-overload, no-any-return]  # pipes are numbers
+        return subprocess.Popen(command, env=self._environment, stdout=stdout, stderr=stderr)
 
     def _path(self, program: str) -> Path:
         beside = [Path(found).parent for found in [shutil.which(program)] if found]
