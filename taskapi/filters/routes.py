@@ -7,46 +7,21 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from taskapi.core.bodies import JSON, MERGE_PATCH
-from taskapi.core.errors import Forbidden, NotFound, PreconditionFailed
 from taskapi.core.identity import Caller
-from taskapi.core.operations import Link, operation
+from taskapi.core.operations import operation
 from taskapi.core.preconditions import if_match, if_none_match
+from taskapi.core.resources import Resource
 from taskapi.core.responses import page_answer, versioned
 from taskapi.filters import schemas, service
 
 filters = Blueprint("filters", __name__, url_prefix="/filters")
 
-_ID = {"filter_id": "$response.body#/id"}
-_CURRENT = {**_ID, "If-Match": "$response.header.ETag"}
-_READ = (Link("get_filter", _ID),)
-_WRITE = tuple(Link(name, _CURRENT) for name in ("update_filter", "patch_filter", "delete_filter"))
-_CONFLICT = {412: (schemas.FilterConflict, {"filter": schemas.EXAMPLE})}
-_CHANGE: dict[str, Any] = {
-    "body": schemas.FilterChanges(),
-    "parameters": ("If-Match",),
-    "answers": schemas.Filter,
-    "example": schemas.EXAMPLE,
-    "headers": ("ETag",),
-    "problems": (Forbidden, NotFound, PreconditionFailed),
-    "problem_shapes": _CONFLICT,
-    "links": _READ + _WRITE,
-}
-"""What PUT and PATCH have in common."""
+_CALLS = Resource("filter", schemas.Filter, schemas.FilterConflict, schemas.EXAMPLE)
+_CHANGE = _CALLS.changing(schemas.FilterChanges())
 
 
 @filters.get("")
-@operation(
-    summary="List the filters",
-    query=schemas.FilterQuery(),
-    parameters=("If-None-Match",),
-    answers=schemas.Filters,
-    example={"filters": [schemas.EXAMPLE], "total": 1, "next_cursor": None},
-    headers=("ETag", "Link"),
-    links=(
-        Link("list_filters", {"cursor": "$response.body#/next_cursor"}),
-        Link("get_filter", {"filter_id": "$response.body#/filters/0/id"}),
-    ),
-)
+@operation(summary="List the filters", **_CALLS.listing(schemas.FilterQuery(), schemas.Filters))
 def list_filters(caller: Caller, query: dict[str, Any]) -> Response:
     """The caller's filters in the order in which they were added, unless `sort` says otherwise."""
     known = if_none_match(request, caller.user_id)
@@ -54,17 +29,7 @@ def list_filters(caller: Caller, query: dict[str, Any]) -> Response:
 
 
 @filters.post("")
-@operation(
-    summary="Add a filter",
-    body=schemas.NewFilter(),
-    body_example=schemas.NEW_EXAMPLE,
-    status=201,
-    answers=schemas.Filter,
-    example=schemas.EXAMPLE,
-    parameters=("Idempotency-Key",),
-    headers=("ETag", "Location", "Idempotency-Replayed"),
-    links=_READ + _WRITE,
-)
+@operation(summary="Add a filter", **_CALLS.adding(schemas.NewFilter(), schemas.NEW_EXAMPLE))
 def create_filter(caller: Caller, body: dict[str, Any]) -> Response:
     """Keeps a filter of tasks, which `GET /tasks?filter_id=` uses."""
     created = service.create_filter(caller, body)
@@ -72,15 +37,7 @@ def create_filter(caller: Caller, body: dict[str, Any]) -> Response:
 
 
 @filters.get("/<id:filter_id>")
-@operation(
-    summary="Get a filter",
-    parameters=("If-None-Match",),
-    answers=schemas.Filter,
-    example=schemas.EXAMPLE,
-    headers=("ETag",),
-    problems=(Forbidden, NotFound),
-    links=_WRITE,
-)
+@operation(summary="Get a filter", **_CALLS.getting())
 def get_filter(caller: Caller, filter_id: int) -> Response:
     """One of the caller's filters."""
     return versioned(service.get_filter(caller, filter_id))
@@ -106,13 +63,7 @@ def patch_filter(caller: Caller, filter_id: int, body: dict[str, Any]) -> Respon
 
 
 @filters.delete("/<id:filter_id>")
-@operation(
-    summary="Delete a filter",
-    status=204,
-    parameters=("If-Match",),
-    problems=(Forbidden, NotFound, PreconditionFailed),
-    problem_shapes=_CONFLICT,
-)
+@operation(summary="Delete a filter", **_CALLS.deleting())
 def delete_filter(caller: Caller, filter_id: int) -> Response:
     """Removes a filter for good."""
     service.delete_filter(caller, filter_id, if_match(request))

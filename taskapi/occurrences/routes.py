@@ -6,15 +6,17 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from taskapi.core.errors import Forbidden, NotFound, PreconditionFailed
+from taskapi.core.errors import Forbidden, NotFound
 from taskapi.core.identity import Caller
 from taskapi.core.operations import Link, operation
 from taskapi.core.pagination import PageQuery
 from taskapi.core.preconditions import entity_tag, if_match
+from taskapi.core.resources import OUT_OF_REACH, Resource
 from taskapi.core.responses import answer
 from taskapi.occurrences import schemas, service
 from taskapi.occurrences.service import NothingToUndo, NotRecurring, Over
-from taskapi.tasks.schemas import CONFLICT
+from taskapi.tasks.schemas import EXAMPLE as TASK
+from taskapi.tasks.schemas import Task, TaskConflict
 
 occurrences = Blueprint("occurrences", __name__, url_prefix="/tasks")
 
@@ -24,14 +26,15 @@ _STEP: dict[str, Any] = {
     "answers": schemas.Step,
     "example": schemas.STEP_EXAMPLE,
     "headers": ("ETag", "Idempotency-Replayed"),
-    "problem_shapes": CONFLICT,
+    "problem_shapes": Resource("task", Task, TaskConflict, TASK).conflict,
     "links": tuple(Link(name, _ID) for name in ("get_task", "list_occurrences")),
 }
-_REFUSED = (Forbidden, NotFound, PreconditionFailed)
 
 
 @occurrences.post("/<id:task_id>/complete")
-@operation(summary="Complete an occurrence", query=schemas.StepQuery(), problems=_REFUSED, **_STEP)
+@operation(
+    summary="Complete an occurrence", query=schemas.StepQuery(), problems=OUT_OF_REACH, **_STEP
+)
 def complete_task(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
     """Completes a task, or the occurrence at which one is that comes again.
 
@@ -45,7 +48,7 @@ def complete_task(caller: Caller, task_id: int, query: dict[str, Any]) -> Respon
 @operation(
     summary="Skip an occurrence",
     query=schemas.StepQuery(),
-    problems=(*_REFUSED, NotRecurring),
+    problems=(*OUT_OF_REACH, NotRecurring),
     **_STEP,
 )
 def skip_occurrence(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
@@ -54,7 +57,7 @@ def skip_occurrence(caller: Caller, task_id: int, query: dict[str, Any]) -> Resp
 
 
 @occurrences.post("/<id:task_id>/undo")
-@operation(summary="Undo an occurrence", problems=(*_REFUSED, NothingToUndo), **_STEP)
+@operation(summary="Undo an occurrence", problems=(*OUT_OF_REACH, NothingToUndo), **_STEP)
 def undo_occurrence(caller: Caller, task_id: int) -> Response:
     """Takes back what was last completed or skipped: the task is open, and due as it was then.
 

@@ -7,48 +7,22 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from taskapi.core.bodies import JSON, MERGE_PATCH
-from taskapi.core.errors import Forbidden, NotFound, PreconditionFailed
 from taskapi.core.identity import Caller
-from taskapi.core.operations import Link, operation
+from taskapi.core.operations import operation
 from taskapi.core.preconditions import if_match, if_none_match
+from taskapi.core.resources import Resource
 from taskapi.core.responses import page_answer, versioned
 from taskapi.tasks import finding, schemas, service
 from taskapi.tasks.service import TooManyLabels
 
 tasks = Blueprint("tasks", __name__, url_prefix="/tasks")
 
-_ID = {"task_id": "$response.body#/id"}
-_CURRENT = {**_ID, "If-Match": "$response.header.ETag"}
-_READ = (Link("get_task", _ID),)
-_WRITE = tuple(Link(name, _CURRENT) for name in ("update_task", "patch_task", "delete_task"))
-_CHANGE: dict[str, Any] = {
-    "body": schemas.TaskChanges(),
-    "parameters": ("If-Match",),
-    "answers": schemas.Task,
-    "example": schemas.EXAMPLE,
-    "headers": ("ETag",),
-    "problems": (Forbidden, NotFound, PreconditionFailed),
-    "problem_shapes": schemas.CONFLICT,
-    "links": _READ + _WRITE,
-}
-"""What PUT and PATCH have in common."""
-
-_LABELLING = {name: said for name, said in _CHANGE.items() if name not in ("body", "problems")}
+_CALLS = Resource("task", schemas.Task, schemas.TaskConflict, schemas.EXAMPLE)
+_CHANGE = _CALLS.changing(schemas.TaskChanges())
 
 
 @tasks.get("")
-@operation(
-    summary="List tasks",
-    query=schemas.TaskQuery(),
-    parameters=("If-None-Match",),
-    answers=schemas.TaskList,
-    example={"tasks": [schemas.EXAMPLE], "total": 1, "next_cursor": None},
-    headers=("ETag", "Link"),
-    links=(
-        Link("list_tasks", {"cursor": "$response.body#/next_cursor"}),
-        Link("get_task", {"task_id": "$response.body#/tasks/0/id"}),
-    ),
-)
+@operation(summary="List tasks", **_CALLS.listing(schemas.TaskQuery(), schemas.TaskList))
 def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     """The caller's tasks, newest first unless `sort` says otherwise. Titles ignore ASCII case.
 
@@ -61,17 +35,7 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
 
 
 @tasks.post("")
-@operation(
-    summary="Add a task",
-    body=schemas.NewTask(),
-    body_example=schemas.NEW_EXAMPLE,
-    status=201,
-    answers=schemas.Task,
-    example=schemas.EXAMPLE,
-    parameters=("Idempotency-Key",),
-    headers=("ETag", "Location", "Idempotency-Replayed"),
-    links=_READ + _WRITE,
-)
+@operation(summary="Add a task", **_CALLS.adding(schemas.NewTask(), schemas.NEW_EXAMPLE))
 def create_task(caller: Caller, body: dict[str, Any]) -> Response:
     """Adds a task to the caller's.
 
@@ -82,15 +46,7 @@ def create_task(caller: Caller, body: dict[str, Any]) -> Response:
 
 
 @tasks.get("/<id:task_id>")
-@operation(
-    summary="Get a task",
-    parameters=("If-None-Match",),
-    answers=schemas.Task,
-    example=schemas.EXAMPLE,
-    headers=("ETag",),
-    problems=(Forbidden, NotFound),
-    links=_WRITE,
-)
+@operation(summary="Get a task", **_CALLS.getting())
 def get_task(caller: Caller, task_id: int) -> Response:
     """One of the caller's tasks."""
     return versioned(service.get_task(caller, task_id))
@@ -98,9 +54,7 @@ def get_task(caller: Caller, task_id: int) -> Response:
 
 @tasks.put("/<id:task_id>")
 @operation(
-    summary="Change a task",
-    body_example=schemas.NEW_EXAMPLE | {"is_completed": True},
-    **_CHANGE,
+    summary="Change a task", body_example=schemas.NEW_EXAMPLE | {"is_completed": True}, **_CHANGE
 )
 def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     """Sets the fields that are given; the others stay. A whole task may be sent back as it came."""
@@ -121,16 +75,7 @@ def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
 
 @tasks.post("/<id:task_id>/move")
 @operation(
-    summary="Move a task",
-    body=schemas.TaskMove(),
-    body_example=schemas.MOVE_EXAMPLE,
-    answers=schemas.Task,
-    example=schemas.EXAMPLE,
-    parameters=("If-Match", "Idempotency-Key"),
-    headers=("ETag", "Idempotency-Replayed"),
-    problems=(Forbidden, NotFound, PreconditionFailed),
-    problem_shapes=schemas.CONFLICT,
-    links=_READ + _WRITE,
+    summary="Move a task", body_example=schemas.MOVE_EXAMPLE, **_CALLS.acting(schemas.TaskMove())
 )
 def move_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     """Puts a task, and those below it, elsewhere: into a list, below a parent, behind another."""
@@ -138,13 +83,7 @@ def move_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
 
 
 @tasks.delete("/<id:task_id>")
-@operation(
-    summary="Delete a task",
-    status=204,
-    parameters=("If-Match",),
-    problems=(Forbidden, NotFound, PreconditionFailed),
-    problem_shapes=schemas.CONFLICT,
-)
+@operation(summary="Delete a task", **_CALLS.deleting())
 def delete_task(caller: Caller, task_id: int) -> Response:
     """Removes a task, and those below it, for good."""
     service.delete_task(caller, task_id, if_match(request))
@@ -152,16 +91,14 @@ def delete_task(caller: Caller, task_id: int) -> Response:
 
 
 @tasks.put("/<id:task_id>/labels/<id:label_id>")
-@operation(
-    summary="Put a label on a task", **_LABELLING, problems=(*_CHANGE["problems"], TooManyLabels)
-)
+@operation(summary="Put a label on a task", **_CALLS.changing(None, TooManyLabels))
 def add_label(caller: Caller, task_id: int, label_id: int) -> Response:
     """Adds one label to those of the task. One that has it stays as it is, with its version."""
     return versioned(service.add_label(caller, task_id, label_id, if_match(request)))
 
 
 @tasks.delete("/<id:task_id>/labels/<id:label_id>")
-@operation(summary="Take a label off a task", **_LABELLING, problems=_CHANGE["problems"])
+@operation(summary="Take a label off a task", **_CALLS.changing(None))
 def remove_label(caller: Caller, task_id: int, label_id: int) -> Response:
     """Removes one label of the task's. One that does not have it stays as it is."""
     return versioned(service.remove_label(caller, task_id, label_id, if_match(request)))

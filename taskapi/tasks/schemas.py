@@ -186,7 +186,3 @@ class TaskConflict(ProblemDetails):
     """The task has another version by now."""
 
     task = fields.Nested(Task, required=True, metadata={"description": "As it is now."})
-
-
-CONFLICT = {412: (TaskConflict, {"task": EXAMPLE})}
-"""How a problem with a version looks, by its status."""
