@@ -68,6 +68,22 @@ class Distribution(NamedTuple):
     colocate_with: str
 
 
+DISTRIBUTED = [
+    Distribution("users", "id", "default"),
+    Distribution("sessions", "user_id", "users"),
+    Distribution("lists", "user_id", "users"),
+    Distribution("labels", "user_id", "users"),
+    Distribution("filters", "user_id", "users"),
+    Distribution("tasks", "user_id", "users"),
+    Distribution("occurrences", "user_id", "users"),
+    Distribution("idempotency_keys", "user_id", "users"),
+    Distribution("emails", "email", "none"),
+]
+COLUMN_OF = {one.table: one.column for one in DISTRIBUTED}
+OF_ACCOUNTS = set(COLUMN_OF) - {"emails"}
+"""Tables whose rows lie with their account."""
+
+
 class Sent(NamedTuple):
     """A statement as the service sent it."""
 

@@ -5,134 +5,22 @@ What stands for a distributed PostgreSQL here, and what was not run, says `shard
 
 from __future__ import annotations
 
-import itertools
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
 from scale import sharded
-from scale.sharded import Distribution
+from scale.scenarios import DONE
+from scale.sharded import COLUMN_OF, OF_ACCOUNTS
 from support import databases
 from support.api import PASSWORD, Api, new_email
 from support.contract import Contract
 from support.world import at_once
 
 from taskapi import create_app
-from taskapi.health.service import check_schema, migration_head
-
-LOCAL = {"rate_limits", "alembic_version"}
-
-FIRST_WITHOUT_TRIGGERS = "0007"
-
-ACCOUNT_7 = "INSERT INTO users (id, email, hashed_password) VALUES (7, 'a@b', '')"
-
-DISTRIBUTED = [
-    Distribution("users", "id", "default"),
-    Distribution("sessions", "user_id", "users"),
-    Distribution("lists", "user_id", "users"),
-    Distribution("labels", "user_id", "users"),
-    Distribution("filters", "user_id", "users"),
-    Distribution("tasks", "user_id", "users"),
-    Distribution("occurrences", "user_id", "users"),
-    Distribution("idempotency_keys", "user_id", "users"),
-    Distribution("emails", "email", "none"),
-]
-COLUMN_OF = {one.table: one.column for one in DISTRIBUTED}
-OF_ACCOUNTS = set(COLUMN_OF) - {"emails"}
-"""Tables whose rows lie with their account."""
-
-
-@pytest.fixture
-def plain(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection to a migrated database of this test's own."""
-    name = f"plain_{worker_id}_{time.monotonic_ns()}"
-    url = databases.create(server_url, name, template)
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
-
-
-def test_the_script_distributes_each_accounts_tables_together(
-    plain: psycopg.Connection[Any],
-) -> None:
-    assert sharded.distribute(plain) == DISTRIBUTED
-
-
-@pytest.mark.parametrize(
-    ("obstacle", "said"),
-    [
-        ("ALTER TABLE tasks ADD CONSTRAINT own UNIQUE (id)", "tasks.own lacks the column"),
-        ("ALTER TABLE emails ADD CONSTRAINT own UNIQUE (user_id)", "emails.own lacks the column"),
-        (f"{ACCOUNT_7}; UPDATE emails SET user_id = 8", "emails lacks that of account 7"),
-    ],
-)
-def test_nothing_is_distributed_while_something_stands_in_the_way(
-    plain: psycopg.Connection[Any], obstacle: str, said: str
-) -> None:
-    plain.execute(obstacle)
-    with pytest.raises(psycopg.errors.RaiseException, match=f"Nothing was distributed: {said}"):
-        sharded.distribute(plain)
-    plain.execute("ROLLBACK")
-    kept = plain.execute("SELECT FROM pg_constraint WHERE conname = 'uq_users_email'")
-    assert kept.rowcount == 1
-
-
-def test_once_distributed_older_code_says_that_it_no_longer_works(
-    plain: psycopg.Connection[Any],
-) -> None:
-    sharded.distribute(plain)
-    ((oldest,),) = plain.execute("SELECT obj_description('alembic_version'::regclass, 'pg_class')")
-    check_schema(migration_head(), oldest)
-    assert oldest == FIRST_WITHOUT_TRIGGERS
-
-
-def test_each_table_is_distributed_or_said_to_be_local(plain: psycopg.Connection[Any]) -> None:
-    tables = plain.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    assert {name for (name,) in tables} == LOCAL | set(COLUMN_OF)
-
-
-def test_columns_of_distribution_have_one_type(plain: psycopg.Connection[Any]) -> None:
-    types = plain.execute(
-        "SELECT table_name, column_name, data_type FROM information_schema.columns"
-        " WHERE table_schema = 'public'"
-    ).fetchall()
-    found = {table: kind for table, column, kind in types if COLUMN_OF.get(table) == column}
-    assert found.pop("emails") == "character varying"
-    assert found == dict.fromkeys(OF_ACCOUNTS, "bigint")
-
-
-def test_each_key_contains_the_column_of_distribution(plain: psycopg.Connection[Any]) -> None:
-    """What is unique without being a constraint, and what excludes, counts as well."""
-    sharded.distribute(plain)
-    unique = plain.execute(
-        "SELECT indrelid::regclass::text, indexrelid::regclass::text, array_agg(attname::text)"
-        " FROM pg_index LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)"
-        " WHERE (indisunique OR indisexclusion) AND indrelid = ANY(%s::regclass[]) GROUP BY 1, 2",
-        [list(COLUMN_OF)],
-    ).fetchall()
-    assert len(unique) >= len(COLUMN_OF)
-    assert [name for table, name, columns in unique if COLUMN_OF[table] not in columns] == []
-
-
-def test_each_foreign_key_leads_to_the_same_shard(plain: psycopg.Connection[Any]) -> None:
-    """It pairs the columns by which the two tables are distributed."""
-    keys = plain.execute(
-        "SELECT conrelid::regclass::text, confrelid::regclass::text, one.attname, other.attname"
-        " FROM pg_constraint, unnest(conkey, confkey) AS pair (here, there)"
-        " JOIN pg_attribute one ON true JOIN pg_attribute other ON true"
-        " WHERE contype = 'f' AND one.attrelid = conrelid AND one.attnum = here"
-        " AND other.attrelid = confrelid AND other.attnum = there"
-    ).fetchall()
-    pairs: dict[tuple[str, str], list[tuple[str, str]]] = {key[:2]: [] for key in keys}
-    for table, there, *columns in keys:
-        pairs[table, there].append(tuple(columns))
-    assert {table for table, _ in pairs} == OF_ACCOUNTS - {"users"}
-    for (table, there), columns in pairs.items():
-        assert (COLUMN_OF[table], COLUMN_OF[there]) in columns
 
 
 class Cut:
@@ -176,145 +64,6 @@ def cut(server_url: str, template: str, worker_id: str, contract: Contract) -> I
     yield made
     made.connection.close()
     app.extensions["taskapi_pool"].close()
-
-
-def _lists() -> Iterator[str]:
-    orders = (
-        f"{sign}{name}" for name in ("created_at", "updated_at", "title") for sign in ("", "-")
-    )
-    for order, state in itertools.product(
-        orders, ("", "&is_completed=true", "&is_completed=false")
-    ):
-        yield f"/tasks?limit=1&sort={order}{state}"
-
-
-def _list_from_its_cursor(me: Api, path: str) -> None:
-    for is_completed in (True, False) * 2:
-        task = me.task(title="a")
-        me.expect(200, "PATCH", f"/tasks/{task['id']}", json={"is_completed": is_completed})
-    first = me.expect(200, "GET", path)
-    me.expect(200, "GET", f"{path}&cursor={first['next_cursor']}")
-
-
-def _all_calls_on_one_task(me: Api) -> None:
-    task = me.task(title="New", description="As it was")
-    path = f"/tasks/{task['id']}"
-    known = {"If-None-Match": f'"{task["version"]}"'}
-    me.expect(200, "GET", path)
-    me.expect(304, "GET", path, headers=known)
-    me.expect(304, "GET", "/tasks", headers={"If-None-Match": "*"})
-    me.expect(200, "PUT", path, json={"title": "Newer", "description": None, "is_completed": True})
-    me.expect(200, "PATCH", path, json={})
-    found = me.expect(200, "PATCH", path, json={"is_completed": False})
-    matching = {"If-Match": f'"{found["version"]}"'}
-    me.expect(200, "PATCH", path, json={"title": "Newest"}, headers=matching)
-    me.expect(204, "DELETE", path)
-
-
-def _one_write_sent_twice(me: Api) -> None:
-    for _ in range(2):
-        keyed = {"json": {"title": "Once"}, "headers": {"Idempotency-Key": "once"}}
-        me.expect(201, "POST", "/tasks", **keyed)
-
-
-def _all_calls_on_one_list(me: Api) -> None:
-    made = [me.expect(201, "POST", "/lists", json={"name": name}) for name in "abc"]
-    paths = [f"/lists/{one['id']}" for one in made]
-    me.expect(200, "GET", paths[0])
-    me.expect(200, "PATCH", paths[0], json={"name": "d", "color": "#123456"})
-    first = me.expect(200, "GET", "/lists?limit=1")
-    me.expect(200, "GET", f"/lists?limit=1&cursor={first['next_cursor']}")
-    me.expect(200, "POST", f"{paths[0]}/move", json={"after": None})
-    for n in range(150):  # until there is no room
-        me.expect(200, "POST", f"{paths[n % 2]}/move", json={"after": me.user_id})
-    me.expect(200, "GET", "/lists?limit=1&sort=position")
-    task = me.task(list_id=made[0]["id"])
-    me.expect(200, "GET", f"/tasks?list_id={made[0]['id']}")
-    me.expect(200, "PATCH", f"/tasks/{task['id']}", json={"list_id": made[1]["id"]})
-    me.expect(204, "DELETE", paths[0])
-    me.expect(204, "DELETE", f"{paths[1]}?tasks=move")
-    me.expect(204, "DELETE", f"{paths[2]}?tasks=delete")
-
-
-def _all_calls_on_labels(me: Api) -> None:
-    made = [me.label() for _ in range(3)]
-    paths = [f"/labels/{one['id']}" for one in made]
-    me.expect(200, "GET", paths[0])
-    me.expect(200, "PATCH", paths[0], json={"color": "#123456"})
-    first = me.expect(200, "GET", "/labels?limit=1")
-    me.expect(200, "GET", f"/labels?limit=1&cursor={first['next_cursor']}")
-    task = me.task(label_ids=[made[1]["id"], made[0]["id"]])
-    assert task["label_ids"] == [made[0]["id"], made[1]["id"]]
-    path = f"/tasks/{task['id']}"
-    me.expect(200, "DELETE", f"{path}{paths[0]}")
-    me.expect(200, "PUT", f"{path}{paths[0]}")
-    me.expect(200, "POST", f"{paths[0]}/merge", json={"into": made[2]["id"]})
-    assert me.expect(200, "GET", path)["label_ids"] == [made[1]["id"], made[2]["id"]]
-    me.expect(204, "DELETE", paths[1])
-    me.expect(200, "PATCH", path, json={"label_ids": [made[2]["id"]]})
-
-
-def _all_calls_on_one_family(me: Api) -> None:
-    parent, beside = me.task(), me.task()
-    child = me.task(parent_id=parent["id"])
-    path = f"/tasks/{parent['id']}"
-    me.expect(200, "POST", f"{path}/move", json={"after": beside["id"]})
-    me.expect(200, "POST", f"{path}/move", json={"after": None})
-    for _ in range(100):  # until there is no room
-        me.expect(200, "POST", f"{path}/move", json={"after": beside["id"]})
-        me.expect(200, "POST", f"/tasks/{me.task()['id']}/move", json={"after": beside["id"]})
-    me.expect(200, "PATCH", path, json={"list_id": _new_list(me)})
-    me.expect(200, "PATCH", path, json={"is_completed": True})
-    me.expect(200, "PATCH", f"/tasks/{child['id']}", json={"parent_id": None})
-    me.task(parent_id=child["id"])
-    me.expect(204, "DELETE", f"/tasks/{child['id']}")
-
-
-def _all_calls_on_what_comes_again(me: Api) -> None:
-    values = {"due": {"date": "2150-01-05"}, "recurrence": {"rrule": "FREQ=DAILY;COUNT=3"}}
-    task = me.task(**values)
-    me.task(parent_id=task["id"], is_completed=True)
-    path = f"/tasks/{task['id']}"
-    for verb in ("complete", "skip", "complete", "undo", "complete"):
-        keyed = {"headers": {"Idempotency-Key": f"{verb}-{me.task()['id']}"}}
-        me.expect(200, "POST", f"{path}/{verb}", **keyed)
-    first = me.expect(200, "GET", f"{path}/occurrences?limit=2")
-    assert first["total"] == 3
-    me.expect(200, "GET", f"{path}/occurrences?limit=2&cursor={first['next_cursor']}")
-    me.expect(200, "PATCH", path, json={"due": {"date": "2150-02-01"}})
-    me.expect(200, "PATCH", path, json={"recurrence": None})
-    me.expect(204, "DELETE", path)
-
-
-def _new_list(me: Api) -> int:
-    return int(me.expect(201, "POST", "/lists", json={"name": "a"})["id"])
-
-
-def _all_calls_on_filters(me: Api) -> None:
-    label = me.label(name="urgent")
-    query = "label = urgent or list in (inbox, 1) or parent = {} or due < today"
-    task = me.task(label_ids=[label["id"]])
-    made = me.filter(query=query.replace("1", str(me.user_id)).format(task["id"]))
-    path = f"/filters/{made['id']}"
-    me.expect(200, "GET", path)
-    me.expect(200, "PATCH", path, json={"color": "#123456"})
-    me.filter()
-    first = me.expect(200, "GET", "/filters?limit=1")
-    me.expect(200, "GET", f"/filters?limit=1&cursor={first['next_cursor']}")
-    assert len(me.expect(200, "GET", f"/tasks?filter_id={made['id']}")["tasks"]) > 0
-    me.expect(204, "DELETE", path)
-
-
-DONE: dict[str, Callable[[Api], None]] = {
-    "all calls on one family": _all_calls_on_one_family,
-    "all calls on what comes again": _all_calls_on_what_comes_again,
-    "all calls on one task": _all_calls_on_one_task,
-    "all calls on one list": _all_calls_on_one_list,
-    "all calls on labels": _all_calls_on_labels,
-    "all calls on filters": _all_calls_on_filters,
-    "one write, sent twice with its key": _one_write_sent_twice,
-    **{path: lambda me, path=path: _list_from_its_cursor(me, path) for path in _lists()},
-}
 
 
 @pytest.mark.parametrize("name", DONE)

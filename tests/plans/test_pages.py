@@ -1,0 +1,140 @@
+"""Query plans on large tables: every statement finds its rows through an index.
+
+A page of a list reads about as many rows as it shows, wherever it begins. Plans are made both for
+known values and, as PostgreSQL may do for prepared statements, for any.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from plans.large import CALLER, LIMIT, OWNER, RARE_LABEL, TASK, plan_of, rows_read, scanned
+
+from taskapi.core.pagination import Reading
+from taskapi.filters.conditions import parameters as filled
+from taskapi.filters.grammar import parse
+from taskapi.filters.terms import Clock, Resolver
+from taskapi.search import statements as search
+from taskapi.tasks.orders import SORTS
+from taskapi.tasks.statements import Within, found_page, task_page
+
+PLACES = {
+    "created_at": None,
+    "updated_at": datetime.now(UTC) - timedelta(days=5),
+    "title": "8",
+    "due": datetime.fromisoformat("2027-06-01"),
+    "priority": 2,
+}
+"""For each sort of all tasks, a key about the middle of the list. Places are those of one list."""
+
+OF_LISTS = {None: 60, 1_000_001: 200, 1_000_002: 220}
+"""For each list, as many of the tasks as may be read for a page of it."""
+
+WHOLE_LIST = 2 * 5_000
+"""Of both states; a plan for any list may take it for one of the usual size, and sort it."""
+
+
+@pytest.mark.parametrize("is_completed", [None, True, False], ids=str)
+@pytest.mark.parametrize("resumes", [False, True], ids=["from the start", "from a cursor"])
+@pytest.mark.parametrize("is_descending", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize("sort", PLACES)
+def test_a_page_reads_as_many_rows_as_it_shows(
+    planner: psycopg.Connection,
+    sort: str,
+    is_descending: bool,
+    resumes: bool,
+    is_completed: bool | None,
+) -> None:
+    statement = task_page(
+        Reading(SORTS[sort], is_descending, resumes),
+        is_completed=is_completed,
+        within=Within.ALL,
+    )
+    parameters = {"known": [], "limit": LIMIT + 1, **CALLER}
+    if resumes:
+        parameters |= {"after_id": TASK, "after_key": PLACES[sort]}
+    plan = plan_of(planner, statement, parameters)
+    assert plan[0]["Actual Rows"] == LIMIT + 1
+    assert scanned(plan) == []
+    assert LIMIT < rows_read(plan, "tasks") <= 3 * LIMIT
+
+
+@pytest.mark.parametrize("list_id", [None, 1_000_001, 1_000_002], ids=["inbox", "large", "small"])
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_page_of_a_list_reads_no_more_than_the_list_or_a_part_of_the_account(
+    planner: psycopg.Connection, sort: str, list_id: int | None
+) -> None:
+    within = Within.LIST if list_id else Within.INBOX
+    statement = task_page(
+        Reading(SORTS[sort], is_descending=True), is_completed=None, within=within
+    )
+    parameters = {"known": [], "limit": LIMIT + 1, "list_id": list_id or OWNER, **CALLER}
+    plan = plan_of(planner, statement, parameters)
+    assert plan[0]["Actual Rows"] == LIMIT + 1
+    assert scanned(plan) == []
+    is_generic = planner.execute("SHOW plan_cache_mode").fetchone() == ("force_generic_plan",)
+    is_indexed = sort in ("created_at", "position")
+    is_sorted = is_generic and list_id == 1_000_001 and not is_indexed
+    assert rows_read(plan, "tasks") <= (WHOLE_LIST if is_sorted else OF_LISTS[list_id])
+
+
+FOUND = {
+    "parent = 60000": 8,
+    "label = 'label 4'": 600,
+    f"label = {RARE_LABEL}": 600,
+    "label all ('label 4', 'label 3')": 600,
+    "due = 2026-12-24": 200,
+    "due >= 2026-12-24 and due < 2026-12-27": 400,
+    "due <= now": 400,
+    "list = small and priority > 1": 400,
+    f"list = {1_000_002}": 400,
+    "text ~ abcd": 100,
+    "text ~ abc and not completed": 400,
+    "created = 2026-12-24": 20_000,
+}
+"""For each filter, as many of the owner's 20,000 tasks as may be read for a page."""
+
+
+@pytest.mark.parametrize("sort", ["created_at", "title"])
+@pytest.mark.parametrize("text", FOUND)
+def test_what_a_filter_finds_is_found_by_an_index(
+    full: psycopg.Connection, text: str, sort: str
+) -> None:
+    # These are always planned with their values.
+    full.execute("SET plan_cache_mode = force_custom_plan")
+    resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "Asia/Tokyo"), OWNER)
+    shape = resolver.shape(parse(text))
+    statement = found_page(Reading(SORTS[sort], is_descending=True), is_completed=None, shape=shape)
+    given = filled(resolver.values, resolver.references)
+    plan = plan_of(full, statement, {"known": [], "limit": LIMIT + 1, **CALLER, **given})
+    assert scanned(plan) == []
+    assert rows_read(plan, "tasks") <= FOUND[text]
+
+
+def test_a_search_reads_what_it_finds(full: psycopg.Connection) -> None:
+    full.execute("SET plan_cache_mode = force_custom_plan")
+    resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "UTC"), OWNER)
+    shape = resolver.shape(parse("text ~ ab"))
+    page = Reading(search.SORTS["rank"], is_descending=True)
+    statement = search.search_page(page, is_completed=None, shape=shape)
+    given = filled(resolver.values, resolver.references) | {"asked": "ab"}
+    plan = plan_of(full, statement, {"known": [], "limit": LIMIT + 1, **CALLER, **given})
+    assert scanned(plan) == []
+    (found,) = full.execute(
+        "SELECT count(*) FROM tasks WHERE user_id = 1 AND title ILIKE 'ab%'"
+    ).fetchone() or (0,)
+    assert LIMIT < found <= rows_read(plan, "tasks") <= 2 * found
+
+
+@pytest.mark.parametrize("known", [[30_000], [1, 30_000], None], ids=str)
+def test_of_a_list_that_the_client_has_no_task_is_read(
+    planner: psycopg.Connection, known: list[int] | None
+) -> None:
+    statement = task_page(
+        Reading(SORTS["title"], is_descending=True), is_completed=None, within=Within.ALL
+    )
+    plan = plan_of(planner, statement, {"known": known, "limit": LIMIT + 1, **CALLER})
+    assert rows_read(plan, "tasks") == 0
+    assert rows_read(plan, "users") == 1

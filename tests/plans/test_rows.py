@@ -1,0 +1,273 @@
+"""Query plans on large tables: what concerns a row reads that row, and the callers' alone."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import psycopg
+import pytest
+from plans.large import (
+    CALLER,
+    LABEL,
+    LIMIT,
+    OWNER,
+    RARE_LABEL,
+    SESSION,
+    TASK,
+    Node,
+    plan_of,
+    rows_read,
+    scanned,
+)
+from sqlalchemy import select
+
+from taskapi.auth import statements as auth
+from taskapi.core.pagination import IN_ORDER_OF_CREATION, Reading
+from taskapi.core.statement import Statement
+from taskapi.filters import statements as filters
+from taskapi.labels import statements as labels
+from taskapi.lists import statements as lists
+from taskapi.occurrences import statements as occurrences
+from taskapi.tasks import subtrees
+from taskapi.tasks.models import Task
+from taskapi.tasks.statements import labelling, tasks
+
+ROW = {"id": TASK, "if_match": None, **CALLER}
+WRITTEN = {"value_title": "New", "value_description": None, "value_is_completed": True}
+LABELLED = {"value_title": "New", "value_label_ids": [LABEL, LABEL + 1]}
+ALL_FIELDS = ("description", "is_completed", "title")
+
+
+OF_ONE_TASK: dict[str, tuple[Statement, Node]] = {
+    "get": (tasks._get, ROW),
+    "get, if it matches": (tasks._get_matching, ROW | {"if_match": [1, TASK]}),
+    "create": (tasks._create(ALL_FIELDS), CALLER | WRITTEN),
+    "update": (tasks._update(ALL_FIELDS), ROW | WRITTEN),
+    "update, if it matches": (tasks._update(("title",)), ROW | WRITTEN | {"if_match": [TASK]}),
+    "delete": (tasks._delete, ROW),
+    "why not": (tasks._diagnosis, ROW),
+    "create with labels": (tasks._create(("label_ids", "title")), CALLER | LABELLED),
+    "update labels": (tasks._update(("label_ids",)), ROW | LABELLED),
+    "put a label on": (labelling(adds=True), ROW | {"label_id": LABEL}),
+    "take a label off": (labelling(adds=False), ROW | {"label_id": LABEL}),
+}
+OF_ACCOUNTS = {
+    name: statement for name, statement in vars(auth).items() if isinstance(statement, Statement)
+}
+OF_ACCOUNTS |= {
+    "first page of sessions": auth.session_page(Reading(IN_ORDER_OF_CREATION, True, False)),
+    "next page of sessions": auth.session_page(Reading(IN_ORDER_OF_CREATION, True, True)),
+}
+ABOUT_ACCOUNTS: Node = {
+    "user_id": OWNER,
+    "session_id": SESSION,
+    "id": SESSION,
+    "email": "user5@example.com",
+    "hashed_password": "",
+    "new_hash": "x",
+    "refresh_hash": b"\2",
+    "next_hash": b"\3",
+    "family_hash": b"\1",
+    "lifetime": 60,
+    "user_agent": None,
+    "address": "192.0.2.1",
+    "after_id": 100,
+    "active": True,
+    "known": [],
+    "limit": LIMIT + 1,
+    **CALLER,
+}
+
+OF_A_LIST: Node = {
+    "id": 1_000_002,
+    "if_match": None,
+    "known": [],
+    "limit": LIMIT + 1,
+    "value_name": "New",
+    "after_id": 1,
+    "after_key": Decimal("0.5"),
+    "after": Decimal("0.5"),
+    "most": LIMIT,
+    "ids": [1_000_001],
+    "places": [Decimal("0.7")],
+}
+
+
+BELOW: Node = {"parent_id": TASK - 6, "after_id": TASK - 6, "deeper": 1}
+OF_A_FAMILY: dict[str, Statement] = {
+    "family": subtrees.FAMILY,
+    "complete those below": subtrees.COMPLETION,
+    "move those below": subtrees.PLACING,
+    "delete with those below": subtrees.DELETION,
+    "sibling": subtrees.by_hand._sibling,
+    "first of a list": subtrees.by_hand._first,
+    "followers in a list": subtrees.by_hand._followers,
+    "spread": subtrees.by_hand._spreading,
+}
+
+
+def _lists_page(*, is_archived: bool | None, resumes: bool, sort: str = "created_at") -> Statement:
+    order = lists.SORTS[sort]
+    return lists.list_page(Reading(order, resumes=resumes), is_archived=is_archived)
+
+
+ABOUT_LISTS: dict[str, Statement] = {
+    "page": _lists_page(is_archived=None, resumes=False),
+    "next page": _lists_page(is_archived=False, resumes=True),
+    "page by hand": _lists_page(is_archived=None, resumes=False, sort="position"),
+    "next page by hand": _lists_page(is_archived=False, resumes=True, sort="position"),
+    "get": lists.lists._get,
+    "create": lists.lists._create(("name",)),
+    "update": lists.lists._update(("name",)),
+    "why not": lists.lists._diagnosis,
+    "delete": lists.deletion(None),
+    "delete and move": lists.deletion("move"),
+    "delete with tasks": lists.deletion("delete"),
+    "sibling": lists.by_hand._sibling,
+    "first": lists.by_hand._first,
+    "followers": lists.by_hand._followers,
+    "spread": lists.by_hand._spreading,
+}
+
+OF_A_LABEL: Node = {
+    "id": RARE_LABEL,
+    "into": LABEL,
+    "if_match": None,
+    "known": [],
+    "limit": LIMIT + 1,
+    "value_name": "New",
+    "after_id": 1,
+    "after_key": "a",
+}
+ABOUT_LABELS: dict[str, Statement] = {
+    "page": labels.label_page(Reading(labels.SORTS["name"], resumes=False)),
+    "next page": labels.label_page(Reading(labels.SORTS["name"], resumes=True)),
+    "get": labels.labels._get,
+    "create": labels.labels._create(("name",)),
+    "update": labels.labels._update(("name",)),
+    "why not": labels.labels._diagnosis,
+    "delete": labels.deletion,
+    "merge": labels.merge,
+}
+
+OF_A_FILTER: Node = OF_A_LABEL | {"id": 10, "value_query": "completed"}
+ABOUT_FILTERS: dict[str, Statement] = {
+    "page": filters.filter_page(Reading(filters.SORTS["name"], resumes=False)),
+    "next page": filters.filter_page(Reading(filters.SORTS["name"], resumes=True)),
+    "get": filters.filters._get,
+    "create": filters.filters._create(("name", "query")),
+    "update": filters.filters._update(("query",)),
+    "delete": filters.filters._delete,
+    "why not": filters.filters._diagnosis,
+}
+
+OF_A_RECURRING_TASK: Node = {
+    "id": 100,
+    "task_id": TASK,
+    "if_match": None,
+    "known": [],
+    "limit": LIMIT + 1,
+    "after_id": 10**6,
+    "value_task_id": TASK,
+    "value_outcome": "skipped",
+    "value_missed": 0,
+    "value_due_date": date(2026, 1, 5),
+}
+ABOUT_OCCURRENCES: dict[str, Statement] = {
+    "last": occurrences.LAST,
+    "page": occurrences.occurrence_page(Reading(IN_ORDER_OF_CREATION, True, False)),
+    "next page": occurrences.occurrence_page(Reading(IN_ORDER_OF_CREATION, True, True)),
+    "create": occurrences.occurrences._create(("due_date", "missed", "outcome", "task_id")),
+    "delete": occurrences.occurrences._delete,
+}
+
+
+@pytest.mark.parametrize("name", ABOUT_LISTS)
+def test_what_concerns_a_list_reads_the_callers_alone(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = plan_of(planner, ABOUT_LISTS[name], {**OF_A_LIST, **CALLER})
+    assert scanned(plan) == []
+    assert rows_read(plan, "lists") <= 8
+    assert rows_read(plan, "tasks") <= 101
+
+
+@pytest.mark.parametrize("name", ABOUT_FILTERS)
+def test_what_concerns_a_filter_reads_the_callers_alone(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = plan_of(planner, ABOUT_FILTERS[name], {**OF_A_FILTER, **CALLER})
+    assert scanned(plan) == []
+    assert rows_read(plan, "filters") <= 2 * (LIMIT + 1)
+
+
+@pytest.mark.parametrize("name", ABOUT_OCCURRENCES)
+def test_what_concerns_an_occurrence_reads_those_of_the_task_alone(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = plan_of(planner, ABOUT_OCCURRENCES[name], {**OF_A_RECURRING_TASK, **CALLER})
+    assert scanned(plan) == []
+    most = {"last": 1, "create": 0, "delete": 2}
+    assert rows_read(plan, "occurrences") <= most.get(name, 40 + LIMIT + 1)
+    assert rows_read(plan, "tasks") == 0
+
+
+@pytest.mark.parametrize("name", ABOUT_LABELS)
+def test_what_concerns_a_label_reads_the_callers_alone(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = plan_of(planner, ABOUT_LABELS[name], {**OF_A_LABEL, **CALLER})
+    assert scanned(plan) == []
+    assert rows_read(plan, "labels") <= 12
+    assert rows_read(plan, "tasks") <= 101
+
+
+@pytest.mark.parametrize("name", OF_ONE_TASK)
+def test_what_concerns_one_task_reads_that_task(planner: psycopg.Connection, name: str) -> None:
+    statement, parameters = OF_ONE_TASK[name]
+    plan = plan_of(planner, statement, parameters)
+    assert scanned(plan) == []
+    assert plan[0]["Actual Rows"] == 1
+    for table in ("tasks", "users", "sessions"):
+        assert rows_read(plan, table) <= 2
+
+
+@pytest.mark.parametrize("name", OF_A_FAMILY)
+@pytest.mark.parametrize("list_id", [OWNER, 1_000_001], ids=["inbox", "list"])
+def test_what_concerns_a_tasks_family_or_neighbours_reads_no_more_than_those(
+    planner: psycopg.Connection, name: str, list_id: int
+) -> None:
+    places = {"list_id": list_id, "after": Decimal(TASK), "most": 5}
+    spread = {"ids": [TASK, TASK + 6], "places": [Decimal("7.5"), Decimal(8)]}
+    plan = plan_of(planner, OF_A_FAMILY[name], {"id": TASK, **BELOW, **places, **spread, **CALLER})
+    assert scanned(plan) == []
+    assert rows_read(plan, "tasks") <= 8
+
+
+@pytest.mark.parametrize("name", OF_ACCOUNTS)
+def test_no_statement_on_accounts_reads_those_of_others(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = plan_of(planner, OF_ACCOUNTS[name], ABOUT_ACCOUNTS)
+    assert scanned(plan) == []
+    assert rows_read(plan, "users") <= LIMIT + 1
+    assert rows_read(plan, "emails") <= 1
+    assert rows_read(plan, "tasks") == 0
+
+
+@pytest.mark.parametrize("name", ["credentials", "rotate", "revoke", "own_user"])
+def test_what_concerns_one_session_reads_that_session(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = plan_of(planner, OF_ACCOUNTS[name], ABOUT_ACCOUNTS)
+    assert plan[0]["Actual Rows"] == 1
+    assert rows_read(plan, "sessions") <= 1
+    assert rows_read(plan, "users") <= 1
+
+
+def test_these_tests_would_see_a_scan_of_a_whole_table(planner: psycopg.Connection) -> None:
+    everyones = Statement(select(Task.__table__.c.id).where(Task.__table__.c.version < TASK))
+    plan = plan_of(planner, everyones, {})
+    assert scanned(plan) == ["tasks"]
+    assert rows_read(plan, "tasks") == 120_000
