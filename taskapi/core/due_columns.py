@@ -6,17 +6,38 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Text, case, func, literal_column
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    FromClause,
+    Text,
+    Time,
+    case,
+    func,
+    literal_column,
+)
 
 from taskapi.core.dues import DateDue, Due, TimedDue
 
 _WALL = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS'""", Text)
 _UTC = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS"Z"'""", Text)
 
+_END_OF_DAY = "'23:59:59.999999'::time without time zone"
+_NEVER = "'9999-12-31 00:00:00'::timestamp without time zone"
+DUE_KEY = f"COALESCE(due_date + COALESCE(due_time, {_END_OF_DAY}), {_NEVER})"
+"""What `due_key` sorts by, as text of SQL for an index and for conditions that it serves."""
+
 
 def text_of(word: str) -> ColumnElement[str]:
     """A word of ours as a part of a statement's text."""
     return literal_column(f"'{word}'", Text)
+
+
+def due_key(rows: FromClause) -> ColumnElement[datetime]:
+    """What the clock on the wall shows; at the day's end without a time, and last without a due."""
+    end_of_day, never = literal_column(_END_OF_DAY, Time), literal_column(_NEVER, DateTime)
+    wall = rows.c.due_date + func.coalesce(rows.c.due_time, end_of_day)
+    return func.coalesce(wall, never, type_=DateTime())
 
 
 def shown_due(rows: FromClause, name: str) -> ColumnElement[Any]:

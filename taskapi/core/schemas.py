@@ -22,6 +22,11 @@ _WHITE = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _VISIBLE = rf"^[^\u0000]*[^\u0000{_WHITE}][^\u0000]*$"
 _COLOR = re.compile("#[0-9A-Fa-f]{6}", re.ASCII)
 
+MAX_NAME = 255
+
+WRITTEN_HERE = frozenset({"id", "user_id", "version", "created_at", "updated_at"})
+"""What of any row the service itself writes."""
+
 _MAX_NESTED = 10
 """As many unknown names are told of an object that is a field's value."""
 
@@ -87,6 +92,16 @@ class Text(_Strict, fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
         return text.strip(WHITE_SPACE) if self._trim else text
+
+
+class Name(Text):
+    """What people call something, without the white space at its ends."""
+
+    def __init__(self, about: str = "", **kwargs: Any) -> None:
+        text = f"Without the white space at its ends. {about}".strip()
+        super().__init__(
+            least=1, most=MAX_NAME, trim=True, metadata={"description": text}, **kwargs
+        )
 
 
 _NOT_AN_EMAIL = Message("Must be an email address of at most 255 characters.", "not_an_email")
@@ -229,6 +244,21 @@ class Choice(_Strict, fields.String):
     def __init__(self, *words: str, **kwargs: Any) -> None:
         text = Message(f"Must be one of {', '.join(words)}.", "not_a_choice")
         super().__init__(validate=validate.OneOf(words, error=text), **kwargs)
+
+
+class ShownName(fields.String):
+    """A name on the way out."""
+
+    def __init__(self) -> None:
+        super().__init__(required=True, metadata={"minLength": 1, "maxLength": MAX_NAME})
+
+
+class ShownColor(fields.String):
+    """A color on the way out, or null."""
+
+    def __init__(self) -> None:
+        metadata = {"pattern": "^#[0-9a-f]{6}$"}
+        super().__init__(required=True, allow_none=True, metadata=metadata)
 
 
 class Id(fields.Integer):

@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.types import TypeEngine
 
+from taskapi.core.due_columns import DUE_KEY
 from taskapi.core.ownership import USER_ID
 from taskapi.core.words import asked_words, words_of
 
@@ -61,7 +62,6 @@ class Reference(NamedTuple):
 _INSTANT = DateTime(timezone=True)
 _ORDERED = ("<", "<=", ">=", ">")
 
-_DUE_KEY = "coalesce(due_date + coalesce(due_time, time '23:59:59.999999'), timestamp '9999-12-31')"
 _BY_NAME = """
 ARRAY(SELECT {0}.id FROM {0} WHERE {0}.user_id = :caller_user_id AND lower({0}.name COLLATE "C") =
 """.strip()
@@ -99,7 +99,7 @@ for _operator in _ORDERED:
         _either = f"({_on_day}) OR {_name}_at {_operator} {{1}}"
         TESTS[f"{_name} {_operator}"] = Test(_either, (Date(), _INSTANT))
     # What no zone's clock can be away from that day, for the index of the order by due.
-    _near = f"{_DUE_KEY} {_by_day} {{0}} {_days}"
+    _near = f"{DUE_KEY} {_by_day} {{0}} {_days}"
     TESTS[f"due {_operator}"] = Test(f"({_either}) AND {_near}", (Date(), _INSTANT))
     for _name in ("created", "updated"):
         TESTS[f"{_name} {_operator}"] = Test(f"{_name}_at {_operator} {{0}}", (_INSTANT,))

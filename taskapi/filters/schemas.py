@@ -6,7 +6,18 @@ from marshmallow import Schema, fields
 
 from taskapi.core.openapi import ProblemDetails
 from taskapi.core.pagination import PageQuery, PageShape, sort_field
-from taskapi.core.schemas import Color, Id, Input, Text, Timestamp, Version
+from taskapi.core.schemas import (
+    WRITTEN_HERE,
+    Color,
+    Id,
+    Input,
+    Name,
+    ShownColor,
+    ShownName,
+    Text,
+    Timestamp,
+    Version,
+)
 from taskapi.filters.grammar import MAX_LENGTH
 
 SORT_NAMES = ("created_at", "name")
@@ -23,12 +34,7 @@ EXAMPLE = {
 }
 NEW_EXAMPLE = {name: EXAMPLE[name] for name in ("name", "query", "color")}
 
-_NAME = "Without the white space at its ends."
 _QUERY = "In the language of the guide to filters. What it names need not be there yet."
-
-
-def _name(*, required: bool) -> Text:
-    return Text(least=1, most=255, trim=True, required=required, metadata={"description": _NAME})
 
 
 def _query(*, required: bool) -> Text:
@@ -38,8 +44,8 @@ def _query(*, required: bool) -> Text:
 class FilterChanges(Input):
     """What of a filter is to change; what is not given stays."""
 
-    read_only = frozenset({"id", "user_id", "version", "created_at", "updated_at"})
-    name = _name(required=False)
+    read_only = WRITTEN_HERE
+    name = Name()
     query = _query(required=False)
     color = Color(allow_none=True)
 
@@ -47,7 +53,7 @@ class FilterChanges(Input):
 class NewFilter(FilterChanges):
     """A filter to keep."""
 
-    name = _name(required=True)
+    name = Name(required=True)
     query = _query(required=True)
 
 
@@ -62,9 +68,9 @@ class Filter(Schema):
 
     id = Id("The filter's id.")
     user_id = Id("The account that it belongs to.")
-    name = fields.String(required=True, metadata={"minLength": 1, "maxLength": 255})
+    name = ShownName()
     query = fields.String(required=True, metadata={"minLength": 1, "maxLength": MAX_LENGTH})
-    color = fields.String(required=True, allow_none=True, metadata={"pattern": "^#[0-9a-f]{6}$"})
+    color = ShownColor()
     version = Version()
     created_at = Timestamp("When it was added.")
     updated_at = Timestamp("When it was last changed.")

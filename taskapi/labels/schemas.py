@@ -7,7 +7,18 @@ from marshmallow import Schema, fields
 from taskapi.core.identity import MAX_ID
 from taskapi.core.openapi import ProblemDetails
 from taskapi.core.pagination import PageQuery, PageShape, sort_field
-from taskapi.core.schemas import Color, Id, Input, Text, Timestamp, Version, WholeNumber
+from taskapi.core.schemas import (
+    WRITTEN_HERE,
+    Color,
+    Id,
+    Input,
+    Name,
+    ShownColor,
+    ShownName,
+    Timestamp,
+    Version,
+    WholeNumber,
+)
 
 SORT_NAMES = ("name", "created_at")
 
@@ -23,23 +34,18 @@ EXAMPLE = {
 NEW_EXAMPLE = {"name": EXAMPLE["name"], "color": EXAMPLE["color"]}
 
 
-def _name(*, required: bool) -> Text:
-    about = "Without the white space at its ends. No two are the same, ASCII case aside."
-    return Text(least=1, most=255, trim=True, required=required, metadata={"description": about})
-
-
 class LabelChanges(Input):
     """What of a label is to change; what is not given stays."""
 
-    read_only = frozenset({"id", "user_id", "version", "created_at", "updated_at"})
-    name = _name(required=False)
+    read_only = WRITTEN_HERE
+    name = Name("No two are the same, ASCII case aside.")
     color = Color(allow_none=True)
 
 
 class NewLabel(LabelChanges):
     """A label to add."""
 
-    name = _name(required=True)
+    name = Name("No two are the same, ASCII case aside.", required=True)
 
 
 class LabelMerge(Input):
@@ -61,8 +67,8 @@ class Label(Schema):
 
     id = Id("The label's id.")
     user_id = Id("The account that it belongs to.")
-    name = fields.String(required=True, metadata={"minLength": 1, "maxLength": 255})
-    color = fields.String(required=True, allow_none=True, metadata={"pattern": "^#[0-9a-f]{6}$"})
+    name = ShownName()
+    color = ShownColor()
     version = Version()
     created_at = Timestamp("When it was added.")
     updated_at = Timestamp("When it was last changed.")

@@ -9,12 +9,15 @@ from taskapi.core.openapi import ProblemDetails
 from taskapi.core.pagination import PageQuery, PageShape, sort_field
 from taskapi.core.places import Position
 from taskapi.core.schemas import (
+    WRITTEN_HERE,
     Choice,
     Color,
     Id,
     Input,
+    Name,
     QueryBoolean,
-    Text,
+    ShownColor,
+    ShownName,
     Timestamp,
     TrueOrFalse,
     Version,
@@ -39,18 +42,11 @@ NEW_EXAMPLE = {"name": EXAMPLE["name"], "color": EXAMPLE["color"]}
 MOVE_EXAMPLE = {"after": None}
 
 
-def _name(*, required: bool) -> Text:
-    about = "Without the white space at its ends."
-    return Text(least=1, most=255, trim=True, required=required, metadata={"description": about})
-
-
 class ListChanges(Input):
     """What of a list is to change; what is not given stays."""
 
-    read_only = frozenset(
-        {"id", "user_id", "is_inbox", "position", "version", "created_at", "updated_at"}
-    )
-    name = _name(required=False)
+    read_only = WRITTEN_HERE | {"is_inbox", "position"}
+    name = Name()
     color = Color(allow_none=True)
     is_archived = TrueOrFalse()
 
@@ -58,7 +54,7 @@ class ListChanges(Input):
 class NewList(ListChanges):
     """A list to add."""
 
-    name = _name(required=True)
+    name = Name(required=True)
 
 
 class ListMove(Input):
@@ -97,8 +93,8 @@ class List(Schema):
 
     id = Id("The list's id. The inbox has the account's.")
     user_id = Id("The account that it belongs to.")
-    name = fields.String(required=True, metadata={"minLength": 1, "maxLength": 255})
-    color = fields.String(required=True, allow_none=True, metadata={"pattern": "^#[0-9a-f]{6}$"})
+    name = ShownName()
+    color = ShownColor()
     is_inbox = fields.Boolean(
         required=True, metadata={"description": "Where tasks go that name no list."}
     )

@@ -28,21 +28,20 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from taskapi.core.due_columns import DUE_KEY
 from taskapi.core.words import words_of
 from taskapi.extensions import Model
 
 _NOW = func.now()
 _ZERO = text("0")
 _TITLE_KEY = text("""lower(title COLLATE "C")""")
-_DUE_KEY = text(
-    "COALESCE(due_date + COALESCE(due_time, '23:59:59.999999'::time without time zone),"
-    " '9999-12-31 00:00:00'::timestamp without time zone)"
-)
+_DUE_KEY = text(DUE_KEY)
 _LIST = text("COALESCE(list_id, user_id)")
 _PLACE = text('COALESCE("position", id::numeric)')
 
 MAX_PRIORITY = 4
 MAX_ESTIMATE = 525_600
+MAX_LABELS = 100
 MAX_DEPTH = 15
 """How many parents a task can have, one above the other."""
 
@@ -79,7 +78,7 @@ class Task(Model):
         CheckConstraint(
             f"(depth = 0) = (parent_id IS NULL) AND depth BETWEEN 0 AND {MAX_DEPTH}", name="depth"
         ),
-        CheckConstraint("cardinality(label_ids) <= 100", name="labels"),
+        CheckConstraint(f"cardinality(label_ids) <= {MAX_LABELS}", name="labels"),
         # Not an ordered one: the planner would walk everybody's rows to list one account's.
         Index("ix_tasks_id", "id", postgresql_using="hash"),
         Index("ix_tasks_list", "user_id", "list_id", "id"),

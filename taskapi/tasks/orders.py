@@ -11,28 +11,18 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     FromClause,
-    Time,
     func,
-    literal_column,
 )
 
+from taskapi.core.due_columns import due_key
 from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort, by_text, instant
 from taskapi.core.places import BY_PLACE
 from taskapi.tasks.models import MAX_PRIORITY
-
-_END_OF_DAY = literal_column("'23:59:59.999999'::time without time zone", Time)
-_NEVER = literal_column("'9999-12-31 00:00:00'::timestamp without time zone", DateTime)
 
 
 def list_of(rows: FromClause) -> ColumnElement[int]:
     """The list that a task is in; the inbox has the account's id."""
     return func.coalesce(rows.c.list_id, rows.c.user_id)
-
-
-def _due_key(rows: FromClause) -> ColumnElement[datetime]:
-    """What the clock on the wall shows; at the day's end without a time, and last without a due."""
-    wall = rows.c.due_date + func.coalesce(rows.c.due_time, _END_OF_DAY)
-    return func.coalesce(wall, _NEVER, type_=DateTime())
 
 
 def _due_key_of(task: Mapping[str, Any]) -> str:
@@ -63,7 +53,7 @@ SORTS = {
     ),
     "title": by_text("title"),
     "position": BY_PLACE,
-    "due": Sort(key=_due_key, type=DateTime(), value_of=_due_key_of, load=_wall),
+    "due": Sort(key=due_key, type=DateTime(), value_of=_due_key_of, load=_wall),
     "priority": Sort(
         key=lambda rows: rows.c.priority,
         type=BigInteger(),

@@ -10,11 +10,14 @@ from taskapi.core.openapi import ProblemDetails
 from taskapi.core.pagination import NEWEST_FIRST, PageQuery, PageShape, sort_field
 from taskapi.core.places import Position
 from taskapi.core.schemas import (
+    WRITTEN_HERE,
     Id,
     Ids,
     Input,
+    Name,
     QueryBoolean,
     QueryInteger,
+    ShownName,
     Text,
     Timestamp,
     TrueOrFalse,
@@ -24,6 +27,7 @@ from taskapi.core.schemas import (
 from taskapi.filters.parameters import FindingQuery
 from taskapi.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
 from taskapi.recurrence.fields import RecurrenceField, ShownRecurrence
+from taskapi.tasks.models import MAX_ESTIMATE, MAX_LABELS, MAX_PRIORITY
 
 SORT_NAMES = ("created_at", "updated_at", "title", "due", "priority", "position")
 
@@ -57,17 +61,10 @@ NEW_EXAMPLE = {
 MOVE_EXAMPLE = {"parent_id": None, "after": None}
 
 
-def _title(*, required: bool) -> Text:
-    about = "Without the white space at its ends."
-    return Text(least=1, most=255, trim=True, required=required, metadata={"description": about})
-
-
 class _Place(Input):
     """Where a task is."""
 
-    read_only = frozenset(
-        {"id", "user_id", "completed_at", "position", "version", "created_at", "updated_at"}
-    )
+    read_only = WRITTEN_HERE | {"completed_at", "position"}
     list_id = WholeNumber(
         least=1, most=MAX_ID, metadata={"description": "One of your lists; else it is the inbox."}
     )
@@ -85,27 +82,30 @@ class _Place(Input):
 class TaskChanges(_Place):
     """What of a task is to change; what is not given stays."""
 
-    title = _title(required=False)
+    title = Name()
     description = Text(most=10_000, allow_none=True)
     is_completed = TrueOrFalse(
         metadata={"description": "Completing a task completes the tasks below it."}
     )
     priority = WholeNumber(
-        least=0, most=4, metadata={"description": "0 for none, to 4 for the highest."}
+        least=0, most=MAX_PRIORITY, metadata={"description": "0 for none, to 4 for the highest."}
     )
     due = DueField(allow_none=True)
     start = DueField(allow_none=True)
     recurrence = RecurrenceField(allow_none=True)
     estimate_minutes = WholeNumber(
-        least=1, most=525_600, allow_none=True, metadata={"description": "How long it may take."}
+        least=1,
+        most=MAX_ESTIMATE,
+        allow_none=True,
+        metadata={"description": "How long it may take."},
     )
-    label_ids = Ids(most=100, metadata={"description": "Labels of yours, and no others."})
+    label_ids = Ids(most=MAX_LABELS, metadata={"description": "Labels of yours, and no others."})
 
 
 class NewTask(TaskChanges):
     """A task to add."""
 
-    title = _title(required=True)
+    title = Name(required=True)
 
 
 class TaskMove(_Place):
@@ -143,7 +143,7 @@ class Task(Schema):
 
     id = Id("The task's id; later ones are greater.")
     user_id = Id("The account that it belongs to.")
-    title = fields.String(required=True, metadata={"minLength": 1, "maxLength": 255})
+    title = ShownName()
     description = fields.String(required=True, allow_none=True, metadata={"maxLength": 10_000})
     is_completed = fields.Boolean(required=True)
     completed_at = Timestamp(
@@ -152,12 +152,12 @@ class Task(Schema):
     list_id = Id("The list that it is in.")
     parent_id = Id("The task that it is a part of.", allow_none=True)
     position = Position()
-    priority = fields.Integer(required=True, metadata={"minimum": 0, "maximum": 4})
+    priority = fields.Integer(required=True, metadata={"minimum": 0, "maximum": MAX_PRIORITY})
     due = ShownDue(required=True, allow_none=True)
     start = ShownDue(required=True, allow_none=True)
     recurrence = ShownRecurrence(required=True, allow_none=True)
     estimate_minutes = fields.Integer(
-        required=True, allow_none=True, metadata={"minimum": 1, "maximum": 525_600}
+        required=True, allow_none=True, metadata={"minimum": 1, "maximum": MAX_ESTIMATE}
     )
     label_ids = fields.List(
         Id("A label."), required=True, metadata={"description": "Its labels, ascending."}

@@ -15,6 +15,7 @@ from taskapi.labels.service import get_label
 from taskapi.recurrence.service import Recurrence
 from taskapi.tasks import arranging, subtrees
 from taskapi.tasks.columns import may_need_more, recurrence_of, stored
+from taskapi.tasks.models import MAX_LABELS
 from taskapi.tasks.statements import labelling, tasks
 
 Task = dict[str, Any]
@@ -26,7 +27,7 @@ class TooManyLabels(Problem):
     status = 409
     code = "too_many_labels"
     title = "Too many labels"
-    detail = "The task has 100 labels, and can have no more."
+    detail = f"The task has {MAX_LABELS} labels, and can have no more."
 
 
 def get_task(caller: Caller, task_id: int) -> Task:

@@ -35,7 +35,7 @@ from taskapi.core.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.filters.conditions import MISSING, Shape, condition
 from taskapi.tasks.columns import NO_LABELS, derived, is_alone, shown
-from taskapi.tasks.models import Task
+from taskapi.tasks.models import MAX_LABELS, Task
 from taskapi.tasks.orders import list_of
 
 _table = table_of(Task)
@@ -43,7 +43,7 @@ _table = table_of(Task)
 # What putting a label on a task needs to know of the table that the labels' feature owns.
 _labels = table("labels", column("user_id", BigInteger), column("id", BigInteger))
 
-_MOST_LABELS = literal_column("100", Integer)
+_MOST_LABELS = literal_column(str(MAX_LABELS), Integer)
 
 
 def _is_completed(rows: FromClause) -> ColumnElement[int]:

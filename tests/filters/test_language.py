@@ -11,9 +11,11 @@ import pytest
 from support.api import Api
 
 from taskapi.core.zones import zone_names
+from taskapi.filters import terms
 from taskapi.filters.grammar import MAX_CONDITIONS, MAX_DEPTH, MAX_LENGTH, parse
 from taskapi.filters.nodes import FilterError
 from taskapi.filters.terms import FIELDS, Clock, Resolver
+from taskapi.tasks import models
 
 INBOX = 1
 NOW = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
@@ -261,3 +263,7 @@ def test_a_day_begins_with_its_first_instant_in_every_zone() -> None:
                 start = clock.start_of(day)
                 assert clock.day_of(start) == day
                 assert clock.day_of(start - timedelta(microseconds=1)) < day
+
+
+def test_a_filter_takes_what_a_task_takes() -> None:
+    assert (terms.MAX_PRIORITY, terms.MAX_ESTIMATE) == (models.MAX_PRIORITY, models.MAX_ESTIMATE)
