@@ -31,7 +31,7 @@ Accounts and tasks over HTTP: JSON in UTF-8, timestamps in UTC.
   by `code`.
 - **Nothing is ignored.** A field or a parameter that does not exist is a 400 that names it. What
   the service itself writes (`id`, `created_at`, ...) may be sent back and changes nothing.
-- **Safe writes.** Each task, list and label has a `version`, which is its ETag: send it in
+- **Safe writes.** Each task, list, label and filter has a `version`, which is its ETag: send it in
   `If-Match`, and a change that somebody else made meanwhile is a 412, never lost. Send an
   `Idempotency-Key` with a POST, and to repeat it after a broken connection does it once.
 """

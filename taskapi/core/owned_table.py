@@ -67,7 +67,7 @@ _events = logging.getLogger("taskapi.event")
 class OwnedTable:
     """The statements on a table whose rows belong to accounts.
 
-    Its columns include user_id, id, version, created_at and updated_at.
+    Its columns include user_id, id, version, created_at and updated_at; for pages the first two do.
 
     Args:
         rows: the table.
