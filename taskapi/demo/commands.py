@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -22,8 +23,6 @@ from taskapi.lists.service import create_list, list_lists
 from taskapi.occurrences import service as occurrences
 from taskapi.tasks.service import create_task
 
-DEMO_PASSWORD = "correct horse battery"  # noqa: S105 - meant to be known, for trying things out
-
 _EVERY = {"limit": MAX_LIMIT, "sort": "name"}
 
 
@@ -35,7 +34,7 @@ _EVERY = {"limit": MAX_LIMIT, "sort": "name"}
 def demo(email: str, count: int) -> None:
     """Fill an account with believable tasks, making it when there is none."""
     email = email.lower()
-    is_new = _make_account(email)
+    password = _make_account(email)
     with session_of(email) as caller:
         lists = _make(caller, LISTS, create_list, list_lists(caller, _EVERY, known=[]))
         labels = _make(caller, LABELS, create_label, list_labels(caller, _EVERY, known=[]))
@@ -45,17 +44,19 @@ def demo(email: str, count: int) -> None:
         with click.progressbar(asked, label="Adding tasks") as bar:
             for task in bar:
                 made[task.values["title"]] = _add(caller, task, lists, labels, made)
-    secret = f" with the password: {DEMO_PASSWORD}" if is_new else ""
+    secret = f" with the password: {password}" if password else ""
     click.echo(f"{email} has {count} more tasks. Log in{secret}.")
 
 
-def _make_account(email: str) -> bool:
+def _make_account(email: str) -> str | None:
+    """The password of an account that had to be made."""
     try:
         get_user(email)
     except NotFound:
-        create_user(email, DEMO_PASSWORD)
-        return True
-    return False
+        password = secrets.token_urlsafe(12)
+        create_user(email, password)
+        return password
+    return None
 
 
 def _make(
