@@ -16,9 +16,8 @@ import gunicorn.http.wsgi
 import gunicorn.util
 
 from config import settings_or_exit
-from taskapi import observe
-from taskapi.serving import process, refusals
-from taskapi.serving.worker import Worker
+from taskapi.server import observe, process, refusals
+from taskapi.server.worker import Worker
 
 _settings = settings_or_exit(observe.check)
 

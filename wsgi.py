@@ -10,8 +10,8 @@ from contextlib import ExitStack
 
 from config import Settings, settings_or_exit
 from taskapi import create_app, embedded
-from taskapi.commands import serve_command
-from taskapi.operate.commands import archive_commands
+from taskapi.server.operate.commands import archive_commands
+from taskapi.server.serve import serve_command
 
 WORKER_BOOT_ERROR = 3
 """Tells gunicorn to stop, rather than to start this worker again and again."""

@@ -10,8 +10,8 @@ from flask import Flask
 from benchmarks.databases import Cluster, settings_for
 from taskapi import create_app
 from taskapi.auth.passwords import hash_password
-from taskapi.core import database
-from taskapi.core.identity import Caller, issue_access_token
+from taskapi.db import database
+from taskapi.identity import Caller, issue_access_token
 
 PASSWORD = "correct horse battery"
 

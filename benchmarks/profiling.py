@@ -40,14 +40,14 @@ _AREAS = (
     (r"gunicorn/|taskapi/serving|benchmarks/floor_settings", "gunicorn: all else"),
     (r"gevent/_?socket", "sockets (gevent and the kernel)"),
     (r"gevent/|greenlet/", "waiting and switching (gevent)"),
-    (r"psycopg(_binary)?/|taskapi/core/connections", "psycopg and the pool"),
+    (r"psycopg(_binary)?/|taskapi/db/connections", "psycopg and the pool"),
     (r"(flask_jwt_extended|jwt)/", "token"),
     (r"(flask|flask_cors|werkzeug|blinker)/", "Flask and werkzeug"),
     (r"marshmallow/", "marshmallow"),
     (r"sqlalchemy/", "SQLAlchemy"),
     (r"(taskapi|benchmarks)/", "ours"),
 )
-_IS_LOGGING = re.compile(r"\((logging|pythonjsonlogger|taskapi/core/logging)[/.]")
+_IS_LOGGING = re.compile(r"\((logging|pythonjsonlogger|taskapi/logs)[/.]")
 _FRAME = re.compile(r"(?P<name>.*) \((?P<file>[^()]*?)(?::(?P<line>\d+))?\)$")
 
 

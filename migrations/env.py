@@ -19,7 +19,7 @@ from psycopg import errors
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
-from taskapi.health.service import SCHEMA, TooOld, check_schema, migration_head
+from taskapi.server.health.service import SCHEMA, TooOld, check_schema, migration_head
 
 # Any number will do, as long as nothing else in the database takes the same.
 MIGRATION_LOCK = 7_283_461_905

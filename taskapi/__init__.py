@@ -11,25 +11,28 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
-from taskapi.auth import passwords
+from taskapi import identity
+from taskapi import logs as logging
+from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import users
 from taskapi.auth.routes import auth
-from taskapi.core import database, identity, logging, openapi, ratelimit, responses
-from taskapi.core.application import Application
-from taskapi.core.operations import IdConverter
+from taskapi.db import database
 from taskapi.demo.commands import demo
-from taskapi.docs.routes import blueprint as docs
 from taskapi.extensions import cors, db, migrate
-from taskapi.filters.routes import filters
-from taskapi.health.commands import openapi_commands
-from taskapi.health.routes import health
-from taskapi.labels.routes import labels
-from taskapi.lists.routes import lists
-from taskapi.occurrences.routes import occurrences
-from taskapi.operate.commands import purge
-from taskapi.recurrence.routes import recurrence
-from taskapi.search.routes import search
+from taskapi.http import openapi, responses
+from taskapi.http.application import Application
+from taskapi.http.operations import IdConverter
+from taskapi.server.docs.routes import blueprint as docs
+from taskapi.server.health.commands import openapi_commands
+from taskapi.server.health.routes import health
+from taskapi.server.operate.commands import purge
+from taskapi.tasks.filters.routes import filters
+from taskapi.tasks.labels.routes import labels
+from taskapi.tasks.lists.routes import lists
+from taskapi.tasks.occurrences.routes import occurrences
+from taskapi.tasks.recurrence.routes import recurrence
 from taskapi.tasks.routes import tasks
+from taskapi.tasks.search.routes import search
 
 __version__ = "0.1.0"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from taskapi.docs.assets import ASSETS, FOLDER, RELEASE
+from taskapi.server.docs.assets import ASSETS, FOLDER, RELEASE
 
 PAGES = ["/docs", "/redoc"]
 OURS = [path for path in FOLDER.iterdir() if path.suffix in {".js", ".css", ".svg"}]

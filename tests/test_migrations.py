@@ -27,7 +27,7 @@ from support import databases, world
 from taskapi import create_app
 from taskapi.embedded.server import binaries
 from taskapi.extensions import db
-from taskapi.health.service import migration_head
+from taskapi.server.health.service import migration_head
 
 SCRIPTS = ScriptDirectory(databases.MIGRATIONS)
 HISTORY = [script.revision for script in SCRIPTS.walk_revisions()][::-1]

@@ -19,7 +19,7 @@ import pytest
 from psycopg import waiting
 from support.servers import free_port
 
-from taskapi.serving import worker
+from taskapi.server import worker
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0

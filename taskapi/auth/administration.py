@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from taskapi.auth import statements
+from taskapi.auth import queries as statements
 from taskapi.auth.passwords import hash_password
 from taskapi.auth.service import EmailTaken
-from taskapi.core import database
-from taskapi.core.errors import NotFound
-from taskapi.core.identity import Caller
-from taskapi.core.logging import note
+from taskapi.db import database
+from taskapi.identity import Caller
+from taskapi.logs import note
+from taskapi.problems import NotFound
 
 User = dict[str, Any]
 

@@ -10,8 +10,8 @@ from flask.cli import AppGroup
 
 from taskapi.auth import administration
 from taskapi.auth.schemas import Credentials
-from taskapi.core.commands import explained
-from taskapi.core.schemas import load
+from taskapi.cli import explained
+from taskapi.http.fields import load
 
 users = AppGroup("users", help="Make, list and change accounts.")
 

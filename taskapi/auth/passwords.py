@@ -22,7 +22,7 @@ from flask import Flask, current_app
 from gevent.threadpool import ThreadPool
 
 from config import Settings
-from taskapi.core.errors import Unavailable
+from taskapi.problems import Unavailable
 
 T = TypeVar("T")
 

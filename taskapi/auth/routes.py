@@ -10,12 +10,12 @@ from flask import Blueprint, Response, request
 from taskapi.auth import schemas, service
 from taskapi.auth.passwords import TooBusy
 from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPassword
-from taskapi.core import idempotency
-from taskapi.core.errors import NotFound, RateLimited, TokenInvalid, Unauthenticated
-from taskapi.core.identity import Caller, authenticate
-from taskapi.core.operations import Link, operation
-from taskapi.core.pagination import PageQuery
-from taskapi.core.responses import answer
+from taskapi.http import idempotency
+from taskapi.http.operations import Link, operation
+from taskapi.http.pagination import PageQuery
+from taskapi.http.responses import answer
+from taskapi.identity import Caller, authenticate
+from taskapi.problems import NotFound, RateLimited, TokenInvalid, Unauthenticated
 
 auth = Blueprint("auth", __name__, url_prefix="/auth")
 

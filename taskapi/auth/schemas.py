@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from taskapi.core.pagination import PageShape
-from taskapi.core.schemas import EmailAddress, Id, Input, Password, Text, Timestamp
+from taskapi.http.fields import EmailAddress, Id, Input, Password, Text, Timestamp
+from taskapi.http.pagination import PageShape
 
 _READ_ONLY = frozenset({"id", "created_at"})
 

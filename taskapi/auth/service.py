@@ -8,19 +8,20 @@ from typing import Any, NamedTuple, NoReturn
 
 from flask import current_app
 
-from taskapi.auth import statements
+from taskapi.auth import queries as statements
+from taskapi.auth import ratelimit
 from taskapi.auth.passwords import hash_password, verify_password
-from taskapi.auth.statements import SESSION_SORTS
+from taskapi.auth.queries import SESSION_SORTS
+from taskapi.auth.ratelimit import Limit
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
-from taskapi.core import database, ratelimit
-from taskapi.core.errors import Forbidden, InvalidInput, NotFound, Problem, TokenInvalid
-from taskapi.core.idempotency import Owner, owner_by_id
-from taskapi.core.identity import Caller, issue_access_token, signing_keys
-from taskapi.core.logging import note
-from taskapi.core.ownership import scope
-from taskapi.core.pagination import page_of
-from taskapi.core.ratelimit import Limit
-from taskapi.core.statement import Statement
+from taskapi.db import database
+from taskapi.db.pages import page_of
+from taskapi.db.statement import Statement
+from taskapi.db.tenancy import scope
+from taskapi.http.idempotency import Owner, owner_by_id
+from taskapi.identity import Caller, issue_access_token, signing_keys
+from taskapi.logs import note
+from taskapi.problems import Forbidden, InvalidInput, NotFound, Problem, TokenInvalid
 
 User = dict[str, Any]
 

@@ -15,7 +15,7 @@ import secrets
 import struct
 from typing import NamedTuple
 
-from taskapi.core.identity import MAX_ID, Caller
+from taskapi.identity import MAX_ID, Caller
 
 _PREFIX = "tr_"
 _FAMILY_BYTES, _SECRET_BYTES = 18, 32

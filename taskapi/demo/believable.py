@@ -8,8 +8,8 @@ from datetime import date, datetime, time, timedelta
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from taskapi.core.dues import DateDue, Due, TimedDue
-from taskapi.recurrence.service import Anchor, AskedRecurrence, parse
+from taskapi.tasks.dues import DateDue, Due, TimedDue
+from taskapi.tasks.recurrence.service import Anchor, AskedRecurrence, parse
 
 LISTS: tuple[dict[str, Any], ...] = (
     {"name": "Home", "color": "#2e7d32"},

@@ -11,16 +11,16 @@ import click
 from flask.cli import with_appcontext
 
 from taskapi.auth.administration import create_user, get_user, session_of
-from taskapi.core.commands import explained
-from taskapi.core.errors import NotFound
-from taskapi.core.identity import Caller
-from taskapi.core.listing import Listed
-from taskapi.core.pagination import MAX_LIMIT
+from taskapi.cli import explained
+from taskapi.db.listing import Listed
+from taskapi.db.pages import MAX_LIMIT
 from taskapi.demo.believable import FILTERS, LABELS, LISTS, Believable, tasks
-from taskapi.filters.service import create_filter, list_filters
-from taskapi.labels.service import create_label, list_labels
-from taskapi.lists.service import create_list, list_lists
-from taskapi.occurrences import service as occurrences
+from taskapi.identity import Caller
+from taskapi.problems import NotFound
+from taskapi.tasks.filters.service import create_filter, list_filters
+from taskapi.tasks.labels.service import create_label, list_labels
+from taskapi.tasks.lists.service import create_list, list_lists
+from taskapi.tasks.occurrences import service as occurrences
 from taskapi.tasks.service import create_task
 
 _EVERY = {"limit": MAX_LIMIT, "sort": "name"}

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from taskapi.core import database
-from taskapi.core.due_columns import due_of
-from taskapi.core.errors import InvalidInput
-from taskapi.core.identity import Caller
-from taskapi.core.ownership import locked, scope
-from taskapi.recurrence.service import AskedRecurrence, fitting
+from taskapi.db import database
+from taskapi.db.tenancy import locked, scope
+from taskapi.identity import Caller
+from taskapi.problems import InvalidInput
 from taskapi.tasks import subtrees
 from taskapi.tasks.columns import recurrence_of, stored
+from taskapi.tasks.due_columns import due_of
 from taskapi.tasks.models import MAX_DEPTH
-from taskapi.tasks.statements import tasks
+from taskapi.tasks.queries import tasks
+from taskapi.tasks.recurrence.service import AskedRecurrence, fitting
 
 Task = dict[str, Any]
 Values = Mapping[str, Any]

@@ -22,14 +22,14 @@ from sqlalchemy import (
     or_,
 )
 
-from taskapi.core.due_columns import shown_due, stored_due, text_of
-from taskapi.core.owned_table import Values
-from taskapi.core.ownership import ID, USER_ID
-from taskapi.core.places import position
+from taskapi.db.content_table import Values
+from taskapi.db.positions import position
+from taskapi.db.tenancy import ID, USER_ID
 from taskapi.extensions import table_of
-from taskapi.recurrence.service import Anchor, AskedRecurrence, parse
+from taskapi.tasks.due_columns import shown_due, stored_due, text_of
 from taskapi.tasks.models import Task
 from taskapi.tasks.orders import list_of
+from taskapi.tasks.recurrence.service import Anchor, AskedRecurrence, parse
 
 _table = table_of(Task)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from taskapi.core.identity import Caller
-from taskapi.core.listing import Listed, Missing, listed
-from taskapi.core.pagination import Page, page_of
-from taskapi.core.statement import Statement
-from taskapi.filters.service import Finding, find
-from taskapi.lists.service import demand_list, inbox_of
+from taskapi.db.listing import Listed, Missing, listed
+from taskapi.db.pages import Page, page_of
+from taskapi.db.statement import Statement
+from taskapi.identity import Caller
+from taskapi.tasks.filters.service import Finding, find
+from taskapi.tasks.lists.service import demand_list, inbox_of
 from taskapi.tasks.orders import SORTS
-from taskapi.tasks.statements import Within, found_page, task_page
+from taskapi.tasks.queries import Within, found_page, task_page
 
 
 def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Listed:

@@ -28,9 +28,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.core.due_columns import DUE_KEY
-from taskapi.core.words import words_of
 from taskapi.extensions import Model
+from taskapi.tasks.due_columns import DUE_KEY
+from taskapi.tasks.words_sql import words_of
 
 _NOW = func.now()
 _ZERO = text("0")

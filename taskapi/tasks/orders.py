@@ -14,9 +14,9 @@ from sqlalchemy import (
     func,
 )
 
-from taskapi.core.due_columns import due_key
-from taskapi.core.pagination import IN_ORDER_OF_CREATION, Sort, by_text, instant
-from taskapi.core.places import BY_PLACE
+from taskapi.db.pages import IN_ORDER_OF_CREATION, Sort, by_text, instant
+from taskapi.db.positions import BY_PLACE
+from taskapi.tasks.due_columns import due_key
 from taskapi.tasks.models import MAX_PRIORITY
 
 

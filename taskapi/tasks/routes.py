@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from taskapi.core.bodies import JSON, MERGE_PATCH
-from taskapi.core.identity import Caller
-from taskapi.core.operations import operation
-from taskapi.core.preconditions import if_match, if_none_match
-from taskapi.core.resources import Resource
-from taskapi.core.responses import page_answer, versioned
+from taskapi.http.bodies import JSON, MERGE_PATCH
+from taskapi.http.operations import operation
+from taskapi.http.preconditions import if_match, if_none_match
+from taskapi.http.resources import Resource
+from taskapi.http.responses import page_answer, versioned
+from taskapi.identity import Caller
 from taskapi.tasks import finding, schemas, service
 from taskapi.tasks.service import TooManyLabels
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from taskapi.core.dues import DATE_EXAMPLE, TIME_EXAMPLE, DueField, ShownDue
-from taskapi.core.identity import MAX_ID
-from taskapi.core.openapi import ProblemDetails
-from taskapi.core.pagination import NEWEST_FIRST, PageQuery, PageShape, sort_field
-from taskapi.core.places import Position
-from taskapi.core.schemas import (
+from taskapi.db.pages import NEWEST_FIRST
+from taskapi.http.fields import (
     WRITTEN_HERE,
     Id,
     Ids,
     Input,
     Name,
+    Position,
     QueryBoolean,
     QueryInteger,
     ShownName,
@@ -24,10 +21,14 @@ from taskapi.core.schemas import (
     Version,
     WholeNumber,
 )
-from taskapi.filters.parameters import FindingQuery
-from taskapi.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
-from taskapi.recurrence.fields import RecurrenceField, ShownRecurrence
+from taskapi.http.openapi import ProblemDetails
+from taskapi.http.pagination import PageQuery, PageShape, sort_field
+from taskapi.identity import MAX_ID
+from taskapi.tasks.dues import DATE_EXAMPLE, TIME_EXAMPLE, DueField, ShownDue
+from taskapi.tasks.filters.parameters import FindingQuery
 from taskapi.tasks.models import MAX_ESTIMATE, MAX_LABELS, MAX_PRIORITY
+from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
+from taskapi.tasks.recurrence.fields import RecurrenceField, ShownRecurrence
 
 SORT_NAMES = ("created_at", "updated_at", "title", "due", "priority", "position")
 

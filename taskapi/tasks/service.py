@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskapi.core import database
-from taskapi.core.due_columns import stored_due
-from taskapi.core.dues import Due
-from taskapi.core.errors import Forbidden, NotFound, Problem
-from taskapi.core.identity import Caller
-from taskapi.core.logging import note
-from taskapi.core.ownership import scope
-from taskapi.labels.service import get_label
-from taskapi.recurrence.service import Recurrence
+from taskapi.db import database
+from taskapi.db.tenancy import scope
+from taskapi.identity import Caller
+from taskapi.logs import note
+from taskapi.problems import Forbidden, NotFound, Problem
 from taskapi.tasks import arranging, subtrees
 from taskapi.tasks.columns import may_need_more, recurrence_of, stored
+from taskapi.tasks.due_columns import stored_due
+from taskapi.tasks.dues import Due
+from taskapi.tasks.labels.service import get_label
 from taskapi.tasks.models import MAX_LABELS
-from taskapi.tasks.statements import labelling, tasks
+from taskapi.tasks.queries import labelling, tasks
+from taskapi.tasks.recurrence.service import Recurrence
 
 Task = dict[str, Any]
 

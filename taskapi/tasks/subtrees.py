@@ -23,9 +23,9 @@ from sqlalchemy import (
     update,
 )
 
-from taskapi.core.hand_order import HandOrder
-from taskapi.core.ownership import ID, USER_ID, bump, locked_account
-from taskapi.core.statement import Statement
+from taskapi.db.manual_order import HandOrder
+from taskapi.db.statement import Statement
+from taskapi.db.tenancy import ID, USER_ID, bump, locked_account
 from taskapi.extensions import table_of
 from taskapi.tasks.models import Task
 from taskapi.tasks.orders import list_of

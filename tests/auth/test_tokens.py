@@ -14,7 +14,7 @@ from support.forgery import FORGERIES, OTHER_KEY, encoded, parts_of, signed
 from support.world import person, sql, worker
 
 from config import Settings
-from taskapi.core.identity import key_id
+from taskapi.identity import key_id
 
 CALLS = [("GET", "/auth/me"), ("GET", "/tasks"), ("POST", "/tasks"), ("DELETE", "/tasks/1")]
 INVALID = 'Bearer error="invalid_token"'

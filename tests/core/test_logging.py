@@ -20,7 +20,7 @@ from support.world import person, sql, worker
 from werkzeug.test import TestResponse
 
 from config import Settings
-from taskapi.core.logging import logging_config
+from taskapi.logs import logging_config
 
 pytestmark = pytest.mark.security
 

@@ -17,7 +17,7 @@ from support.api import Api
 from support.contract import Contract
 
 from taskapi import create_app
-from taskapi.core.errors import all_problems
+from taskapi.problems import all_problems
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
 DOCUMENT = json.loads(COMMITTED.read_text())

@@ -11,8 +11,8 @@ from threading import Event
 import psycopg
 import pytest
 
-from taskapi.core import connections
-from taskapi.core.connections import Connection, Limits, Pool, PoolTimeout
+from taskapi.db import connections
+from taskapi.db.connections import Connection, Limits, Pool, PoolTimeout
 
 Connect = Callable[[], Connection]
 

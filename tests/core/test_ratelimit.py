@@ -17,7 +17,7 @@ from support.world import person, sql, worker
 from werkzeug.test import TestResponse
 
 from config import Settings
-from taskapi.core import ratelimit
+from taskapi.auth import ratelimit
 
 pytestmark = pytest.mark.security
 

@@ -20,7 +20,7 @@ from support.api import Api
 from werkzeug.routing import Rule
 
 from taskapi import create_app
-from taskapi.core.operations import Operation, operation_of
+from taskapi.http.operations import Operation, operation_of
 
 pytestmark = pytest.mark.security
 

@@ -8,8 +8,8 @@ import pytest
 from marshmallow import ValidationError
 
 from taskapi.auth import schemas as auth
-from taskapi.core.errors import InvalidInput
-from taskapi.core.schemas import Input, load
+from taskapi.http.fields import Input, load
+from taskapi.problems import InvalidInput
 from taskapi.tasks import schemas as tasks
 
 

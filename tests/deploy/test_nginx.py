@@ -17,7 +17,7 @@ from support import nginx
 from support.api import PASSWORD, new_email
 from support.servers import free_port, serving
 
-from taskapi.core import errors
+from taskapi import problems as errors
 
 pytestmark = [pytest.mark.deploy, pytest.mark.alone]
 

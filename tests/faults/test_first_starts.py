@@ -19,7 +19,7 @@ from support.place import Figures, sql
 from support.servers import ROOT, free_port
 from support.writers import person
 
-from taskapi.health.service import migration_head
+from taskapi.server.health.service import migration_head
 
 pytestmark = [pytest.mark.faults, pytest.mark.alone]
 

@@ -11,9 +11,9 @@ from support.api import Api
 from support.contract import Contract
 
 from config import Settings
-from taskapi.filters import terms
+from taskapi.tasks.filters import terms
 from taskapi.tasks.models import MAX_ESTIMATE, MAX_PRIORITY
-from taskapi.tasks.statements import found_page
+from taskapi.tasks.queries import found_page
 
 NOBODYS = 9_007_199_254_740_991
 

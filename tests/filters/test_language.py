@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from support.api import Api
 
-from taskapi.core.zones import zone_names
-from taskapi.filters import terms
-from taskapi.filters.grammar import MAX_CONDITIONS, MAX_DEPTH, MAX_LENGTH, parse
-from taskapi.filters.nodes import FilterError
-from taskapi.filters.terms import FIELDS, Clock, Resolver
 from taskapi.tasks import models
+from taskapi.tasks.filters import terms
+from taskapi.tasks.filters.grammar import MAX_CONDITIONS, MAX_DEPTH, MAX_LENGTH, parse
+from taskapi.tasks.filters.nodes import FilterError
+from taskapi.tasks.filters.terms import FIELDS, Clock, Resolver
+from taskapi.tasks.timezones import zone_names
 
 INBOX = 1
 NOW = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)

@@ -19,8 +19,8 @@ from support.api import Api
 from support.contract import Contract
 
 from config import Settings
-from taskapi.filters import service
-from taskapi.filters.terms import Clock
+from taskapi.tasks.filters import service
+from taskapi.tasks.filters.terms import Clock
 
 NOW = [*INSTANTS, datetime(2026, 11, 1, 5, 30, tzinfo=UTC)]
 TASKS = 60

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.api import Api
 from werkzeug.test import TestResponse
 
-from taskapi.core.schemas import WHITE_SPACE
+from taskapi.http.fields import WHITE_SPACE
 
 pytestmark = pytest.mark.security
 

@@ -20,7 +20,7 @@ from support.api import Api
 from werkzeug.test import TestResponse
 
 from config import Settings
-from taskapi.core.schemas import WHITE_SPACE
+from taskapi.http.fields import WHITE_SPACE
 
 pytestmark = pytest.mark.security
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from model.state import UNSEEN, Account, Task
 
-from taskapi.core.schemas import WHITE_SPACE
+from taskapi.http.fields import WHITE_SPACE
 
 Body = dict[str, Any]
 

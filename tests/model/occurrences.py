@@ -12,8 +12,8 @@ from model.foresight import Body, misfit
 from model.service import Service
 from model.state import UNSEEN, Account, Over, Session, Task
 
-from taskapi.core.due_columns import due_of
-from taskapi.recurrence.service import Anchor, Following, Recurrence, next_due, parse
+from taskapi.tasks.due_columns import due_of
+from taskapi.tasks.recurrence.service import Anchor, Following, Recurrence, next_due, parse
 
 _OUTCOMES = {"complete": "completed", "skip": "skipped"}
 _numbers = count()

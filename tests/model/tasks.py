@@ -21,7 +21,7 @@ from model.state import (
     in_order,
 )
 
-from taskapi.core.schemas import WHITE_SPACE
+from taskapi.http.fields import WHITE_SPACE
 
 _ANY = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 _FEW = st.sampled_from(("a", "A", "b", "B", "aa", "\xe9", "\xc9", "_", "[", "0", "\U0001f331"))

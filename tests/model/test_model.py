@@ -20,7 +20,8 @@ from model.moves import MoveRules
 from model.occurrences import OccurrenceRules
 from support.contract import Contract
 
-from taskapi.core import hand_order, places
+from taskapi.db import manual_order as hand_order
+from taskapi.db import positions as places
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "50"))
 STEPS = 40

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from taskapi.core.statement import Statement
+from taskapi.db.statement import Statement
 
 OWNER, SESSION, TASK = 1, 1, 60_000
 LABEL, RARE_LABEL = 1_000_005, 1_000_008

@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from plans.large import CALLER, LIMIT, OWNER, RARE_LABEL, TASK, plan_of, rows_read, scanned
 
-from taskapi.core.pagination import Reading
-from taskapi.filters.conditions import parameters as filled
-from taskapi.filters.grammar import parse
-from taskapi.filters.terms import Clock, Resolver
-from taskapi.search import statements as search
+from taskapi.db.pages import Reading
+from taskapi.tasks.filters.conditions import parameters as filled
+from taskapi.tasks.filters.grammar import parse
+from taskapi.tasks.filters.terms import Clock, Resolver
 from taskapi.tasks.orders import SORTS
-from taskapi.tasks.statements import Within, found_page, task_page
+from taskapi.tasks.queries import Within, found_page, task_page
+from taskapi.tasks.search import queries as search
 
 PLACES = {
     "created_at": None,

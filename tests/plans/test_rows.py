@@ -22,16 +22,16 @@ from plans.large import (
 )
 from sqlalchemy import select
 
-from taskapi.auth import statements as auth
-from taskapi.core.pagination import IN_ORDER_OF_CREATION, Reading
-from taskapi.core.statement import Statement
-from taskapi.filters import statements as filters
-from taskapi.labels import statements as labels
-from taskapi.lists import statements as lists
-from taskapi.occurrences import statements as occurrences
+from taskapi.auth import queries as auth
+from taskapi.db.pages import IN_ORDER_OF_CREATION, Reading
+from taskapi.db.statement import Statement
 from taskapi.tasks import subtrees
+from taskapi.tasks.filters import queries as filters
+from taskapi.tasks.labels import queries as labels
+from taskapi.tasks.lists import queries as lists
 from taskapi.tasks.models import Task
-from taskapi.tasks.statements import labelling, tasks
+from taskapi.tasks.occurrences import queries as occurrences
+from taskapi.tasks.queries import labelling, tasks
 
 ROW = {"id": TASK, "if_match": None, **CALLER}
 WRITTEN = {"value_title": "New", "value_description": None, "value_is_completed": True}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from recurrence import brute
 from recurrence.rules import HORIZON, rules, rules_of_dates
 
-from taskapi.core.dues import DateDue, TimedDue
-from taskapi.recurrence.service import Anchor, Recurrence, next_due, occurrences, parse
+from taskapi.tasks.dues import DateDue, TimedDue
+from taskapi.tasks.recurrence.service import Anchor, Recurrence, next_due, occurrences, parse
 
 EXAMPLES = int(os.environ.get("RECURRENCE_EXAMPLES", "2000"))
 _SETTINGS = {

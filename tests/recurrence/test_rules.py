@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from recurrence.nasty import NASTY
 
-from taskapi.core.dues import DateDue, TimedDue
-from taskapi.recurrence import rules as module
-from taskapi.recurrence.service import (
+from taskapi.tasks.dues import DateDue, TimedDue
+from taskapi.tasks.recurrence import rules as module
+from taskapi.tasks.recurrence.service import (
     Anchor,
     Following,
     Recurrence,

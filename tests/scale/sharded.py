@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 from support.servers import ROOT
 
-from taskapi.core.connections import Connection
+from taskapi.db.connections import Connection
 
 SCRIPT = ROOT / "deploy" / "citus" / "distribute.sql"
 SHARDS = 4

@@ -12,7 +12,7 @@ from scale import sharded
 from scale.sharded import COLUMN_OF, DISTRIBUTED, OF_ACCOUNTS
 from support import databases
 
-from taskapi.health.service import check_schema, migration_head
+from taskapi.server.health.service import check_schema, migration_head
 
 LOCAL = {"rate_limits", "alembic_version"}
 

@@ -22,7 +22,7 @@ from support.place import CREATED, SETTLE, Figures, new_database
 from support.servers import Service, started
 from support.writers import writing
 
-from taskapi.core import errors
+from taskapi import problems as errors
 
 pytestmark = [pytest.mark.deploy, pytest.mark.alone]
 

@@ -21,7 +21,7 @@ from support.servers import serving
 from support.writers import person
 
 from taskapi import create_app
-from taskapi.core.connections import Connection
+from taskapi.db.connections import Connection
 
 pytestmark = pytest.mark.slow
 
@@ -166,7 +166,7 @@ def test_a_session_that_ends_in_between_reads_nothing(
     me: Api, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends after the primary was asked and before the replica is, which knows of it."""
-    from taskapi.core import replicas  # noqa: PLC0415 - what is patched here alone
+    from taskapi.db import replicas  # noqa: PLC0415 - what is patched here alone
 
     me.task()
     replica.catch_up()

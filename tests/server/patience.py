@@ -13,8 +13,8 @@ from socket import socketpair
 
 import gevent
 
-from taskapi.core import connections
-from taskapi.serving import clients
+from taskapi.db import connections
+from taskapi.server import clients
 
 SHORT, LONG, PATIENCE = 0.1, 1.0, 0.25
 

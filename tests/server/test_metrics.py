@@ -143,7 +143,7 @@ def test_a_service_that_shows_none_loads_nothing_for_it() -> None:
     code = (
         "from gevent import monkey; monkey.patch_all();"
         "import sys; from config import Settings; from taskapi import create_app;"
-        "from taskapi.serving import worker;"
+        "from taskapi.server import worker;"
         "create_app(Settings(database_url='postgresql:///x', jwt_secret_key='k' * 40));"
         "sys.exit(bool({'prometheus_client', 'opentelemetry', 'sentry_sdk'} & sys.modules.keys()))"
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from support.databases import KEY
 
-from taskapi.core.identity import key_id
+from taskapi.identity import key_id
 
 OTHER_KEY = "another key for tests, as long as the first one"
 

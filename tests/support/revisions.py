@@ -13,7 +13,7 @@ from support import databases
 from support.servers import ROOT, free_port
 
 from taskapi import create_app
-from taskapi.health.service import migration_head
+from taskapi.server.health.service import migration_head
 
 HEAD = migration_head()
 NEXT = f"{int(HEAD) + 1:04}"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.api import Api
 
-from taskapi.core.places import MAX_SCALE, spread
+from taskapi.db.positions import MAX_SCALE, spread
 
 
 def _list(user: Api) -> int:

@@ -1,0 +1,174 @@
+"""Limits on attempts, counted by the library `limits`, shared by all workers and machines.
+
+The counters are in the database unless the settings name another storage, such as Redis. Each count
+is a statement of its own, so that no failed request takes it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from ipaddress import ip_network
+from math import ceil
+from time import time
+from typing import NamedTuple
+
+import psycopg
+from flask import Flask, current_app
+from limits import RateLimitItem, parse
+from limits.errors import StorageError
+from limits.storage import Storage, storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Double,
+    Interval,
+    Table,
+    Text,
+    bindparam,
+    case,
+    cast,
+    delete,
+    extract,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from config import Settings
+from taskapi.db import database
+from taskapi.db.purging import Position, Purge
+from taskapi.db.statement import Statement
+from taskapi.extensions import db
+from taskapi.problems import RateLimited, Unavailable
+
+_PURGE_ONE_IN = 100
+
+_counters = Table(
+    "rate_limits",
+    db.metadata,
+    Column("key", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    # Lost in a crash, which only resets the counts: not worth a write-ahead log.
+    prefixes=["UNLOGGED"],
+)
+
+_key = bindparam("key", type_=Text)
+_amount = bindparam("amount", type_=BigInteger)
+_is_over = _counters.c.expires_at <= func.now()
+_window_end = func.now() + cast(bindparam("seconds"), BigInteger) * literal_column(
+    "interval '1 second'", Interval
+)
+
+_new = insert(_counters).values(key=_key, count=_amount, expires_at=_window_end)
+_increment = Statement(
+    _new.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            "count": case((_is_over, _amount), else_=_counters.c.count + _amount),
+            "expires_at": case((_is_over, _new.excluded.expires_at), else_=_counters.c.expires_at),
+        },
+    ).returning(_counters.c.count),
+    writes=True,
+    stands_alone=True,
+)
+_look = Statement(
+    select(
+        _counters.c.count, cast(extract("epoch", _counters.c.expires_at), Double).label("expires")
+    ).where(_counters.c.key == _key, ~_is_over),
+    stands_alone=True,
+)
+_forget = Statement(
+    delete(_counters).where(_counters.c.key == _key), writes=True, stands_alone=True
+)
+_forget_all = Statement(delete(_counters), writes=True, stands_alone=True)
+
+purge = Purge(_counters, _is_over)
+"""Deletes the counters whose time is over."""
+
+
+class PostgresStorage(Storage):
+    """Counters in the application's own database, for the library `limits`."""
+
+    STORAGE_SCHEME = ["taskapi+postgresql"]
+    _purged: Position | None = None
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return psycopg.Error
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        if secrets.randbelow(_PURGE_ONE_IN) == 0:
+            _, self._purged = purge.step(self._purged)
+        return int(database.rows(_increment, key=key, seconds=expiry, amount=amount)[0][0])
+
+    def get(self, key: str) -> int:
+        found = database.row(_look, key=key)
+        return int(found["count"]) if found else 0
+
+    def get_expiry(self, key: str) -> float:
+        found = database.row(_look, key=key)
+        return float(found["expires"]) if found else time()
+
+    def check(self) -> bool:
+        database.row(_look, key="")
+        return True
+
+    def reset(self) -> None:
+        database.rows(_forget_all)
+
+    def clear(self, key: str) -> None:
+        database.rows(_forget, key=key)
+
+
+class Limit(NamedTuple):
+    """How often something may be tried: `Limit("login", "10/minute")`."""
+
+    action: str
+    rate: str
+
+    @property
+    def item(self) -> RateLimitItem:
+        return parse(self.rate)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Set where attempts are counted, or that they are not."""
+    uri = settings.ratelimit_storage_uri or "taskapi+postgresql://"
+    storage = storage_from_string(uri, wrap_exceptions=True)
+    limiter = FixedWindowRateLimiter(storage) if settings.ratelimit_enabled else None
+    app.extensions["taskapi_limiter"] = limiter
+
+
+def network(address: str | None) -> str:
+    """What the attempts from an address are counted by: of IPv6 the /64, which is one person's."""
+    if address is None or ":" not in address:
+        return address or ""
+    return str(ip_network(f"{address}/64", strict=False))
+
+
+def spend(limit: Limit, by: str | int) -> None:
+    """Count an attempt.
+
+    Args:
+        by: whose attempt it is: an address, or what names an account; only its hash is kept.
+
+    Raises:
+        RateLimited: it was one too many; Retry-After says when the next may come.
+        Unavailable: the storage does not answer.
+    """
+    limiter: FixedWindowRateLimiter | None = current_app.extensions["taskapi_limiter"]
+    if limiter is None:
+        return
+    name = (limit.action, hashlib.sha256(str(by).encode()).hexdigest()[:32])
+    try:
+        if limiter.hit(limit.item, *name):
+            return
+        reset_time = limiter.get_window_stats(limit.item, *name).reset_time
+    except StorageError:
+        raise Unavailable from None
+    raise RateLimited(headers={"Retry-After": str(max(1, ceil(reset_time - time())))})

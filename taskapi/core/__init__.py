@@ -1,1 +1,0 @@
-"""What every feature uses. Nothing here knows a feature."""

@@ -1,0 +1,361 @@
+"""Statements on a fair pool of psycopg connections in autocommit, each in one round trip.
+
+A read needs no transaction, a write is one statement and its own transaction; only `transaction()`
+spans several.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from time import perf_counter
+from typing import Any
+
+import psycopg
+from flask import Flask, current_app, g
+from flask.globals import app_ctx
+from sqlalchemy import NullPool
+
+from config import Settings
+from taskapi.db.connections import (
+    ADAPTERS,
+    Connection,
+    Limits,
+    Pool,
+    QueryTooLongError,
+    Row,
+    connection_class,
+)
+from taskapi.db.statement import Statement
+from taskapi.problems import InsufficientStorage, OutcomeUnknown, Unavailable
+
+_MAX_WAITING = 1_000
+_MORE_SECONDS = 0.4
+"""What a statement may take beyond the longest wait for a connection."""
+
+_REPLICA_SECONDS = 0.5
+"""What a replica has for its answer, the wait for a connection included."""
+
+_REPLICA_PAUSE = 5.0
+"""Seconds for which a replica that gave none is left alone."""
+
+_log = logging.getLogger("taskapi.replica")
+
+
+class _Violation(Exception):
+    """A write broke the constraint with this name."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
+class ReferenceMissing(_Violation):
+    """A write named something that is not there, by the foreign key with this name."""
+
+
+class ValueTaken(_Violation):
+    """A write gave a row what another has, by the unique index with this name."""
+
+
+class Transaction:
+    """Runs statements on one connection, inside a transaction."""
+
+    def __init__(self, connection: Connection, until: float) -> None:
+        self._connection = connection
+        self._until = until
+
+    def rows(self, statement: Statement, **parameters: Any) -> list[Row]:
+        """All rows of the result."""
+        return _execute(self._connection, statement, parameters, self._until)
+
+    def row(self, statement: Statement, **parameters: Any) -> dict[str, Any] | None:
+        """The first row by column name, or None."""
+        return _named(statement, self.rows(statement, **parameters))
+
+
+class Deferred:
+    """A transaction that begins with the first write: what comes before holds no connection.
+
+    Args:
+        stack: ends the transaction.
+        first: what to do as soon as it has begun.
+    """
+
+    def __init__(self, stack: ExitStack, first: Callable[[Transaction], None]) -> None:
+        self._stack = stack
+        self._first = first
+        self._work: Transaction | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        return self._work is not None
+
+    def begin(self) -> Transaction:
+        """The transaction, begun if it had not."""
+        if self._work is None:
+            self._work = self._stack.enter_context(_begun())
+            self._first(self._work)
+        return self._work
+
+
+class _Replica:
+    """A copy of the database that only reads, and what is known of its health."""
+
+    def __init__(self, connections: Pool) -> None:
+        self.connections = connections
+        self.asked_again_at = 0.0
+
+    def leave_alone(self, error: Exception) -> None:
+        # The error's own text may have people's words.
+        _log.warning("replica_failed", extra={"error": type(error).__name__})
+        self.asked_again_at = perf_counter() + _REPLICA_PAUSE
+
+
+_deferred: ContextVar[Deferred | None] = ContextVar("deferred", default=None)
+"""The transaction that what this request writes is part of."""
+
+
+def engine_config(settings: Settings) -> dict[str, Any]:
+    """Flask-SQLAlchemy's configuration: its engine serves migrations, past any pooler."""
+    url = settings.database_url_direct or settings.database_url or ""
+    return {
+        "SQLALCHEMY_DATABASE_URI": "postgresql+psycopg://",
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            # libpq reads the URL itself, so that every parameter in it means what it says there.
+            "creator": lambda: psycopg.connect(url, application_name="taskapi-migrations"),
+            "poolclass": NullPool,
+            "hide_parameters": True,
+        },
+    }
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give the application its pool; connections are made when first needed, after any fork."""
+    # libpq sends this at connection start, where PgBouncer takes it; `options` it would refuse.
+    os.environ["PGTZ"] = "UTC"
+    limits = Limits(settings.database_pool_size, settings.database_pool_timeout, _MAX_WAITING)
+    app.extensions["taskapi_connection_class"] = connection_class()
+
+    def connections_to(url: str) -> Pool:
+        def connect() -> Connection:
+            kind = app.extensions["taskapi_connection_class"]
+            return _connect(kind, url, prepares=settings.database_prepare)
+
+        made = Pool(connect, limits)
+        atexit.register(made.close)
+        return made
+
+    app.extensions["taskapi_pool"] = connections_to(settings.database_url or "")
+    replica = settings.database_url_replica
+    app.extensions["taskapi_replica"] = _Replica(connections_to(replica)) if replica else None
+
+
+def _connect(kind: type[Connection], url: str, *, prepares: bool) -> Connection:
+    connection = kind.connect(
+        url,
+        autocommit=True,
+        application_name="taskapi",
+        connect_timeout=10,
+        keepalives_idle=30,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=15_000,
+        context=ADAPTERS,
+    )
+    # Whether this class prepares is decided here: psycopg's own cursors never do.
+    connection.prepare_threshold = None
+    connection.prepares = prepares
+    return connection
+
+
+def pool() -> Pool:
+    """The application's pool."""
+    found: Pool = current_app.extensions["taskapi_pool"]
+    return found
+
+
+def rows(statement: Statement, **parameters: Any) -> list[Row]:
+    """Run a statement in its own transaction, in one round trip, and give all rows.
+
+    Inside `deferred()` it is a part of that from the first write on.
+
+    A read whose connection dies under it is run once more; a write is not, for it may have been
+    done.
+
+    Raises:
+        Unavailable: no connection could be had in time, or the database is down.
+        OutcomeUnknown: the connection died during a write.
+        InsufficientStorage: the database has no room for a write.
+    """
+    joined = _deferred.get()
+    if joined and not statement.stands_alone and (statement.writes or joined.has_begun):
+        return joined.begin().rows(statement, **parameters)
+    with _Watch(writes=statement.writes) as started:
+        connections = pool()
+        until = started + (statement.seconds or connections.limits.seconds + _MORE_SECONDS)
+        try:
+            return _run(connections, statement, parameters, until)
+        except _ConnectionLost:
+            if statement.writes:
+                raise
+            return _run(connections, statement, parameters, until)
+
+
+def row(statement: Statement, **parameters: Any) -> dict[str, Any] | None:
+    """Like `rows`, but the first row by column name, or None."""
+    return _named(statement, rows(statement, **parameters))
+
+
+def has_replica() -> bool:
+    """Whether there is a replica to ask just now."""
+    replica: _Replica | None = current_app.extensions["taskapi_replica"]
+    return replica is not None and perf_counter() >= replica.asked_again_at
+
+
+def replica_rows(statement: Statement, **parameters: Any) -> list[Row]:
+    """What a read finds on the replica, which may be behind; nothing when it does not answer."""
+    replica: _Replica = current_app.extensions["taskapi_replica"]
+    with _Watch(writes=False) as started:
+        try:
+            return _run(replica.connections, statement, parameters, started + _REPLICA_SECONDS)
+        except (psycopg.Error, _ConnectionLost) as error:
+            replica.leave_alone(error)
+            return []
+
+
+@contextmanager
+def deferred(first: Callable[[Transaction], None]) -> Iterator[Deferred]:
+    """All that the block writes, done together or not at all; it may write nothing.
+
+    Args:
+        first: what to do in the transaction as soon as it has begun.
+
+    Raises:
+        Unavailable, OutcomeUnknown: as `transaction`.
+    """
+    with ExitStack() as stack:
+        work = Deferred(stack, first)
+        token = _deferred.set(work)
+        try:
+            yield work
+        finally:
+            _deferred.reset(token)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """All that the block asks and writes is done together or not at all.
+
+    Inside `deferred()` it is a part of that.
+
+    Raises:
+        Unavailable: no connection could be had in time, or the database is down.
+        OutcomeUnknown: the connection died on the way.
+        InsufficientStorage: the database has no room for it.
+    """
+    joined = _deferred.get()
+    if joined:
+        joined.begin()
+        yield
+        return
+    with deferred(lambda _: None) as work:
+        work.begin()
+        yield
+
+
+@contextmanager
+def _begun() -> Iterator[Transaction]:
+    with _Watch(writes=True) as started:
+        connections = pool()
+        until = started + connections.limits.seconds + _MORE_SECONDS
+        connection = connections.take()
+        connection.patience = _left(until)
+        try:
+            with connection.transaction():
+                yield Transaction(connection, until)
+        except psycopg.OperationalError as error:
+            if connection.closed:
+                raise _ConnectionLost from error
+            raise
+        finally:
+            connections.give_back(connection)
+
+
+def seconds_spent() -> float:
+    """Seconds that this request has spent on the database, waits for a connection included."""
+    return float(g.get("database_seconds", 0.0))
+
+
+class _ConnectionLost(Exception):
+    """The connection died while a statement ran on it."""
+
+
+class _Watch:
+    """Adds up the time spent, and turns the database's errors into problems."""
+
+    __slots__ = ("started", "writes")
+
+    def __init__(self, *, writes: bool) -> None:
+        self.writes = writes
+
+    def __enter__(self) -> float:
+        self.started = perf_counter()
+        return self.started
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        # The object itself: the proxy looks it up for each attribute.
+        spent = app_ctx.g
+        before = spent.get("database_seconds", 0.0)
+        spent.database_seconds = before + perf_counter() - self.started
+        if isinstance(error, (psycopg.Error, _ConnectionLost)):
+            raise self._problem(error) from error
+
+    def _problem(self, error: psycopg.Error | _ConnectionLost) -> Exception:
+        if isinstance(error, (_ConnectionLost, QueryTooLongError)):
+            return OutcomeUnknown() if self.writes else Unavailable()
+        if self.writes and isinstance(error, psycopg.errors.DiskFull):
+            return InsufficientStorage()
+        if isinstance(error, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
+            return Unavailable()
+        return error
+
+
+def _named(statement: Statement, found: list[Row]) -> dict[str, Any] | None:
+    return dict(zip(statement.columns, found[0], strict=True)) if found else None
+
+
+def _run(
+    connections: Pool, statement: Statement, parameters: Mapping[str, Any], until: float
+) -> list[Row]:
+    connection = connections.take(min(_left(until), connections.limits.seconds))
+    try:
+        return _execute(connection, statement, parameters, until)
+    finally:
+        connections.give_back(connection)
+
+
+def _left(until: float) -> float:
+    """The seconds that are left, and never none, which would mean to wait for ever."""
+    return max(0.01, until - perf_counter())
+
+
+def _execute(
+    connection: Connection, statement: Statement, parameters: Mapping[str, Any], until: float
+) -> list[Row]:
+    connection.patience = _left(until)
+    try:
+        values = statement.values(parameters)
+        return connection.run(statement.sql, values, is_kept=not statement.is_one_of_many)
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise ReferenceMissing(error.diag.constraint_name or "") from error
+    except psycopg.errors.UniqueViolation as error:
+        raise ValueTaken(error.diag.constraint_name or "") from error
+    except psycopg.OperationalError as error:
+        if connection.closed and not isinstance(error, QueryTooLongError):
+            raise _ConnectionLost from error
+        raise

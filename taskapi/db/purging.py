@@ -1,0 +1,73 @@
+"""Deleting what is over, little by little, beside the service and beside others who do the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Table, bindparam, delete, func, select, tuple_
+
+from taskapi.db import database
+from taskapi.db.statement import Statement
+
+_ROWS = 1_000
+"""That a statement looks at: it costs the same in any table, and holds locks for a moment."""
+
+Position = list[Any]
+
+
+class Purge:
+    """Deletes the rows of a table that are over, in the order of its key.
+
+    Rows that somebody else holds are left for the next time: two purges share the work, and no
+    request waits for one.
+    """
+
+    def __init__(self, table: Table, is_over: ColumnElement[bool]) -> None:
+        keys = list(table.primary_key.columns)
+        self._names = [f"after_{column.name}" for column in keys]
+        # Nothing of ours sorts before 0 or an empty text.
+        self._start: Position = [0 if isinstance(c.type, BigInteger) else "" for c in keys]
+        key = tuple_(*keys)
+        after = tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in keys))
+        seen = select(*keys).where(key > after).order_by(*keys).limit(_ROWS).cte("seen")
+        over = (
+            select(*keys)
+            .where(key.in_(select(*seen.c)), is_over)
+            .with_for_update(skip_locked=True)
+            .cte("over")
+        )
+        deleted = delete(table).where(key.in_(select(*over.c))).returning(*keys).cte("deleted")
+        count = select(func.count()).select_from(deleted).scalar_subquery()
+        last = select(count.label("deleted"), *seen.c).order_by(*(c.desc() for c in seen.c))
+        self._statement = Statement(last.limit(1), writes=True, stands_alone=True)
+
+    def step(self, after: Position | None = None) -> tuple[int, Position | None]:
+        """Look at the next thousand rows.
+
+        Args:
+            after: the position that the step before gave; None to begin.
+
+        Returns:
+            How many were deleted, and the position; None for that at the table's end.
+
+        Raises:
+            Unavailable, OutcomeUnknown: as `database.rows`.
+        """
+        position = after or self._start
+        rows = database.rows(self._statement, **dict(zip(self._names, position, strict=True)))
+        if not rows:
+            return 0, None
+        deleted, *last = rows[0]
+        return deleted, last
+
+    def run(self) -> int:
+        """Look at all rows; how many were deleted.
+
+        Raises:
+            Unavailable, OutcomeUnknown: as `database.rows`.
+        """
+        total, after = self.step()
+        while after:
+            deleted, after = self.step(after)
+            total += deleted
+        return total

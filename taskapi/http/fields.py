@@ -1,0 +1,372 @@
+"""Fields and schemas that features build on: strict on the way in, exact about what was wrong."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, ClassVar
+
+from marshmallow import RAISE, Schema, ValidationError, fields, missing, validate
+
+from taskapi.db import positions
+from taskapi.identity import MAX_ID
+from taskapi.problems import MAX_ERRORS, FieldError, InvalidInput, reference_token
+
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B)))
+WHITE_SPACE += "\u2028\u2029\u202f\u205f\u3000"
+"""Unicode's White_Space; `str.strip` takes more than that, browsers less."""
+
+_NO_NUL = r"^[^\u0000]*$"
+_WHITE = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_VISIBLE = rf"^[^\u0000]*[^\u0000{_WHITE}][^\u0000]*$"
+_COLOR = re.compile("#[0-9A-Fa-f]{6}", re.ASCII)
+
+MAX_NAME = 255
+
+WRITTEN_HERE = frozenset({"id", "user_id", "version", "created_at", "updated_at"})
+"""What of any row the service itself writes."""
+
+_MAX_NESTED = 10
+"""As many unknown names are told of an object that is a field's value."""
+
+Messages = dict[str, str | list[Any] | dict[Any, Any]]
+
+
+class Message(str):
+    """What is wrong, for people, with a stable word for programs."""
+
+    code: str
+
+    def __new__(cls, text: str, code: str) -> Message:
+        message = super().__new__(cls, text)
+        message.code = code
+        return message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has the code too."""
+        return Message, (str(self), self.code)
+
+    def format(self, *args: object, **kwargs: object) -> Message:
+        """Fill in as `str.format` does and keep the code."""
+        return Message(super().format(*args, **kwargs), self.code)
+
+
+class _Strict:
+    default_error_messages: Messages = {
+        "required": Message("Must be given.", "required"),
+        "null": Message("Must not be null.", "null"),
+    }
+
+
+class Value(_Strict, fields.Field[Any]):
+    """What a field of a type of its own begins with; its `metadata` says how it looks in JSON."""
+
+
+def _length(least: int, most: int) -> validate.Length:
+    text = (
+        f"Must have {least} to {most:,} characters."
+        if least
+        else f"Must have at most {most:,} characters."
+    )
+    return validate.Length(min=least or None, max=most, error=Message(text, "length"))
+
+
+class Text(_Strict, fields.String):
+    """A string of a length counted in code points, kept as given.
+
+    Args:
+        trim: take white space off both ends first; then at least one character must be left.
+    """
+
+    default_error_messages: Messages = {
+        "invalid": Message("Must be a string.", "not_a_string"),
+    }
+
+    def __init__(self, *, least: int = 0, most: int, trim: bool = False, **kwargs: Any) -> None:
+        self._trim = trim
+        metadata = {"pattern": _VISIBLE if trim else _NO_NUL}
+        metadata |= kwargs.pop("metadata", {})
+        super().__init__(validate=_length(least, most), metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        return text.strip(WHITE_SPACE) if self._trim else text
+
+
+class Name(Text):
+    """What people call something, without the white space at its ends."""
+
+    def __init__(self, about: str = "", **kwargs: Any) -> None:
+        text = f"Without the white space at its ends. {about}".strip()
+        super().__init__(
+            least=1, most=MAX_NAME, trim=True, metadata={"description": text}, **kwargs
+        )
+
+
+_NOT_AN_EMAIL = Message("Must be an email address of at most 255 characters.", "not_an_email")
+
+
+class EmailAddress(_Strict, fields.Email):
+    """An email address, in lower case."""
+
+    default_error_messages: Messages = {
+        "invalid": _NOT_AN_EMAIL,
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            validate=validate.Length(max=255, error=_NOT_AN_EMAIL),
+            **kwargs,
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        email = str(super()._deserialize(value, attr, data, **kwargs))
+        if not email.isprintable():  # control characters, which a quoted local part may hold
+            raise self.make_error("invalid")
+        return email.lower()
+
+
+_NORMALIZED = 1_000
+
+
+class Password(Text):
+    """A password of 8 to 100 code points, in Unicode's form NFC as RFC 8265 section 4.2 asks."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            least=8, most=100, load_only=True, metadata={"format": "password"}, **kwargs
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        # Takes the square of the length at worst, and shortens to a quarter at best.
+        return unicodedata.normalize("NFC", text) if len(text) <= _NORMALIZED else text
+
+
+class TrueOrFalse(_Strict, fields.Boolean):
+    """A JSON boolean; 1, "true" and their like are refused."""
+
+    default_error_messages: Messages = {
+        "invalid": Message("Must be true or false.", "not_a_boolean"),
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class QueryBoolean(TrueOrFalse):
+    """`true` or `false` in a query string."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value not in ("true", "false"):
+            raise self.make_error("invalid", input=value)
+        return bool(value == "true")
+
+
+class _Bounded(_Strict, fields.Integer):
+    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
+        text = Message(f"Must be a whole number from {least:,} to {most:,}.", "out_of_range")
+        super().__init__(
+            validate=validate.Range(min=least, max=most, error=text),
+            error_messages={"invalid": text, "too_large": text},
+            **kwargs,
+        )
+
+
+class QueryInteger(_Bounded):
+    """A whole number in a query string, in ASCII digits alone."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not re.fullmatch(r"0|[1-9][0-9]{0,17}", str(value), re.ASCII):
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
+class WholeNumber(_Bounded):
+    """A whole number in JSON; text, true and 1.5 are refused."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if type(value) is not int:
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Ids(_Strict, fields.List[int]):
+    """Ids, in any order and none of them twice."""
+
+    default_error_messages: Messages = {
+        "invalid": Message("Must be a list of ids.", "not_a_list"),
+        "too_many": Message("Must have at most {most} ids.", "too_many"),
+        "repeated": Message("Must not have an id twice.", "repeated"),
+    }
+
+    def __init__(self, *, most: int, **kwargs: Any) -> None:
+        self._most = most
+        metadata = {"maxItems": most, "uniqueItems": True} | kwargs.pop("metadata", {})
+        super().__init__(WholeNumber(least=1, most=MAX_ID), metadata=metadata, **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Any, **kwargs: Any
+    ) -> list[int | None]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        if len(value) > self._most:
+            raise self.make_error("too_many", most=self._most)
+        ids = super()._deserialize(value, attr, data, **kwargs)
+        if len(set(ids)) < len(ids):
+            raise self.make_error("repeated")
+        return ids
+
+
+class Color(_Strict, fields.String):
+    """A color in CSS's notation of six hexadecimal digits, in lower case."""
+
+    default_error_messages: Messages = {
+        "invalid": Message("Must be a color like #2e7d32.", "not_a_color"),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"pattern": "^#[0-9A-Fa-f]{6}$"}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = str(super()._deserialize(value, attr, data, **kwargs))
+        if not _COLOR.fullmatch(text):
+            raise self.make_error("invalid")
+        return text.lower()
+
+
+class Choice(_Strict, fields.String):
+    """One of a few words."""
+
+    def __init__(self, *words: str, **kwargs: Any) -> None:
+        text = Message(f"Must be one of {', '.join(words)}.", "not_a_choice")
+        super().__init__(validate=validate.OneOf(words, error=text), **kwargs)
+
+
+class ShownName(fields.String):
+    """A name on the way out."""
+
+    def __init__(self) -> None:
+        super().__init__(required=True, metadata={"minLength": 1, "maxLength": MAX_NAME})
+
+
+class ShownColor(fields.String):
+    """A color on the way out, or null."""
+
+    def __init__(self) -> None:
+        metadata = {"pattern": "^#[0-9a-f]{6}$"}
+        super().__init__(required=True, allow_none=True, metadata=metadata)
+
+
+class Id(fields.Integer):
+    """An id on the way out."""
+
+    def __init__(self, about: str, **kwargs: Any) -> None:
+        metadata = {"description": about, "minimum": 1, "maximum": MAX_ID}
+        super().__init__(required=True, metadata=metadata, **kwargs)
+
+
+class Version(fields.Integer):
+    """A change number on the way out."""
+
+    def __init__(self, *, least: int = 1) -> None:
+        about = "Greater after each change; the ETag."
+        super().__init__(required=True, metadata={"minimum": least, "description": about})
+
+
+class Timestamp(fields.DateTime):
+    """An instant on the way out: RFC 3339 in UTC with Z."""
+
+    def __init__(self, about: str, **kwargs: Any) -> None:
+        super().__init__(required=True, metadata={"description": about}, **kwargs)
+
+
+class Position(fields.String):
+    """A place on the way out."""
+
+    def __init__(self) -> None:
+        about = "Its place by hand: positions sort as texts do. Changed by moving it."
+        metadata = {"pattern": f"^{positions.PATTERN.pattern}$", "description": about}
+        super().__init__(required=True, metadata=metadata)
+
+
+class Input(Schema):
+    """What a client sends. A name that the schema does not know is an error.
+
+    `read_only` names what the service itself writes: a client may send it back, and it is ignored.
+    """
+
+    read_only: ClassVar[frozenset[str]] = frozenset()
+    error_messages = {"unknown": Message("There is no such field.", "unknown_field")}
+
+    class Meta:
+        unknown = RAISE
+
+
+def load(schema: Input, values: Mapping[str, Any], *, prefix: str = "/") -> dict[str, Any]:
+    """Check what a client sent and give it as the service keeps it.
+
+    Args:
+        prefix: what stands before a name to point at it: `/` in a body (RFC 6901), else nothing.
+
+    Raises:
+        InvalidInput: names every field that is wrong.
+    """
+    known = {name: value for name, value in values.items() if name not in schema.read_only}
+    try:
+        return _deserialized(schema, known)
+    except ValidationError:
+        pass  # of all that is wrong this was the first
+    try:
+        loaded: dict[str, Any] = schema.load(_looked_at(schema, known))
+        return loaded
+    except ValidationError as error:
+        raise InvalidInput.of(list(_field_errors(error.messages_dict, prefix))) from None
+
+
+def load_nested(schema: Input, value: Any) -> dict[str, Any]:
+    """Check an object inside of what a client sent, for a field's `_deserialize`.
+
+    Raises:
+        ValidationError: names every field in it that is wrong.
+    """
+    if not isinstance(value, dict):
+        raise ValidationError(Message("Must be an object.", "not_an_object"))
+    known = {name: given for name, given in value.items() if name not in schema.read_only}
+    loaded: dict[str, Any] = schema.load(_looked_at(schema, known, most=_MAX_NESTED))
+    return loaded
+
+
+def _deserialized(schema: Input, known: Mapping[str, Any]) -> dict[str, Any]:
+    """What `Schema.load` gives where nothing is wrong, without what it does for hooks and lists."""
+    if not known.keys() <= schema.load_fields.keys():
+        raise ValidationError("unknown fields")
+    loaded = {
+        name: field.deserialize(known.get(name, missing), name, known)
+        for name, field in schema.load_fields.items()
+    }
+    return {name: value for name, value in loaded.items() if value is not missing}
+
+
+def _looked_at(
+    schema: Input, known: Mapping[str, Any], *, most: int = MAX_ERRORS
+) -> dict[str, Any]:
+    """What there are fields for, and of the rest as much as a problem names."""
+    rest = islice((name for name in known if name not in schema.load_fields), most)
+    names = {*schema.load_fields, *rest}
+    return {name: value for name, value in known.items() if name in names}
+
+
+def _field_errors(messages: Mapping[Any, Any], prefix: str) -> list[FieldError]:
+    found = []
+    for name, said in messages.items():
+        pointer = prefix + (reference_token(str(name)) if prefix else name)
+        if isinstance(said, dict):
+            found += _field_errors(said, f"{pointer}/")
+        else:
+            found += [FieldError(pointer, m, getattr(m, "code", "invalid")) for m in said]
+    return found

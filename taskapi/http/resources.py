@@ -1,0 +1,108 @@
+"""What the calls of a kind of row declare alike: to list, add, get, change and delete it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema
+
+from taskapi.http.fields import Input
+from taskapi.http.operations import Link
+from taskapi.problems import Forbidden, NotFound, PreconditionFailed, Problem
+
+Declared = dict[str, Any]
+"""Arguments of `operation`."""
+
+OUT_OF_REACH = (Forbidden, NotFound, PreconditionFailed)
+
+
+class Resource:
+    """A kind of row that is an account's, for the declarations of its calls.
+
+    Its views are called `list_tasks`, `create_task`, `get_task`, `update_task`, `patch_task` and
+    `delete_task`, and its id in a path `task_id`.
+
+    Args:
+        noun: what one is called: `task`.
+        shape: one in an answer.
+        conflict: the problem that shows one of another version.
+        example: one as it looks.
+    """
+
+    def __init__(
+        self, noun: str, shape: type[Schema], conflict: type[Schema], example: Mapping[str, Any]
+    ) -> None:
+        self._noun = noun
+        self._id = f"{noun}_id"
+        self._shown: Declared = {"answers": shape, "example": example}
+        of_answer = {self._id: "$response.body#/id"}
+        current = {**of_answer, "If-Match": "$response.header.ETag"}
+        writes = [f"{verb}_{noun}" for verb in ("update", "patch", "delete")]
+        self._to_write = tuple(Link(name, current) for name in writes)
+        self._to_all = (Link(f"get_{noun}", of_answer), *self._to_write)
+        self.conflict = {412: (conflict, {noun: example})}
+        """The shape of a problem with a version."""
+
+    def listing(self, query: Input, page: type[Schema]) -> Declared:
+        """What `GET` of all takes and answers."""
+        plural = f"{self._noun}s"
+        first = {self._id: f"$response.body#/{plural}/0/id"}
+        return {
+            "query": query,
+            "parameters": ("If-None-Match",),
+            "answers": page,
+            "example": {plural: [self._shown["example"]], "total": 1, "next_cursor": None},
+            "headers": ("ETag", "Link"),
+            "links": (
+                Link(f"list_{plural}", {"cursor": "$response.body#/next_cursor"}),
+                Link(f"get_{self._noun}", first),
+            ),
+        }
+
+    def adding(self, body: Input, body_example: Mapping[str, Any]) -> Declared:
+        """What `POST` takes and answers."""
+        return self._shown | {
+            "body": body,
+            "body_example": body_example,
+            "status": 201,
+            "parameters": ("Idempotency-Key",),
+            "headers": ("ETag", "Location", "Idempotency-Replayed"),
+            "links": self._to_all,
+        }
+
+    def getting(self) -> Declared:
+        """What `GET` of one takes and answers."""
+        return self._shown | {
+            "parameters": ("If-None-Match",),
+            "headers": ("ETag",),
+            "problems": (Forbidden, NotFound),
+            "links": self._to_write,
+        }
+
+    def changing(self, body: Input | None = None, *problems: type[Problem]) -> Declared:
+        """What `PUT` and `PATCH` take and answer."""
+        return self._shown | {
+            "body": body,
+            "parameters": ("If-Match",),
+            "headers": ("ETag",),
+            "problems": (*OUT_OF_REACH, *problems),
+            "problem_shapes": self.conflict,
+            "links": self._to_all,
+        }
+
+    def acting(self, body: Input, *problems: type[Problem]) -> Declared:
+        """What a `POST` that does something with one takes and answers."""
+        return self.changing(body, *problems) | {
+            "parameters": ("If-Match", "Idempotency-Key"),
+            "headers": ("ETag", "Idempotency-Replayed"),
+        }
+
+    def deleting(self, *problems: type[Problem]) -> Declared:
+        """What `DELETE` takes and answers."""
+        return {
+            "status": 204,
+            "parameters": ("If-Match",),
+            "problems": (*OUT_OF_REACH, *problems),
+            "problem_shapes": self.conflict,
+        }

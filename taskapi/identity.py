@@ -1,0 +1,135 @@
+"""Who calls: from the Authorization header to a `Caller`, and tokens in the other direction.
+
+Flask-JWT-Extended signs and verifies; whether the named session lives is asked by the statement
+that serves the request (`core.ownership`). A token's signature never changes, so a token that was
+verified once is remembered; its expiry is looked at each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from time import time
+from typing import Any, NamedTuple
+
+from flask import Flask, Request, current_app
+from flask_jwt_extended import create_access_token, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+from jwt import PyJWTError
+
+from config import Settings
+from taskapi.extensions import jwt
+from taskapi.problems import TokenExpired, TokenInvalid, Unauthenticated
+
+MAX_ID = 2**53 - 1
+"""Ids stay exact in a JSON number (RFC 8259 section 6)."""
+
+_MAX_TOKEN_LENGTH = 2_048
+_REMEMBERED_TOKENS = 10_000
+
+
+class Caller(NamedTuple):
+    """Whose request this is; every use case takes it first."""
+
+    user_id: int
+    session_id: int
+
+
+class _Claims(NamedTuple):
+    caller: Caller
+    expires_at: int
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Set keys, algorithm and life of tokens."""
+    assert settings.jwt_secret_key
+    app.config.update(
+        JWT_ALGORITHM="HS256",
+        JWT_DECODE_ALGORITHMS=["HS256"],
+        JWT_ACCESS_TOKEN_EXPIRES=settings.jwt_access_token_expires,
+        JWT_SECRET_KEY=settings.jwt_secret_key,
+        JWT_ENCODE_NBF=False,
+        # Clocks of two machines differ; `exp` is checked below, without any leeway.
+        JWT_DECODE_LEEWAY=60,
+        JWT_COOKIE_CSRF_PROTECT=False,
+    )
+    keys = [settings.jwt_secret_key, *settings.jwt_previous_secret_keys]
+    app.extensions["taskapi_jwt_keys"] = {key_id(key): key for key in keys}
+    app.extensions["taskapi_verify"] = lru_cache(_REMEMBERED_TOKENS)(_verify)
+    jwt.init_app(app)
+    jwt.decode_key_loader(_key_of)
+
+
+def key_id(key: str) -> str:
+    """The `kid` that names a key in a token's header (RFC 7515 section 4.1.4)."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def signing_keys() -> list[str]:
+    """The keys of this service: the one that signs, then those that only verify."""
+    return list(current_app.extensions["taskapi_jwt_keys"].values())
+
+
+def issue_access_token(caller: Caller) -> str:
+    """A new access token that names the caller and their session."""
+    token: str = create_access_token(
+        str(caller.user_id),
+        additional_claims={"sid": caller.session_id},
+        additional_headers={"kid": key_id(current_app.config["JWT_SECRET_KEY"])},
+    )
+    return token
+
+
+def authenticate(request: Request, *, accept_expired: bool = False) -> Caller:
+    """The caller that the request's bearer token names.
+
+    Args:
+        accept_expired: take a genuine token past its time; to log out with it is fine.
+
+    Raises:
+        Unauthenticated: no bearer token was sent (RFC 6750 section 2.1).
+        TokenExpired: it was genuine and is too old.
+        TokenInvalid: anything else is wrong with it.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated
+    claims: _Claims = current_app.extensions["taskapi_verify"](token.strip())
+    if claims.expires_at <= time() and not accept_expired:
+        raise TokenExpired
+    return claims.caller
+
+
+def _verify(token: str) -> _Claims:
+    if len(token) > _MAX_TOKEN_LENGTH:
+        raise TokenInvalid
+    try:
+        claims = decode_token(token, allow_expired=True)
+    except (PyJWTError, JWTExtendedException, ValueError, RecursionError):
+        raise TokenInvalid from None
+    return _checked(claims)
+
+
+def _checked(claims: Mapping[str, Any]) -> _Claims:
+    """What the signature vouches for, if it is one of our access tokens in every part."""
+    if claims["type"] != "access" or not claims.get("jti"):
+        raise TokenInvalid
+    whole = {name: claims.get(name) for name in ("sid", "exp", "iat")}
+    if not all(type(value) is int for value in whole.values()):
+        raise TokenInvalid
+    subject = claims["sub"]
+    if not (isinstance(subject, str) and subject.isascii() and subject.isdigit()):
+        raise TokenInvalid
+    caller = Caller(int(subject), claims["sid"])
+    if not (0 < caller.user_id <= MAX_ID and 0 < caller.session_id <= MAX_ID):
+        raise TokenInvalid
+    return _Claims(caller, claims["exp"])
+
+
+def _key_of(header: Mapping[str, Any], _claims: Mapping[str, Any]) -> str:
+    keys: dict[str, str] = current_app.extensions["taskapi_jwt_keys"]
+    kid = header.get("kid")
+    if not isinstance(kid, str) or kid not in keys:
+        raise TokenInvalid
+    return keys[kid]

@@ -1,0 +1,137 @@
+"""Metrics for Prometheus, over all workers of a gunicorn, on a port of their own.
+
+Each worker counts into files of its own below PROMETHEUS_MULTIPROC_DIR, which must be set before
+this module is imported; whichever of them is asked adds all of them up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import perf_counter
+from typing import Any
+
+from flask import Flask, Response
+from gevent import get_hub
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from taskapi.auth.passwords import hasher
+from taskapi.db.connections import Pool
+from taskapi.http.application import Request, current_request
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """What a worker counts, and how all that was counted is shown.
+
+    Args:
+        port: where it is shown.
+    """
+
+    def __init__(self, app: Flask, port: int) -> None:
+        self._app = app
+        self.port = port
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+        self._shown = make_wsgi_app(registry)
+        self._durations = Histogram(
+            "taskapi_request_duration_seconds",
+            "Time from a request's arrival in the application to its answer.",
+            ("method", "route", "status"),
+            registry=None,
+            buckets=_SECONDS,
+        )
+        self._problems = _counter("problems", "Answers that were problems, by their code.", "code")
+        self._events = _counter("events", "What requests did: logged_in and the like.", "event")
+        self._children: dict[tuple[str, str, int], Histogram] = {}
+        self._sampled = [*_of_pool(app), *_of_passwords(app)]
+
+    def observe(self, request: Request, response: Response) -> None:
+        """Count a request that has its answer."""
+        rule = request.url_rule
+        name = (request.method, rule.rule if rule else "", response.status_code)
+        durations = self._children.get(name) or self._child(name)
+        durations.observe(perf_counter() - request.started)
+        if "problem" in request.noted:
+            self._problems.labels(request.noted["problem"]).inc()
+        if "event" in request.noted:
+            self._events.labels(request.noted["event"]).inc()
+
+    def sample(self) -> None:
+        """Take over what the worker counts itself; to be called every second or so."""
+        for take_over in self._sampled:
+            take_over()
+
+    def wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """All metrics, for Prometheus; made in a thread, so that no request waits for it."""
+        pool = get_hub().threadpool
+        pieces: Iterable[bytes] = pool.apply(self._shown, (environ, start_response))
+        return pieces
+
+    def _child(self, name: tuple[str, str, int]) -> Histogram:
+        method, route, status = name
+        known = method if method in _METHODS else "other"
+        child: Histogram = self._durations.labels(known, route or "none", status)
+        if known == method:  # the others have no end
+            self._children[name] = child
+        return child
+
+
+def count(app: Flask, port: int) -> Metrics:
+    """Count the application's requests from here on, to be shown at this port."""
+    metrics = Metrics(app, port)
+
+    @app.after_request
+    def observe(response: Response) -> Response:
+        metrics.observe(current_request(), response)
+        return response
+
+    return metrics
+
+
+def _counter(name: str, about: str, *labels: str) -> Counter:
+    return Counter(f"taskapi_{name}", about, labels, registry=None)
+
+
+def _total(name: str, about: str, read: Callable[[], float]) -> Callable[[], None]:
+    """Takes over a total that only grows."""
+    counter, before = _counter(name, about), 0.0
+
+    def take_over() -> None:
+        nonlocal before
+        total = read()
+        counter.inc(total - before)
+        before = total
+
+    return take_over
+
+
+def _level(name: str, about: str, read: Callable[[], float]) -> Callable[[], None]:
+    """Takes over what goes up and down; the sum over the workers that live is shown."""
+    gauge = Gauge(f"taskapi_{name}", about, registry=None, multiprocess_mode="livesum")
+    return lambda: gauge.set(read())
+
+
+def _of_pool(app: Flask) -> list[Callable[[], None]]:
+    pool: Pool = app.extensions["taskapi_pool"]
+    return [
+        _level("database_connections", "Database connections.", lambda: pool.size),
+        _level("database_connections_in_use", "Of these, at work.", lambda: pool.in_use),
+        _level("database_waiting", "Requests that wait for a connection.", lambda: pool.waiting),
+        _total("database_waits", "Waits for a connection.", lambda: pool.waits),
+        _total("database_wait_seconds", "Time of these waits.", lambda: pool.waited_seconds),
+        _total(
+            "database_round_trips", "Answers awaited of the database.", lambda: pool.round_trips
+        ),
+    ]
+
+
+def _of_passwords(app: Flask) -> list[Callable[[], None]]:
+    found = hasher(app)
+    return [
+        _level("password_waiting", "Requests that wait for bcrypt.", lambda: found.waiting),
+        _total("password_hashes", "Passwords that were hashed.", lambda: found.hashes),
+        _total("password_hash_seconds", "Time that hashing took.", lambda: found.hash_seconds),
+    ]

@@ -1,0 +1,79 @@
+"""Traces by OpenTelemetry: a span for each request and one for each statement that it waits for.
+
+The SDK reads its own variables (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and so on) itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from flask import Flask, Response
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
+
+from taskapi.db.connections import Connection, Row
+from taskapi.http.application import current_request
+
+_UNTRACED = "livez,readyz"
+_WRITE = re.compile(r"\b(INSERT INTO|DELETE FROM|(?<!KEY )UPDATE) (\w+)")
+
+
+def send(app: Flask) -> None:
+    """Trace requests from here on."""
+    named = Resource(
+        {"service.name": "taskapi", "service.version": app.extensions["taskapi_version"]}
+    )
+    provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    instrumentor: Any = FlaskInstrumentor()
+    instrumentor.instrument_app(app, tracer_provider=provider, excluded_urls=_UNTRACED)
+    tracer = provider.get_tracer("taskapi")
+    plain = app.extensions["taskapi_connection_class"]
+    app.extensions["taskapi_connection_class"] = _traced(plain, tracer)
+
+    @app.after_request
+    def name_trace(response: Response) -> Response:
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            current_request().noted["trace_id"] = trace.format_trace_id(context.trace_id)
+        return response
+
+
+def _traced(plain: type[Connection], tracer: Tracer) -> type[Connection]:
+    """The same class, each statement of which is a span: its text, never its values."""
+
+    class TracedConnection(plain):  # type: ignore[misc, valid-type]  # one of two classes
+        def run(self, sql: bytes, values: Sequence[Any], *, is_kept: bool = True) -> list[Row]:
+            text = sql.decode()
+            about = {"db.system.name": "postgresql", "db.query.text": text}
+            # An error's text may quote values.
+            with tracer.start_as_current_span(
+                _summary(text),
+                kind=SpanKind.CLIENT,
+                attributes=about,
+                record_exception=False,
+                set_status_on_exception=False,
+            ) as span:
+                try:
+                    rows: list[Row] = super().run(sql, values, is_kept=is_kept)
+                except psycopg.Error as error:
+                    span.set_status(Status(StatusCode.ERROR))
+                    span.set_attribute("error.type", error.sqlstate or type(error).__name__)
+                    raise
+                return rows
+
+    return TracedConnection
+
+
+def _summary(sql: str) -> str:
+    """What a statement does above all: the first thing that it writes, or that it reads."""
+    write = _WRITE.search(sql)
+    return f"{write[1].partition(' ')[0]} {write[2]}" if write else "SELECT"

@@ -1,0 +1,151 @@
+"""`flask serve`: everything that running the service takes, in one command."""
+
+from __future__ import annotations
+
+import ctypes
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from ipaddress import ip_address
+
+import click
+import psycopg
+
+from config import Settings
+from taskapi.extensions import migrate
+from taskapi.server.health.service import SCHEMA, NotReady, TooOld, check_schema
+
+_PR_SET_PDEATHSIG = 1
+
+
+def serve_command(settings: Settings) -> click.Command:
+    """The command for these settings, whose database runs for as long as this process does."""
+
+    @click.command("serve")
+    def serve() -> None:
+        """Migrate the database, then serve it with gunicorn until Ctrl-C."""
+        _refuse_a_taken_port(settings)
+        if not _has_schema(settings):
+            click.echo("Migrating the database ...")
+            migrate.upgrade()
+        sys.exit(_Gunicorn(settings).run())
+
+    return serve
+
+
+class _Gunicorn:
+    """Gunicorn as a child process, which ends when we are told to."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_ending = False
+
+    def run(self) -> int:
+        """Serve until gunicorn ends; the exit code, which is 0 when a signal has asked for it."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._end)
+        process = self._process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn"],
+            env=os.environ | _environment(self._settings),
+            preexec_fn=_become_gunicorn,  # noqa: PLW1509 - it is unsafe beside other threads, and this process has none
+        )
+        if self._is_ending:
+            process.terminate()
+        while process.poll() is None:
+            if _is_live(self._settings):
+                click.echo(f"taskapi is ready: {_url(self._settings)}/docs (Ctrl-C ends it)")
+                break
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        code = process.wait()
+        return 0 if self._is_ending else code
+
+    def _end(self, number: int, frame: object) -> None:
+        self._is_ending = True
+        if self._process and self._process.returncode is None:
+            self._process.terminate()
+
+
+def _refuse_a_taken_port(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in (settings.host or "") else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            sys.exit(
+                f"taskapi cannot listen on port {settings.port} of {settings.host}:"
+                f" {error.strerror}. Stop what uses it, or choose another with PORT."
+            )
+
+
+def _has_schema(settings: Settings) -> bool:
+    url = settings.database_url_direct or settings.database_url or ""
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+            row = connection.execute(SCHEMA.sql).fetchone()
+    except psycopg.errors.UndefinedTable:
+        return False
+    except psycopg.Error as error:
+        sys.exit(f"taskapi cannot reach its database: {error}".strip())
+    if row is None:
+        return False
+    try:
+        check_schema(*row)
+    except TooOld as problem:
+        sys.exit(f"taskapi cannot start: {problem}")
+    except NotReady:
+        return False
+    return True
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What has been settled here, so that gunicorn's workers only use it."""
+    return {
+        "DATABASE_URL": settings.database_url or "",
+        "DATABASE_PREPARE": str(settings.database_prepare).lower(),
+        "JWT_SECRET_KEY": settings.jwt_secret_key or "",
+        "HOST": settings.host or "",
+        "PORT": str(settings.port),
+        "LOG_FORMAT": settings.log_format or "",
+    }
+
+
+def _become_gunicorn() -> None:
+    # Ctrl-C reaches the whole group. Until gunicorn answers signals, it is for us alone to act on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        # When we are killed the kernel ends gunicorn, which would keep the port.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _reachable(settings: Settings) -> str:
+    """The host to ask: the machine itself, where the service listens on every address."""
+    host = settings.host or ""
+    with suppress(ValueError):  # it is a name
+        address = ip_address(host)
+        if address.is_unspecified:
+            return "127.0.0.1" if address.version == 4 else "::1"
+    return host
+
+
+def _url(settings: Settings) -> str:
+    host = _reachable(settings)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def _is_live(settings: Settings) -> bool:
+    connection = http.client.HTTPConnection(_reachable(settings), settings.port, timeout=5)
+    try:
+        connection.request("GET", "/livez")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

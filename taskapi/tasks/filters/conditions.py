@@ -1,0 +1,172 @@
+"""Conditions in SQL: from the shape of a filter, with a parameter for each value.
+
+What a client wrote is never part of the text: that comes from the table below and nothing else. It
+is text, since to build and compile a hundred conditions of SQLAlchemy's takes a tenth of a second.
+
+A condition may be null in SQL, of what a task does not have; that counts as false. Under `all` and
+`either` it does so by itself, and `not` sees to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Date,
+    DateTime,
+    FromClause,
+    Text,
+    and_,
+    bindparam,
+    collate,
+    column,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.types import TypeEngine
+
+from taskapi.db.tenancy import USER_ID
+from taskapi.tasks.due_columns import DUE_KEY
+from taskapi.tasks.words_sql import asked_words, words_of
+
+Shape = Any
+"""The name of a test, or `all`, `either` or `not` before further shapes."""
+
+
+class Test(NamedTuple):
+    """What is asked of a row of tasks: SQL, and the types of the values that it takes."""
+
+    sql: str
+    types: tuple[TypeEngine[Any], ...] = ()
+
+
+class Reference(NamedTuple):
+    """What a condition names and the caller must have: by its id, or by its name."""
+
+    noun: str
+    id: int
+    name: str
+
+
+_INSTANT = DateTime(timezone=True)
+_ORDERED = ("<", "<=", ">=", ">")
+
+_BY_NAME = """
+ARRAY(SELECT {0}.id FROM {0} WHERE {0}.user_id = :caller_user_id AND lower({0}.name COLLATE "C") =
+""".strip()
+_LISTS, _LABELS = _BY_NAME.format("lists"), _BY_NAME.format("labels")
+
+TESTS: dict[str, Test] = {
+    "completed": Test("is_completed"),
+    "title =": Test("title = {0}", (Text(),)),
+    "title ~": Test('strpos(lower(title COLLATE "C"), {0}) > 0', (Text(),)),
+    "description ~": Test('strpos(lower(description COLLATE "C"), {0}) > 0', (Text(),)),
+    "in inbox": Test("list_id IS NULL"),
+    "list id": Test("list_id = {0}", (BigInteger(),)),
+    "list name": Test(f"coalesce(list_id, user_id) = ANY ({_LISTS} {{0}}))", (Text(),)),
+    "label id": Test("label_ids && ARRAY[{0}]", (BigInteger(),)),
+    "label name": Test(f"label_ids && {_LABELS} {{0}})", (Text(),)),
+    "parent id": Test("parent_id = {0}", (BigInteger(),)),
+    "has description": Test("description IS NOT NULL"),
+    "has due": Test("due_date IS NOT NULL"),
+    "has start": Test("start_date IS NOT NULL"),
+    "has estimate": Test("estimate_minutes IS NOT NULL"),
+    "has label": Test("label_ids IS NOT NULL"),
+    "has parent": Test("parent_id IS NOT NULL"),
+    "has completed_at": Test("is_completed AND completed_at IS NOT NULL"),
+}
+_words = words_of("title", "description").replace("{", "{{").replace("}", "}}")
+TESTS["text ~"] = Test(f"{_words} @@ {asked_words('{0}', f':{USER_ID.key}')}", (Text(),))
+for _operator in _ORDERED:
+    TESTS[f"completed_at {_operator}"] = Test(
+        f"is_completed AND completed_at {_operator} {{0}}", (_INSTANT,)
+    )
+    # Of a day and an instant that is on it: a due is the one or the other.
+    _by_day, _days = ("<", "+ 3") if "<" in _operator else (">=", "- 2")
+    for _name in ("start", "due"):
+        _on_day = f"{_name}_at IS NULL AND {_name}_date {_by_day} {{0}}"
+        _either = f"({_on_day}) OR {_name}_at {_operator} {{1}}"
+        TESTS[f"{_name} {_operator}"] = Test(_either, (Date(), _INSTANT))
+    # What no zone's clock can be away from that day, for the index of the order by due.
+    _near = f"{DUE_KEY} {_by_day} {{0}} {_days}"
+    TESTS[f"due {_operator}"] = Test(f"({_either}) AND {_near}", (Date(), _INSTANT))
+    for _name in ("created", "updated"):
+        TESTS[f"{_name} {_operator}"] = Test(f"{_name}_at {_operator} {{0}}", (_INSTANT,))
+for _operator in ("=", *_ORDERED):
+    TESTS[f"priority {_operator}"] = Test(f"priority {_operator} {{0}}", (BigInteger(),))
+    TESTS[f"estimate {_operator}"] = Test(f"estimate_minutes {_operator} {{0}}", (BigInteger(),))
+
+
+def condition(shape: Shape) -> TextClause:
+    """True in SQL of the rows of tasks that a filter of this shape finds; else false or null."""
+    binds = [USER_ID]
+    sql = _sql(shape, binds, count())
+    used = [bind for bind in binds if f":{bind.key}" in sql]
+    return text(f"({sql})").bindparams(*used)
+
+
+def parameters(values: Sequence[Any], references: Sequence[Reference]) -> dict[str, Any]:
+    """What a statement with a `condition` and `MISSING` takes."""
+    columns = zip(*references, strict=True) if references else ((), (), ())
+    referred = {f"referred_{name}": list(c) for name, c in zip(_REFERRED, columns, strict=True)}
+    return {_parameter(place): value for place, value in enumerate(values)} | referred
+
+
+def _sql(shape: Shape, binds: list[Any], places: Iterator[int]) -> str:
+    if isinstance(shape, str):
+        test = TESTS[shape]
+        own = [bindparam(_parameter(next(places)), type_=type_) for type_ in test.types]
+        binds += own
+        return test.sql.format(*(f":{bind.key}" for bind in own))
+    word, *parts = shape
+    made = [f"({_sql(part, binds, places)})" for part in parts]
+    if word == "not":
+        return f"NOT coalesce({made[0]}, false)"
+    return (" AND " if word == "all" else " OR ").join(made)
+
+
+def _parameter(place: int) -> str:
+    return f"filter_{place}"
+
+
+# What these need to know of the tables of other features.
+_lists, _labels, _tasks = (
+    table(name, column("user_id", BigInteger), column("id", BigInteger), column("name", Text))
+    for name in ("lists", "labels", "tasks")
+)
+_REFERRED: dict[str, TypeEngine[Any]] = {"noun": Text(), "id": BigInteger(), "name": Text()}
+
+
+def _missing() -> ColumnElement[int]:
+    given: list[Any] = [bindparam(f"referred_{n}", type_=ARRAY(t)) for n, t in _REFERRED.items()]
+    values = func.unnest(*given).table_valued(*_REFERRED, with_ordinality="place", name="referred")
+    named = values.render_derived()
+
+    def is_there(noun: str, rows: FromClause, *, has_name: bool = True) -> ColumnElement[bool]:
+        same = rows.c.id == named.c.id
+        if has_name:
+            same = or_(same, func.lower(collate(rows.c.name, "C")) == named.c.name)
+        mine = exists().where(rows.c.user_id == USER_ID, same)
+        return and_(named.c.noun == literal_column(f"'{noun}'"), mine)
+
+    there = or_(
+        is_there("list", _lists),
+        is_there("label", _labels),
+        is_there("task", _tasks, has_name=False),
+    )
+    return select(func.min(named.c.place)).where(~there).scalar_subquery()
+
+
+MISSING = _missing()
+"""The number, from one, of the first reference to what the caller does not have; or null."""

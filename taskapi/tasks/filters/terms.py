@@ -1,0 +1,273 @@
+"""What each field may be compared with, and what a condition then asks of a row.
+
+A filter becomes its shape, which is the same for all filters that differ in their values alone, and
+these values. Days become instants here, by the request's zone, so that the database compares
+columns with values and an index can serve it.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from taskapi.identity import MAX_ID
+from taskapi.tasks.filters.conditions import Reference, Shape
+from taskapi.tasks.filters.nodes import (
+    All,
+    Comparison,
+    Either,
+    FilterError,
+    IsNull,
+    Kind,
+    Moment,
+    Node,
+    Not,
+    Value,
+)
+from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, is_known, wall_of
+
+MAX_PRIORITY = 4
+MAX_ESTIMATE = 525_600
+
+_ASCII_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+_DAY = timedelta(days=1)
+_SECONDS = {"m": 60, "h": 3600}
+_DAYS = {"d": 1, "w": 7}
+_MONTHS = {"mo": 1, "y": 12}
+
+AnyDate = TypeVar("AnyDate", date, datetime)
+
+
+class Field(NamedTuple):
+    """What a field may be compared with, and how."""
+
+    operators: str
+    kinds: tuple[Kind, ...]
+    is_nullable: bool = False
+    most: int = MAX_ID
+
+
+_ORDERED = "= < <= > >="
+_TIME = Field(_ORDERED, (Kind.TIME,))
+_TIME_OR_NONE = _TIME._replace(is_nullable=True)
+_FLAG = Field("=", (Kind.BOOLEAN,))
+
+FIELDS = {
+    "title": Field("= ~", (Kind.TEXT,)),
+    "description": Field("~", (Kind.TEXT,), is_nullable=True),
+    "completed": _FLAG,
+    "overdue": _FLAG,
+    "priority": Field(_ORDERED, (Kind.NUMBER,), most=MAX_PRIORITY),
+    "due": _TIME_OR_NONE,
+    "start": _TIME_OR_NONE,
+    "created": _TIME,
+    "updated": _TIME,
+    "completed_at": _TIME_OR_NONE,
+    "estimate": Field(_ORDERED, (Kind.NUMBER,), is_nullable=True, most=MAX_ESTIMATE),
+    "list": Field("=", (Kind.TEXT, Kind.NUMBER)),
+    "label": Field("=", (Kind.TEXT, Kind.NUMBER), is_nullable=True),
+    "parent": Field("=", (Kind.NUMBER,), is_nullable=True),
+    "text": Field("~", (Kind.TEXT,)),
+}
+ALIASES = {
+    "is_completed": "completed",
+    "created_at": "created",
+    "updated_at": "updated",
+    "estimate_minutes": "estimate",
+    "list_id": "list",
+    "parent_id": "parent",
+}
+"""Fields as tasks name them, where filters say it shorter."""
+
+_REFERRING = ("list", "label", "parent")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When a filter is used, and the zone whose days it speaks of."""
+
+    now: datetime
+    timezone: str
+
+    def start_of(self, day: date) -> datetime:
+        """The first instant of a day."""
+        return instant_of(datetime.combine(day, time()), self.timezone)
+
+    def day_of(self, instant: datetime) -> date:
+        """The day on which an instant is."""
+        return wall_of(instant, self.timezone).date()
+
+    def time_of(self, moment: Moment) -> date | datetime:
+        """What a moment is now. Days and more are counted on the wall clock, in this zone.
+
+        Raises:
+            OverflowError: it is in no year that the service knows.
+        """
+        if not moment.has_time:
+            day = self.day_of(self.now)
+            for amount, unit in moment.steps:
+                day = _moved(day, amount, unit)
+            return day
+        instant = self.now
+        for amount, unit in moment.steps:
+            if unit in _SECONDS:
+                instant += timedelta(seconds=amount * _SECONDS[unit])
+            else:
+                wall = _moved(wall_of(instant, self.timezone), amount, unit)
+                instant = instant_of(wall, self.timezone)
+            if not is_known(instant):
+                raise OverflowError
+        return instant
+
+
+def _moved(wall: AnyDate, amount: int, unit: str) -> AnyDate:
+    if unit in _DAYS:
+        moved = wall + amount * _DAYS[unit] * _DAY
+    else:
+        months = wall.year * 12 + wall.month - 1 + amount * _MONTHS[unit]
+        year, month = months // 12, months % 12 + 1
+        if not FIRST_INSTANT.year <= year <= LAST_INSTANT.year:
+            raise OverflowError
+        # The last day of a month that has no such day.
+        moved = wall.replace(year=year, month=month, day=min(wall.day, monthrange(year, month)[1]))
+    if not FIRST_INSTANT.year <= moved.year <= LAST_INSTANT.year:
+        raise OverflowError
+    return moved
+
+
+class Resolver:
+    """Turns the nodes of one place after another into shapes, and gathers their values.
+
+    Args:
+        inbox: the id of the caller's inbox.
+    """
+
+    def __init__(self, clock: Clock, inbox: int) -> None:
+        self._clock = clock
+        self._inbox = inbox
+        self.values: list[Any] = []
+        self.references: list[Reference] = []
+        self.named_at: list[int | None] = []
+        """The offsets of what names the references."""
+
+        self.is_moving = False
+        """Whether it is another one when it is used later."""
+
+    def shape(self, node: Node) -> Shape:
+        """The shape of a node.
+
+        Raises:
+            FilterError: a field is unknown, or compared with what does not fit it.
+        """
+        if isinstance(node, All):
+            return ("all", *map(self.shape, node.parts))
+        if isinstance(node, Either):
+            return ("either", *map(self.shape, node.parts))
+        if isinstance(node, Not):
+            return _negated(self.shape(node.part))
+        name, field = _field(node)
+        if isinstance(node, Comparison):
+            return self._compared(node, name, field)
+        if not field.is_nullable:
+            raise FilterError(f"Each task has {name}.", "not_nullable", node.offset)
+        return _negated(f"has {name}")
+
+    def _compared(self, node: Comparison, name: str, field: Field) -> Shape:
+        value, operator = node.value, node.operator
+        _check(name, field, operator, value, node.offset)
+        if value.kind is Kind.TIME:
+            return self._time(name, operator, value)
+        if value.kind is Kind.BOOLEAN:
+            holds = self._overdue() if name == "overdue" else name
+            return holds if value.value else _negated(holds)
+        if name in _REFERRING:
+            return self._reference(name, value)
+        given = ascii_lower(value.value) if operator == "~" else value.value
+        return self._test(f"{name} {operator}", given)
+
+    def _test(self, name: str, *values: Any) -> Shape:
+        self.values += values
+        return name
+
+    def _reference(self, name: str, value: Value) -> Shape:
+        if name == "list" and value.value == self._inbox:
+            return "in inbox"
+        noun = "task" if name == "parent" else name
+        self.named_at.append(value.offset)
+        if value.kind is Kind.NUMBER:
+            self.references.append(Reference(noun, value.value, ""))
+            return self._test(f"{name} id", value.value)
+        folded = ascii_lower(value.value)
+        self.references.append(Reference(noun, 0, folded))
+        return self._test(f"{name} name", folded)
+
+    def _overdue(self) -> Shape:
+        self.is_moving = True
+        return ("all", _negated("completed"), self._bound("due", "<", self._clock.now))
+
+    def _time(self, name: str, operator: str, value: Value) -> Shape:
+        found = value.value
+        if isinstance(found, Moment):
+            self.is_moving = True
+            try:
+                found = self._clock.time_of(found)
+            except OverflowError:
+                message = "Must lie in the years 1970 to 2199."
+                raise FilterError(message, "out_of_range", value.offset) from None
+        if operator == "=":
+            last = "<=" if isinstance(found, datetime) else "<"
+            until = found if isinstance(found, datetime) else found + _DAY
+            return ("all", self._bound(name, ">=", found), self._bound(name, last, until))
+        if operator in ("<=", ">") and not isinstance(found, datetime):
+            return self._bound(name, "<" if operator == "<=" else ">=", found + _DAY)
+        return self._bound(name, operator, found)
+
+    def _bound(self, name: str, operator: str, found: date | datetime) -> Shape:
+        """A time before or after the beginning of a day, or an instant.
+
+        What is due on a day is so until that day ends.
+        """
+        is_instant = isinstance(found, datetime)
+        instant = found if is_instant else self._clock.start_of(found)
+        if name not in ("due", "start"):
+            return self._test(f"{name} {operator}", instant)
+        return self._test(f"{name} {operator}", self._day(found), instant)
+
+    def _day(self, found: date | datetime) -> date:
+        return self._clock.day_of(found) if isinstance(found, datetime) else found
+
+
+def _negated(shape: Shape) -> Shape:
+    return shape[1] if shape[0] == "not" else ("not", shape)
+
+
+def clock(timezone: str) -> Clock:
+    """The clock of a zone, which shows the present."""
+    return Clock(datetime.now(UTC), timezone)
+
+
+def ascii_lower(text: str) -> str:
+    """A text as it is compared where ASCII case does not count."""
+    return text.translate(_ASCII_LOWER)
+
+
+def _field(node: Comparison | IsNull) -> tuple[str, Field]:
+    name = ALIASES.get(node.field, node.field)
+    if name not in FIELDS:
+        said = f"Expected a field, found '{node.field[:30]}' at offset {node.offset}."
+        raise FilterError(f"{said} Fields: {', '.join(FIELDS)}.", "unknown_field", node.offset)
+    return name, FIELDS[name]
+
+
+def _check(name: str, field: Field, operator: str, value: Value, offset: int | None) -> None:
+    if operator not in field.operators.split():
+        message = f"The operators of {name} are {' '.join(field.operators.split())}."
+        raise FilterError(message, "operator", offset)
+    if value.kind not in field.kinds:
+        wanted = " or ".join(kind.value for kind in field.kinds)
+        raise FilterError(f"The field {name} takes {wanted}.", "wrong_type", value.offset)
+    if value.kind is Kind.NUMBER and value.value > field.most:
+        message = f"Must be a whole number up to {field.most:,}."
+        raise FilterError(message, "out_of_range", value.offset)

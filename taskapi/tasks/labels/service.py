@@ -1,0 +1,128 @@
+"""Use cases of labels: each takes the caller first and answers with plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from taskapi.db import database
+from taskapi.db.listing import Listed, listed
+from taskapi.db.pages import page_of
+from taskapi.db.statement import Statement
+from taskapi.db.tenancy import locked, scope
+from taskapi.identity import Caller
+from taskapi.logs import note
+from taskapi.problems import InvalidInput, Problem
+from taskapi.tasks.labels.queries import SORTS, deletion, label_page, labels, merge
+
+Label = dict[str, Any]
+
+
+class LabelExists(Problem):
+    """The account has a label with this name."""
+
+    status = 409
+    code = "label_exists"
+    title = "Label exists"
+    detail = "You have a label with this name."
+
+
+def list_labels(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Listed:
+    """A page of the caller's labels.
+
+    Args:
+        query: limit, cursor and sort, checked.
+        known: versions of the list that the client has; None for whichever there is.
+
+    Raises:
+        InvalidInput: the cursor is not one of this list in this order.
+        TokenInvalid: the caller's session is over.
+    """
+    page = page_of(query, SORTS)
+    return listed(caller, label_page(page.reading), page, known=known)
+
+
+def get_label(caller: Caller, label_id: int) -> Label:
+    """One label.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound: see `OwnedTable`.
+    """
+    return labels.get(caller, label_id)
+
+
+def create_label(caller: Caller, values: dict[str, Any]) -> Label:
+    """Add a label.
+
+    Raises:
+        TokenInvalid: the caller's session is over.
+        LabelExists: another has its name.
+    """
+    with _unless_taken(values):
+        created = labels.create(caller, values)
+    note("label_created", label_id=created["id"])
+    return created
+
+
+def update_label(
+    caller: Caller, label_id: int, values: dict[str, Any], if_match: list[int] | None
+) -> Label:
+    """Set the given values of a label; the others stay.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        LabelExists: another has the name.
+    """
+    with _unless_taken(values):
+        updated = labels.update(caller, label_id, values, if_match)
+    if values:
+        note("label_updated", label_id=label_id)
+    return updated
+
+
+def delete_label(caller: Caller, label_id: int, if_match: list[int] | None) -> None:
+    """Remove a label, from the tasks too.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+    """
+    if _ended(caller, deletion, label_id, if_match) is None:
+        labels.refuse(caller, label_id, "delete", if_match)
+    note("label_deleted", label_id=label_id)
+
+
+def merge_label(caller: Caller, label_id: int, into: int, if_match: list[int] | None) -> Label:
+    """Remove a label, and put another in its place on the tasks; answers with that one.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        InvalidInput: the other is the same, or not the caller's.
+    """
+    merged = _ended(caller, merge, label_id, if_match, into=into)
+    if merged is None:
+        message, code = "You have no label with this id.", "unknown_reference"
+        if into == label_id:
+            message, code = "Must be another label.", "same_label"
+        reason = InvalidInput.at("/into", message, code)
+        labels.refuse(caller, label_id, "merge", if_match, reason)
+    note("label_merged", label_id=label_id, into=into)
+    return merged
+
+
+def _ended(
+    caller: Caller, ending: Statement, label_id: int, if_match: list[int] | None, **more: int
+) -> dict[str, Any] | None:
+    """What a statement gives that writes to tasks, which it must see as they are."""
+    with locked(caller):
+        return database.row(ending, id=label_id, if_match=if_match, **scope(caller), **more)
+
+
+@contextmanager
+def _unless_taken(values: Mapping[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except database.ValueTaken as taken:
+        if taken.constraint != "uq_labels_name":
+            raise
+        raise LabelExists(f"You have a label with this name: {values['name']}") from None

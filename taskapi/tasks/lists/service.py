@@ -1,0 +1,156 @@
+"""Use cases of lists: each takes the caller first and answers with plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from taskapi.db import database
+from taskapi.db.listing import Listed, listed
+from taskapi.db.pages import page_of
+from taskapi.db.tenancy import locked, scope
+from taskapi.identity import Caller
+from taskapi.logs import note
+from taskapi.problems import Forbidden, InvalidInput, NotFound, Problem, Unavailable
+from taskapi.tasks.lists.queries import SORTS, by_hand, deletion, list_page, lists
+
+List = dict[str, Any]
+
+_ATTEMPTS = 3
+"""At a deletion beside which others add tasks to the list."""
+
+
+class InboxStays(Problem):
+    """The inbox can be neither deleted nor archived."""
+
+    status = 409
+    code = "inbox_stays"
+    title = "Inbox stays"
+    detail = "The inbox can be neither deleted nor archived."
+
+
+class ListNotEmpty(Problem):
+    """The list has tasks, and it was not said what becomes of them."""
+
+    status = 409
+    code = "list_not_empty"
+    title = "List not empty"
+    detail = "The list has tasks: say tasks=move to move them to the inbox, or tasks=delete."
+
+
+def inbox_of(caller: Caller) -> int:
+    """The id of the caller's inbox."""
+    return caller.user_id
+
+
+def demand_list(caller: Caller, list_id: int) -> None:
+    """See that a list which a parameter names is the caller's.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    try:
+        lists.get(caller, list_id)
+    except (Forbidden, NotFound):
+        message = "You have no list with this id."
+        raise InvalidInput.at("list_id", message, "unknown_reference") from None
+
+
+def list_lists(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Listed:
+    """A page of the caller's lists.
+
+    Args:
+        query: limit, cursor, sort and is_archived, checked.
+        known: versions of the list that the client has; None for whichever there is.
+
+    Raises:
+        InvalidInput: the cursor is not one of this list in this order.
+        TokenInvalid: the caller's session is over.
+    """
+    page = page_of(query, SORTS)
+    statement = list_page(page.reading, is_archived=query.get("is_archived"))
+    return listed(caller, statement, page, known=known)
+
+
+def get_list(caller: Caller, list_id: int) -> List:
+    """One list.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound: see `OwnedTable`.
+    """
+    return lists.get(caller, list_id)
+
+
+def create_list(caller: Caller, values: dict[str, Any]) -> List:
+    """Add a list.
+
+    Raises:
+        TokenInvalid: the caller's session is over.
+    """
+    created = lists.create(caller, values)
+    note("list_created", list_id=created["id"])
+    return created
+
+
+def update_list(
+    caller: Caller, list_id: int, values: dict[str, Any], if_match: list[int] | None
+) -> List:
+    """Set the given values of a list; the others stay.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        InboxStays: it was to be archived and is the inbox.
+    """
+    if values.get("is_archived") and list_id == inbox_of(caller):
+        lists.refuse(caller, list_id, "update", if_match, InboxStays())
+    updated = lists.update(caller, list_id, values, if_match)
+    if values:
+        note("list_updated", list_id=list_id)
+    return updated
+
+
+def move_list(
+    caller: Caller, list_id: int, values: Mapping[str, Any], if_match: list[int] | None
+) -> List:
+    """Put a list behind another.
+
+    Args:
+        values: after, as `HandOrder.new_place` takes it.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        InvalidInput: the other is not one of the caller's.
+    """
+    with locked(caller):
+        lists.demand(caller, list_id, "update", if_match)
+        position = by_hand.new_place(caller, list_id, values)
+        moved = lists.update(caller, list_id, {"position": position})
+    note("list_moved", list_id=list_id)
+    return moved
+
+
+def delete_list(
+    caller: Caller, list_id: int, *, tasks: str | None, if_match: list[int] | None
+) -> None:
+    """Remove a list, and do with its tasks what is said.
+
+    Args:
+        tasks: `move` them to the inbox, or `delete` them; None deletes an empty list alone.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        InboxStays: it is the inbox.
+        ListNotEmpty: it has tasks, and nothing was said of them.
+        Unavailable: others kept adding tasks to it.
+    """
+    parameters = {"id": list_id, "if_match": if_match, **scope(caller)}
+    for _ in range(_ATTEMPTS):
+        try:
+            if database.row(deletion(tasks), **parameters) is None:
+                reason = InboxStays() if list_id == inbox_of(caller) else ListNotEmpty()
+                lists.refuse(caller, list_id, "delete", if_match, reason)
+            note("list_deleted", list_id=list_id, tasks=tasks)
+            return
+        except database.ReferenceMissing:
+            continue  # a task came in after the statement had looked at the list
+    raise Unavailable

@@ -1,0 +1,290 @@
+"""The days that a rule gives: sets of days, each a bit of one integer.
+
+From 1970 to 2199 there are some 84,000 days, so all days of a rule fit into an integer of 10 KB,
+and to unite, to intersect and to shift such sets takes microseconds. A rule is therefore never
+searched for its next day: all its days are made at once, by intersecting what its parts allow,
+which costs the same whether they are many, few or none. The years are of 14 kinds and the
+months of 28, so a part is looked at that often at most.
+
+Other than that the days are those of RFC 5545 section 3.3.10: its table says which part expands and
+which limits, which for sets of days is one and the same, once what is missing was taken from
+the start. Where the RFC leaves something open: a week belongs to the year that numbers it, so with
+BYWEEKNO the years that are counted and the sets of BYSETPOS are those of the weeks.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+from taskapi.tasks.recurrence.rules import Day, Frequency, Rule, Weekday
+
+LAST_DAY = date(2199, 12, 31)
+
+# A Monday, so early that the weeks in which 1970 begins, however they are cut, lie after it.
+_EPOCH = date(1968, 12, 23)
+_WEEK = 0b1111111
+
+
+class _Span(NamedTuple):
+    """Days that follow each other: the first, as days since the epoch, and how many."""
+
+    first: int
+    length: int
+
+    @property
+    def weekday(self) -> int:
+        return self.first % 7
+
+
+def _number(day: date) -> int:
+    return (day - _EPOCH).days
+
+
+def _span(first: date, following: date) -> _Span:
+    return _Span(_number(first), (following - first).days)
+
+
+_YEARS = [_span(date(year, 1, 1), date(year + 1, 1, 1)) for year in range(1969, 2201)]
+_MONTHS = [
+    _span(date(year, month, 1), date(year + month // 12, month % 12 + 1, 1))
+    for year in range(1969, 2201)
+    for month in range(1, 13)
+]
+_MONTHS_OF = {year: _MONTHS[12 * n : 12 * n + 12] for n, year in enumerate(_YEARS)}
+_SIZE = _number(LAST_DAY) + 1
+_ALL = (1 << _SIZE) - 1
+
+
+class Days:
+    """A set of days, in order."""
+
+    def __init__(self, bits: int) -> None:
+        self._bits = bits & _ALL
+
+    def __contains__(self, day: date) -> bool:
+        return bool(self._bits >> _number(day) & 1)
+
+    def __len__(self) -> int:
+        return self._bits.bit_count()
+
+    def since(self, day: date) -> Days:
+        """Those from a day on."""
+        number = max(0, _number(day))
+        return Days(self._bits >> number << number)
+
+    def until(self, day: date) -> Days:
+        """Those up to a day, which is included."""
+        return Days(self._bits & ((1 << max(0, _number(day) + 1)) - 1))
+
+    def __iter__(self) -> Iterator[date]:
+        text = f"{self._bits:b}"[::-1]
+        number = text.find("1")
+        while number >= 0:
+            yield _EPOCH + timedelta(number)
+            number = text.find("1", number + 1)
+
+
+def days_of(rule: Rule, start: date, *, is_shortened: bool = False) -> Days:
+    """The days of a rule from its start (DTSTART) on, without regard to COUNT and UNTIL.
+
+    The start is among them only where the rule gives it.
+
+    Args:
+        is_shortened: where the day of the month is that of the start, and a month is too short for
+            it, take the month's last instead of none (RFC 7529's SKIP=BACKWARD).
+    """
+    if start > LAST_DAY:
+        return Days(0)
+    shorten = is_shortened and takes_day_from_start(rule)
+    whole = _completed(rule, start)
+    found = _in_years(whole, shorten=shorten)
+    if whole.by_week_no:
+        found &= _in_weeks(whole)
+    if whole.by_set_pos:
+        found = _picked(found, whole, start)
+    if whole.interval > 1:
+        found &= _in_intervals(whole, start)
+    return Days(found).since(start)
+
+
+def takes_day_from_start(rule: Rule) -> bool:
+    """Whether the day of the month is that of the start."""
+    by = rule.by_day or rule.by_month_day or rule.by_year_day or rule.by_week_no
+    return rule.freq in (Frequency.MONTHLY, Frequency.YEARLY) and not by
+
+
+def _completed(rule: Rule, start: date) -> Rule:
+    """The rule with what is missing in it taken from the start, as the RFC demands."""
+    if takes_day_from_start(rule):
+        is_yearly = rule.freq is Frequency.YEARLY
+        months = rule.by_month or ((start.month,) if is_yearly else ())
+        return replace(rule, by_month_day=(start.day,), by_month=months)
+    has_days = rule.by_day or rule.by_month_day or rule.by_year_day
+    if not has_days and (rule.freq is Frequency.WEEKLY or rule.by_week_no):
+        return replace(rule, by_day=(Day(None, Weekday(start.weekday())),))
+    return rule
+
+
+def _in_years(rule: Rule, *, shorten: bool) -> int:
+    """The days that all parts but BYWEEKNO allow, whatever the interval."""
+    in_month = _once_each_kind(lambda month: _in_month(rule, month, shorten=shorten))
+    in_year = _once_each_kind(lambda year: _in_year(rule, year, in_month))
+    found = 0
+    for year in _YEARS:
+        found |= in_year(year) << year.first
+    return found
+
+
+def _once_each_kind(make: Callable[[_Span], int]) -> Callable[[_Span], int]:
+    """Makes a set only once for all spans of a length that begin on the same day of the week."""
+    made: dict[tuple[int, int], int] = {}
+
+    def remembered(span: _Span) -> int:
+        kind = (span.length, span.weekday)
+        if kind not in made:
+            made[kind] = make(span)
+        return made[kind]
+
+    return remembered
+
+
+def _in_year(rule: Rule, year: _Span, in_month: Callable[[_Span], int]) -> int:
+    """Of one year, whose first day is bit 0."""
+    found = 0
+    for month, span in enumerate(_MONTHS_OF[year], 1):
+        if not rule.by_month or month in rule.by_month:
+            found |= in_month(span) << span.first - year.first
+    if rule.by_year_day:
+        found &= _nth(rule.by_year_day, year.length)
+    if rule.by_day and _counts_days_in_years(rule):
+        found &= _on_weekdays(rule.by_day, year)
+    return found
+
+
+def _in_month(rule: Rule, month: _Span, *, shorten: bool) -> int:
+    """Of one month, whose first day is bit 0."""
+    found = (1 << month.length) - 1
+    if rule.by_month_day:
+        wanted = rule.by_month_day
+        if shorten:
+            wanted = tuple(min(day, month.length) for day in wanted)
+        found &= _nth(wanted, month.length)
+    if rule.by_day and not _counts_days_in_years(rule):
+        found &= _on_weekdays(rule.by_day, month)
+    return found
+
+
+def _counts_days_in_years(rule: Rule) -> bool:
+    """Whether an ordinal of BYDAY counts from the beginning of the year, and not of the month."""
+    return rule.freq is Frequency.YEARLY and not rule.by_month
+
+
+def _nth(ordinals: tuple[int, ...], length: int) -> int:
+    """Of so many days the first (1), the last (-1) and so on, as far as there are some."""
+    found = 0
+    for n in ordinals:
+        place = n - 1 if n > 0 else length + n
+        if 0 <= place < length:
+            found |= 1 << place
+    return found
+
+
+def _on_weekdays(wanted: tuple[Day, ...], span: _Span) -> int:
+    """The days of a span that BYDAY allows."""
+    found = 0
+    for ordinal, weekday in wanted:
+        places = range((weekday - span.weekday) % 7, span.length, 7)
+        if ordinal is None:
+            found |= sum(1 << place for place in places)
+        elif abs(ordinal) <= len(places):
+            found |= 1 << places[ordinal - 1 if ordinal > 0 else ordinal]
+    return found
+
+
+def _weeks_of_years(wkst: Weekday) -> list[_Span]:
+    """The weeks that each year numbers, as one span: the first has four of its days or more."""
+    begins = []
+    for year in _YEARS:
+        into_week = (year.weekday - wkst) % 7
+        begins.append(year.first - into_week + (7 if into_week > 3 else 0))
+    return [_Span(a, b - a) for a, b in pairwise(begins)]
+
+
+def _in_weeks(rule: Rule) -> int:
+    """The days that BYWEEKNO allows."""
+    found = 0
+    of_length = {7 * weeks: _weeks(rule.by_week_no, weeks) for weeks in (52, 53)}
+    for year in _weeks_of_years(rule.wkst):
+        found |= of_length[year.length] << year.first
+    return found
+
+
+def _weeks(numbers: tuple[int, ...], weeks: int) -> int:
+    """Of a year with so many weeks those with these numbers, as days from the first week on."""
+    chosen = _nth(numbers, weeks)
+    return sum(_WEEK << 7 * week for week in range(weeks) if chosen >> week & 1)
+
+
+def _in_intervals(rule: Rule, start: date) -> int:
+    """The days of each nth interval, from the one that the start lies in."""
+    if rule.freq in (Frequency.DAILY, Frequency.WEEKLY):
+        length = 1 if rule.freq is Frequency.DAILY else 7
+        first = _number(start) - (_into_week(rule, start) if length == 7 else 0)
+        gap = min(length * (rule.interval - 1), _SIZE)
+        period = "1" * length + "0" * gap
+        text = period * (_SIZE // len(period) + 1)
+        return _set_of(text[: _SIZE - first]) << first
+    spans = _spans(rule, start)[:: rule.interval]
+    pieces, end = [], 0
+    for first, length in spans:
+        pieces.append("0" * (first - end) + "1" * length)
+        end = first + length
+    return _set_of("".join(pieces))
+
+
+def _spans(rule: Rule, start: date) -> list[_Span]:
+    """The months or years from the one that the start lies in."""
+    if rule.by_week_no:
+        spans = _weeks_of_years(rule.wkst)
+    else:
+        spans = _MONTHS if rule.freq is Frequency.MONTHLY else _YEARS
+    number = _number(start)
+    return spans[bisect(spans, number, key=lambda span: span.first) - 1 :]
+
+
+def _into_week(rule: Rule, day: date) -> int:
+    return (day.weekday() - rule.wkst) % 7
+
+
+def _picked(found: int, rule: Rule, start: date) -> int:
+    """Of the days in each interval those at the positions of BYSETPOS."""
+    if rule.freq is Frequency.DAILY:
+        return found if {1, -1} & set(rule.by_set_pos) else 0
+    # The last week and the last year of weeks may end after the last day.
+    text = f"{found:0{_SIZE + 7}b}"[::-1]
+    if rule.freq is Frequency.WEEKLY:
+        begin = _number(start) - _into_week(rule, start)
+        intervals = [text[first : first + 7] for first in range(begin, _SIZE, 7)]
+    else:
+        spans = _spans(rule, start)
+        begin = spans[0].first
+        intervals = [text[first : first + length] for first, length in spans]
+    picked = {days: _pick(days, rule.by_set_pos) for days in set(intervals)}
+    return _set_of("".join(map(picked.__getitem__, intervals))) << begin
+
+
+def _pick(days: str, positions: tuple[int, ...]) -> str:
+    places = [place for place, bit in enumerate(days) if bit == "1"]
+    kept = _nth(positions, len(places))
+    chosen = {place for n, place in enumerate(places) if kept >> n & 1}
+    return "".join("1" if place in chosen else "0" for place in range(len(days)))
+
+
+def _set_of(text: str) -> int:
+    """The set that these bits say, the first day first. Of a power of two, it takes linear time."""
+    return int(text[::-1] or "0", 2)
