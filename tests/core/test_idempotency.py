@@ -134,7 +134,9 @@ def test_while_a_request_is_worked_on_its_key_is_in_use(
 ) -> None:
     person = world.person(app, user.contract, like=user)
     with (
-        world.holding(settings, "SELECT FROM users WHERE id = %s FOR UPDATE", user.user_id) as held,
+        world.holding(
+            settings, "SELECT FROM workspaces WHERE id = %s FOR UPDATE", user.user_id
+        ) as held,
         world.meanwhile(lambda: post(person)) as first,
     ):
         world.until_blocked(settings, 1)

@@ -13,7 +13,7 @@ from support.contract import Contract
 from config import Settings
 from taskapi.tasks.filters import terms
 from taskapi.tasks.models import MAX_ESTIMATE, MAX_PRIORITY
-from taskapi.tasks.queries import found_page
+from taskapi.tasks.queries import filtered_page
 
 NOBODYS = 9_007_199_254_740_991
 
@@ -200,7 +200,7 @@ def test_statements_of_filters_are_neither_prepared_nor_kept_without_bound(
             text = " or ".join(["priority = 1"] * number)
             person.expect(200, "GET", "/tasks", query_string={"filter": text})
         assert len(connection._names) == known > 0
-    assert found_page.cache_info().currsize <= found_page.cache_info().maxsize
+    assert filtered_page.cache_info().currsize <= filtered_page.cache_info().maxsize
 
 
 def _kept(person: Api, **values: Any) -> dict[str, Any]:

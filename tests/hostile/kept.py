@@ -12,8 +12,9 @@ from support.api import Api
 from config import Settings
 
 _TABLES = (
-    "SELECT table_name FROM information_schema.columns"
-    " WHERE table_schema = 'public' AND column_name = 'user_id' ORDER BY 1"
+    "SELECT table_name, max(column_name) FROM information_schema.columns"
+    " WHERE table_schema = 'public' AND column_name IN ('user_id', 'workspace_id', 'owner_id')"
+    " GROUP BY 1 ORDER BY 1"
 )
 _ROWS = sql.SQL(
     "(SELECT coalesce(string_agg(row::text, chr(10) ORDER BY row::text), '') FROM {} AS row"
@@ -27,7 +28,7 @@ class Books:
     def __init__(self, connection: psycopg.Connection, people: list[int]) -> None:
         self._connection = connection
         self._people = people
-        owned = [(name, "user_id") for (name,) in connection.execute(_TABLES).fetchall()]
+        owned = connection.execute(_TABLES).fetchall()
         parts = [
             _ROWS.format(sql.Identifier(table), sql.Identifier(owner))
             for table, owner in [("users", "id"), *owned]

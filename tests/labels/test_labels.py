@@ -107,7 +107,7 @@ def test_a_condition_comes_before_a_name_that_is_taken(user: Api, stranger: Api)
 
 def test_the_database_itself_refuses_a_name_twice(settings: Settings, user: Api) -> None:
     add(user)
-    insert = "INSERT INTO labels (user_id, name, version) VALUES (%s, 'uRGENT', 1)"
+    insert = "INSERT INTO labels (workspace_id, user_id, name, version) VALUES (%s, 1, 'uRGENT', 1)"
     with pytest.raises(psycopg.errors.UniqueViolation):
         world.sql(settings, insert, user.user_id)
 

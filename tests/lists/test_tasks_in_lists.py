@@ -154,7 +154,7 @@ def test_a_task_that_came_after_the_deletion_had_looked_is_seen(
 ) -> None:
     """It waits for the account, and finds by the foreign key that it saw an older state."""
     query = f"?tasks={tasks}" if tasks else ""
-    lock = "SELECT 1 FROM users WHERE id = %s FOR NO KEY UPDATE"
+    lock = "SELECT 1 FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
     with world.holding(settings, lock, user.user_id) as connection:
         deleter = world.person(app, contract, user)
         with world.meanwhile(
@@ -162,11 +162,13 @@ def test_a_task_that_came_after_the_deletion_had_looked_is_seen(
         ) as deleted:
             world.until_blocked(settings, 1)
             connection.execute(
-                "INSERT INTO tasks (user_id, list_id, title, version) VALUES (%s, %s, 'Late', 2)",
+                "INSERT INTO tasks (workspace_id, user_id, list_id, title, version)"
+                " VALUES (%s, 1, %s, 'Late', 2)",
                 [user.user_id, garden],
             )
             connection.execute(
-                "UPDATE users SET version = version + 1, task_count = task_count + 1 WHERE id = %s",
+                "UPDATE workspaces SET version = version + 1, task_count = task_count + 1"
+                " WHERE id = %s",
                 [user.user_id],
             )
             connection.commit()

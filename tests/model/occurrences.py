@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from itertools import count
 from typing import Any
 
@@ -12,17 +13,22 @@ from model.foresight import Body, misfit
 from model.service import Service
 from model.state import UNSEEN, Account, Over, Session, Task
 
-from taskapi.tasks.due_columns import due_of
+from taskapi.tasks.dues import DateDue, Due, TimedDue
 from taskapi.tasks.recurrence.service import Anchor, Following, Recurrence, next_due, parse
 
 _OUTCOMES = {"complete": "completed", "skip": "skipped"}
 _numbers = count()
 
 
+def _due_of(shown: dict[str, str]) -> Due:
+    if "date" in shown:
+        return DateDue(date.fromisoformat(shown["date"]))
+    return TimedDue(datetime.fromisoformat(shown["datetime"]), shown["timezone"])
+
+
 def _following(task: Task) -> Following | None:
     """What comes after the present occurrence; the rules' own tests say whether it is right."""
-    how, due = task["recurrence"], due_of(task["due"])
-    assert due
+    how, due = task["recurrence"], _due_of(task["due"])
     recurrence = Recurrence(parse(how["rrule"]), Anchor.DUE, how["timezone"])
     return next_due(recurrence, due, occurred=how["occurred"])
 
@@ -140,7 +146,7 @@ class OccurrenceRules(Changes):
             assert said["next"] is None
             self._completed(session, task, said["task"])
             return
-        assert said["next"] == following.due.shown()
+        assert said["next"] == following.due.represent()
         are_others = self.complete_below(account, task, is_completed=False)
         self._steps_to(account, task, said["next"], following.occurred, said["task"])
         if are_others:

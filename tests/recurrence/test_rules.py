@@ -310,7 +310,7 @@ def test_to_leave_much_out_costs_no_more(name: str) -> None:
 def _first_hundred(text: str, anchor: Anchor, due: TimedDue) -> None:
     recurrence = Recurrence(parse(text), anchor, "Europe/Berlin")
     for found in islice(occurrences(recurrence, due), 101):
-        found.shown()
+        found.represent()
 
 
 def _lines_of(work: Callable[[], object]) -> int:

@@ -156,12 +156,14 @@ def test_a_cursor_comes_only_when_there_is_more(user: Api, limit: int, count: in
 def test_without_a_limit_a_thousand_come_at_once(user: Api, settings: Settings) -> None:
     world.sql(
         settings,
-        "INSERT INTO tasks (user_id, title, version)"
-        " SELECT %s, 'Many', g FROM generate_series(1, 1001) AS g",
+        "INSERT INTO tasks (workspace_id, user_id, title, version)"
+        " SELECT %s, 1, 'Many', g FROM generate_series(1, 1001) AS g",
         user.user_id,
     )
     world.sql(
-        settings, "UPDATE users SET version = 1001, task_count = 1001 WHERE id = %s", user.user_id
+        settings,
+        "UPDATE workspaces SET version = 1001, task_count = 1001 WHERE id = %s",
+        user.user_id,
     )
     pages = list(_pages(user))
     assert [len(page["tasks"]) for page in pages] == [1000, 1]
@@ -330,9 +332,9 @@ def test_totals_follow_each_change(user: Api, settings: Settings) -> None:
         kept = world.sql(
             settings,
             "SELECT task_count, completed_task_count,"
-            " (SELECT count(*) FROM tasks WHERE user_id = users.id),"
-            " (SELECT count(*) FROM tasks WHERE user_id = users.id AND is_completed)"
-            " FROM users WHERE id = %s",
+            " (SELECT count(*) FROM tasks WHERE workspace_id = workspaces.id),"
+            " (SELECT count(*) FROM tasks WHERE workspace_id = workspaces.id AND is_completed)"
+            " FROM workspaces WHERE id = %s",
             user.user_id,
         )[0]
         assert kept[:2] == kept[2:]
