@@ -7,9 +7,10 @@ slice `Straße`.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple, TypedDict
 
 from taskapi.tasks.words import RUN_LETTER, TOKEN, Search, folded, run_letters
@@ -56,9 +57,12 @@ class _Fragment(NamedTuple):
     end: int
 
 
+_START = attrgetter("start")
+
+
 def mark(title: str, search: Search) -> list[Piece]:
     """The whole text in pieces: joined, they are the text as it is."""
-    return _pieces(title, _Fragment(0, len(title)), _matches(title, _tokens(title), search))
+    return _pieces(title, _Fragment(0, len(title)), _matches(_tokens(title), search))
 
 
 def snippet(description: str | None, search: Search) -> list[Piece] | None:
@@ -71,7 +75,7 @@ def snippet(description: str | None, search: Search) -> list[Piece] | None:
     if description is None:
         return None
     tokens = _tokens(description)
-    matches = _matches(description, tokens, search)
+    matches = _matches(tokens, search)
     pieces: list[Piece] = []
     for fragment in _fragments(description, tokens, matches):
         if pieces:
@@ -84,10 +88,9 @@ def _tokens(text: str) -> list[re.Match[str]]:
     return list(TOKEN.finditer(text))
 
 
-def _matches(text: str, tokens: Sequence[re.Match[str]], search: Search) -> list[_Match]:
+def _matches(tokens: Sequence[re.Match[str]], search: Search) -> list[_Match]:
     """What matches in a text, ordered; matches in a run may overlap."""
-    found = [*_word_matches(tokens, search), *_run_matches(tokens, search)]
-    return sorted(found)
+    return sorted([*_word_matches(tokens, search), *_run_matches(tokens, search)])
 
 
 def _word_matches(tokens: Sequence[re.Match[str]], search: Search) -> Iterator[_Match]:
@@ -98,14 +101,18 @@ def _word_matches(tokens: Sequence[re.Match[str]], search: Search) -> Iterator[_
             prefixes.append(word)
     if not prefixes:
         return
+    terms: dict[str, str | None] = {}
     for token in tokens:
         if token.lastgroup == "run":
             continue
-        word = folded(token)
-        # No prefix begins with another one, so only the last one up to the word can match.
-        prefix = prefixes[bisect_right(prefixes, word) - 1]
-        if word.startswith(prefix):
-            yield _Match(token.start(), token.end(), prefix)
+        text = token[0]
+        if text not in terms:
+            word = folded(token)
+            # No prefix begins with another one, so only the last one up to the word can match.
+            prefix = prefixes[bisect_right(prefixes, word) - 1]
+            terms[text] = prefix if word.startswith(prefix) else None
+        if term := terms[text]:
+            yield _Match(token.start(), token.end(), term)
 
 
 def _run_matches(tokens: Sequence[re.Match[str]], search: Search) -> Iterator[_Match]:
@@ -113,16 +120,22 @@ def _run_matches(tokens: Sequence[re.Match[str]], search: Search) -> Iterator[_M
     if not search.runs:
         return
     parts: list[str] = []
+    # Where the letter of each folded character begins and ends in the original text.
     starts: list[int] = []
     ends: list[int] = []
     for token in tokens:
         if token.lastgroup != "run":
             continue
-        for letter, part in zip(RUN_LETTER.finditer(token[0]), run_letters(token[0]), strict=True):
-            parts.append(part)
-            starts += [token.start() + letter.start()] * len(part)
-            ends += [token.start() + letter.end()] * len(part)
-        parts.append(" ")
+        letters = run_letters(token[0])
+        parts += [*letters, " "]
+        if len(letters) == len(token[0]):
+            starts += range(token.start(), token.end())
+            ends += range(token.start() + 1, token.end() + 1)
+        else:
+            originals = RUN_LETTER.finditer(token.string, token.start(), token.end())
+            for letter, original in zip(letters, originals, strict=True):
+                starts += [original.start()] * len(letter)
+                ends += [original.end()] * len(letter)
         starts.append(token.end())
         ends.append(token.end())
     longest_first = sorted(search.runs, key=len, reverse=True)
@@ -138,10 +151,10 @@ def _fragments(
     if len(text) <= MAX_FRAGMENT_LENGTH:
         return [_Fragment(0, len(text))]
     first = _fragment(text, tokens, matches[0] if matches else _Match(0, 0, ""), least=0)
-    later = [match for match in matches if match.start >= first.end]
+    later = matches[bisect_left(matches, first.end, key=_START) :]
     if not later:
         return [first]
-    shown = {match.term for match in matches if match.start < first.end}
+    shown = {match.term for match in matches[: -len(later)]}
     match = next((match for match in later if match.term not in shown), later[0])
     second = _fragment(text, tokens, match, least=first.end)
     if not text[first.end : second.start].strip():
@@ -214,6 +227,8 @@ def _pieces(text: str, fragment: _Fragment, matches: Sequence[_Match]) -> list[P
     """A fragment in pieces; matches that overlap or touch are one piece."""
     spans: list[_Fragment] = []
     for match in matches:
+        if match.start >= fragment.end:
+            break
         start, end = max(match.start, fragment.start), min(match.end, fragment.end)
         if start >= end:
             continue

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from itertools import accumulate, chain, islice, pairwise, repeat
 from typing import NamedTuple
 from unicodedata import category, combining, normalize
 
@@ -115,13 +115,12 @@ _SIGN = "#*\u00a9\u00ae\u203c\u2049\u2122\u2194-\u21aa\u24c2\u2934\u2935\u2b05-\
 _STYLE = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 _STYLED_PICTURE = rf"(?:[{_PICTURE}]|[{_SIGN}]\ufe0f)[{_STYLE}]*"
 
-# The lookahead comes first because Python tests a class without `\W` much faster. `[^\W_]` is
-# every letter and digit of Unicode.
-_LETTER = rf"(?![{_SPACELESS}])[^\W_]"
+# `[^\W_]` is every letter and digit of Unicode. The lookahead is faster than a class of both.
+_LETTERS = rf"(?:[0-9A-Za-z]+|(?![{_SPACELESS}])[^\W_])+"
 
 TOKEN = re.compile(
-    rf"(?P<word>(?:[0-9A-Za-z]+[{_MARK}]*|{_LETTER}[{_MARK}]*)+)"
-    rf"|(?P<run>(?:[{_SPACELESS}][{_MARK}]*)+)"
+    rf"(?P<word>(?:{_LETTERS}[{_MARK}]*)+)"
+    rf"|(?P<run>(?:[{_SPACELESS}]+[{_MARK}]*)+)"
     rf"|(?P<emoji>[{_FLAG_LETTER}]{{1,2}}|{_STYLED_PICTURE}(?:\u200d{_STYLED_PICTURE})*)"
 )
 """A word, an emoji, or a run of letters of scripts without spaces; `lastgroup` says which."""
@@ -129,10 +128,14 @@ TOKEN = re.compile(
 RUN_LETTER = re.compile(rf"[{_SPACELESS}][{_MARK}]*")
 """A letter of a run, with its marks."""
 
-# What follows a letter or digit that has accents, decomposed and case-folded.
+_RUN_WITHOUT_MARKS = re.compile(rf"[{_SPACELESS}]+")
+# More letters than `MAX_WORD_LENGTH` needs: three of them can be one syllable of Korean.
+_BEGINNING = re.compile(rf"(?:[^\W_][{_MARK}]*){{,{4 * MAX_WORD_LENGTH}}}")
+
+# The marks behind Latin and Greek letters, decomposed and case-folded, and behind digits.
 _ACCENTS = re.compile(
-    "([0-9a-z\u00df-\u02af\u0370-\u03ff\u1d00-\u1dbf\u1e00-\u1fff\u2c60-\u2c7f\ua722-\ua7ff"
-    rf"\uab30-\uab6f\uff41-\uff5a])[{_MARK}]+"
+    "(?<=[0-9a-z\u00df-\u02af\u0370-\u03ff\u1d00-\u1dbf\u1e00-\u1fff\u2c60-\u2c7f"
+    rf"\ua722-\ua7ff\uab30-\uab6f\uff41-\uff5a])[{_MARK}]+"
 )
 # Accents that Unicode does not decompose; U+0131 is the dotless i of Turkish.
 _STROKES = str.maketrans(
@@ -143,7 +146,7 @@ _EMOJI_STYLES = str.maketrans("", "", "\ufe0e\ufe0f")
 
 # A letter has few marks unless somebody attacks.
 _MANY = 32
-_MANY_MARKS = re.compile(rf"(?<![{_MARK}])[{_MARK}]{{{_MANY},}}")
+_MARKS = re.compile(f"[{_MARK}]+")
 
 
 def title_words(text: str) -> list[str]:
@@ -203,26 +206,42 @@ def folded(token: re.Match[str]) -> str:
         return text.lower()[:MAX_WORD_LENGTH]
     if token.lastgroup == "emoji":
         return text.translate(_EMOJI_STYLES)[:MAX_WORD_LENGTH]
+    if len(text) > MAX_WORD_LENGTH:
+        text = _beginning(text)
     # Case folding needs decomposed input: it turns the iota below a Greek letter into a letter,
     # and the order of marks decides where that lands.
-    text = _nfd(_nfd(_IGNORED_CHARACTERS.sub("", text)).casefold())
-    text = _ACCENTS.sub(r"\1", text).translate(_STROKES)
-    return normalize("NFC", text)[:MAX_WORD_LENGTH]
+    text = _IGNORED_CHARACTERS.sub("", text)
+    text = normalize("NFD", normalize("NFD", _with_sorted_marks(text)).casefold())
+    text = _ACCENTS.sub("", text)
+    if not text.isascii():
+        text = normalize("NFC", text.translate(_STROKES))
+    return text[:MAX_WORD_LENGTH]
 
 
 def run_letters(text: str) -> list[str]:
     """The letters of a run, each with its marks, in NFC."""
+    if _RUN_WITHOUT_MARKS.fullmatch(text):
+        return list(normalize("NFC", text))
     return RUN_LETTER.findall(_nfc(_IGNORED_CHARACTERS.sub("", text)))
 
 
 def _words(text: str) -> Iterator[str]:
+    seen: set[str] = set()
     for token in TOKEN.finditer(text):
+        if token[0] in seen:
+            continue
+        seen.add(token[0])
         if token.lastgroup != "run":
             yield folded(token)
             continue
         letters = run_letters(token[0])
         yield from _pairs(letters)
         yield letters[-1][:MAX_WORD_LENGTH]
+
+
+def _beginning(word: str) -> str:
+    found = _BEGINNING.match(word)
+    return found[0] if found else word
 
 
 def _pairs(letters: list[str]) -> Iterator[str]:
@@ -249,10 +268,6 @@ def _nfc(text: str) -> str:
     return normalize("NFC", _with_sorted_marks(text))
 
 
-def _nfd(text: str) -> str:
-    return normalize("NFD", _with_sorted_marks(text))
-
-
 def _with_sorted_marks(text: str) -> str:
     """A canonically equivalent text that Python normalizes in linear time.
 
@@ -260,16 +275,15 @@ def _with_sorted_marks(text: str) -> str:
     """
     if len(text) <= _MANY:
         return text
-    return _MANY_MARKS.sub(lambda found: _sorted_marks(found[0]), text)
+    return _MARKS.sub(lambda found: _sorted(found[0]), text)
 
 
-def _sorted_marks(marks: str) -> str:
-    block = 0
-    keys: list[tuple[int, int, str]] = []
-    for mark in "".join(normalize("NFD", mark) for mark in marks):
-        order = combining(mark)
-        # No mark may move past one of class 0.
-        block += order == 0
-        keys.append((block, order, mark))
-    keys.sort(key=lambda key: key[:2])
-    return "".join(mark for _, _, mark in keys)
+def _sorted(marks: str) -> str:
+    if len(marks) <= _MANY:
+        return marks
+    marks = "".join(map(normalize, repeat("NFD"), marks))
+    orders = [combining(mark) for mark in marks]
+    # No mark may move past one of class 0. A class is below 256.
+    blocks = accumulate(order == 0 for order in orders)
+    keys = [block * 256 + order for block, order in zip(blocks, orders, strict=True)]
+    return "".join(marks[at] for at in sorted(range(len(marks)), key=keys.__getitem__))
