@@ -15,7 +15,6 @@ from typing import NamedTuple, TypedDict
 
 from taskapi.tasks.words import RUN_LETTER, TOKEN, Search, folded, run_letters
 
-MAX_FRAGMENTS = 2
 MAX_FRAGMENT_LENGTH = 200
 """In characters."""
 
@@ -69,8 +68,9 @@ def snippet(description: str | None, search: Search) -> list[Piece] | None:
     """At most two fragments around the matches, joined by a piece ` … `.
 
     A fragment is a slice of the text, of about 24 words and at most `MAX_FRAGMENT_LENGTH`
-    characters. The second shows a word of the search that the first doesn't, if there is one.
-    Returns the beginning if nothing matches, and None without a description.
+    characters. The second shows a word of the search that the first doesn't, if there is one;
+    adjacent fragments become one. A description that fits in a fragment is shown whole. Returns the
+    beginning if nothing matches, and None without a description.
     """
     if description is None:
         return None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, chain, islice, pairwise, repeat
+from itertools import accumulate, chain, islice, pairwise
 from typing import NamedTuple
 from unicodedata import category, combining, normalize
 
@@ -281,7 +281,7 @@ def _with_sorted_marks(text: str) -> str:
 def _sorted(marks: str) -> str:
     if len(marks) <= _MANY:
         return marks
-    marks = "".join(map(normalize, repeat("NFD"), marks))
+    marks = "".join([normalize("NFD", mark) for mark in marks])
     orders = [combining(mark) for mark in marks]
     # No mark may move past one of class 0. A class is below 256.
     blocks = accumulate(order == 0 for order in orders)
