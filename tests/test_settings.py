@@ -55,7 +55,10 @@ def test_a_malformed_value_is_named_with_what_it_must_be(
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
-        ({"DATABASE_URL": DATABASE["DATABASE_URL"]}, "JWT_SECRET_KEY is not set. Generate one with: "),
+        (
+            {"DATABASE_URL": DATABASE["DATABASE_URL"]},
+            "JWT_SECRET_KEY is not set. Generate one with: ",
+        ),
         (DATABASE | {"JWT_SECRET_KEY": "k" * 31}, "is shorter than 32 bytes. Generate one with: "),
         (DATABASE | {"JWT_PREVIOUS_SECRET_KEYS": f"{KEY},old"}, "is shorter than 32 bytes"),
         ({"JWT_SECRET_KEY": "short"}, "is shorter than 32 bytes"),
