@@ -1,14 +1,14 @@
-# The service for production, beside a PostgreSQL that DATABASE_URL names. Before its containers
-# start, a release migrates once: docker run ... flask db upgrade
+# The production image. DATABASE_URL names the database. Migrate it once per release, before its
+# containers start: docker run ... flask db upgrade
 
-# Any image with Python 3.11 or newer, best named with its digest: python:3.11-slim@sha256:...
+# Any image with Python 3.11 or newer, preferably with its digest: python:3.11-slim@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /app
 COPY requirements.txt ./
-# Where pip looks may be given from outside, and stays there:
-#   --secret id=pip.conf,src=...   and, when that names /etc/pip.pem as cert,   --secret id=pip.pem,src=...
+# A pip configuration can be passed as a secret, which is not stored in the image:
+#   --secret id=pip.conf,src=...   and its certificate, named /etc/pip.pem there:   --secret id=pip.pem,src=...
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=secret,id=pip.pem,target=/etc/pip.pem \
     python3 -m venv /venv \
@@ -18,11 +18,11 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
 COPY config.py wsgi.py gunicorn.conf.py ./
 COPY migrations migrations
 COPY taskapi taskapi
-# The user that runs it cannot write here, and compiling at each start would cost a second.
+# The runtime user cannot write here, and compiling on each start would take a second.
 RUN /venv/bin/python -m compileall -q .
 
 FROM ${PYTHON_IMAGE}
-# What installs packages has no business here: where python.org's images and Debian's have it.
+# Remove package installers, from the locations of python.org's and Debian's images.
 RUN lib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
     && rm -rf "$lib"/ensurepip "$lib"/site-packages/pip* "$lib"/site-packages/setuptools* \
         "$lib"/site-packages/wheel* /usr/local/bin/pip* /usr/share/python-wheels \
@@ -35,7 +35,7 @@ COPY --from=build /app /app
 ENV PATH=/venv/bin:$PATH \
     PORT=8000 \
     PYTHONUNBUFFERED=1
-# By number, so that who runs it can see that it is not root.
+# A numeric ID, so that the platform can verify that it is not root.
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s CMD ["python", "-c", "\

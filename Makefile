@@ -1,6 +1,6 @@
-# Everything one does with the project. ARGS go to the tool: make test ARGS="-n 0 -k login"
+# The commands of the project. ARGS are passed to the tool: make test ARGS="-n 0 -k login"
 
-# What .venv is made with, when it is made.
+# The Python that creates .venv.
 PYTHON ?= python3
 BIN = .venv/bin/python -m
 
@@ -8,33 +8,34 @@ TESTS = test test-faults test-security test-load test-deploy test-image \
 	test-clients test-fuzz test-browser test-first-run test-alerts test-bench
 .PHONY: run install lint format requirements bench $(TESTS)
 
-# The service with everything that it needs, until Ctrl-C.
+# Start the service and the embedded PostgreSQL; Ctrl-C stops both.
 run: environment-run
 	@exec $(BIN) flask serve
 
-# What working on it takes, without doing anything yet.
+# Install the development dependencies.
 install: environment-dev
 
+# The tests that need no special environment.
 test: environment-dev
 	@$(BIN) pytest $(ARGS)
 
-# Breaks what the service needs, in some four minutes: workers, the database, connections, the disk.
+# Failures of workers, the database, connections and the disk; about four minutes.
 test-faults: environment-dev
 	@scripts/$@ $(ARGS)
 
-# Attacks it: forged tokens, guesses, other people's things, what is said and what is logged.
+# Attacks: forged tokens, password guessing, access to other users' data, leaks in responses and logs.
 test-security: environment-dev
 	@$(BIN) pytest -n 0 -m security $(ARGS)
 
-# Many clients, for as long as LOAD_SECONDS says.
+# Many clients; LOAD_SECONDS is the duration.
 test-load: environment-dev
 	@$(BIN) pytest -n 0 -m load $(ARGS)
 
-# The ways of docs/deploy: nginx, systemd, PgBouncer and PostgreSQL with TLS.
+# The deployments of docs/deploy: nginx, systemd, PgBouncer, PostgreSQL with TLS.
 test-deploy: environment-dev
 	@scripts/test-deploy $(ARGS)
 
-# The container's image, built and run as in production.
+# Build the container image, and run it as in production.
 test-image: environment-dev
 	@deploy/try-image $(ARGS)
 
@@ -50,7 +51,7 @@ format: environment-dev
 	$(BIN) ruff check --fix .
 	$(BIN) ruff format .
 
-# Locks what the *.in files name, keeping what is locked: make requirements ARGS=--upgrade renews.
+# Lock the dependencies of the *.in files. Locked versions are kept; ARGS=--upgrade updates them.
 requirements: environment-dev
 	for layer in requirements requirements-embedded requirements-observe requirements-dev; do \
 		CUSTOM_COMPILE_COMMAND="make requirements" $(BIN) piptools compile --quiet \
@@ -71,5 +72,5 @@ environment-run environment-dev:
 			"on Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) scripts/environment.py $(@:environment-%=%)
 
-# A .env file is for running the service. Tests and tools must not find somebody's database in it.
+# A .env file is for running the service. Tests and tools must not use the database named in it.
 install lint format requirements bench $(TESTS): export FLASK_SKIP_DOTENV = 1

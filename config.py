@@ -1,7 +1,7 @@
 """Settings: the only module that reads the environment.
 
-Each field of `Settings` is one environment variable of the same name in capitals; its metadata is
-the sentence that the README's table and `.env.example` carry.
+Each field of `Settings` is read from the environment variable of the same name in upper case. Its
+`about` text is repeated in the README's table and in `.env.example`, which tests compare.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MINIMUM_KEY_BYTES = 32
-"""An HS256 key must be at least as long as the hash, RFC 7518 section 3.2."""
+"""An HS256 key must be at least as long as the hash output (RFC 7518 section 3.2)."""
 
 _NEW_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
 
 
 class ConfigError(Exception):
-    """A setting is missing, malformed or too weak; the message says what to do."""
+    """A setting is missing, malformed or too weak. The message says how to correct it."""
 
 
 def _setting(
@@ -81,95 +81,98 @@ def _database_url(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the service can be told. Durations are in seconds."""
+    """The settings of the service. Durations are in seconds."""
 
     database_url: str | None = _setting(
         None,
-        "PostgreSQL to use, as Neon or Heroku give it; unset: an embedded server is started",
+        "PostgreSQL URL, as Neon or Heroku provide it; unset: an embedded server is started",
         _database_url,
         secret=True,
     )
     database_url_direct: str | None = _setting(
         None,
-        "the same database without its pooler, for migrations; unset: `DATABASE_URL`",
+        "URL of the same database without its pooler, for migrations; unset: `DATABASE_URL`",
         _database_url,
         secret=True,
     )
     database_url_replica: str | None = _setting(
         None,
-        "a streaming replica of it, which then reads pages of tasks and lists where it is not"
-        " behind; unset: none",
+        "URL of a streaming replica, which serves pages of lists while it is up to date;"
+        " unset: no replica",
         _database_url,
         secret=True,
     )
     database_pool_size: int = _setting(
-        8, "database connections of one worker; small pools are faster", _integer(1, 100)
+        8, "database connections per worker process; small pools are faster", _integer(1, 100)
     )
     database_pool_timeout: int = _setting(
         2,
-        "seconds to wait for a free connection before answering 503; a statement has 0.4 s more",
+        "seconds to wait for a free connection before a 503; the statement has 0.4 s more",
         _integer(1, 30),
     )
     database_prepare: bool = _setting(
         False,
-        "prepare statements on the server: faster, but not behind PgBouncer before 1.22",
+        "use prepared statements: faster, but PgBouncer supports them only since 1.22",
         _boolean,
     )
     jwt_secret_key: str | None = _setting(
         None,
-        "key that signs access tokens, at least 32 bytes; needed with `DATABASE_URL`,"
-        " else made once and kept in the data directory",
+        "key that signs access tokens, at least 32 bytes; required with `DATABASE_URL`,"
+        " otherwise generated once and stored in the data directory",
         secret=True,
     )
     jwt_previous_secret_keys: tuple[str, ...] = _setting(
         (),
-        "earlier keys, separated by commas: their tokens stay valid until they expire",
+        "previous keys, separated by commas; their tokens stay valid until they expire",
         _words,
         secret=True,
     )
     jwt_access_token_expires: int = _setting(
-        86_400, "life of an access token in seconds", _integer(60, 31_536_000)
+        86_400, "lifetime of an access token in seconds", _integer(60, 31_536_000)
     )
     session_expires: int = _setting(
         2_592_000,
-        "seconds without a refresh after which a session ends, and with it its refresh token",
+        "seconds without a refresh after which a session and its refresh token expire",
         _integer(60, 31_536_000),
     )
     bcrypt_rounds: int = _setting(
-        12, "cost of a password hash, as a power of two; 12 takes about 0.25 s", _integer(4, 16)
+        12, "bcrypt cost factor of passwords; 12 takes about 0.25 s per hash", _integer(4, 16)
     )
     cors_origins: tuple[str, ...] = _setting(
-        (), "origins whose pages may call the API, separated by commas", _origins
+        (), "origins of web front ends that may call the API, separated by commas", _origins
     )
     trusted_proxy_hops: int = _setting(
-        0, "proxies in front whose X-Forwarded-* headers are believed", _integer(0, 10)
+        0, "number of reverse proxies whose X-Forwarded-* headers are trusted", _integer(0, 10)
     )
-    ratelimit_enabled: bool = _setting(True, "limit attempts on the account calls", _boolean)
+    ratelimit_enabled: bool = _setting(
+        True, "limit the rate of logins, registrations and other account requests", _boolean
+    )
     ratelimit_storage_uri: str | None = _setting(
         None,
-        "where attempts are counted, such as redis://host:6379; unset: the database",
+        "store of the rate limit counters, such as redis://host:6379; unset: the database",
         secret=True,
     )
     host: str | None = _setting(
-        None, "address to listen on; unset: 127.0.0.1 with the embedded server, else 0.0.0.0"
+        None,
+        "address to listen on; unset: 127.0.0.1 with the embedded server, otherwise 0.0.0.0",
     )
     port: int = _setting(8000, "port to listen on", _integer(1, 65_535))
-    web_concurrency: int = _setting(2, "worker processes", _integer(1, 64))
+    web_concurrency: int = _setting(2, "number of worker processes", _integer(1, 64))
     metrics_port: int | None = _setting(
         None,
-        "port that shows metrics to Prometheus, of all workers; unset: nothing is counted",
+        "port that serves Prometheus metrics of all workers; unset: metrics are off",
         _integer(1, 65_535),
     )
     metrics_host: str = _setting(
-        "127.0.0.1", "address of that port; whoever reaches it can read it"
+        "127.0.0.1", "address of the metrics port; it has no authentication"
     )
     otel_exporter_otlp_endpoint: str | None = _setting(
         None,
-        "where traces go (OTLP over HTTP), such as http://collector:4318; unset: none are made",
+        "OTLP/HTTP endpoint for traces, such as http://collector:4318; unset: tracing is off",
     )
     sentry_dsn: str | None = _setting(
         None,
-        "where unforeseen errors are reported, as Sentry gives it; unset: only in the log",
+        "Sentry DSN for reports of unexpected errors; unset: they are only logged",
         secret=True,
     )
     log_level: str = _setting(
@@ -177,21 +180,19 @@ class Settings:
     )
     log_format: str | None = _setting(
         None,
-        "json or text; unset: text with the embedded server, else json",
+        "json or text; unset: text with the embedded server, otherwise json",
         _choice("json", "text"),
     )
     taskapi_data_dir: Path = _setting(
-        Path("instance"), "folder of the embedded database and of its generated key", Path
+        Path("instance"), "directory of the embedded database and the generated key", Path
     )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read and check the settings.
-
-        An empty variable counts as unset.
+        """Read and validate the settings. An empty variable counts as unset.
 
         Raises:
-            ConfigError: a value is malformed, or the settings are unsafe together.
+            ConfigError: a value is malformed, or values contradict each other.
         """
         values = {}
         for setting in fields(cls):
@@ -206,15 +207,15 @@ class Settings:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether no database was named, so that the embedded server is to be used."""
+        """Whether the embedded server is used, because no database URL is set."""
         return self.database_url is None
 
 
 def settings_or_exit(check: Callable[[Settings], None] | None = None) -> Settings:
-    """The settings of this process; a bad one ends it with the sentence that says what to do.
+    """The settings of this process. An invalid one prints its error and exits the process.
 
     Args:
-        check: a further check, which raises ConfigError.
+        check: an additional check, which raises ConfigError.
     """
     try:
         settings = Settings.from_environment()
@@ -227,19 +228,19 @@ def settings_or_exit(check: Callable[[Settings], None] | None = None) -> Setting
 
 def _checked(settings: Settings) -> Settings:
     if settings.metrics_port == settings.port:
-        raise ConfigError("METRICS_PORT must not be PORT: metrics are not for everybody.")
+        raise ConfigError("METRICS_PORT must differ from PORT, because metrics are not public.")
     if settings.session_expires < settings.jwt_access_token_expires:
         raise ConfigError("SESSION_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES.")
     for name in ("database_url_direct", "database_url_replica"):
         if settings.is_embedded and getattr(settings, name):
-            raise ConfigError(f"{name.upper()} is set without DATABASE_URL: set both, or neither.")
+            raise ConfigError(f"{name.upper()} is set without DATABASE_URL. Set both or neither.")
     if not settings.is_embedded and not settings.jwt_secret_key:
-        raise ConfigError(f"JWT_SECRET_KEY is not set. Make one with: {_NEW_KEY}")
+        raise ConfigError(f"JWT_SECRET_KEY is not set. Generate one with: {_NEW_KEY}")
     for key in filter(None, (settings.jwt_secret_key, *settings.jwt_previous_secret_keys)):
         if len(key.encode()) < MINIMUM_KEY_BYTES:
             raise ConfigError(
                 "JWT_SECRET_KEY (or one of JWT_PREVIOUS_SECRET_KEYS) is shorter than"
-                f" {MINIMUM_KEY_BYTES} bytes. Make one with: {_NEW_KEY}"
+                f" {MINIMUM_KEY_BYTES} bytes. Generate one with: {_NEW_KEY}"
             )
     return replace(
         settings,

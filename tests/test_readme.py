@@ -1,4 +1,4 @@
-"""What the README and the other documents claim: commands run, tables complete."""
+"""README and the pages of docs: commands run, tables are complete, links resolve."""
 
 from __future__ import annotations
 
@@ -20,8 +20,21 @@ from config import Settings
 from taskapi.http.operations import operation_of
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
+GUIDES = sorted((DOCS / "guide").glob("*.md"))
 CURL_STAND_IN = Path(__file__).parent / "support" / "bin"
+MAX_TOUR_LINES = 60
+
+
+def _section(title: str, text: str) -> str:
+    """The section with this title, without its heading."""
+    _, heading, rest = text.partition(f"\n## {title}\n")
+    assert heading
+    return rest.partition("\n## ")[0]
+
+
+TOUR = _section("Tour", README)
 
 
 def _blocks(language: str, text: str) -> list[str]:
@@ -34,39 +47,44 @@ def _default(value: object) -> str:
     return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
 
 
-def test_the_table_of_settings_is_complete_and_true() -> None:
-    table = README.partition("## Settings")[2].partition("\n## ")[0]
-    rows = [line for line in table.splitlines() if line.startswith("| `")]
+def test_table_of_settings_matches_config() -> None:
+    rows = [line for line in _section("Settings", README).splitlines() if line.startswith("| `")]
     assert rows == [
         f"| `{setting.name.upper()}` | {_default(setting.default)} | {setting.metadata['about']} |"
         for setting in fields(Settings)
     ]
 
 
-def test_the_table_of_calls_is_complete_and_true(app: Flask) -> None:
-    table = README.partition("## The calls")[2].partition("\n## ")[0]
-    told = dict(re.findall(r"^\| `(\w+ \S+)` \| (\w+)", table, re.MULTILINE))
-    calls = {}
+def test_table_of_endpoints_matches_routes(app: Flask) -> None:
+    table = _section("Endpoints", (DOCS / "api.md").read_text())
+    documented = dict(re.findall(r"^\| `(\w+ \S+)` \| (\w+)", table, re.MULTILINE))
+    declared = {}
     for rule in app.url_map.iter_rules():
-        call = operation_of(app.view_functions[rule.endpoint])
+        operation = operation_of(app.view_functions[rule.endpoint])
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"} if call else ():
-            assert call
-            needed = "optional" if call.is_token_optional else "no" if call.is_public else "yes"
-            calls[f"{method} {path}"] = needed
-    assert told == calls
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"} if operation else ():
+            assert operation
+            token = (
+                "optional"
+                if operation.is_token_optional
+                else "no"
+                if operation.is_public
+                else "yes"
+            )
+            declared[f"{method} {path}"] = token
+    assert documented == declared
 
 
-def test_the_table_of_commands_is_complete(app: Flask) -> None:
-    table = README.partition("## Administer")[2].partition("\n## ")[0]
+def test_table_of_commands_is_complete(app: Flask) -> None:
+    table = _section("Commands", (DOCS / "operate.md").read_text())
     for name, command in app.cli.commands.items():
         assert f"`flask {name}" in table
         for part in getattr(command, "commands", {}) if name != "db" else ():
             assert f"`{part}`" in table or f"`flask {name} {part}`" in table
 
 
-def test_each_package_is_in_the_map() -> None:
-    architecture = (ROOT / "docs" / "architecture.md").read_text()
+def test_architecture_names_each_package() -> None:
+    architecture = (DOCS / "architecture.md").read_text()
     for package in (ROOT / "taskapi").iterdir():
         if (package / "__init__.py").exists():
             assert re.search(rf"\b{package.name}\b", architecture)
@@ -75,88 +93,117 @@ def test_each_package_is_in_the_map() -> None:
             assert f"`{name}/{module.name}`" in architecture
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_between_pages_resolve() -> None:
+    for page in [*ROOT.glob("*.md"), *DOCS.glob("**/*.md")]:
+        for link in re.findall(r"\]\(([^):]+)\)", page.read_text()):
+            path, _, anchor = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), f"{page.name} links to {link}"
+            assert not anchor or anchor in _anchors(target), f"{page.name} links to {link}"
 
 
 def test_decisions_are_listed() -> None:
-    listed = (ROOT / "docs" / "decisions" / "README.md").read_text()
-    for record in (ROOT / "docs" / "decisions").glob("0*.md"):
+    listed = (DOCS / "decisions" / "README.md").read_text()
+    for record in (DOCS / "decisions").glob("0*.md"):
         assert f"({record.name})" in listed
         assert record.read_text().splitlines()[0].removeprefix("# ").partition(": ")[2] in listed
-
-
-GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
-
-
-def _printed(document: str, database_url: str) -> str:
-    """What the commands of a document print, run one after another against a new service."""
-    with serving(database_url) as url:
-        commands = ["set -eu", *_blocks("sh", document)]
-        script = "\n".join(commands).replace("http://127.0.0.1:8000", url)
-        environment = dict(os.environ)
-        if not shutil.which("curl"):
-            environment["PATH"] += f"{os.pathsep}{CURL_STAND_IN}"
-        ran = subprocess.run(
-            ["bash", "-c", script],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=environment,
-            check=False,
-        )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
-
-def _is_printed(promises: list[str], said: str) -> None:
-    """Each of these lines stands in what was printed, in the same order."""
-    for promise in "".join(promises).splitlines():
-        before, found, said = said.partition(f"{promise}\n")
-        assert found, f"{promise} is not in:\n{before}"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
-def test_a_guide_runs_as_it_is_told(database_url: str, guide: Path) -> None:
-    document = guide.read_text()
-    _is_printed(_blocks("text", document), _printed(document, database_url))
 
 
 def test_guides_are_linked() -> None:
     for guide in GUIDES:
         assert f"(docs/guide/{guide.name})" in README
+    for guide in (DOCS / "deploy").glob("[a-z]*.md"):
+        assert f"({guide.name})" in (DOCS / "deploy" / "README.md").read_text()
 
 
-OF_THE_MOMENT = ("id", "user_id", "list_id", "position", "created_at", "updated_at", "request_id")
-"""Fields whose values are others each time."""
+def test_tour_is_short() -> None:
+    assert len(TOUR.strip().splitlines()) <= MAX_TOUR_LINES
 
 
-def _objects(said: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects among what was printed."""
-    while found := re.search(r'\{"', said):
-        shown, end = json.JSONDecoder().raw_decode(said, found.start())
-        yield shown
-        said = said[end:]
+@pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=lambda page: page.stem)
+def test_functions_shadow_no_command(page: Path) -> None:
+    names = set(re.findall(r"^(\w+)\(\)", "".join(_blocks("sh", page.read_text())), re.MULTILINE))
+    assert names
+    for name in names:
+        found = subprocess.run(
+            ["bash", "-c", f"type {name}"], capture_output=True, text=True, check=False
+        )
+        assert found.returncode != 0, found.stdout
 
 
-def _lasting(shown: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The fields of an object in their order, without what is of the moment or left out."""
-    return [
-        (name, None if name in OF_THE_MOMENT else shown[name]) for name in shown if name != "..."
-    ]
+@pytest.fixture(scope="module")
+def port(database_url: str) -> Iterator[int]:
+    """The port of a running service."""
+    with serving(database_url) as url:
+        yield int(url.rpartition(":")[2])
+
+
+def _output(document: str, port: int, times: int = 1) -> str:
+    """What the commands of a document print if they are pasted into one shell."""
+    environment = os.environ | {"PORT": str(port)}
+    if not shutil.which("curl"):
+        environment["PATH"] += f"{os.pathsep}{CURL_STAND_IN}"
+    finished = subprocess.run(
+        ["bash", "-c", "\n".join(["set -eu", *_blocks("sh", document) * times])],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def _assert_printed(document: str, output: str, times: int = 1) -> None:
+    """The lines of the text blocks were printed in the same order."""
+    for line in "".join(_blocks("text", document) * times).splitlines():
+        before, found, output = output.partition(f"{line}\n")
+        assert found, f"{line} is not in:\n{before}"
 
 
 @pytest.mark.slow
-def test_the_tour_runs_as_it_is_told(database_url: str) -> None:
-    tour = README.partition("## A tour in five minutes")[2].partition("\n## ")[0]
-    said = _printed(tour, database_url)
-    _is_printed(_blocks("text", tour), said)
-    answers = _objects(said)
-    for block in _blocks("json", tour):
-        shown = json.loads(block)
-        length = len(shown) - 1 if "..." in shown else None
-        assert any(_lasting(one)[:length] == _lasting(shown) for one in answers), block
-    assert '{"message":"Logged out"}' in said
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def test_guide_runs_as_documented(port: int, guide: Path) -> None:
+    document = guide.read_text()
+    _assert_printed(document, _output(document, port))
+
+
+GENERATED = (
+    "id",
+    "user_id",
+    "list_id",
+    "position",
+    "created_at",
+    "updated_at",
+    "request_id",
+)
+"""Fields whose values differ between runs."""
+
+
+def _objects(output: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in what was printed."""
+    while found := re.search(r'\{"', output):
+        parsed, end = json.JSONDecoder().raw_decode(output, found.start())
+        yield parsed
+        output = output[end:]
+
+
+def _comparable(shown: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The fields of an object in their order, without generated values."""
+    return [(name, None if name in GENERATED else value) for name, value in shown.items()]
+
+
+@pytest.mark.slow
+def test_tour_runs_twice_as_documented(port: int) -> None:
+    output = _output(TOUR, port, times=2)
+    _assert_printed(TOUR, output, times=2)
+    printed = [_comparable(one) for one in _objects(output)]
+    for block in _blocks("json", TOUR):
+        assert printed.count(_comparable(json.loads(block))) == 2, block

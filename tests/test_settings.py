@@ -1,4 +1,4 @@
-"""Settings: what is read, and the sentence that each bad value gets."""
+"""Settings: how values are parsed, and the message for each invalid one."""
 
 from __future__ import annotations
 
@@ -55,8 +55,11 @@ def test_a_malformed_value_is_named_with_what_it_must_be(
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
-        ({"DATABASE_URL": DATABASE["DATABASE_URL"]}, "JWT_SECRET_KEY is not set. Make one with: "),
-        (DATABASE | {"JWT_SECRET_KEY": "k" * 31}, "is shorter than 32 bytes. Make one with: "),
+        (
+            {"DATABASE_URL": DATABASE["DATABASE_URL"]},
+            "JWT_SECRET_KEY is not set. Generate one with: ",
+        ),
+        (DATABASE | {"JWT_SECRET_KEY": "k" * 31}, "is shorter than 32 bytes. Generate one with: "),
         (DATABASE | {"JWT_PREVIOUS_SECRET_KEYS": f"{KEY},old"}, "is shorter than 32 bytes"),
         ({"JWT_SECRET_KEY": "short"}, "is shorter than 32 bytes"),
         (

@@ -91,8 +91,8 @@ def test_an_exemption_has_its_reason_and_says_what_code_still_works(tmp_path: Pa
 @pytest.mark.parametrize(
     ("body", "marks", "complaint"),
     [
-        (CONTRACT, REASON, "say `oldest_code = ...`"),
-        (SAFE, REASON, "exempt names ban-drop-column, which nothing in it breaks"),
+        (CONTRACT, REASON, "must set `oldest_code`"),
+        (SAFE, REASON, "unnecessary exemption: the migration does not violate ban-drop-column"),
     ],
     ids=["no oldest code", "needless"],
 )
