@@ -22,12 +22,8 @@ def _order(user: Api, sort: str = "position", **query: Any) -> list[int]:
     """The ids of the lists, read in pages, which positions must agree with."""
     query |= {"sort": sort, "limit": 3}
     lists: list[dict[str, Any]] = []
-    while True:
-        page = user.expect(200, "GET", "/lists", query_string=query)
+    for page in user.pages("/lists", **query):
         lists += page["lists"]
-        if page["next_cursor"] is None:
-            break
-        query["cursor"] = page["next_cursor"]
     keys = [(one["position"], one["id"]) for one in lists]
     assert keys == sorted(keys, reverse=sort.startswith("-"))
     return [one["id"] for one in lists]

@@ -91,6 +91,10 @@ class Call(NamedTuple):
         content = self.described["responses"][str(self.status)].get("content", {})
         return resolved(content[JSON]["schema"]) if content else {}
 
+    def answered_names(self) -> set[str]:
+        """The names of all fields of a success, nested objects included."""
+        return set(_names(self.answer()))
+
     def parameters(self, place: str) -> dict[str, dict[str, Any]]:
         """The schemas of the parameters in `path`, `query` or `header`, by name."""
         found = [one for one in self.described["parameters"] if one["in"] == place]
@@ -144,6 +148,12 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     if "oneOf" in found:
         return found | {"oneOf": [resolved(one) for one in found["oneOf"]]}
     return found
+
+
+def _names(schema: dict[str, Any]) -> Iterator[str]:
+    for name, below in resolved(schema).get("properties", {}).items():
+        yield name
+        yield from _names(below)
 
 
 def takes(schema: dict[str, Any], value: Any) -> bool:

@@ -26,12 +26,8 @@ def _order(user: Api, list_id: int | None = None) -> list[int]:
     """The ids of a list in the order by hand, read in pages, which positions must agree with."""
     query = {"list_id": list_id or user.user_id, "sort": "position", "limit": 7}
     tasks: list[dict[str, Any]] = []
-    while True:
-        page = user.expect(200, "GET", "/tasks", query_string=query)
+    for page in user.pages("/tasks", **query):
         tasks += page["tasks"]
-        if page["next_cursor"] is None:
-            break
-        query["cursor"] = page["next_cursor"]
     keys = [(task["position"], task["id"]) for task in tasks]
     assert keys == sorted(keys)
     return [task["id"] for task in tasks]
