@@ -55,6 +55,10 @@ class Found(dict[int, dict[str, Any]]):
     person: Api
     seen: Seen
 
+    def __repr__(self) -> str:
+        # Hypothesis shows the arguments of a test that fails.
+        return f"<{len(self)} tasks>"
+
 
 @pytest.fixture(scope="module")
 def everything(app: Flask, settings: Settings, contract: Contract) -> Found:

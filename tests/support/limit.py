@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 import pytest
+from support.examples import FACTOR
 
-SECONDS = 180
+SECONDS = 180 * FACTOR
 """For a test of `make test`, on a busy machine; its setup and teardown each have as much."""
 
 LONG = {"alone", "deploy", "faults", "load", "security"}

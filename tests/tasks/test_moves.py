@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from support.api import Api
 
+from taskapi.db import positions
 from taskapi.db.positions import MAX_SCALE, spread
 
 
@@ -62,6 +63,24 @@ def test_a_move_changes_place_and_version_alone(user: Api) -> None:
     assert moved == b | changes
     assert moved["position"] < a["position"]
     assert user.expect(200, "GET", f"/tasks/{a['id']}") == a
+
+
+def test_a_task_that_gets_a_new_position_gets_a_new_version(
+    user: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "MAX_SCALE", 0)  # no room between two neighbours
+    a, b, c = (user.task() for _ in range(3))
+    _move(user, c["id"], after=a["id"])
+    path = f"/tasks/{b['id']}"
+    follower = user.expect(200, "GET", path)
+    assert follower["position"] > b["position"]
+    assert follower["version"] > c["version"]
+    assert follower["updated_at"] > b["updated_at"]
+    assert follower == b | {n: follower[n] for n in ("position", "version", "updated_at")}
+    known = {"If-None-Match": f'"{b["version"]}"'}
+    assert user.send("GET", path, headers=known).status_code == 200
+    stale = {"If-Match": f'"{b["version"]}"'}
+    user.problem(412, "precondition_failed", "PATCH", path, json={}, headers=stale)
 
 
 def test_a_move_into_another_list_and_below_another_task(user: Api) -> None:
