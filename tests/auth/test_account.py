@@ -12,8 +12,6 @@ from werkzeug.test import TestResponse
 
 from config import Settings
 
-pytestmark = pytest.mark.security
-
 NEW_PASSWORD = "staple 42 times"
 CHANGE = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
 

@@ -118,14 +118,10 @@ def test_the_tasks_of_a_list_are_listed_in_pages(
     everything = user.expect(200, "GET", "/tasks", query_string={"sort": sort, **state})["tasks"]
     for list_id in (garden, user.user_id):
         expected = [task for task in everything if task["list_id"] == list_id]
-        found, query = [], {"list_id": list_id, "sort": sort, "limit": 1, **state}
-        while True:
-            page = user.expect(200, "GET", "/tasks", query_string=query)
+        found = []
+        for page in user.pages("/tasks", list_id=list_id, sort=sort, limit=1, **state):
             assert page["total"] is None
             found += page["tasks"]
-            if page["next_cursor"] is None:
-                break
-            query["cursor"] = page["next_cursor"]
         assert found == expected
 
 

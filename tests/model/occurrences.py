@@ -103,16 +103,11 @@ class OccurrenceRules(Changes):
         if self.is_out_of_reach(session, "task", task_id, "access", "GET", path):
             return
         expected = [over.shown for over in session.account.ledgers.get(task_id, [])][::-1]
-        query: dict[str, Any] = {"limit": limit}
         found: list[Body] = []
-        while True:
-            page = self.answer(200, session, "GET", path, query_string=query)
+        for page in self.pages(session, path, limit=limit):
             assert page["total"] == len(expected)
             found += page["occurrences"]
-            if page["next_cursor"] is None:
-                break
-            assert len(page["occurrences"]) == limit
-            query["cursor"] = page["next_cursor"]
+            assert page["next_cursor"] is None or len(page["occurrences"]) == limit
         assert found == expected
 
     def _sent(self, account: Account, task_id: int, condition: str | None) -> dict[str, Any]:
