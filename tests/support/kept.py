@@ -13,14 +13,6 @@ from support.api import Api
 from config import Settings
 from taskapi.extensions import db
 
-<<<<<<< HEAD:tests/hostile/kept.py
-_TABLES = (
-    "SELECT table_name, max(column_name) FROM information_schema.columns"
-    " WHERE table_schema = 'public' AND column_name IN ('user_id', 'workspace_id', 'owner_id')"
-    " GROUP BY 1 ORDER BY 1"
-)
-=======
->>>>>>> 335c01e2207b4a5cedfe30fd77c688b47748233f:tests/support/kept.py
 _ROWS = sql.SQL(
     "(SELECT coalesce(string_agg(row::text, chr(10) ORDER BY row::text), '') FROM {} AS row"
     " WHERE row.{} = ANY(%(people)s))"
@@ -50,10 +42,6 @@ class Books:
     def __init__(self, connection: psycopg.Connection, people: list[int]) -> None:
         self._connection = connection
         self._people = people
-<<<<<<< HEAD:tests/hostile/kept.py
-        owned = connection.execute(_TABLES).fetchall()
-=======
->>>>>>> 335c01e2207b4a5cedfe30fd77c688b47748233f:tests/support/kept.py
         parts = [
             _ROWS.format(sql.Identifier(table), sql.Identifier(owner))
             for table, owner in sorted(OWNERS.items())
