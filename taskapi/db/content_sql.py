@@ -225,9 +225,11 @@ class ContentStatements:
             update(self.table)
             .values(**values, version=workspace.c.next_version, updated_at=moment)
             .where(
-                self.table.c.workspace_id == workspace.c.id,
+                # By the parameters: without statistics the planner would scan the workspace's rows.
                 self.table.c.workspace_id == WORKSPACE_ID,
-                self.table.c.id == before.c.id,
+                self.table.c.id == ID,
+                before.c.id == ID,
+                workspace.c.id == WORKSPACE_ID,
             )
             .returning(*self.table.c)
             .cte("after")

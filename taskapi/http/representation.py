@@ -72,14 +72,15 @@ def representation(noun: str, resource: type[Schema]) -> Represent:
         noun: what a row is called where it is reported as the current state.
     """
     declared = _declared(resource)
-    values = {n: f.value_of for n, f in declared.items() if hasattr(f, "value_of")}
+    values = [(n, f.value_of) for n, f in declared.items() if hasattr(f, "value_of")]
+    is_computed = {name for name, _ in values}
     # The id holds the place of what is computed, so that one call fetches all columns in order.
-    columns = attrgetter(*("id" if name in values else name for name in declared))
+    columns = attrgetter(*("id" if name in is_computed else name for name in declared))
     names = tuple(declared)
 
     def represent(row: Any) -> dict[str, Any]:
         shown = dict(zip(names, columns(row), strict=True))
-        for name, value_of in values.items():
+        for name, value_of in values:
             shown[name] = value_of(row)
         return shown
 

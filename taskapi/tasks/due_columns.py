@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from taskapi.tasks.dues import DateDue, Due, TimedDue
@@ -31,16 +33,22 @@ def due_of(row: Any, name: str = "due") -> Due | None:
     return TimedDue(datetime.combine(day, time), getattr(row, f"{name}_timezone"))
 
 
-def represent_due(row: Any, name: str = "due") -> dict[str, str] | None:
-    """The JSON of the due in a row's columns, as `Due.represent` makes it."""
-    day = getattr(row, f"{name}_date")
-    if day is None:
-        return None
-    time = getattr(row, f"{name}_time")
-    if time is None:
-        return {"date": day.isoformat()}
-    return {
-        "datetime": f"{day.isoformat()}T{time.isoformat('seconds')}",
-        "timezone": getattr(row, f"{name}_timezone"),
-        "at": f"{getattr(row, f'{name}_at').isoformat()[:19]}Z",
-    }
+def due_representation(name: str) -> Callable[[Any], dict[str, str] | None]:
+    """What makes the JSON of the due in a row's columns, as `Due.represent` does."""
+    parts = ("date", "time", "timezone", "at")
+    date_of, time_of, timezone_of, at_of = (attrgetter(f"{name}_{part}") for part in parts)
+
+    def represent(row: Any) -> dict[str, str] | None:
+        day = date_of(row)
+        if day is None:
+            return None
+        time = time_of(row)
+        if time is None:
+            return {"date": day.isoformat()}
+        return {
+            "datetime": f"{day.isoformat()}T{time.isoformat('seconds')}",
+            "timezone": timezone_of(row),
+            "at": f"{at_of(row).isoformat()[:19]}Z",
+        }
+
+    return represent

@@ -247,7 +247,7 @@ def labelling(*, adds: bool) -> Statement:
     after = (
         update(_tasks)
         .values(label_ids=changed, version=workspace.c.next_version, updated_at=workspace.c.moment)
-        .where(_tasks.c.workspace_id == WORKSPACE_ID, _tasks.c.id == before.c.id, changes)
+        .where(_tasks.c.workspace_id == WORKSPACE_ID, _tasks.c.id == ID, before.c.id == ID, changes)
         .returning(*_tasks.c)
         .cte("after")
     )

@@ -25,7 +25,7 @@ from taskapi.http.representation import computed
 from taskapi.http.resources import Resource
 from taskapi.http.schemas import Input
 from taskapi.identity import MAX_ID
-from taskapi.tasks.due_columns import represent_due
+from taskapi.tasks.due_columns import due_representation
 from taskapi.tasks.dues import TIME_EXAMPLE, DueField
 from taskapi.tasks.filters.parameters import FindingQuery
 from taskapi.tasks.models import MAX_ESTIMATE, MAX_LABELS, MAX_PRIORITY
@@ -100,8 +100,8 @@ class Task(Schema):
             "filter": "priority",
         },
     )
-    due = computed(DueField(allow_none=True), represent_due)
-    start = computed(DueField(allow_none=True), lambda row: represent_due(row, "start"))
+    due = computed(DueField(allow_none=True), due_representation("due"))
+    start = computed(DueField(allow_none=True), due_representation("start"))
     recurrence = computed(RecurrenceField(allow_none=True), represent_recurrence)
     estimate_minutes = WholeNumber(
         least=1,

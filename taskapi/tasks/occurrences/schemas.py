@@ -12,7 +12,7 @@ from taskapi.http.representation import (
     representation,
 )
 from taskapi.http.schemas import Input
-from taskapi.tasks.due_columns import represent_due
+from taskapi.tasks.due_columns import due_representation
 from taskapi.tasks.dues import ShownDue
 from taskapi.tasks.schemas import EXAMPLE as TASK_EXAMPLE
 from taskapi.tasks.schemas import TASK
@@ -66,7 +66,9 @@ class Occurrence(Schema):
             "description": "How many occurrences between this one and the next were left out.",
         }
     )
-    due = computed(ShownDue(metadata={"description": "When it was due."}), represent_due)
+    due = computed(
+        ShownDue(metadata={"description": "When it was due."}), due_representation("due")
+    )
     version = Version()
     created_at = Timestamp("When it was completed or skipped.")
 
