@@ -78,9 +78,7 @@ def test_hashing_a_password_keeps_nobody_waiting(service: str, person: httpx.Cli
         answered_meanwhile = 0
         while not all(login.done() for login in logins):
             answered_meanwhile += person.get("/tasks").status_code == 200
-        statuses = {login.result().status_code for login in logins}
-        assert 200 in statuses
-        assert statuses <= {200, 503}  # on a busy machine not all get their turn in time
+        assert [login.result().status_code for login in logins] == [200] * 3
     assert answered_meanwhile > 10
 
 
@@ -90,12 +88,12 @@ def test_too_many_logins_at_once_are_told_to_come_back(service: str, person: htt
     def log_in(_: int) -> httpx.Response:
         return httpx.post(f"{service}/auth/login", json=account, timeout=30)
 
-    with ThreadPoolExecutor(30) as threads:
-        answers = list(threads.map(log_in, range(30)))
+    with ThreadPoolExecutor(40) as threads:
+        answers = list(threads.map(log_in, range(40)))
     served = [answer for answer in answers if answer.status_code == 200]
     refused = [answer for answer in answers if answer.status_code == 503]
     assert served
-    assert len(refused) == 30 - len(served) > 0
+    assert len(refused) == 40 - len(served) > 0
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
     assert all("logging in" in answer.json()["detail"] for answer in refused)
 
