@@ -40,7 +40,7 @@ _MOST = bindparam("most", type_=BigInteger)
 
 _ANY = true()
 
-_WINDOW = 200
+WINDOW = 200
 """As many rows get new places at first where there is no room between two."""
 
 
@@ -117,7 +117,7 @@ class HandOrder:
             moved = [row[0] for row in rows[:most]]
             high = rows[most][1] if len(rows) > most else self.last()
             places = spread(before, high, len(moved) + 1)
-            most = most * 10 or _WINDOW
+            most = most * 10 or WINDOW
         if moved:
             database.rows(self._spreading, ids=moved, places=places[1:], **scope(caller))
         return places[0]

@@ -45,7 +45,7 @@ def test_the_service_does_what_the_model_foresees(
     app: Flask, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "MAX_SCALE", 1)  # so that there soon is no room between two
-    monkeypatch.setattr(hand_order, "_WINDOW", 1)
+    monkeypatch.setattr(hand_order, "WINDOW", 1)
     # Hypothesis would take five minutes, and has no setting for it.
     monkeypatch.setattr(engine, "MAX_SHRINKING_SECONDS", SHRINKING_SECONDS)
     run_state_machine_as_test(
