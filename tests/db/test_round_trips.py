@@ -14,7 +14,9 @@ from flask import Flask
 from sqlalchemy import event
 from support import databases, wire, world
 from support.api import PASSWORD, Api
+from support.calls import CALLS, Call
 from support.contract import Contract
+from support.resources import filled_in
 from support.round_trips import ALL, TOGETHER, UNPREPARED, Case, label_of, request
 from support.wire import Traffic, Wire
 
@@ -56,6 +58,36 @@ def _measured(tapped: Tapped, contract: Contract, case: Case) -> Iterator[tuple[
 
 def _of_transactions(traffic: Traffic) -> list[str]:
     return [text for text in traffic.statements if text.upper().startswith(TRANSACTION)]
+
+
+SEVERAL = {
+    "change_password": 5,
+    "complete_task": 7,
+    "delete_account": 2,
+    "delete_label": 4,
+    "end_other_sessions": 2,
+    "merge_label": 4,
+    "move_list": 6,
+    "move_task": 7,
+    "skip_occurrence": 7,
+    "undo_occurrence": 7,
+}
+"""Operations that concern several rows, or ask for the password, with their most round trips."""
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.needs_token], ids=str)
+def test_an_operation_takes_one_round_trip_unless_it_is_listed(
+    tapped: Tapped, contract: Contract, call: Call
+) -> None:
+    app, line, _ = tapped
+    for _ in range(2):  # the first time its statements may have to be prepared
+        me = world.person(app, contract).registered()
+        sent = filled_in(call, me)
+        with line.watched() as traffic:
+            response = sent.send(me)
+        assert response.status_code == call.status
+    assert traffic.round_trips <= SEVERAL.get(call.name, 1)
+    assert _of_transactions(traffic) in ([], ["BEGIN", "COMMIT"])
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
