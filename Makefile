@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN = .venv/bin/python -m
 
 TESTS = test test-faults test-security test-load test-deploy test-image \
-	test-clients test-fuzz test-browser test-first-run test-alerts test-bench
+	# Fuzzing runs Schemathesis, then the tests that use Hypothesis with random examples.
+test-clients test-fuzz test-browser test-first-run test-alerts test-bench
 .PHONY: run install lint format requirements bench $(TESTS)
 
 # The service with everything that it needs, until Ctrl-C.
@@ -15,14 +16,15 @@ run: environment-run
 # What working on it takes, without doing anything yet.
 install: environment-dev
 
+# All tests but those of the targets below, in about three and a half minutes.
 test: environment-dev
 	@$(BIN) pytest $(ARGS)
 
-# Breaks what the service needs, in some four minutes: workers, the database, connections, the disk.
+# Kills workers, the database and connections, and fills the disk; about four minutes.
 test-faults: environment-dev
 	@scripts/$@ $(ARGS)
 
-# Attacks it: forged tokens, guesses, other people's things, what is said and what is logged.
+# Attacks that take long: forged tokens, guessed passwords, injection, hostile values in each field.
 test-security: environment-dev
 	@$(BIN) pytest -n 0 -m security $(ARGS)
 
