@@ -20,6 +20,8 @@ from psycopg import pq
 from config import Settings
 from taskapi import embedded
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PATIENCE = 60.0
 
