@@ -91,7 +91,7 @@ def test_an_operation_takes_one_round_trip_unless_it_is_listed(
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
-def test_a_request_costs_one_round_trip_and_a_refusal_two_at_most(
+def test_a_request_takes_one_round_trip_and_an_error_at_most_two(
     tapped: Tapped, contract: Contract, case: Case
 ) -> None:
     for is_warm, traffic in _measured(tapped, contract, case):
@@ -105,16 +105,14 @@ def test_a_request_costs_one_round_trip_and_a_refusal_two_at_most(
 
 
 @pytest.mark.parametrize("case", TOGETHER, ids=lambda case: case.name)
-def test_what_concerns_several_rows_is_one_transaction_of_few_statements(
+def test_a_write_of_several_rows_is_one_transaction(
     tapped: Tapped, contract: Contract, case: Case
 ) -> None:
     for _, traffic in _measured(tapped, contract, case):
         assert _of_transactions(traffic) == ["BEGIN", "COMMIT"]
 
 
-def test_what_needs_several_statements_is_one_transaction(
-    tapped: Tapped, contract: Contract
-) -> None:
+def test_a_password_change_is_one_transaction(tapped: Tapped, contract: Contract) -> None:
     app, line, _ = tapped
     me = world.person(app, contract).registered()
     body = {"current_password": PASSWORD, "new_password": "another good one"}
@@ -124,7 +122,7 @@ def test_what_needs_several_statements_is_one_transaction(
     assert traffic.statements[-1] == "COMMIT"
 
 
-def test_a_label_ends_in_one_transaction_of_two_statements(
+def test_a_label_is_deleted_or_merged_in_one_transaction(
     tapped: Tapped, contract: Contract
 ) -> None:
     app, line, _ = tapped
@@ -160,7 +158,7 @@ def test_a_write_with_a_key_takes_five_round_trips_and_its_repetition_three(
     assert counted == [5, 3]
 
 
-def test_no_call_makes_an_object_of_the_orm(
+def test_task_operations_load_no_orm_object(
     app: Flask, user: Api, request: pytest.FixtureRequest
 ) -> None:
     made: list[Any] = []

@@ -165,7 +165,7 @@ def test_no_filter_finds_what_is_anothers(user: Api, stranger: Api) -> None:
     ],
     ids=str,
 )
-def test_what_time_changes_has_no_entity_tag(
+def test_results_that_depend_on_the_current_time_have_no_etag(
     user: Api, query: dict[str, Any], is_standing: bool
 ) -> None:
     user.task()

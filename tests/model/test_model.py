@@ -44,7 +44,7 @@ Everything = type("Everything", tuple(RULES), {})
 """All rules together, of every module beside this one."""
 
 
-def test_the_service_does_what_the_model_foresees(
+def test_the_service_behaves_as_the_model(
     app: Flask, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "MAX_SCALE", 1)  # so that there soon is no room between two
