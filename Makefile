@@ -15,15 +15,15 @@ run: environment-run
 # Install the development dependencies.
 install: environment-dev
 
-# The tests that need no special environment.
+# All tests but those of the targets below, in about three and a half minutes.
 test: environment-dev
 	@$(BIN) pytest $(ARGS)
 
-# Failures of workers, the database, connections and the disk; about four minutes.
+# Kills workers, the database and connections, and fills the disk; about four minutes.
 test-faults: environment-dev
 	@scripts/$@ $(ARGS)
 
-# Attacks: forged tokens, password guessing, access to other users' data, leaks in responses and logs.
+# Attacks that take long: forged tokens, guessed passwords, injection, hostile values in each field.
 test-security: environment-dev
 	@$(BIN) pytest -n 0 -m security $(ARGS)
 

@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from psycopg import pq
 
 from config import Settings
 from taskapi import embedded
-from taskapi.embedded import server
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 60.0
@@ -80,7 +82,10 @@ def server_pid(folder: Path) -> int:
 
 
 def is_running(pid: int) -> bool:
-    return "postgres" in server._command_line(pid)
+    try:
+        return "postgres" in " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_until_gone(pid: int) -> None:

@@ -10,16 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from psycopg import waiting
+from support import databases
 from support.servers import free_port
-
-from taskapi.server import worker
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0
@@ -59,6 +57,22 @@ def wait_until(event: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+def left_of(folder: Path) -> list[psutil.Process]:
+    """The processes that work with a data folder below this one."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            data = process.environ().get("TASKAPI_DATA_DIR", "")
+            if data.startswith(str(folder)) or str(folder) in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def like_a_terminal() -> None:
+    # A shell without job control starts what is in its background with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Run:
     """`flask serve` in a group of its own, as a terminal would start it."""
 
@@ -76,6 +90,7 @@ class Run:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=like_a_terminal,  # noqa: PLW1509 - no other thread runs here
             )
 
     @property
@@ -138,6 +153,10 @@ def scratch() -> Iterator[Path]:
     """A folder of our own: pytest closes the one above its own to other users, PostgreSQL's too."""
     with tempfile.TemporaryDirectory(prefix="taskapi-test-run-") as path:
         yield Path(path)
+        _, left = psutil.wait_procs(left_of(Path(path)), timeout=AT_ONCE)
+        for process in left:
+            process.kill()
+        assert left == [], "the tests left processes running"
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +182,8 @@ def test_ctrl_c_while_it_starts_leaves_nothing(folder: Path) -> None:
         time.sleep(pause)
         before = run.processes()
         run.signal_group(signal.SIGINT)
-        run.process.wait(AT_ONCE)
+        # It had not begun to serve: Python, click or `flask serve` itself ended it.
+        assert run.process.wait(AT_ONCE) in (0, 1, 130, -signal.SIGINT), run.output
         _, alive = psutil.wait_procs(before, timeout=AT_ONCE)
         assert not alive
         assert not (folder / "postgres" / "postmaster.pid").exists()
@@ -172,7 +192,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(folder: Path) -> None:
 def test_after_a_kill_of_everything_it_starts_again(folder: Path) -> None:
     with running(folder) as run:
         run.signal_group(signal.SIGKILL)
-        run.process.wait(PATIENCE)
+        assert run.process.wait(PATIENCE) == -signal.SIGKILL
         # PostgreSQL is in a session of its own, so it still runs.
         with running(folder) as second:
             second.end()
@@ -181,7 +201,7 @@ def test_after_a_kill_of_everything_it_starts_again(folder: Path) -> None:
 def test_when_it_is_killed_gunicorn_gives_the_port_back(folder: Path) -> None:
     with running(folder) as run:
         run.process.kill()
-        run.process.wait(PATIENCE)
+        assert run.process.wait(PATIENCE) == -signal.SIGKILL
 
         def is_free() -> bool:
             with socket.socket() as client:
@@ -266,9 +286,25 @@ def test_what_is_no_http_is_answered_with_a_problem_and_idleness_delays_no_end(
         run.end()
 
 
-def test_a_worker_refuses_a_database_driver_that_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "wait", waiting.wait_c)
-    with pytest.raises(RuntimeError, match="before gevent"):
-        worker._refuse_a_blocking_database()
-    monkeypatch.setattr(waiting, "wait", waiting.wait_poll)
-    worker._refuse_a_blocking_database()
+def test_a_worker_refuses_a_database_driver_that_blocks(scratch: Path) -> None:
+    settings = {
+        "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{free_port()}/none",
+        "JWT_SECRET_KEY": databases.KEY,
+        "PORT": str(free_port()),
+        "PSYCOPG_WAIT_FUNC": "wait_c",  # as if psycopg was imported before gevent's patch
+    }
+    log = scratch / "blocking.log"
+    with log.open("w") as output:
+        gunicorn = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "wsgi:app"],
+            cwd=ROOT,
+            env=environment(scratch / "blocking", **settings),
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        expected = "psycopg was imported before gevent patched the standard library"
+        wait_until(lambda: expected in log.read_text(), "the worker refuses")
+    finally:
+        gunicorn.terminate()
+        assert gunicorn.wait(AT_ONCE) == 0

@@ -16,7 +16,7 @@ from taskapi.problems import NotFound
 
 User = dict[str, Any]
 
-_CHUNK = 500
+CHUNK = 500
 _WORK_SECONDS = 3_600
 
 
@@ -37,7 +37,7 @@ def create_user(email: str, password: str) -> int:
 def all_users() -> Iterator[User]:
     """Every account, in the order of their ids, a few hundred at a time."""
     after = 0
-    while rows := database.rows(statements.some_users, after_id=after, limit=_CHUNK):
+    while rows := database.rows(statements.some_users, after_id=after, limit=CHUNK):
         for row in rows:
             yield dict(zip(statements.some_users.columns, row, strict=True))
         after = rows[-1][0]

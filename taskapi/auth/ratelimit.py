@@ -43,7 +43,7 @@ from taskapi.db.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.problems import RateLimited, Unavailable
 
-_PURGE_ONE_IN = 100
+PURGE_ONE_IN = 100
 
 _counters = table_of(RateLimit)
 
@@ -90,7 +90,7 @@ class PostgresStorage(Storage):
         return psycopg.Error
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        if secrets.randbelow(_PURGE_ONE_IN) == 0:
+        if secrets.randbelow(PURGE_ONE_IN) == 0:
             _, self._purged = purge.step(self._purged)
         return int(database.rows(_increment, key=key, seconds=expiry, amount=amount)[0][0])
 

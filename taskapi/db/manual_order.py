@@ -46,7 +46,7 @@ _MOST = bindparam("most", type_=BigInteger)
 
 _ANY = true()
 
-_WINDOW = 200
+WINDOW = 200
 """The rows that get new positions at first, where there is no room between two."""
 
 
@@ -120,7 +120,7 @@ class ManualOrder:
             moved = [row[0] for row in rows[:most]]
             high = rows[most][1] if len(rows) > most else self.last()
             positions = spread(before, high, len(moved) + 1)
-            most = most * 10 or _WINDOW
+            most = most * 10 or WINDOW
         if moved:
             database.rows(self._spreading, ids=moved, positions=positions[1:], **scope(caller))
         return positions[0]

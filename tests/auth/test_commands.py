@@ -104,7 +104,7 @@ def test_an_unknown_email_is_named(run: _Run, command: str) -> None:
 def test_all_accounts_are_listed_once_in_the_order_of_their_ids(
     run: _Run, settings: Settings, user: Api, stranger: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(administration, "_CHUNK", 2)
+    monkeypatch.setattr(administration, "CHUNK", 2)
     user.task()
     run(f"users deactivate {stranger.email}")
     header, *lines = run("users list").splitlines()

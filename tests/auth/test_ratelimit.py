@@ -244,13 +244,13 @@ def test_when_the_window_is_over_attempts_are_free_again(settings: Settings, api
 def test_counters_that_are_over_are_purged(
     settings: Settings, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ratelimit, "_PURGE_ONE_IN", 10**9)
+    monkeypatch.setattr(ratelimit, "PURGE_ONE_IN", 10**9)
     log_in(api, api.email)
     sql(settings, "UPDATE rate_limits SET expires_at = now() - interval '1 second'")
     log_in(api, address="203.0.113.1")
     before = sql(settings, "SELECT key FROM rate_limits WHERE expires_at < now()")
     assert before
-    monkeypatch.setattr(ratelimit, "_PURGE_ONE_IN", 1)
+    monkeypatch.setattr(ratelimit, "PURGE_ONE_IN", 1)
     log_in(api, address="203.0.113.1")
     assert sql(settings, "SELECT key FROM rate_limits WHERE expires_at < now()") == []
     assert sql(settings, "SELECT count(*) > 0 FROM rate_limits") == [(True,)]

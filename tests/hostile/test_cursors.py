@@ -69,7 +69,7 @@ def _tampered(cursor: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("call", "sort"), SORTED_LISTS, ids=str)
-def test_a_cursor_that_was_tampered_with_opens_nothing(
+def test_a_tampered_cursor_returns_only_the_callers_rows(
     user: Api, stranger: Api, call: Call, sort: str | None
 ) -> None:
     path = _filled(user, call)
@@ -90,7 +90,7 @@ def test_a_cursor_that_was_tampered_with_opens_nothing(
 
 
 @pytest.mark.parametrize(("call", "sort"), SORTED_LISTS, ids=str)
-def test_the_cursor_of_another_order_is_refused(user: Api, call: Call, sort: str | None) -> None:
+def test_a_cursor_of_another_sort_returns_400(user: Api, call: Call, sort: str | None) -> None:
     cursor = _page(user, _filled(user, call), sort)["next_cursor"]
     others = [(other, order) for other, order in SORTED_LISTS if order not in (sort, None)]
     for other, order in others:

@@ -141,6 +141,15 @@ def test_a_key_is_forgotten_after_a_day(settings: Settings, user: Api) -> None:
     assert total(user) == 3
 
 
+def test_a_key_is_kept_for_a_whole_day(settings: Settings, user: Api) -> None:
+    first = post(user)
+    age = "UPDATE idempotency_keys SET created_at = created_at - interval '23 hours 58 minutes'"
+    world.sql(settings, age)
+    again = post(user)
+    assert is_replay(again)
+    assert again.data == first.data
+
+
 def test_an_answer_is_kept_for_who_may_see_it(user: Api) -> None:
     post(user)
     user.expect(200, "POST", "/auth/logout")

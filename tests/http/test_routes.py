@@ -1,4 +1,4 @@
-"""All routes at once, new ones included: what each declares, demands and refuses.
+"""All routes at once, new ones included: what each declares, requires and rejects.
 
 The tests walk the application's URL map. Path arguments and bodies come from `support.resources`.
 """
@@ -84,12 +84,12 @@ def _allowed(path: str) -> set[str]:
     return {method for route in ROUTES if route.rule.rule == path for method in route.rule.methods}
 
 
-def test_each_view_is_a_declared_operation_or_known_not_to_be_one() -> None:
+def test_each_view_is_an_operation_or_listed_as_none() -> None:
     undeclared = {route.endpoint for route in ROUTES if not route.operation}
     assert undeclared == NO_OPERATION
 
 
-def test_calls_that_need_no_token_are_these() -> None:
+def test_the_public_operations_are_these() -> None:
     public = {str(route) for route in CALLS if route.operation and route.operation.is_public}
     assert public == {
         "GET /",
@@ -104,7 +104,9 @@ def test_calls_that_need_no_token_are_these() -> None:
 
 
 @pytest.mark.parametrize("route", [r for r in CALLS if not r.operation.is_public], ids=str)
-def test_a_call_needs_a_token_of_a_live_session(anonymous: Api, user: Api, route: Route) -> None:
+def test_an_operation_requires_a_token_of_a_live_session(
+    anonymous: Api, user: Api, route: Route
+) -> None:
     address = _address(route.rule, user)
     sent = _body(route, user)
     response = anonymous.send(route.method, address, **sent)
@@ -119,9 +121,7 @@ def test_a_call_needs_a_token_of_a_live_session(anonymous: Api, user: Api, route
 
 
 @pytest.mark.parametrize("route", [route for route in CALLS if route.is_owned], ids=str)
-def test_what_belongs_to_a_person_is_out_of_reach_of_others(
-    user: Api, stranger: Api, route: Route
-) -> None:
+def test_another_users_resource_returns_403_or_404(user: Api, stranger: Api, route: Route) -> None:
     address, path = _address(route.rule, user), route.rule.rule
     before = everything_of(user)
     others = {other.method: other for other in CALLS if other.rule.rule == path}
@@ -135,7 +135,7 @@ def test_what_belongs_to_a_person_is_out_of_reach_of_others(
 
 
 @pytest.mark.parametrize("route", CALLS, ids=str)
-def test_a_parameter_that_no_call_knows_is_refused(user: Api, route: Route) -> None:
+def test_an_unknown_query_parameter_returns_400(user: Api, route: Route) -> None:
     address = _address(route.rule, user)
     sent = _body(route, user)
     before = everything_of(user)
@@ -145,7 +145,7 @@ def test_a_parameter_that_no_call_knows_is_refused(user: Api, route: Route) -> N
 
 
 @pytest.mark.parametrize("path", sorted({route.rule.rule for route in ROUTES}))
-def test_an_address_says_which_methods_it_takes(user: Api, path: str) -> None:
+def test_a_url_lists_its_methods(user: Api, path: str) -> None:
     rule = next(route.rule for route in ROUTES if route.rule.rule == path)
     address, allowed = _address(rule, user), _allowed(path)
     options = user.send("OPTIONS", address)
@@ -160,7 +160,7 @@ def test_an_address_says_which_methods_it_takes(user: Api, path: str) -> None:
 
 
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.method == "GET"], ids=str)
-def test_head_answers_as_get_does_without_the_content(user: Api, route: Route) -> None:
+def test_head_returns_what_get_does_without_the_body(user: Api, route: Route) -> None:
     address = _address(route.rule, user)
     full, bare = user.send("GET", address), user.send("HEAD", address)
     assert full.status_code in (200, 404)
@@ -194,9 +194,7 @@ def test_head_answers_as_get_does_without_the_content(user: Api, route: Route) -
     ],
     ids=lambda address: address[:40],
 )
-def test_an_address_that_does_not_exist_is_a_problem_for_every_method(
-    user: Api, address: str
-) -> None:
+def test_an_unknown_url_returns_404_for_every_method(user: Api, address: str) -> None:
     for method in METHODS:
         response = user.send(method, address)
         assert response.status_code == 404

@@ -147,4 +147,4 @@ class Changes(Service):
         moved = {name: changed[name] for name in ("version", "updated_at")}
         unseen = [name for name, value in expected.items() if value is UNSEEN]
         assert changed == expected | moved | dict.fromkeys(unseen, changed["updated_at"])
-        account.write(changed)
+        account.write("task", changed)

@@ -44,7 +44,7 @@ class FilterRules(Service):
         account = session.account
         made = self.answer(201, session, "POST", "/filters", **sent)
         assert made == made | {"color": None, "user_id": account.id} | sent["json"]
-        account.write_filter(made)
+        account.write("filter", made)
         return int(made["id"])
 
     @rule(session=Service.sessions, filter_id=filters, body=CHANGES)
@@ -57,14 +57,14 @@ class FilterRules(Service):
             return
         changed, before = (
             self.answer(200, session, "PATCH", path, **sent),
-            account.filters[filter_id],
+            account.rows("filter")[filter_id],
         )
         if not body:
             assert changed == before
             return
         moved = {name: changed[name] for name in ("version", "updated_at")}
         assert changed == before | body | moved
-        account.write_filter(changed)
+        account.write("filter", changed)
 
     @rule(session=Service.sessions, filter_id=filters)
     def delete_filter(self, session: Session, filter_id: int) -> None:
@@ -72,14 +72,14 @@ class FilterRules(Service):
         if not self.is_out_of_reach(session, "filter", filter_id, "delete", "DELETE", path):
             self.answer(204, session, "DELETE", path)
             session.account.version += 1
-            del session.account.filters[filter_id]
+            del session.account.rows("filter")[filter_id]
 
     @rule(session=Service.sessions, filter_id=filters)
     def find_tasks(self, session: Session, filter_id: int) -> None:
         account, sent = session.account, {"query_string": {"filter_id": filter_id}}
         if self.is_refused(session, "GET", "/tasks", **sent):
             return
-        query = account.filters.get(filter_id, {}).get("query")
+        query = account.rows("filter").get(filter_id, {}).get("query")
         if query is None or not self._has_what_is_named(account, query):
             self.problem("invalid_input", session, "GET", "/tasks", **sent)
             return
@@ -94,8 +94,9 @@ class FilterRules(Service):
             return {"home", "now"} <= {made["name"].lower() for made in account.labels.values()}
         return NAMED.get(query, set()) <= lists
 
-    def check_filters(self, account: Account) -> None:
+    def check(self, account: Account) -> None:
         """See that an account with a live session has the filters that the model has."""
+        super().check(account)
         for session in account.live_sessions()[:1]:
             found = self.answer(200, session, "GET", "/filters")["filters"]
-            assert found == sorted(account.filters.values(), key=lambda made: made["id"])
+            assert found == sorted(account.rows("filter").values(), key=lambda made: made["id"])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, multiple, rule
 from model.changes import Changes
 from model.service import Service
-from model.state import Account, Label, Session, ascii_lower
+from model.state import Account, Row, Session, ascii_lower
 
 NAMES = st.sampled_from(("Home", "home", "HOME", "Now", "now", "\u00e9", "\u00c9", "\U0001f331"))
 COLORS = st.none() | st.sampled_from(("#000000", "#a1b2c3"))
@@ -37,7 +37,7 @@ class LabelRules(Changes):
         made = self.answer(201, session, "POST", "/labels", **sent)
         assert made == made | {"color": None, "user_id": account.id} | body
         assert made["id"] > max(account.labels, default=0)
-        account.write_label(made)
+        account.write("label", made)
         return int(made["id"])
 
     @rule(session=Service.sessions, label_id=labels, body=CHANGES)
@@ -55,7 +55,7 @@ class LabelRules(Changes):
             return
         moved = {name: changed[name] for name in ("version", "updated_at")}
         assert changed == before | body | moved
-        account.write_label(changed)
+        account.write("label", changed)
 
     @rule(session=Service.sessions, label_id=labels)
     def delete_label(self, session: Session, label_id: int) -> None:
@@ -145,8 +145,9 @@ class LabelRules(Changes):
                 account.leave(task, label_ids=has)
         self.see(session)
 
-    def check_labels(self, account: Account) -> None:
+    def check(self, account: Account) -> None:
         """See that an account with a live session has the labels that the model has."""
+        super().check(account)
         for session in account.live_sessions()[:1]:
-            found: list[Label] = self.answer(200, session, "GET", "/labels")["labels"]
+            found: list[Row] = self.answer(200, session, "GET", "/labels")["labels"]
             assert found == sorted(account.labels.values(), key=SORTS["name"])

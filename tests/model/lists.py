@@ -39,7 +39,7 @@ class ListRules(Changes):
         expected = {"color": None, "is_archived": False, "is_inbox": False, "user_id": account.id}
         assert made == made | expected | body
         assert made["id"] > max(account.lists)
-        account.write_list(made)
+        account.write("list", made)
         return int(made["id"])
 
     @rule(session=Service.sessions, list_id=lists, body=CHANGES, inbox=st.booleans())
@@ -61,7 +61,7 @@ class ListRules(Changes):
             return
         moved = {name: changed[name] for name in ("version", "updated_at")}
         assert changed == before | body | moved
-        account.write_list(changed)
+        account.write("list", changed)
 
     @rule(
         session=Service.sessions,
@@ -92,7 +92,7 @@ class ListRules(Changes):
         assert [made["id"] for made in found] == order
         self._made_room(account, found[order.index(list_id) + 1 :])
         assert moved == account.lists[list_id] | _written(moved)
-        account.write_list(moved)
+        account.write("list", moved)
 
     @staticmethod
     def _made_room(account: Account, behind: list[dict[str, Any]]) -> None:
@@ -168,8 +168,9 @@ class ListRules(Changes):
         page = self.answer(200, session, "GET", "/lists", query_string=query)
         assert page == {"lists": expected, "total": len(expected), "next_cursor": None}
 
-    def check_lists(self, account: Account) -> None:
+    def check(self, account: Account) -> None:
         """See that an account with a live session has the lists that the model has."""
+        super().check(account)
         for session in account.live_sessions()[:1]:
             found = self.answer(200, session, "GET", "/lists")["lists"]
             assert found == sorted(account.lists.values(), key=lambda made: made["id"])

@@ -1,7 +1,7 @@
 """The base of all rules: two people, who call the service with the sessions that they have.
 
-A feature's rules are a class below `Service` in a module of its own; `test_model` puts them
-together. A rule asks the service for something and the model for what must come of it.
+A feature's rules are a class below `Service` in a module of its own, where `test_model` finds it. A
+rule sends a request, and the model says what must come of it.
 """
 
 from __future__ import annotations
@@ -76,6 +76,16 @@ class Service(RuleBasedStateMachine):
         session.id = next(one["id"] for one in listed if one["is_current"])
         assert session.id not in {one.id for one in account.sessions if one is not session}
         return session
+
+    def check(self, account: Account) -> None:
+        """See that an account with a live session has what the model has; a feature adds its part.
+
+        It is called at the end of each story.
+        """
+
+    def teardown(self) -> None:
+        for account in self.accounts:
+            self.check(account)
 
     def ask(self, session: Session | None, method: str, path: str, **kwargs: Any) -> TestResponse:
         """The answer to a call, which the document must foresee."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-Task = dict[str, Any]
-List = dict[str, Any]
-Label = dict[str, Any]
-Filter = dict[str, Any]
-Occurrence = dict[str, Any]
+Row = dict[str, Any]
+Task = Row
+Occurrence = Row
 
 SORTS = ("created_at", "updated_at", "title", "due", "priority", "position")
 EACH_SORT = [sign + name for name in SORTS for sign in ("", "-")]
@@ -60,10 +59,9 @@ class Account:
     version: int = 0
     is_deleted: bool = False
     sessions: list[Session] = field(default_factory=list)
-    tasks: dict[int, Task] = field(default_factory=dict)
-    lists: dict[int, List] = field(default_factory=dict)
-    labels: dict[int, Label] = field(default_factory=dict)
-    filters: dict[int, Filter] = field(default_factory=dict)
+    stored: dict[str, dict[int, Row]] = field(default_factory=lambda: defaultdict(dict))
+    """Its rows by what one is called, such as `task`, and by their ids."""
+
     ledgers: dict[int, list[Over]] = field(default_factory=dict)
     keys: dict[str, Kept] = field(default_factory=dict)
     last_place: int = 0
@@ -75,10 +73,21 @@ class Account:
     def id(self) -> int:
         return int(self.user["id"])
 
-    def rows(self, noun: str) -> dict[int, Any]:
-        """What it has of a kind: `task`, `list`, `label` or `filter`."""
-        kept = {"list": self.lists, "label": self.labels, "filter": self.filters}
-        return {"task": self.tasks, **kept}[noun]
+    def rows(self, noun: str) -> dict[int, Row]:
+        """What it has of a kind."""
+        return self.stored[noun]
+
+    @property
+    def tasks(self) -> dict[int, Task]:
+        return self.rows("task")
+
+    @property
+    def lists(self) -> dict[int, Row]:
+        return self.rows("list")
+
+    @property
+    def labels(self) -> dict[int, Row]:
+        return self.rows("label")
 
     def live_sessions(self) -> list[Session]:
         """Newest first."""
@@ -94,11 +103,8 @@ class Account:
 
     def delete(self) -> None:
         self.end_sessions()
-        self.tasks.clear()
+        self.stored.clear()
         self.ledgers.clear()
-        self.lists.clear()
-        self.labels.clear()
-        self.filters.clear()
         self.is_deleted = True
 
     def follow(self, row: dict[str, Any]) -> None:
@@ -108,31 +114,16 @@ class Account:
         assert moment > self.last_moment
         self.version, self.last_moment = row["version"], moment
 
-    def write(self, task: Task) -> None:
-        """Keep a task as the service shows it after a write."""
-        self.follow(task)
-        self.tasks[task["id"]] = task
-
-    def write_list(self, made: List) -> None:
-        """Keep a list as the service shows it after a write."""
-        self.follow(made)
-        self.lists[made["id"]] = made
-
-    def write_label(self, made: Label) -> None:
-        """Keep a label as the service shows it after a write."""
-        self.follow(made)
-        self.labels[made["id"]] = made
-
-    def write_filter(self, made: Filter) -> None:
-        """Keep a filter as the service shows it after a write."""
-        self.follow(made)
-        self.filters[made["id"]] = made
+    def write(self, noun: str, row: Row) -> None:
+        """Store a row as the service shows it after a write."""
+        self.follow(row)
+        self.rows(noun)[row["id"]] = row
 
     def add(self, task: Task) -> None:
         """Keep a task that is new."""
         assert task["created_at"] == task["updated_at"]
         self.take_place(task["id"])
-        self.write(task)
+        self.write("task", task)
 
     def take_place(self, number: int) -> None:
         """See that a new id or place is behind all others."""

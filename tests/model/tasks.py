@@ -282,7 +282,8 @@ class TaskRules(Changes):
         account.add(task)
         self.task_ids.append(task["id"])
 
-    def check_tasks(self, account: Account) -> None:
+    def check(self, account: Account) -> None:
         """See that an account with a live session has the tasks that the model has."""
+        super().check(account)
         for session in account.live_sessions()[:1]:
             self._page(session, "-created_at", None, 1_000, None)

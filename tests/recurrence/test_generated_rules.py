@@ -15,7 +15,7 @@ from support.examples import examples
 from taskapi.tasks.dues import DateDue, TimedDue
 from taskapi.tasks.recurrence.service import Anchor, Recurrence, next_due, occurrences, parse
 
-EXAMPLES = 2_000
+EXAMPLES = 1_000
 
 CHANGES = {
     "Europe/Berlin": (date(2026, 3, 29), date(2026, 10, 25)),
@@ -48,7 +48,7 @@ def takewhile_until(recurrence: Recurrence, due: DateDue, end: date) -> list[Dat
 
 
 @pytest.mark.parametrize("zone", CHANGES)
-@examples(EXAMPLES // 60)
+@examples(EXAMPLES // 30)
 @given(data=st.data())
 def test_a_time_stays_on_the_wall_when_clocks_change(zone: str, data: st.DataObject) -> None:
     text = data.draw(_OFTEN)
@@ -64,7 +64,7 @@ def test_a_time_stays_on_the_wall_when_clocks_change(zone: str, data: st.DataObj
     assert [due.at for due in near] == [brute.instant_of(due.wall, zone) for due in near]
 
 
-@examples(EXAMPLES // 10)
+@examples(EXAMPLES // 5)
 @given(data=st.data())
 def test_until_of_a_timed_rule_is_the_last_moment(data: st.DataObject) -> None:
     zone = data.draw(st.sampled_from(list(CHANGES)))
@@ -79,7 +79,7 @@ def test_until_of_a_timed_rule_is_the_last_moment(data: st.DataObject) -> None:
     assert [due.at for due in found] == [at for at in every if at.replace(tzinfo=None) <= until]
 
 
-@examples(EXAMPLES // 10)
+@examples(EXAMPLES // 5)
 @given(data=st.data())
 def test_what_comes_next_is_what_the_list_says(data: st.DataObject) -> None:
     """Completed day by day, with the number of occurrences kept by whoever asks."""
@@ -98,7 +98,7 @@ def test_what_comes_next_is_what_the_list_says(data: st.DataObject) -> None:
         assert next_due(recurrence, due, completed_at=noon, occurred=occurred) is None
 
 
-@examples(EXAMPLES // 10)
+@examples(EXAMPLES // 5)
 @given(data=st.data())
 def test_a_stack_of_missed_occurrences_can_be_left_out(data: st.DataObject) -> None:
     text = data.draw(_OFTEN)

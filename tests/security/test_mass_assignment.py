@@ -79,7 +79,7 @@ def test_the_columns_of_all_tables_are_sent() -> None:
 
 
 @pytest.mark.parametrize("call", WITH_A_BODY, ids=str)
-def test_a_column_that_is_not_the_clients_keeps_its_value(
+def test_a_body_cannot_set_a_read_only_or_hidden_column(
     user: Api, stranger: Api, private: str, call: Call, record_property: pytest.RecordProperty
 ) -> None:
     assert call.body
@@ -104,7 +104,7 @@ def test_a_column_that_is_not_the_clients_keeps_its_value(
 
 
 @pytest.mark.parametrize("call", OF_ROWS, ids=str)
-def test_a_whole_row_that_is_sent_back_forged_changes_what_may_be_changed_alone(
+def test_a_resource_sent_back_with_forged_fields_changes_only_writable_ones(
     user: Api, stranger: Api, private: str, call: Call
 ) -> None:
     assert call.body

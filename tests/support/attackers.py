@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -84,7 +85,7 @@ def routes(client: httpx.Client) -> list[Route]:
     return [
         Route(
             method.upper(),
-            path.replace("{task_id}", "1").replace("{session_id}", "1"),
+            re.sub(r"\{\w+\}", "1", path),
             _example(call),
             call.get("security") == [{"bearer": []}],
         )

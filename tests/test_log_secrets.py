@@ -1,0 +1,77 @@
+"""No log line has a password, a token, an email address or what a user wrote, at any level."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support.api import PASSWORD, Api
+from support.calls import CALLS, Call
+from support.resources import filled_in
+
+from taskapi.logs import JsonFormatter, TextFormatter
+
+SHORT = 5
+"""Texts with fewer characters, such as `due`, may be part of a word that is logged."""
+
+OTHERS = "somebody.else@example.com"
+
+
+Lines = Callable[[], str]
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
+    """Gives the lines since the test began, as both formats write them."""
+    formatters = (JsonFormatter(), TextFormatter())
+    with caplog.at_level(logging.DEBUG):
+        yield lambda: "\n".join(one.format(line) for line in caplog.records for one in formatters)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """The strings in JSON that are long enough to be recognized."""
+    if isinstance(value, dict | list):
+        for below in value.values() if isinstance(value, dict) else value:
+            yield from texts(below)
+    elif isinstance(value, str) and len(value) >= SHORT:
+        yield value
+
+
+def tokens(response: Any) -> set[str]:
+    """The tokens in a response."""
+    body = response.get_json(silent=True)
+    shown = body if isinstance(body, dict) else {}
+    return {shown[name] for name in ("access_token", "refresh_token") if name in shown}
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_no_line_has_what_was_sent_or_issued(user: Api, logged: Lines, call: Call) -> None:
+    request = filled_in(call, user)
+    secrets = {*texts(request.body), *texts(call.required), *texts(user.headers)}
+    secrets |= {user.email, PASSWORD, user.login["access_token"], user.login["refresh_token"]}
+    response = request.send(user)
+    assert response.status_code == call.status, response.get_data(as_text=True)
+    spoilt = {"X-Private": "private-header", "Authorization": "Bearer private-token"}
+    request.send(user, headers=spoilt)
+    request.send(user, query_string={"private-name": "private-value"})
+    if request.body is not None:
+        body = b'{"private-field": "private-text", "email": "' + OTHERS.encode() + b'"}'
+        request.send(user, data=body)
+        request.send(user, data=body[:-3])
+    secrets |= {"private-", OTHERS, *tokens(response)}
+    said = logged()
+    assert said
+    assert {secret for secret in secrets if secret in said} == set()
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_failed_login_is_logged_without_its_password_and_its_whole_email(
+    user: Api, logged: Lines, is_known: bool
+) -> None:
+    body = {"email": user.email if is_known else OTHERS, "password": "private password"}
+    user.problem(401, "invalid_credentials", "POST", "/auth/login", json=body)
+    said = logged()
+    assert "login_failed" in said
+    assert {secret for secret in body.values() if secret in said} == set()
