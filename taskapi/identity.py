@@ -30,10 +30,16 @@ _REMEMBERED_TOKENS = 10_000
 
 
 class Caller(NamedTuple):
-    """Whose request this is; every use case takes it first."""
+    """Who sent a request, and to which workspace; every use case takes it first."""
 
     user_id: int
     session_id: int
+    workspace_id: int
+
+    @classmethod
+    def of(cls, user_id: int, session_id: int) -> Caller:
+        """The caller in the user's personal workspace, which has the user's id."""
+        return cls(user_id, session_id, user_id)
 
 
 class _Claims(NamedTuple):
@@ -121,7 +127,7 @@ def _checked(claims: Mapping[str, Any]) -> _Claims:
     subject = claims["sub"]
     if not (isinstance(subject, str) and subject.isascii() and subject.isdigit()):
         raise TokenInvalid
-    caller = Caller(int(subject), claims["sid"])
+    caller = Caller.of(int(subject), claims["sid"])
     if not (0 < caller.user_id <= MAX_ID and 0 < caller.session_id <= MAX_ID):
         raise TokenInvalid
     return _Claims(caller, claims["exp"])

@@ -115,10 +115,10 @@ class RequestRecord(logging.LogRecord):
         self.__dict__ = {**_BLANK, "created": time(), **fields}
 
 
-def note(event: str, **fields: Any) -> None:
-    """Say what a request did, in the request's own line; outside of a request, in one of its own.
+def log_event(event: str, **fields: Any) -> None:
+    """Add an event to the request's log line; outside of a request, log a line of its own.
 
-    What must be seen whatever the level is, is a warning and a line of its own.
+    What must be logged at any level is a warning with a line of its own.
     """
     if has_request_context():
         current_request().noted |= {"event": event, **fields}

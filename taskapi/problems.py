@@ -231,13 +231,23 @@ class LengthRequired(Problem):
 
 
 class PreconditionFailed(Problem):
-    """If-Match named a version that is no longer the current one."""
+    """If-Match named a version that is no longer the current one.
+
+    Args:
+        noun: what the row is called in messages.
+        current: the row as it is now, whose representation the response contains.
+    """
 
     status = 412
     code = "precondition_failed"
     title = "Precondition failed"
     detail = "This was changed since you read it; the current state is in this answer."
     instance_headers = ("ETag",)
+
+    def __init__(self, noun: str = "", current: Any = None) -> None:
+        super().__init__()
+        self.noun = noun
+        self.current = current
 
 
 class ContentTooLarge(Problem):

@@ -11,7 +11,7 @@ from taskapi.auth.passwords import hash_password
 from taskapi.auth.service import EmailTaken
 from taskapi.db import database
 from taskapi.identity import Caller
-from taskapi.logs import note
+from taskapi.logs import log_event
 from taskapi.problems import NotFound
 
 User = dict[str, Any]
@@ -120,12 +120,12 @@ def session_of(email: str) -> Iterator[Caller]:
     )
     if opened is None:
         raise NotFound(f"There is no active account with the email {email}.")
-    caller = Caller(opened["id"], opened["session_id"])
+    caller = Caller.of(opened["id"], opened["session_id"])
     try:
         yield caller
     finally:
-        database.row(statements.revoke, **caller._asdict())
+        database.row(statements.revoke, user_id=caller.user_id, session_id=caller.session_id)
 
 
 def _log(event: str, user_id: int) -> None:
-    note(event, user_id=user_id, by="command line")
+    log_event(event, user_id=user_id, by="command line")

@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from taskapi.auth import administration
 from taskapi.auth.schemas import Credentials
 from taskapi.cli import explained
-from taskapi.http.fields import load
+from taskapi.http.schemas import load
 
 users = AppGroup("users", help="Make, list and change accounts.")
 

@@ -16,7 +16,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
-    column,
     delete,
     func,
     insert,
@@ -24,35 +23,32 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    table,
     true,
     update,
 )
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from taskapi.auth.models import Email, Session, User
-from taskapi.db.content_table import OwnedTable
-from taskapi.db.pages import IN_ORDER_OF_CREATION, Reading
+from taskapi.auth.models import Session, User
+from taskapi.db.pages import BY_CREATION, Ordering
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import own_account, owned, owner_of_email
+from taskapi.db.tenancy import SESSION_ID, USER_ID, has_live_session
 from taskapi.extensions import table_of
+from taskapi.tasks.lists.models import List
+from taskapi.workspaces.models import Workspace
 
-# What an account begins with, of the tables that the lists' feature owns.
-_lists = table("lists", *(column(name) for name in ("user_id", "id", "name")))
-
-_users, _emails, _sessions = table_of(User), table_of(Email), table_of(Session)
+_users, _sessions = table_of(User), table_of(Session)
+_workspaces, _lists = table_of(Workspace), table_of(List)
 
 REFRESH_GRACE_SECONDS = 10
 """For so long after a rotation the token before it still answers, with the same successor."""
 
 _INBOX_NAME = "Inbox"
+_WORKSPACE_NAME = "Personal"
 
 _SECOND = literal_column("interval '1 second'", Interval)
 _KEPT_AFTER_END = literal_column("interval '30 days'", Interval)
-
-_NEXT_ID = literal_column("nextval(pg_get_serial_sequence('users', 'id'))", BigInteger)
 
 _user_id = bindparam("user_id", type_=BigInteger)
 _session_id = bindparam("session_id", type_=BigInteger)
@@ -68,6 +64,8 @@ _DELETION_SECONDS = 25.0
 """An account may have very many rows."""
 
 _shown = (_users.c.id, _users.c.email, _users.c.created_at)
+_is_caller = and_(_users.c.id == USER_ID, has_live_session())
+_is_callers = and_(_sessions.c.user_id == USER_ID, has_live_session())
 _lives = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
 _is_long_over = or_(
     _sessions.c.expires_at < func.now() - _KEPT_AFTER_END,
@@ -80,10 +78,21 @@ _named_session = and_(
 )
 
 
-def _inbox_of(account: CTE) -> CTE:
-    """The list that an account begins with."""
-    begins = select(account.c.id, account.c.id, literal(_INBOX_NAME, Text))
-    return insert(_lists).from_select(["user_id", "id", "name"], begins).cte("inbox")
+def _personal_workspace(account: CTE) -> list[CTE]:
+    """The workspace of a new account, and the inbox in it: both have the account's id."""
+    name, inbox = literal(_WORKSPACE_NAME, Text), literal(_INBOX_NAME, Text)
+    version = literal_column("0", BigInteger)
+    workspace = insert(_workspaces).from_select(
+        ["id", "owner_id", "name"],
+        select(account.c.id, account.c.id.label("owner_id"), name),
+        include_defaults=False,
+    )
+    first_list = insert(_lists).from_select(
+        ["workspace_id", "id", "user_id", "name", "version"],
+        select(account.c.id, account.c.id.label("list_id"), account.c.id, inbox, version),
+        include_defaults=False,
+    )
+    return [workspace.cte("workspace"), first_list.cte("inbox")]
 
 
 def _new_session(account: CTE) -> CTE:
@@ -108,51 +117,36 @@ def _new_session(account: CTE) -> CTE:
 
 
 def _new_account() -> CTE:
-    """An account whose email nobody has. The email comes first, for it decides between two."""
-    claimed = (
-        upsert(_emails)
-        .values(email=_email, user_id=_NEXT_ID)
-        .on_conflict_do_nothing(index_elements=["email"])
-        .returning(_emails.c.user_id, _emails.c.email)
-        .cte("claimed")
-    )
+    """An account whose email no other account has."""
     return (
-        insert(_users)
-        .from_select(
-            ["id", "email", "hashed_password"],
-            select(claimed.c.user_id, claimed.c.email, _hashed_password),
-            include_defaults=False,
-        )
+        upsert(_users)
+        .values(email=_email, hashed_password=_hashed_password)
+        .on_conflict_do_nothing(index_elements=["email"])
         .returning(*_shown)
         .cte("account")
     )
 
 
 def _delete_account(*conditions: ColumnElement[bool]) -> Statement:
-    """Delete the account that meets these, its email, and by foreign keys all that it owns."""
-    account = (
-        delete(_users).where(*conditions).returning(_users.c.id, _users.c.email).cte("account")
-    )
-    freed = (
-        delete(_emails)
-        .where(_emails.c.email == account.c.email, _emails.c.user_id == account.c.id)
-        .cte("freed")
-    )
-    return Statement(select(account.c.id).add_cte(freed), writes=True, seconds=_DELETION_SECONDS)
+    """Deletes the account that meets these conditions and, by foreign keys, all that it owns."""
+    gone = delete(_users).where(*conditions).returning(_users.c.id)
+    return Statement(gone, writes=True, seconds=_DELETION_SECONDS)
 
 
 def _register() -> Statement:
     account = _new_account()
     session = _new_session(account)
     return Statement(
-        select(*account.c, session.c.session_id).join(session, true()).add_cte(_inbox_of(account)),
+        select(*account.c, session.c.session_id)
+        .join(session, true())
+        .add_cte(*_personal_workspace(account)),
         writes=True,
     )
 
 
 def _add_user() -> Statement:
     account = _new_account()
-    return Statement(select(account.c.id).add_cte(_inbox_of(account)), writes=True)
+    return Statement(select(account.c.id).add_cte(*_personal_workspace(account)), writes=True)
 
 
 def _open_session() -> Statement:
@@ -179,11 +173,9 @@ sessions_purge = Purge(_sessions, _is_long_over)
 register = _register()
 """A new account with its first session; no row when the email is taken."""
 
-_owner = owner_of_email()
-
 credentials = Statement(
-    select(_users.c.id, _users.c.hashed_password, _users.c.is_active).join(
-        _owner, _owner.c.user_id == _users.c.id
+    select(_users.c.id, _users.c.hashed_password, _users.c.is_active).where(
+        _users.c.email == _email
     )
 )
 """What a login is checked against."""
@@ -232,7 +224,7 @@ revoke = Statement(
     )
     .returning(_sessions.c.id),
     writes=True,
-    stands_alone=True,
+    standalone=True,
 )
 """End a session, whoever asks: for logout and for a reused refresh token, which is refused."""
 
@@ -258,28 +250,28 @@ revoke_others = Statement(
 )
 """End every session of an account but one, even if that one has ended meanwhile."""
 
-own_user = Statement(select(*_shown).where(own_account(_users)))
+own_user = Statement(select(*_shown).where(_is_caller))
 """The caller's account."""
 
-own_password = Statement(select(_users.c.hashed_password).where(own_account(_users)))
+own_password = Statement(select(_users.c.hashed_password).where(_is_caller))
 """The hash that the caller's password is checked against."""
 
 set_own_password = Statement(
     update(_users)
     .values(hashed_password=_new_hash, updated_at=func.now())
-    .where(own_account(_users), _users.c.hashed_password == _hashed_password)
+    .where(_is_caller, _users.c.hashed_password == _hashed_password)
     .returning(_users.c.id),
     writes=True,
 )
 """Change the caller's password, unless it was changed since it was checked."""
 
-delete_own_user = _delete_account(own_account(_users), _users.c.hashed_password == _hashed_password)
+delete_own_user = _delete_account(_is_caller, _users.c.hashed_password == _hashed_password)
 """Delete the caller's account, unless its password was changed since it was checked."""
 
 end_own_session = Statement(
     update(_sessions)
     .values(revoked_at=func.now())
-    .where(owned(_sessions), _sessions.c.id == _session_id, _lives)
+    .where(_is_callers, _sessions.c.id == _session_id, _lives)
     .returning(_sessions.c.id),
     writes=True,
 )
@@ -288,28 +280,56 @@ end_own_session = Statement(
 end_other_sessions = Statement(
     update(_sessions)
     .values(revoked_at=func.now())
-    .where(owned(_sessions), _sessions.c.id != bindparam("caller_session_id"), _lives)
+    .where(_is_callers, _sessions.c.id != SESSION_ID, _lives)
     .returning(_sessions.c.id),
     writes=True,
 )
 """End the caller's sessions but the one that asks."""
 
-SESSION_SORTS = {"created_at": IN_ORDER_OF_CREATION}
+SESSION_SORTS = {"created_at": BY_CREATION}
+
+
+_LIMIT = bindparam("limit", type_=BigInteger)
 
 
 @cache
-def session_page(reading: Reading) -> Statement:
-    """A page of the caller's live sessions."""
-    return OwnedTable(_sessions, "session").page(reading, parts=[_lives])
+def session_page(ordering: Ordering) -> Statement:
+    """A page of the caller's live sessions; each row begins with how many there are.
+
+    A page without rows has one row, whose other columns are null.
+    """
+    own = _sessions.alias("own")
+    total = select(func.count()).where(_sessions.c.user_id == USER_ID, _lives).scalar_subquery()
+    ((conditions, order),) = ordering.runs(_sessions)
+    page = (
+        select(*_sessions.c)
+        .where(_sessions.c.user_id == USER_ID, _lives, *conditions)
+        .order_by(*order)
+        .limit(_LIMIT)
+        .subquery("page")
+    )
+    is_own = and_(own.c.user_id == USER_ID, own.c.id == SESSION_ID, has_live_session())
+    return Statement(
+        select(total.label("total"), *page.c)
+        .select_from(own.outerjoin(page, true()))
+        .where(is_own)
+        .order_by(*ordering.order(page))
+    )
 
 
-_described = (*_shown, _users.c.is_active, _users.c.task_count, _users.c.completed_task_count)
+_described = (
+    *_shown,
+    _users.c.is_active,
+    _workspaces.c.task_count,
+    _workspaces.c.completed_task_count,
+)
 
 add_user = _add_user()
 """A new account without a session; no row when the email is taken."""
 
 some_users = Statement(
     select(*_described)
+    .join(_workspaces, _workspaces.c.id == _users.c.id)
     .where(_users.c.id > bindparam("after_id", type_=BigInteger))
     .order_by(_users.c.id)
     .limit(bindparam("limit", type_=BigInteger))
@@ -323,7 +343,9 @@ described_user = Statement(
         .where(_sessions.c.user_id == _users.c.id, _lives)
         .scalar_subquery()
         .label("session_count"),
-    ).join(_owner, _owner.c.user_id == _users.c.id)
+    )
+    .join(_workspaces, _workspaces.c.id == _users.c.id)
+    .where(_users.c.email == _email)
 )
 """An account with the number of its live sessions."""
 

@@ -21,11 +21,8 @@ from limits.storage import Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy import (
     BigInteger,
-    Column,
-    DateTime,
     Double,
     Interval,
-    Table,
     Text,
     bindparam,
     case,
@@ -39,23 +36,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from config import Settings
+from taskapi.auth.models import RateLimit
 from taskapi.db import database
 from taskapi.db.purging import Position, Purge
 from taskapi.db.statement import Statement
-from taskapi.extensions import db
+from taskapi.extensions import table_of
 from taskapi.problems import RateLimited, Unavailable
 
 _PURGE_ONE_IN = 100
 
-_counters = Table(
-    "rate_limits",
-    db.metadata,
-    Column("key", Text, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-    Column("expires_at", DateTime(timezone=True), nullable=False),
-    # Lost in a crash, which only resets the counts: not worth a write-ahead log.
-    prefixes=["UNLOGGED"],
-)
+_counters = table_of(RateLimit)
 
 _key = bindparam("key", type_=Text)
 _amount = bindparam("amount", type_=BigInteger)
@@ -74,18 +64,16 @@ _increment = Statement(
         },
     ).returning(_counters.c.count),
     writes=True,
-    stands_alone=True,
+    standalone=True,
 )
 _look = Statement(
     select(
         _counters.c.count, cast(extract("epoch", _counters.c.expires_at), Double).label("expires")
     ).where(_counters.c.key == _key, ~_is_over),
-    stands_alone=True,
+    standalone=True,
 )
-_forget = Statement(
-    delete(_counters).where(_counters.c.key == _key), writes=True, stands_alone=True
-)
-_forget_all = Statement(delete(_counters), writes=True, stands_alone=True)
+_forget = Statement(delete(_counters).where(_counters.c.key == _key), writes=True, standalone=True)
+_forget_all = Statement(delete(_counters), writes=True, standalone=True)
 
 purge = Purge(_counters, _is_over)
 """Deletes the counters whose time is over."""

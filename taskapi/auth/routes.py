@@ -13,7 +13,7 @@ from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPa
 from taskapi.http import idempotency
 from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
-from taskapi.http.responses import answer
+from taskapi.http.responses import json_response
 from taskapi.identity import Caller, authenticate
 from taskapi.problems import NotFound, RateLimited, TokenInvalid, Unauthenticated
 
@@ -100,14 +100,14 @@ def logout() -> Response:
     caller = _caller_to_log_out()
     if caller:
         service.logout(caller)
-    return answer({"message": "Logged out"})
+    return json_response({"message": "Logged out"})
 
 
 @auth.get("/me")
 @operation(summary="Get the account", answers=schemas.User, example=schemas.USER_EXAMPLE)
 def get_me(caller: Caller) -> Response:
     """The account that the token is for."""
-    return answer(service.get_me(caller))
+    return json_response(service.get_me(caller))
 
 
 @auth.post("/password")
@@ -123,7 +123,7 @@ def get_me(caller: Caller) -> Response:
 def change_password(caller: Caller, body: dict[str, Any]) -> Response:
     """Needs the current password, and ends all other sessions of the account."""
     service.change_password(caller, **body, address=_address())
-    return answer({"message": "Password changed"})
+    return json_response({"message": "Password changed"})
 
 
 @auth.post("/delete")
@@ -150,7 +150,7 @@ def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
 )
 def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
     """Where the account is logged in, newest first."""
-    return answer(service.list_sessions(caller, query)._asdict())
+    return json_response(service.list_sessions(caller, query)._asdict())
 
 
 @auth.delete("/sessions/<id:session_id>")
@@ -165,11 +165,11 @@ def end_session(caller: Caller, session_id: int) -> Response:
 @operation(summary="End all other sessions", answers=schemas.Ended, example={"ended": 2})
 def end_other_sessions(caller: Caller) -> Response:
     """Ends every session of the account but the one that asks."""
-    return answer({"ended": service.end_other_sessions(caller)})
+    return json_response({"ended": service.end_other_sessions(caller)})
 
 
 def _login_answer(opened: service.Login, status: int = 200) -> Response:
-    return answer(opened._asdict() | {"token_type": "bearer"}, status)
+    return json_response(opened._asdict() | {"token_type": "bearer"}, status)
 
 
 def _device() -> Device:

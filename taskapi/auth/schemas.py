@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from taskapi.http.fields import EmailAddress, Id, Input, Password, Text, Timestamp
+from taskapi.http.fields import EmailAddress, Id, Password, Text, Timestamp
 from taskapi.http.pagination import PageShape
+from taskapi.http.schemas import Input
 
 _READ_ONLY = frozenset({"id", "created_at"})
 

@@ -10,17 +10,20 @@ from flask import current_app
 
 from taskapi.auth import queries as statements
 from taskapi.auth import ratelimit
+from taskapi.auth.models import Session
 from taskapi.auth.passwords import hash_password, verify_password
 from taskapi.auth.queries import SESSION_SORTS
 from taskapi.auth.ratelimit import Limit
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.db import database
-from taskapi.db.pages import page_of
+from taskapi.db.pages import page_request
+from taskapi.db.rows import row_class
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
+from taskapi.extensions import table_of
 from taskapi.http.idempotency import Owner, owner_by_id
 from taskapi.identity import Caller, issue_access_token, signing_keys
-from taskapi.logs import note
+from taskapi.logs import log_event
 from taskapi.problems import Forbidden, InvalidInput, NotFound, Problem, TokenInvalid
 
 User = dict[str, Any]
@@ -108,7 +111,7 @@ def register(email: str, password: str, device: Device) -> Login:
     login = _open(statements.register, device, email=email, hashed_password=hashed_password)
     if login is None:
         raise EmailTaken
-    note("registered", user_id=login.user["id"])
+    log_event("registered", user_id=login.user["id"])
     return login
 
 
@@ -134,7 +137,7 @@ def login(email: str, password: str, device: Device) -> Login:
     )
     if opened is None:  # the password was changed, or the account deactivated, at this moment
         raise InvalidCredentials
-    note("logged_in", user_id=account["id"])
+    log_event("logged_in", user_id=account["id"])
     return opened
 
 
@@ -174,7 +177,7 @@ def logout(caller: Caller) -> None:
     """End the caller's session; that it had ended before is fine."""
     ended = database.row(statements.revoke, user_id=caller.user_id, session_id=caller.session_id)
     if ended:
-        note("logged_out", **caller._asdict())
+        log_event("logged_out", **_ids(caller))
 
 
 def get_me(caller: Caller) -> User:
@@ -205,10 +208,10 @@ def change_password(
             new_hash=new_hash,
             **scope(caller),
         )
-        ended = database.rows(statements.revoke_others, **caller._asdict()) if changed else []
+        ended = database.rows(statements.revoke_others, **_ids(caller)) if changed else []
     if not changed:
         _refuse_changed_password(caller, "/current_password")
-    note("password_changed", user_id=caller.user_id, ended=len(ended))
+    log_event("password_changed", user_id=caller.user_id, ended=len(ended))
 
 
 def delete_account(caller: Caller, password: str, address: str | None) -> None:
@@ -222,7 +225,7 @@ def delete_account(caller: Caller, password: str, address: str | None) -> None:
     parameters = {"hashed_password": hashed_password, **scope(caller)}
     if not database.row(statements.delete_own_user, **parameters):
         _refuse_changed_password(caller, "/password")
-    note("account_deleted", user_id=caller.user_id)
+    log_event("account_deleted", user_id=caller.user_id)
 
 
 def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
@@ -235,14 +238,14 @@ def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
         InvalidInput: the cursor is not one of this list.
         TokenInvalid: the caller's session is over.
     """
-    page = page_of(query, SESSION_SORTS)
-    statement = statements.session_page(page.reading)
-    rows = database.rows(statement, known=[], **page.parameters(), **scope(caller))
+    request = page_request(query, SESSION_SORTS)
+    statement = statements.session_page(request.ordering)
+    rows = database.rows(statement, **request.parameters(), **scope(caller))
     if not rows:
         raise TokenInvalid
-    found = [dict(zip(statement.columns, row, strict=True)) for row in rows if row[2] is not None]
-    shown, next_cursor = page.cut(found)
-    return SessionList([_shown(caller, row) for row in shown], rows[0][1], next_cursor)
+    found = [_SessionRow._make(row[1:]) for row in rows if row[1] is not None]
+    shown, next_cursor = request.split(found)
+    return SessionList([_shown(caller, row) for row in shown], rows[0][0], next_cursor)
 
 
 def end_session(caller: Caller, session_id: int) -> None:
@@ -256,7 +259,7 @@ def end_session(caller: Caller, session_id: int) -> None:
     if database.row(statements.end_own_session, **parameters) is None:
         get_me(caller)
         raise NotFound("Session not found")
-    note("session_ended", user_id=caller.user_id, session_id=session_id)
+    log_event("session_ended", user_id=caller.user_id, session_id=session_id)
 
 
 def end_other_sessions(caller: Caller) -> int:
@@ -268,13 +271,13 @@ def end_other_sessions(caller: Caller) -> int:
     ended = database.rows(statements.end_other_sessions, **scope(caller))
     if not ended:
         get_me(caller)
-    note("other_sessions_ended", user_id=caller.user_id, ended=len(ended))
+    log_event("other_sessions_ended", user_id=caller.user_id, ended=len(ended))
     return len(ended)
 
 
 def _open(statement: Statement, device: Device, **parameters: Any) -> Login | None:
     family, secret = new_family()
-    token = RefreshToken(Caller(0, 0), family, secret)
+    token = RefreshToken(Caller.of(0, 0), family, secret)
     opened = database.row(
         statement,
         family_hash=token.family_hash,
@@ -285,7 +288,7 @@ def _open(statement: Statement, device: Device, **parameters: Any) -> Login | No
     )
     if opened is None:
         return None
-    caller = Caller(opened["id"], opened.pop("session_id"))
+    caller = Caller.of(opened["id"], opened.pop("session_id"))
     return _login(opened, token._replace(caller=caller))
 
 
@@ -295,7 +298,7 @@ def _login(user: User, token: RefreshToken) -> Login:
 
 
 def _named(token: RefreshToken) -> dict[str, Any]:
-    return token.caller._asdict() | {"family_hash": token.family_hash}
+    return {**_ids(token.caller), "family_hash": token.family_hash}
 
 
 def _refreshed_before(token: RefreshToken) -> tuple[User, RefreshToken]:
@@ -307,8 +310,8 @@ def _refreshed_before(token: RefreshToken) -> tuple[User, RefreshToken]:
         is_successor = found["refresh_hash"] == successor.secret_hash
         if found["is_recent"] and is_successor:
             return {name: found[name] for name in ("id", "email", "created_at")}, successor
-    database.rows(statements.revoke, **token.caller._asdict())
-    _events.warning("refresh_token_reused", extra=token.caller._asdict())
+    database.rows(statements.revoke, **_ids(token.caller))
+    _events.warning("refresh_token_reused", extra=_ids(token.caller))
     raise TokenInvalid
 
 
@@ -334,17 +337,24 @@ def _refuse_changed_password(caller: Caller, pointer: str) -> NoReturn:
     raise WrongPassword.at(pointer, "Is not the account's password.", "wrong_password")
 
 
+def _ids(caller: Caller) -> dict[str, int]:
+    return {"user_id": caller.user_id, "session_id": caller.session_id}
+
+
 def _live(found: dict[str, Any] | None) -> dict[str, Any]:
     if found is None:
         raise TokenInvalid
     return found
 
 
-def _shown(caller: Caller, session: dict[str, Any]) -> dict[str, Any]:
+_SessionRow = row_class("Session", (column.name for column in table_of(Session).c))
+
+
+def _shown(caller: Caller, session: Any) -> dict[str, Any]:
     names = ("id", "created_at", "last_used_at", "expires_at", "user_agent")
-    shown = {name: session[name] for name in names}
-    address = session["address"]
-    is_current = session["id"] == caller.session_id
+    shown = {name: getattr(session, name) for name in names}
+    address = session.address
+    is_current = session.id == caller.session_id
     return shown | {"address": str(address) if address else None, "is_current": is_current}
 
 

@@ -46,7 +46,7 @@ class RefreshToken(NamedTuple):
         return self._replace(secret=following)
 
     def __str__(self) -> str:
-        packed = _LAYOUT.pack(*self.caller, self.family, self.secret)
+        packed = _LAYOUT.pack(self.caller.user_id, self.caller.session_id, self.family, self.secret)
         return _PREFIX + base64.urlsafe_b64encode(packed).decode()
 
 
@@ -64,5 +64,5 @@ def parse_refresh_token(text: str) -> RefreshToken | None:
         return None
     if not (0 < user_id <= MAX_ID and 0 < session_id <= MAX_ID):
         return None
-    token = RefreshToken(Caller(user_id, session_id), family, secret)
+    token = RefreshToken(Caller.of(user_id, session_id), family, secret)
     return token if str(token) == text else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -42,6 +43,8 @@ _REPLICA_SECONDS = 0.5
 
 _REPLICA_PAUSE = 5.0
 """Seconds for which a replica that gave none is left alone."""
+
+_QUOTED = re.compile(r'constraint "([a-z_]+?)(?:_[0-9]+)?"')
 
 _log = logging.getLogger("taskapi.replica")
 
@@ -193,7 +196,7 @@ def rows(statement: Statement, **parameters: Any) -> list[Row]:
         InsufficientStorage: the database has no room for a write.
     """
     joined = _deferred.get()
-    if joined and not statement.stands_alone and (statement.writes or joined.has_begun):
+    if joined and not statement.standalone and (statement.writes or joined.has_begun):
         return joined.begin().rows(statement, **parameters)
     with _Watch(writes=statement.writes) as started:
         connections = pool()
@@ -350,12 +353,23 @@ def _execute(
     connection.patience = _left(until)
     try:
         values = statement.values(parameters)
-        return connection.run(statement.sql, values, is_kept=not statement.is_one_of_many)
+        return connection.run(statement.sql, values, is_kept=not statement.is_dynamic)
     except psycopg.errors.ForeignKeyViolation as error:
-        raise ReferenceMissing(error.diag.constraint_name or "") from error
+        raise ReferenceMissing(_constraint_of(error)) from error
     except psycopg.errors.UniqueViolation as error:
-        raise ValueTaken(error.diag.constraint_name or "") from error
+        raise ValueTaken(_constraint_of(error)) from error
     except psycopg.OperationalError as error:
         if connection.closed and not isinstance(error, QueryTooLongError):
             raise _ConnectionLost from error
         raise
+
+
+def _constraint_of(error: psycopg.Error) -> str:
+    """The name of the constraint that a write violated.
+
+    A worker of Citus sends it only in the message, followed by the number of the shard.
+    """
+    if error.diag.constraint_name:
+        return error.diag.constraint_name
+    quoted = _QUOTED.search(error.diag.message_primary or "")
+    return quoted[1] if quoted else ""

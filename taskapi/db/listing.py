@@ -1,67 +1,78 @@
-"""A page of an account's rows, read and cut."""
+"""A page of a workspace's rows: read, and split from the row that tells of a next page."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from taskapi.db.pages import Page, is_known
+from taskapi.db.pages import PageRequest, is_known
 from taskapi.db.replicas import page_rows
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
 from taskapi.identity import Caller
 from taskapi.problems import TokenInvalid
 
+M = TypeVar("M")
+R_co = TypeVar("R_co", covariant=True)
 
-class Listed(NamedTuple):
-    """A page.
 
-    `rows` is None when the client has this version of the list already; `total` where it would have
-    to be counted; `version` where the account's does not say what the list is, since time does too.
+class RowFactory(Protocol[R_co]):
+    """Makes rows of the values that a statement gives; `ContentTable` is one."""
+
+    def row(self, values: Sequence[Any]) -> R_co:
+        """One row."""
+
+
+class Page(NamedTuple, Generic[M]):
+    """A page of rows.
+
+    `rows` is None if the client has this version of the list; `total` is None if the rows would
+    have to be counted; `version` is None if the result depends on the current time.
     """
 
-    rows: list[dict[str, Any]] | None
+    rows: list[M] | None
     total: int | None
     next_cursor: str | None
     version: int | None
 
 
-class Missing(Exception):
-    """A condition names what the caller does not have."""
+class ReferenceNotFound(Exception):
+    """A condition references what the workspace does not have; by its number, from one."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
 
 
-def listed(
+def read_page(
     caller: Caller,
+    table: RowFactory[M],
     statement: Statement,
-    page: Page,
+    request: PageRequest,
     *,
     known: list[int] | None,
     **parameters: Any,
-) -> Listed:
-    """What a statement of `OwnedTable.page` finds.
+) -> Page[M]:
+    """The page that a statement of `ContentTable.page` finds.
 
     Args:
-        known: versions of the list that the client has; None for whichever there is.
+        known: versions of the list that the client has; None stands for all.
         parameters: those of the statement's conditions.
 
     Raises:
-        TokenInvalid: the caller's session is over.
-        Missing: one of the statement's conditions names what is not there.
+        TokenInvalid: the caller's session has ended.
+        ReferenceNotFound: as it says.
     """
-    asked = {**page.parameters(), **scope(caller), **parameters}
-    rows = page_rows(statement, known=known, **asked)
+    values = {**request.parameters(), **scope(caller), **parameters}
+    rows = page_rows(statement, known=known, **values)
     if not rows:
         raise TokenInvalid
-    first = statement.columns.index("id")
+    first = statement.columns.index("workspace_id")
     version, total, *missing = rows[0][:first]
     if any(missing):
-        raise Missing(missing[0])
+        raise ReferenceNotFound(missing[0])
     if is_known(version, known):
-        return Listed(None, total, None, version)
-    names = statement.columns[first:]
-    found = [dict(zip(names, row[first:], strict=True)) for row in rows if row[first] is not None]
-    shown, next_cursor = page.cut(found)
-    return Listed(shown, total, next_cursor, version)
+        return Page(None, total, None, version)
+    found = [table.row(row[first:]) for row in rows if row[first] is not None]
+    shown, next_cursor = request.split(found)
+    return Page(shown, total, next_cursor, version)

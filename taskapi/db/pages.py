@@ -1,14 +1,14 @@
-"""Pages of any list at the same cost a page: keyset, never OFFSET.
+"""Pages of a list at the same cost a page: keyset pagination, never OFFSET.
 
 A cursor says where the last page ended: the sort, the value of its key and the row's id. It is
-opaque to clients; to tamper with it gains nothing, since every statement carries the caller.
+opaque to clients; to change it gains nothing, since every statement names the workspace.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -21,8 +21,10 @@ from sqlalchemy import (
     String,
     Text,
     bindparam,
+    case,
     collate,
     func,
+    literal_column,
     true,
     tuple_,
 )
@@ -36,34 +38,62 @@ MAX_LIMIT = 1_000
 _ASCII_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
+def ascii_lower(text: str) -> str:
+    """A text as it is compared where ASCII case does not count."""
+    return text.translate(_ASCII_LOWER)
+
+
+@dataclass(frozen=True, eq=False)
+class Missing:
+    """The rows of a list that have no value of the sort's key, which come last.
+
+    Args:
+        condition: true in SQL for a row without one.
+        key: what stands for the missing value, as SQL; greater than any other.
+    """
+
+    condition: Callable[[FromClause], ColumnElement[bool]]
+    key: ColumnElement[Any]
+
+
 @dataclass(frozen=True, eq=False)
 class Sort:
-    """An order of a list; ties break by id, so that each row has one place.
+    """An order of a list; ties break by id, so that the order is total.
 
     Args:
         key: what is compared before the id, of a row; None to sort by id alone.
+        type: the key's type in SQL.
         value_of: the key's value in a row, as JSON carries it.
         load: the value back from JSON; raises ValueError or TypeError when it is none.
+        missing: rows without a key, where an index has only the others.
+        is_indexed: whether an index gives this order within rows of one state.
     """
 
     key: Callable[[FromClause], ColumnElement[Any]] | None = None
     type: TypeEngine[Any] = String()
-    value_of: Callable[[Mapping[str, Any]], Any] = lambda row: None
+    value_of: Callable[[Any], Any] = lambda row: None
     load: Callable[[Any], Any] = lambda value: value
+    missing: Missing | None = None
+    is_indexed: bool = False
 
     def columns(self, rows: FromClause) -> list[ColumnElement[Any]]:
         """What rows are compared by."""
-        return [rows.c.id] if self.key is None else [self.key(rows), rows.c.id]
+        if self.key is None:
+            return [rows.c.id]
+        key = self.key(rows)
+        return [func.coalesce(key, self.missing.key) if self.missing else key, rows.c.id]
 
 
-IN_ORDER_OF_CREATION = Sort()
+BY_CREATION = Sort()
 """Ids rise in the order of creation, so the key alone gives it."""
 
 NEWEST_FIRST = "-created_at"
 
+_AFTER_ID = bindparam("after_id", type_=BigInteger)
 
-class Reading(NamedTuple):
-    """How a page is read: in which order, and whether it goes on from a place."""
+
+class Ordering(NamedTuple):
+    """In which order a page is read, and whether it begins behind a cursor."""
 
     sort: Sort
     is_descending: bool = False
@@ -71,22 +101,53 @@ class Reading(NamedTuple):
 
     def order(self, rows: FromClause) -> list[ColumnElement[Any]]:
         """The ORDER BY of the page."""
-        columns = self.sort.columns(rows)
+        return self._directed(self.sort.columns(rows))
+
+    def runs(
+        self, rows: FromClause
+    ) -> list[tuple[list[ColumnElement[bool]], list[ColumnElement[Any]]]]:
+        """The conditions and the ORDER BY of each part that an index gives in order.
+
+        All parts together have the page's rows.
+        """
+        missing = self.sort.missing
+        if missing is None or self.sort.key is None:
+            return [([self._is_behind(self.sort.columns(rows))], self.order(rows))]
+        # The key alone, as the index has it.
+        columns = [self.sort.key(rows), rows.c.id]
+        return [
+            ([~missing.condition(rows), self._is_behind(columns)], self._directed(columns)),
+            (
+                [missing.condition(rows), self._is_behind_among_missing(rows, missing)],
+                self._directed([rows.c.id]),
+            ),
+        ]
+
+    def _directed(self, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
         return [column.desc() if self.is_descending else column.asc() for column in columns]
 
-    def is_behind(self, rows: FromClause) -> ColumnElement[bool]:
-        """True in SQL for rows behind the place of `Page.parameters`; without one, for all."""
+    def _after_key(self) -> ColumnElement[Any]:
+        return bindparam("after_key", type_=self.sort.type)
+
+    def _is_behind(self, columns: Sequence[ColumnElement[Any]]) -> ColumnElement[bool]:
         if not self.resumes:
             return true()
-        here = tuple_(*self.sort.columns(rows))
-        place = [bindparam("after_id", type_=BigInteger)]
-        if self.sort.key is not None:
-            place.insert(0, bindparam("after_key", type_=self.sort.type))
-        there = tuple_(*place)
+        cursor = [_AFTER_ID] if self.sort.key is None else [self._after_key(), _AFTER_ID]
+        here, there = tuple_(*columns), tuple_(*cursor)
         return here < there if self.is_descending else here > there
 
+    def _is_behind_among_missing(self, rows: FromClause, missing: Missing) -> ColumnElement[bool]:
+        """As `_is_behind`, as a comparison of the id alone, which an index can begin with."""
+        if not self.resumes:
+            return true()
+        is_cursor_among_them = self._after_key() >= missing.key
+        # Descending, no cursor among rows with a key has any of the others left behind it.
+        beyond = literal_column("0", BigInteger)
+        after_id = case((is_cursor_among_them, _AFTER_ID), else_=beyond)
+        return rows.c.id < after_id if self.is_descending else rows.c.id > after_id
 
-class Place(NamedTuple):
+
+class Cursor(NamedTuple):
     """The last row of a page: the value of the sort's key, and the id."""
 
     key: Any
@@ -94,37 +155,37 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Page:
-    """Which part of a list is asked for."""
+class PageRequest:
+    """Which part of a list is requested."""
 
     limit: int
     order: str
-    """The sort's name, with a minus before it where it runs from the greatest to the least."""
+    """The sort's name, after a minus where it is descending."""
 
     sort: Sort
-    after: Place | None
+    after: Cursor | None
 
     @property
-    def reading(self) -> Reading:
-        return Reading(self.sort, self.order.startswith("-"), self.after is not None)
+    def ordering(self) -> Ordering:
+        return Ordering(self.sort, self.order.startswith("-"), self.after is not None)
 
     def parameters(self) -> dict[str, Any]:
         """The bind parameters of a page's statement; one row more tells of a next page."""
-        place = {"after_key": self.after.key, "after_id": self.after.id} if self.after else {}
-        return {"limit": self.limit + 1, **place}
+        after = {"after_key": self.after.key, "after_id": self.after.id} if self.after else {}
+        return {"limit": self.limit + 1, **after}
 
-    def cut(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str | None]:
+    def split(self, rows: list[Any]) -> tuple[list[Any], str | None]:
         """The page's rows, and the cursor of the next page if there is one."""
         if len(rows) <= self.limit:
             return rows, None
         last = rows[self.limit - 1]
-        place = [self.order, self.sort.value_of(last), last["id"]]
-        cursor = base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+        after = [self.order, self.sort.value_of(last), last.id]
+        cursor = base64.urlsafe_b64encode(orjson.dumps(after)).decode().rstrip("=")
         return rows[: self.limit], cursor
 
 
-def page_of(query: Mapping[str, Any], sorts: Mapping[str, Sort]) -> Page:
-    """The page that a loaded `PageQuery` asks for.
+def page_request(query: Mapping[str, Any], sorts: Mapping[str, Sort]) -> PageRequest:
+    """The page that a loaded `PageQuery` requests.
 
     Raises:
         InvalidInput: the cursor is not one of this list in this order.
@@ -132,11 +193,12 @@ def page_of(query: Mapping[str, Any], sorts: Mapping[str, Sort]) -> Page:
     order = query.get("sort", NEWEST_FIRST)
     sort = sorts[order.lstrip("-")]
     cursor = query.get("cursor")
-    return Page(query["limit"], order, sort, _place(cursor, order, sort) if cursor else None)
+    after = _cursor(cursor, order, sort) if cursor else None
+    return PageRequest(query["limit"], order, sort, after)
 
 
 def is_known(version: int, known: list[int] | None) -> bool:
-    """Whether a version is among those that the client has."""
+    """Whether a version is among those that the client has; None stands for all."""
     return known is None or version in known
 
 
@@ -149,14 +211,14 @@ def instant(value: Any) -> datetime:
 
 
 def by_text(name: str) -> Sort:
-    """The order of a column of text: by code points, ASCII case aside.
+    """The order of a column of text: by code points, ignoring ASCII case.
 
     It is the same on every server, whatever its locale.
     """
     return Sort(
         key=lambda rows: func.lower(collate(rows.c[name], "C")),
         type=Text(),
-        value_of=lambda row: row[name].translate(_ASCII_LOWER),
+        value_of=lambda row: ascii_lower(getattr(row, name)),
         load=_text,
     )
 
@@ -167,12 +229,12 @@ def _text(value: Any) -> str:
     return value
 
 
-def _place(cursor: str, order: str, sort: Sort) -> Place:
+def _cursor(cursor: str, order: str, sort: Sort) -> Cursor:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
         made_for, key, row_id = orjson.loads(raw)
         if made_for == order and type(row_id) is int and 0 < row_id <= MAX_ID:
-            return Place(None if sort.key is None else sort.load(key), row_id)
+            return Cursor(None if sort.key is None else sort.load(key), row_id)
     except (binascii.Error, ValueError, TypeError):
         pass
     message = "Must be the next_cursor of a page in this order."

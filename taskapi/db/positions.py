@@ -1,6 +1,6 @@
-"""Places in an order by hand: numbers, of which there is always another between two.
+"""Positions in a manual order: numbers, of which there is always another between two.
 
-A row that was never moved has its id, so that rows stand in the order of their creation.
+A row that was never moved has its id as its position, so that rows begin in the order of creation.
 """
 
 from __future__ import annotations
@@ -9,68 +9,58 @@ import re
 from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    FromClause,
-    Numeric,
-    Text,
-    case,
-    cast,
-    func,
-    literal_column,
-)
+from sqlalchemy import ColumnElement, FromClause, Numeric, cast, func
 
 from taskapi.db.pages import Sort
 
 MAX_SCALE = 30
-"""The digits that a place has at most behind its point."""
+"""The digits that a position has at most behind its point."""
 
 _OFFSET = 5 * 10**18
-"""Added to a place, so that each has as many digits and their texts are in their order."""
+"""Added to a position in its text, so that all have as many digits and sort as texts do."""
 
 PATTERN = re.compile(rf"[0-9]{{19}}(\.[0-9]{{1,{MAX_SCALE}}})?", re.ASCII)
+"""The text of a position."""
+
 _EXACT = Context(prec=20 + 2 * MAX_SCALE, rounding=ROUND_FLOOR)
 
 
-def place(rows: FromClause) -> ColumnElement[Decimal]:
-    """Where a row stands among others."""
+def sort_position(rows: FromClause) -> ColumnElement[Decimal]:
+    """The number by which a row is sorted."""
     return func.coalesce(rows.c.position, cast(rows.c.id, Numeric))
 
 
-def position(rows: FromClause) -> ColumnElement[str]:
-    """A place as answers show it: a text that sorts as the place does."""
-    offset: ColumnElement[Any] = literal_column(str(_OFFSET), BigInteger)
-    moved = func.trim_scale(rows.c.position + offset)
-    # Of most rows the place is a whole number, with which PostgreSQL is done sooner.
-    return case(
-        (rows.c.position.is_(None), cast(rows.c.id + offset, Text)), else_=cast(moved, Text)
-    )
+def position_text(row: Any) -> str:
+    """The position of a row as responses show it: a text that sorts as the number does."""
+    if row.position is None:
+        return str(row.id + _OFFSET)
+    text = f"{_EXACT.add(row.position, _OFFSET):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _place(value: Any) -> Decimal:
+def _position(value: Any) -> Decimal:
     if not PATTERN.fullmatch(value):
         raise ValueError("not a position")
     return Decimal(value) - _OFFSET
 
 
-BY_PLACE = Sort(key=place, type=Numeric(), value_of=lambda row: row["position"], load=_place)
+BY_POSITION = Sort(key=sort_position, type=Numeric(), value_of=position_text, load=_position)
 
 
 def spread(low: Decimal, high: Decimal, count: int) -> list[Decimal] | None:
-    """So many places between two, in order, with as few digits as will do.
+    """So many positions between two, in order, with as few digits as will do.
 
     Returns:
-        None where they would take too many digits.
+        None if they would take too many digits.
     """
     for scale in range(MAX_SCALE + 1):
         unit = Decimal(1).scaleb(-scale)
-        places = [
+        positions = [
             _EXACT.quantize(_EXACT.divide(_sum(low, high, n, count + 1), count + 1), unit)
             for n in range(1, count + 1)
         ]
-        if all(a < b for a, b in zip([low, *places], [*places, high], strict=True)):
-            return places
+        if all(a < b for a, b in zip([low, *positions], [*positions, high], strict=True)):
+            return positions
     return None
 
 

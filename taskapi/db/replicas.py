@@ -15,7 +15,7 @@ from taskapi.db.statement import Statement
 
 
 def page_rows(statement: Statement, *, known: list[int] | None, **parameters: Any) -> list[Row]:
-    """The rows of a page (`OwnedTable.page`), from a replica where one is up to date.
+    """The rows of a page (`ContentTable.page`), from a replica where one is up to date.
 
     The primary is asked first, with null for what is known: it then tells whether the session
     lives, and the account's version and total, and reads no row of the list.

@@ -19,9 +19,9 @@ class Statement:
         clause: a select, or a write with RETURNING; its bind parameters are given when it runs.
         writes: whether it changes anything, so that it must not be sent a second time.
         seconds: how long it may take, the wait for a connection included; None for as long as any.
-        stands_alone: whether what it does stays done though the request that does it is refused,
+        standalone: whether what it does stays done though the request that does it is refused,
             so that it is part of no other transaction.
-        is_one_of_many: whether its text depends on what is asked for, so that no connection keeps
+        is_dynamic: whether its text depends on what is asked for, so that no connection keeps
             it prepared; PostgreSQL then plans it with the values.
     """
 
@@ -31,14 +31,14 @@ class Statement:
         *,
         writes: bool = False,
         seconds: float | None = None,
-        stands_alone: bool = False,
-        is_one_of_many: bool = False,
+        standalone: bool = False,
+        is_dynamic: bool = False,
     ) -> None:
         self._clause = clause
         self.writes = writes
         self.seconds = seconds
-        self.stands_alone = stands_alone
-        self.is_one_of_many = is_one_of_many
+        self.standalone = standalone
+        self.is_dynamic = is_dynamic
 
     @cached_property
     def _compiled(self) -> Any:

@@ -1,18 +1,17 @@
-"""Ownership by construction: the one place where a statement learns whose it is.
+"""Tenancy: the one place where a statement learns which workspace's rows it may touch.
 
-Features build their statements from these parts. Each carries the caller and asks, in the same
-round trip, whether the caller's session lives: without one it finds nothing and changes nothing. A
-write locks the account first, so that writes to one account follow each other, and takes the
-account's next change number only when it does something, so that the numbers have no gap. Each
-table that is read or changed is compared with the caller's id itself, though a join would say the
-same: where tables are cut by account, the database then knows the part before it looks.
+Features build their statements from these parts. Each names the workspace and the session, and
+finds nothing unless the session lives, in the same round trip. A write locks the workspace's row,
+the only lock that it takes, so that writes to one workspace follow each other; it takes the
+workspace's next version only when it changes something, so that versions have no gap. Each table is
+compared with the workspace's id itself, although a join would imply it: where tables are sharded by
+workspace, the planner then knows the shard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -20,151 +19,163 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
-    TableClause,
-    Text,
     and_,
     any_,
     bindparam,
-    column,
     exists,
     func,
     literal_column,
     or_,
     select,
-    table,
     update,
 )
 
+from taskapi.auth.models import Session
 from taskapi.db import database
 from taskapi.db.statement import Statement
+from taskapi.extensions import table_of
 from taskapi.identity import Caller
 from taskapi.problems import TokenInvalid
+from taskapi.workspaces.models import Workspace
 
 Counts = Mapping[str, Callable[[FromClause], ColumnElement[int]]]
-"""For columns of the account that keep totals, how much a row adds to each."""
+"""For columns of the workspace that store totals, how much a row adds to each."""
 
-Shown = Callable[[FromClause], Sequence[ColumnElement[Any]]]
-"""What a row shows, made from its columns; the first is the id."""
-
-# What a scope needs to know of the tables that the accounts' feature owns.
-ACCOUNTS = table("users", column("id", BigInteger), column("version", BigInteger))
-_sessions = table(
-    "sessions",
-    column("user_id", BigInteger),
-    column("id", BigInteger),
-    column("revoked_at"),
-    column("expires_at"),
-)
-_emails = table("emails", column("email", Text), column("user_id", BigInteger))
+WORKSPACES = table_of(Workspace)
+_sessions = table_of(Session)
 
 ONE = literal_column("1", BigInteger)
-"""Part of the statement's text: a number of Python's would be one more parameter to send."""
+"""Part of the statement's text: a Python number would be one more parameter to send."""
 
+WORKSPACE_ID = bindparam("caller_workspace_id", type_=BigInteger)
 USER_ID = bindparam("caller_user_id", type_=BigInteger)
-_SESSION_ID = bindparam("caller_session_id", type_=BigInteger)
+SESSION_ID = bindparam("caller_session_id", type_=BigInteger)
 ID = bindparam("id", type_=BigInteger)
 _IF_MATCH = bindparam("if_match", type_=ARRAY(BigInteger))
 
 
 def scope(caller: Caller) -> dict[str, int]:
     """The parameters that every scoped statement takes."""
-    return {"caller_user_id": caller.user_id, "caller_session_id": caller.session_id}
+    return {
+        "caller_workspace_id": caller.workspace_id,
+        "caller_user_id": caller.user_id,
+        "caller_session_id": caller.session_id,
+    }
 
 
-def is_live() -> ColumnElement[bool]:
+def has_live_session() -> ColumnElement[bool]:
     """True in SQL while the caller's session has neither ended nor expired."""
-    return exists().where(_is_live_session())
-
-
-def _is_live_session() -> ColumnElement[bool]:
-    return and_(
+    return exists().where(
         _sessions.c.user_id == USER_ID,
-        _sessions.c.id == _SESSION_ID,
+        _sessions.c.id == SESSION_ID,
         _sessions.c.revoked_at.is_(None),
         _sessions.c.expires_at > func.now(),
     )
 
 
-def demand_session(caller: Caller) -> None:
-    """See that the caller's session lives, for a call that asks the database for nothing else.
+def require_session(caller: Caller) -> None:
+    """Check the caller's session, for an operation that needs nothing else of the database.
 
     Raises:
-        TokenInvalid: it is over.
+        TokenInvalid: the session has ended.
     """
     if not (database.row(_SESSION, **scope(caller)) or {}).get("is_live"):
         raise TokenInvalid
 
 
-_SESSION = Statement(select(is_live().label("is_live")))
+_SESSION = Statement(select(has_live_session().label("is_live")))
 
 
-def every_column(rows: FromClause) -> Sequence[ColumnElement[Any]]:
-    """Shows a row as it is stored."""
-    return list(rows.c)
-
-
-def matches(rows: FromClause) -> ColumnElement[bool]:
-    """True in SQL for rows of which no version is demanded, or the one that they have."""
+def version_matches(rows: FromClause) -> ColumnElement[bool]:
+    """True in SQL for rows whose version is among those of If-Match, and without it for all."""
     return or_(_IF_MATCH.is_(None), rows.c.version == any_(_IF_MATCH))
 
 
-def owned(rows: FromClause) -> ColumnElement[bool]:
-    """True in SQL for the rows (which have a user_id) that the caller may see."""
-    return and_(rows.c.user_id == USER_ID, is_live())
+def visible(rows: FromClause) -> ColumnElement[bool]:
+    """True in SQL for the rows of the caller's workspace."""
+    return and_(rows.c.workspace_id == WORKSPACE_ID, has_live_session())
 
 
-def owner_of_email() -> CTE:
-    """The account that has an email, which is a parameter: its id as user_id, or no row.
+def own_workspace() -> ColumnElement[bool]:
+    """True in SQL for the row of the caller's workspace."""
+    return and_(WORKSPACES.c.id == WORKSPACE_ID, has_live_session())
 
-    A step of its own, since emails do not lie with their accounts where tables are spread: a join
-    of the tables themselves is refused there.
+
+def locked_workspace(totals: Iterable[str] = ()) -> CTE:
+    """The caller's workspace, locked until the transaction ends, and its next version.
+
+    A write that waits for the lock goes on even if its session ends meanwhile.
+
+    Args:
+        totals: columns of the workspace that the write changes.
     """
     return (
-        select(_emails.c.user_id)
-        .where(_emails.c.email == bindparam("email", type_=Text))
-        .cte("whose")
-        .prefix_with("MATERIALIZED")
+        select(
+            WORKSPACES.c.id,
+            (WORKSPACES.c.version + ONE).label("next_version"),
+            func.clock_timestamp().label("moment"),
+            *(WORKSPACES.c[total] for total in totals),
+        )
+        .where(own_workspace())
+        .with_for_update(key_share=True)
+        .cte("workspace")
     )
 
 
-def own_account(accounts: FromClause) -> ColumnElement[bool]:
-    """True in SQL for the caller's own row of users."""
-    return and_(accounts.c.id == USER_ID, is_live())
+def counted_workspace(change: Mapping[str, ColumnElement[int]]) -> CTE:
+    """The caller's workspace with its next version and new totals already written.
 
-
-def locked_account(totals: Iterable[str] = ()) -> CTE:
-    """The caller's account as it is now, locked until the statement commits.
-
-    The session is locked too, after the account. Whoever waited for the account sees it as it
-    is then: ended, if it was ended meanwhile, which EXISTS would not be asked again.
+    For a statement that either writes a row or fails: it saves the lock before the update.
 
     Args:
-        totals: columns of the account that a write changes.
+        change: how much is added to each total.
     """
-    accounts = _accounts_with(totals)
+    totals = {total: WORKSPACES.c[total] + delta for total, delta in change.items()}
     return (
-        select(
-            accounts.c.id,
-            (accounts.c.version + ONE).label("next_version"),
+        update(WORKSPACES)
+        .values({"version": WORKSPACES.c.version + ONE, **totals})
+        .where(own_workspace())
+        .returning(
+            WORKSPACES.c.id,
+            WORKSPACES.c.version.label("next_version"),
             func.clock_timestamp().label("moment"),
-            *(accounts.c[total] for total in totals),
         )
-        .join(_sessions, _sessions.c.user_id == accounts.c.id)
-        .where(accounts.c.id == USER_ID, _is_live_session())
-        .with_for_update(of=[accounts, _sessions], key_share=True)
-        .cte("account")
+        .cte("workspace")
+    )
+
+
+def increment_version(
+    workspace: CTE, written: CTE, change: Mapping[str, ColumnElement[int]]
+) -> CTE:
+    """Give the workspace its next version and its new totals, if a row was written.
+
+    They follow from the locked row. The row itself would be read as it was when the statement
+    began, before it waited for the lock.
+
+    Args:
+        workspace: the result of `locked_workspace`.
+        written: rows that were written, which have a workspace_id.
+        change: how much is added to each total.
+    """
+    totals = {total: workspace.c[total] + delta for total, delta in change.items()}
+    return (
+        update(WORKSPACES)
+        .values({"version": workspace.c.next_version, **totals})
+        .where(WORKSPACES.c.id == workspace.c.id, WORKSPACES.c.id == WORKSPACE_ID)
+        .where(workspace.c.id == written.c.workspace_id)
+        .cte("counted")
     )
 
 
 @contextmanager
 def locked(caller: Caller) -> Iterator[None]:
-    """A transaction that has the caller's account to itself, for a write that depends on many rows.
+    """A transaction that holds the workspace's lock, for a write that depends on several rows.
 
-    Each of its statements sees them as they are: a single one, which waits for the account, would
-    see rows that it neither locks nor writes as they were before it waited.
+    Each of its statements sees the rows as they are. A single statement, which waits for the lock
+    itself, would see rows that it neither locks nor writes as they were before it waited.
 
     Raises:
-        TokenInvalid: the caller's session is over.
+        TokenInvalid: the caller's session has ended.
     """
     with database.transaction():
         if database.row(_LOCK, **scope(caller)) is None:
@@ -172,30 +183,4 @@ def locked(caller: Caller) -> Iterator[None]:
         yield
 
 
-def bump(account: CTE, written: CTE, change: Mapping[str, ColumnElement[int]]) -> CTE:
-    """Give the account its next change number and its new totals, if something was written.
-
-    They follow from the locked account. The row of users itself is first read as it was when
-    the statement began, and constraints are checked on it before PostgreSQL reads it again.
-
-    Args:
-        account: what `locked_account` gave.
-        written: rows that were written, which have a user_id; one, or all of one account.
-        change: how much is added to each total.
-    """
-    accounts = _accounts_with(change)
-    totals = {total: account.c[total] + delta for total, delta in change.items()}
-    return (
-        update(accounts)
-        .values({"version": account.c.next_version, **totals})
-        .where(accounts.c.id == account.c.id, accounts.c.id == USER_ID)
-        .where(account.c.id == written.c.user_id)
-        .cte("bump")
-    )
-
-
-def _accounts_with(totals: Iterable[str]) -> TableClause:
-    return table("users", *(column(name, BigInteger) for name in ("id", "version", *totals)))
-
-
-_LOCK = Statement(select(locked_account()), writes=True)
+_LOCK = Statement(select(locked_workspace()), writes=True)

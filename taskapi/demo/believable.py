@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from taskapi.tasks.dues import DateDue, Due, TimedDue
-from taskapi.tasks.recurrence.service import Anchor, AskedRecurrence, parse
+from taskapi.tasks.recurrence.service import Anchor, GivenRecurrence, parse
 
 LISTS: tuple[dict[str, Any], ...] = (
     {"name": "Home", "color": "#2e7d32"},
@@ -92,7 +92,7 @@ def _recurring(today: date) -> Iterator[Believable]:
 
 def _again(rule: str, due: Due, anchor: Anchor = Anchor.DUE) -> dict[str, Any]:
     """The due and recurrence of a task that comes again."""
-    return {"due": due, "recurrence": AskedRecurrence(parse(rule), anchor, None)}
+    return {"due": due, "recurrence": GivenRecurrence(parse(rule), anchor, None)}
 
 
 def _projects(today: date) -> Iterator[Believable]:

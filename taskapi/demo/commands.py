@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 
 from taskapi.auth.administration import create_user, get_user, session_of
 from taskapi.cli import explained
-from taskapi.db.listing import Listed
+from taskapi.db.listing import Page
 from taskapi.db.pages import MAX_LIMIT
 from taskapi.demo.believable import FILTERS, LABELS, LISTS, Believable, tasks
 from taskapi.identity import Caller
@@ -62,13 +62,13 @@ def _make_account(email: str) -> str | None:
 def _make(
     caller: Caller,
     wanted: Iterable[Mapping[str, Any]],
-    create: Callable[[Caller, dict[str, Any]], dict[str, Any]],
-    found: Listed,
+    create: Callable[[Caller, dict[str, Any]], Any],
+    found: Page[Any],
 ) -> dict[str, int]:
     """The ids of these by their names; some may be there from a time before."""
-    known = {row["name"].lower(): row["id"] for row in found.rows or ()}
+    known = {row.name.lower(): row.id for row in found.rows or ()}
     return {
-        one["name"]: known.get(one["name"].lower()) or create(caller, dict(one))["id"]
+        one["name"]: known.get(one["name"].lower()) or create(caller, dict(one)).id
         for one in wanted
     }
 
@@ -85,7 +85,7 @@ def _add(
         values["list_id"] = lists[task.list]
     if task.below:
         values["parent_id"] = made[task.below]
-    task_id = int(create_task(caller, values)["id"])
+    task_id = create_task(caller, values).id
     for outcome in task.outcomes:
         step = occurrences.complete if outcome == "completed" else occurrences.skip
         step(caller, task_id, keep_missed=True, if_match=None)

@@ -1,4 +1,4 @@
-"""Sealing: what is kept is read and made by the service alone (Fernet: AES-128-CBC and HMAC)."""
+"""Encryption of what the service stores for itself (Fernet: AES-128-CBC and HMAC-SHA-256)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from taskapi.identity import signing_keys
 
 
-def seal(content: bytes, purpose: bytes) -> bytes:
-    """The content, sealed by the service's present key for one purpose."""
+def encrypt(content: bytes, purpose: bytes) -> bytes:
+    """Encrypt content with the service's current key, for one purpose."""
     return _fernet(purpose).encrypt(content)
 
 
-def unseal(sealed: bytes, purpose: bytes) -> bytes | None:
-    """What was sealed for this purpose; None when none of the service's keys opens it."""
+def decrypt(encrypted: bytes, purpose: bytes) -> bytes | None:
+    """The content that was encrypted for this purpose; None if no key of the service fits."""
     try:
-        return _fernet(purpose).decrypt(sealed)
+        return _fernet(purpose).decrypt(encrypted)
     except InvalidToken:
         return None
 

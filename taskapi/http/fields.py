@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from itertools import islice
-from typing import Any, ClassVar
+from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, missing, validate
+from marshmallow import fields, validate
 
 from taskapi.db import positions
 from taskapi.identity import MAX_ID
-from taskapi.problems import MAX_ERRORS, FieldError, InvalidInput, reference_token
 
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B)))
 WHITE_SPACE += "\u2028\u2029\u202f\u205f\u3000"
@@ -24,12 +21,6 @@ _VISIBLE = rf"^[^\u0000]*[^\u0000{_WHITE}][^\u0000]*$"
 _COLOR = re.compile("#[0-9A-Fa-f]{6}", re.ASCII)
 
 MAX_NAME = 255
-
-WRITTEN_HERE = frozenset({"id", "user_id", "version", "created_at", "updated_at"})
-"""What of any row the service itself writes."""
-
-_MAX_NESTED = 10
-"""As many unknown names are told of an object that is a field's value."""
 
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
 
@@ -99,10 +90,9 @@ class Name(Text):
     """What people call something, without the white space at its ends."""
 
     def __init__(self, about: str = "", **kwargs: Any) -> None:
-        text = f"Without the white space at its ends. {about}".strip()
-        super().__init__(
-            least=1, most=MAX_NAME, trim=True, metadata={"description": text}, **kwargs
-        )
+        text = f"White space at both ends is removed. {about}".strip()
+        metadata = {"description": text} | kwargs.pop("metadata", {})
+        super().__init__(least=1, most=MAX_NAME, trim=True, metadata=metadata, **kwargs)
 
 
 _NOT_AN_EMAIL = Message("Must be an email address of at most 255 characters.", "not_an_email")
@@ -247,23 +237,8 @@ class Choice(_Strict, fields.String):
         super().__init__(validate=validate.OneOf(words, error=text), **kwargs)
 
 
-class ShownName(fields.String):
-    """A name on the way out."""
-
-    def __init__(self) -> None:
-        super().__init__(required=True, metadata={"minLength": 1, "maxLength": MAX_NAME})
-
-
-class ShownColor(fields.String):
-    """A color on the way out, or null."""
-
-    def __init__(self) -> None:
-        metadata = {"pattern": "^#[0-9a-f]{6}$"}
-        super().__init__(required=True, allow_none=True, metadata=metadata)
-
-
 class Id(fields.Integer):
-    """An id on the way out."""
+    """An ID in a response."""
 
     def __init__(self, about: str, **kwargs: Any) -> None:
         metadata = {"description": about, "minimum": 1, "maximum": MAX_ID}
@@ -271,102 +246,37 @@ class Id(fields.Integer):
 
 
 class Version(fields.Integer):
-    """A change number on the way out."""
+    """The version of a row in a response."""
 
     def __init__(self, *, least: int = 1) -> None:
-        about = "Greater after each change; the ETag."
-        super().__init__(required=True, metadata={"minimum": least, "description": about})
+        about = "The workspace's version after the last change of this row. It is the row's ETag."
+        metadata = {"minimum": least, "description": about}
+        super().__init__(required=True, dump_only=True, metadata=metadata)
 
 
 class Timestamp(fields.DateTime):
-    """An instant on the way out: RFC 3339 in UTC with Z."""
+    """An instant in a response: RFC 3339 in UTC with Z."""
 
     def __init__(self, about: str, **kwargs: Any) -> None:
         super().__init__(required=True, metadata={"description": about}, **kwargs)
 
 
 class Position(fields.String):
-    """A place on the way out."""
+    """A position in a manual order, in a response."""
 
     def __init__(self) -> None:
-        about = "Its place by hand: positions sort as texts do. Changed by moving it."
+        about = "The position in the manual order. Positions sort as strings. `move` changes it."
         metadata = {"pattern": f"^{positions.PATTERN.pattern}$", "description": about}
-        super().__init__(required=True, metadata=metadata)
+        super().__init__(required=True, dump_only=True, metadata=metadata)
 
 
-class Input(Schema):
-    """What a client sends. A name that the schema does not know is an error.
-
-    `read_only` names what the service itself writes: a client may send it back, and it is ignored.
-    """
-
-    read_only: ClassVar[frozenset[str]] = frozenset()
-    error_messages = {"unknown": Message("There is no such field.", "unknown_field")}
-
-    class Meta:
-        unknown = RAISE
-
-
-def load(schema: Input, values: Mapping[str, Any], *, prefix: str = "/") -> dict[str, Any]:
-    """Check what a client sent and give it as the service keeps it.
-
-    Args:
-        prefix: what stands before a name to point at it: `/` in a body (RFC 6901), else nothing.
-
-    Raises:
-        InvalidInput: names every field that is wrong.
-    """
-    known = {name: value for name, value in values.items() if name not in schema.read_only}
-    try:
-        return _deserialized(schema, known)
-    except ValidationError:
-        pass  # of all that is wrong this was the first
-    try:
-        loaded: dict[str, Any] = schema.load(_looked_at(schema, known))
-        return loaded
-    except ValidationError as error:
-        raise InvalidInput.of(list(_field_errors(error.messages_dict, prefix))) from None
-
-
-def load_nested(schema: Input, value: Any) -> dict[str, Any]:
-    """Check an object inside of what a client sent, for a field's `_deserialize`.
-
-    Raises:
-        ValidationError: names every field in it that is wrong.
-    """
-    if not isinstance(value, dict):
-        raise ValidationError(Message("Must be an object.", "not_an_object"))
-    known = {name: given for name, given in value.items() if name not in schema.read_only}
-    loaded: dict[str, Any] = schema.load(_looked_at(schema, known, most=_MAX_NESTED))
-    return loaded
-
-
-def _deserialized(schema: Input, known: Mapping[str, Any]) -> dict[str, Any]:
-    """What `Schema.load` gives where nothing is wrong, without what it does for hooks and lists."""
-    if not known.keys() <= schema.load_fields.keys():
-        raise ValidationError("unknown fields")
-    loaded = {
-        name: field.deserialize(known.get(name, missing), name, known)
-        for name, field in schema.load_fields.items()
-    }
-    return {name: value for name, value in loaded.items() if value is not missing}
-
-
-def _looked_at(
-    schema: Input, known: Mapping[str, Any], *, most: int = MAX_ERRORS
-) -> dict[str, Any]:
-    """What there are fields for, and of the rest as much as a problem names."""
-    rest = islice((name for name in known if name not in schema.load_fields), most)
-    names = {*schema.load_fields, *rest}
-    return {name: value for name, value in known.items() if name in names}
-
-
-def _field_errors(messages: Mapping[Any, Any], prefix: str) -> list[FieldError]:
-    found = []
-    for name, said in messages.items():
-        pointer = prefix + (reference_token(str(name)) if prefix else name)
-        if isinstance(said, dict):
-            found += _field_errors(said, f"{pointer}/")
-        else:
-            found += [FieldError(pointer, m, getattr(m, "code", "invalid")) for m in said]
-    return found
+def after_field(about: str) -> WholeNumber:
+    """The field of a move that names the row behind which a row comes."""
+    return WholeNumber(
+        least=1,
+        most=MAX_ID,
+        allow_none=True,
+        metadata={
+            "description": f"{about}. Null places it first; without it, it becomes the last."
+        },
+    )

@@ -1,10 +1,10 @@
-"""Idempotency keys: a request that is sent twice is done once.
+"""Idempotency keys: a request that is sent twice is performed once.
 
 The client makes up a key for a write and sends it again with each attempt
-(draft-ietf-httpapi-idempotency-key-header). The answer is kept in the transaction of the write, so
-that either both are there or none is; it belongs to the account, and is forgotten after a day.
-Refusals are not kept: nothing was done, and the next attempt may succeed. What is kept is sealed by
-the service's own key, for the answer to a login holds tokens.
+(draft-ietf-httpapi-idempotency-key-header). The response is stored in the transaction of the write,
+so that either both exist or neither; it belongs to the account, and is deleted after a day. Errors
+are not stored: nothing was done, and the next attempt may succeed. Stored responses are encrypted
+with the service's own key, for the response to a login contains tokens.
 """
 
 from __future__ import annotations
@@ -13,124 +13,118 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
 from flask import Response
 from sqlalchemy import (
     BigInteger,
-    Column,
     ColumnElement,
     DateTime,
-    ForeignKeyConstraint,
-    FromClause,
-    Index,
-    Interval,
     LargeBinary,
-    PrimaryKeyConstraint,
-    String,
-    Table,
+    Text,
     and_,
     bindparam,
-    column,
     delete,
     func,
     literal_column,
     select,
-    table,
-    true,
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from taskapi.auth.models import User
 from taskapi.db import database
 from taskapi.db.database import Transaction
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import own_account, owner_of_email, scope
-from taskapi.extensions import db
+from taskapi.db.tenancy import USER_ID, WORKSPACE_ID, has_live_session, scope
+from taskapi.extensions import table_of
 from taskapi.http.application import Request
-from taskapi.http.encryption import seal, unseal
-from taskapi.http.responses import whole
+from taskapi.http.encryption import decrypt, encrypt
+from taskapi.http.models import IdempotencyKey
+from taskapi.http.responses import raw_response
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput, KeyInUse, KeyReused, TokenInvalid
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
+LIFETIME = timedelta(hours=24)
 _HEADERS = ("ETag", "Location")
 _PURPOSE = b"taskapi idempotency v1"
 
 # Quoted as the draft has it (a string of RFC 9651), or bare, as most clients send it.
 _KEY = re.compile(r'"([ !#-\[\]-~]{1,255})"|([!#-\[\]-~]{1,255})', re.ASCII)
 
-_keys = Table(
-    "idempotency_keys",
-    db.metadata,
-    Column("user_id", BigInteger, nullable=False),
-    Column("key", String(255, collation="C"), nullable=False),
-    Column("answer", LargeBinary, nullable=False),
-    Column("created_at", DateTime(timezone=True), server_default=func.now(), nullable=False),
-    PrimaryKeyConstraint("user_id", "key"),
-    ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
-    Index("ix_idempotency_keys_age", "user_id", "created_at"),
-)
-
-_accounts = table("users", column("id", BigInteger))
-_key = bindparam("key", type_=String)
-_seed = func.hashtextextended(bindparam("account", type_=String), 0)
-_is_over = _keys.c.created_at <= func.now() - literal_column("interval '24 hours'", Interval)
+_keys, _users = table_of(IdempotencyKey), table_of(User)
+_key = bindparam("key", type_=Text)
+_seed = func.hashtextextended(bindparam("account", type_=Text), 0)
+# A parameter: Citus takes no function that is not immutable in ON CONFLICT.
+_cutoff = bindparam("cutoff", type_=DateTime(timezone=True))
+_has_expired = _keys.c.created_at <= _cutoff
 
 
 class _Statements:
     """The statements on the keys of one account.
 
     Args:
-        accounts: a table with a row for each.
-        user_id: the column of it that has the account's id.
-        condition: picks the row.
+        workspace_id: the workspace that the keys belong to.
+        condition: true in SQL for the account's row of users.
     """
 
-    def __init__(
-        self, accounts: FromClause, user_id: ColumnElement[int], condition: ColumnElement[bool]
-    ) -> None:
+    def __init__(self, workspace_id: ColumnElement[int], condition: ColumnElement[bool]) -> None:
         one = select(literal_column("1")).subquery()
-        is_kept = and_(_keys.c.user_id == user_id, _keys.c.key == _key, ~_is_over)
+        is_stored = and_(
+            _keys.c.workspace_id == workspace_id,
+            _keys.c.user_id == _users.c.id,
+            _keys.c.key == _key,
+            ~_has_expired,
+        )
         self.claim = Statement(
             select(
                 # Held until the transaction ends; nobody waits for it.
                 func.pg_try_advisory_xact_lock(func.hashtextextended(_key, _seed)).label("is_free"),
-                user_id.label("user_id"),
-                _keys.c.answer,
-            ).select_from(one.outerjoin(accounts, condition).outerjoin(_keys, is_kept))
+                _users.c.id.label("user_id"),
+                _keys.c.response,
+            ).select_from(one.outerjoin(_users, condition).outerjoin(_keys, is_stored))
         )
-        owner = select(user_id, _key, bindparam("answer", type_=LargeBinary), func.now()).where(
-            condition
+        owner = select(workspace_id.label("workspace_id"), _users.c.id).where(condition)
+        response = bindparam("response", type_=LargeBinary)
+        new = insert(_keys).from_select(
+            ["workspace_id", "user_id", "key", "response"], owner.add_columns(_key, response)
         )
-        new = insert(_keys).from_select(["user_id", "key", "answer", "created_at"], owner)
-        replaced = {name: new.excluded[name] for name in ("answer", "created_at")}
-        owners = select(user_id).where(condition)
-        others_over = and_(_keys.c.user_id.in_(owners), _keys.c.key != _key, _is_over)
-        self.keep = Statement(
+        stored = (
             new.on_conflict_do_update(
-                index_elements=["user_id", "key"], set_=replaced, where=_is_over
+                index_elements=["workspace_id", "user_id", "key"],
+                set_={"response": new.excluded.response, "created_at": func.now()},
+                where=_has_expired,
             )
             .returning(_keys.c.key)
-            .add_cte(delete(_keys).where(others_over).cte("swept")),
-            writes=True,
+            .cte("stored")
         )
+        owners = owner.subquery("owners")
+        others = and_(
+            _keys.c.workspace_id == owners.c.workspace_id,
+            _keys.c.user_id == owners.c.id,
+            _keys.c.key != _key,
+            _has_expired,
+        )
+        swept = delete(_keys).where(others).cte("swept")
+        self.store = Statement(select(stored.c.key).add_cte(swept), writes=True)
 
 
-purge = Purge(_keys, _is_over)
-"""Deletes the answers whose day is over."""
+purge = Purge(_keys, _keys.c.created_at <= func.now() - literal_column("interval '24 hours'"))
+"""Deletes the responses that are older than a day."""
 
 
 class Owner(NamedTuple):
     """The account that a key belongs to.
 
     Args:
-        statements: what finds it.
+        statements: find it.
         parameters: of these statements.
-        name: what its requests have in common.
-        is_caller: whether its session must live.
+        name: the same for all requests of the account.
+        is_caller: whether its session must be live.
     """
 
     statements: _Statements
@@ -139,51 +133,50 @@ class Owner(NamedTuple):
     is_caller: bool = False
 
 
-_of_caller = _Statements(_accounts, _accounts.c.id, own_account(_accounts))
-_of_user = _Statements(
-    _accounts, _accounts.c.id, _accounts.c.id == bindparam("user_id", type_=BigInteger)
-)
-_owner = owner_of_email()
-_of_email = _Statements(_owner, _owner.c.user_id, true())
+_of_caller = _Statements(WORKSPACE_ID, and_(_users.c.id == USER_ID, has_live_session()))
+_of_user = _Statements(_users.c.id, _users.c.id == bindparam("user_id", type_=BigInteger))
+_of_email = _Statements(_users.c.id, _users.c.email == bindparam("email", type_=Text))
 
 
-def caller_as_owner(caller: Caller) -> Owner:
-    """Whoever calls."""
-    return Owner(_of_caller, scope(caller), str(caller.user_id), is_caller=True)
+def owner_by_caller(caller: Caller) -> Owner:
+    """The caller, in the workspace of the request."""
+    name = f"{caller.workspace_id}/{caller.user_id}"
+    return Owner(_of_caller, scope(caller), name, is_caller=True)
 
 
 def owner_by_id(user_id: int) -> Owner:
-    """The account of a call that proves in another way whose it is."""
+    """The account of an operation that proves it in another way than by a token."""
     return Owner(_of_user, {"user_id": user_id}, str(user_id))
 
 
 def owner_by_email(email: str) -> Owner:
-    """The account of a call that proves it by the password, or that makes it."""
+    """The account of an operation that proves it by the password, or that creates it."""
     return Owner(_of_email, {"email": email}, email)
 
 
-class _Kept(Exception):
-    """The answer is there from an attempt before."""
+class _Stored(Exception):
+    """An earlier attempt has stored the response."""
 
     def __init__(self, response: Response) -> None:
         self.response = response
 
 
 def once(
-    request: Request, owner: Owner, asked: Mapping[str, Any], respond: Callable[[], Response]
+    request: Request, owner: Owner, given: Mapping[str, Any], respond: Callable[[], Response]
 ) -> Response:
-    """What the request answers, from the first time that it came with its key.
+    """The response to the first request with the key.
 
     Args:
-        asked: what its body and its query say, checked.
-        respond: does it; all that it writes is one transaction.
+        given: its body and query, checked.
+        respond: performs it; all that it writes is one transaction.
 
     Raises:
         InvalidInput: the key is malformed.
         KeyInUse, KeyReused, TokenInvalid: as they say.
     """
-    key, said = _key_of(request), _fingerprint(request, asked)
-    parameters = {"key": key, **owner.parameters}
+    key, fingerprint = _key_of(request), _fingerprint(request, given)
+    cutoff = datetime.now(UTC) - LIFETIME
+    parameters = {"key": key, "cutoff": cutoff, **owner.parameters}
 
     def claim(work: Transaction) -> None:
         found = work.row(owner.statements.claim, account=owner.name, **parameters) or {}
@@ -191,19 +184,19 @@ def once(
             raise TokenInvalid
         if not found["is_free"]:
             raise KeyInUse
-        if found["answer"] is not None:
-            raise _Kept(_replay(found["answer"], said))
+        if found["response"] is not None:
+            raise _Stored(_replay(found["response"], fingerprint))
 
     try:
         with database.deferred(claim) as work:
             response = _respond(work, owner, respond)
             if work.has_begun:
-                answer = _sealed(response, said)
-                if not work.begin().row(owner.statements.keep, answer=answer, **parameters):
+                encrypted = _encrypted(response, fingerprint)
+                if not work.begin().row(owner.statements.store, response=encrypted, **parameters):
                     raise KeyInUse
             return response
-    except _Kept as kept:
-        return kept.response
+    except _Stored as stored:
+        return stored.response
 
 
 def _respond(work: database.Deferred, owner: Owner, respond: Callable[[], Response]) -> Response:
@@ -224,22 +217,24 @@ def _key_of(request: Request) -> str:
     return found[1] or found[2]
 
 
-def _fingerprint(request: Request, asked: Mapping[str, Any]) -> str:
-    said = [request.method, request.path, asked]
+def _fingerprint(request: Request, given: Mapping[str, Any]) -> str:
+    request_parts = [request.method, request.path, given]
     # What orjson does not know by itself are named tuples.
-    dumped = orjson.dumps(said, default=list, option=orjson.OPT_SORT_KEYS)
+    dumped = orjson.dumps(request_parts, default=list, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(dumped).hexdigest()
 
 
-def _sealed(response: Response, said: str) -> bytes:
+def _encrypted(response: Response, fingerprint: str) -> bytes:
     headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
     body = response.get_data(as_text=True)
-    return seal(orjson.dumps([said, response.status_code, headers, body]), _PURPOSE)
+    return encrypt(orjson.dumps([fingerprint, response.status_code, headers, body]), _PURPOSE)
 
 
-def _replay(answer: bytes, said: str) -> Response:
-    opened = unseal(answer, _PURPOSE)
-    said_before, status, headers, body = orjson.loads(opened) if opened else ("", 0, {}, "")
-    if not hmac.compare_digest(said_before, said):
+def _replay(stored: bytes, fingerprint: str) -> Response:
+    content = decrypt(stored, _PURPOSE)
+    stored_fingerprint, status, headers, body = (
+        orjson.loads(content) if content else ("", 0, {}, "")
+    )
+    if not hmac.compare_digest(stored_fingerprint, fingerprint):
         raise KeyReused
-    return whole(body.encode(), "application/json", status, {**headers, REPLAYED: "true"})
+    return raw_response(body.encode(), "application/json", status, {**headers, REPLAYED: "true"})

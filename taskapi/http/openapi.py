@@ -11,10 +11,11 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
-from marshmallow import Schema, fields
+from marshmallow import fields
 from werkzeug.routing import Rule
 
 from taskapi.http.operations import Link, Operation, operation_of
+from taskapi.http.problem_schema import ProblemDetails
 from taskapi.identity import MAX_ID
 from taskapi.problems import FieldError, InvalidInput, Problem, all_problems
 
@@ -97,37 +98,6 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
 }
 """Headers of requests, by name."""
-
-
-class BrokenRule(Schema):
-    """One broken rule."""
-
-    pointer = fields.String(
-        required=True,
-        metadata={"description": "Where: a JSON Pointer into the body, or a parameter's name."},
-    )
-    message = fields.String(required=True, metadata={"description": "What, for people."})
-    code = fields.String(required=True, metadata={"description": "What, for programs."})
-    offset = fields.Integer(
-        metadata={
-            "minimum": 0,
-            "description": "Where in a filter, in code points from its beginning.",
-        }
-    )
-
-
-class ProblemDetails(Schema):
-    """An error (RFC 9457)."""
-
-    type = fields.String(required=True, metadata={"format": "uri-reference"})
-    title = fields.String(required=True, metadata={"description": "The kind of error."})
-    status = fields.Integer(required=True, metadata={"description": "The HTTP status."})
-    detail = fields.String(required=True, metadata={"description": "A sentence for people."})
-    code = fields.String(required=True, metadata={"description": "A stable word for programs."})
-    request_id = fields.String(required=True, metadata={"description": "What to quote to support."})
-    errors = fields.List(
-        fields.Nested(BrokenRule), metadata={"description": "The broken rules, for invalid input."}
-    )
 
 
 def build(app: Flask, version: str) -> dict[str, Any]:

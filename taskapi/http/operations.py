@@ -17,7 +17,7 @@ from taskapi import problems as errors
 from taskapi.http import idempotency
 from taskapi.http.application import Request, current_request
 from taskapi.http.bodies import JSON, read_object
-from taskapi.http.fields import Input, load
+from taskapi.http.schemas import Input, load
 from taskapi.identity import MAX_ID, authenticate
 
 _REMEMBERED_QUERIES = 256
@@ -153,7 +153,7 @@ def _once(
     if call.owner_of:
         owner = call.owner_of(said)
     else:
-        owner = idempotency.caller_as_owner(arguments["caller"])
+        owner = idempotency.owner_by_caller(arguments["caller"])
     return idempotency.once(request, owner, said, respond) if owner else respond()
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from marshmallow import Schema, fields
 
 from taskapi.db.pages import MAX_LIMIT
-from taskapi.http.fields import Choice, Input, QueryInteger, Text
+from taskapi.http.fields import Choice, QueryInteger, Text
+from taskapi.http.schemas import Input
 
 
 class PageQuery(Input):

@@ -19,47 +19,53 @@ from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 
 from config import Settings
 from taskapi import problems as errors
-from taskapi.db.listing import Listed
+from taskapi.db.listing import Page
 from taskapi.db.pages import is_known
 from taskapi.http.application import Answer, current_request
 from taskapi.http.preconditions import entity_tag, if_none_match
+from taskapi.http.representation import Represent, represent_as
 from taskapi.identity import Caller
 
 _failures = logging.getLogger("taskapi.failure")
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 
 
-def answer(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer."""
-    return whole(orjson.dumps(payload, option=_OPTIONS), "application/json", status, headers or {})
+def json_response(
+    payload: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON response."""
+    return raw_response(
+        orjson.dumps(payload, option=_OPTIONS), "application/json", status, headers or {}
+    )
 
 
-def versioned(
+def versioned_response(
     payload: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The answer that shows a row with its `version`, or 304 to a GET that knows this version."""
+    """The response with a resource and its ETag, or 304 to a GET whose client has this version."""
     version = payload["version"]
     if request.method in ("GET", "HEAD") and is_known(version, if_none_match(request)):
         return not_modified(entity_tag(version))
-    return answer(payload, status, {"ETag": entity_tag(version), **(headers or {})})
+    return json_response(payload, status, {"ETag": entity_tag(version), **(headers or {})})
 
 
-def page_answer(name: str, found: Listed, caller: Caller) -> Response:
-    """The answer that shows a page, or 304 to a client that has this version of the list.
+def page_response(name: str, found: Page[Any], caller: Caller, represent: Represent) -> Response:
+    """The response with a page, or 304 to a client that has this version of the list.
 
     Args:
-        name: what the rows are called.
+        name: the member of the body that has the rows.
     """
     headers = {}
     if found.version is not None:
-        headers["ETag"] = tag = entity_tag(found.version, caller.user_id)
+        headers["ETag"] = tag = entity_tag(found.version, caller.workspace_id)
         if found.rows is None:
             return not_modified(tag)
     if found.next_cursor:
         following = request.args.to_dict() | {"cursor": found.next_cursor}
         headers["Link"] = f'<{request.path}?{urlencode(following)}>; rel="next"'
-    shown = {name: found.rows, "total": found.total, "next_cursor": found.next_cursor}
-    return answer(shown, headers=headers)
+    rows = [represent(row) for row in found.rows or ()]
+    shown = {name: rows, "total": found.total, "next_cursor": found.next_cursor}
+    return json_response(shown, headers=headers)
 
 
 def not_modified(tag: str) -> Response:
@@ -68,11 +74,15 @@ def not_modified(tag: str) -> Response:
 
 
 def problem_response(problem: errors.Problem) -> Response:
-    """The answer that a problem gives."""
+    """The response of a problem."""
     request = current_request()
     request.noted["problem"] = problem.code
-    body = orjson.dumps(problem.body(request.id), option=_OPTIONS)
-    return whole(body, "application/problem+json", problem.status, problem.headers)
+    body, headers = problem.body(request.id), problem.headers
+    if isinstance(problem, errors.PreconditionFailed):
+        current = represent_as(problem.noun, problem.current)
+        body, headers = body | {problem.noun: current}, {"ETag": entity_tag(current["version"])}
+    raw = orjson.dumps(body, option=_OPTIONS)
+    return raw_response(raw, "application/problem+json", problem.status, headers)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -97,7 +107,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.register_error_handler(Exception, _unforeseen)
 
 
-def whole(body: bytes, media_type: str, status: int, headers: Mapping[str, str]) -> Answer:
+def raw_response(body: bytes, media_type: str, status: int, headers: Mapping[str, str]) -> Answer:
     """An answer of these bytes, with every header that it is to have."""
     return Answer(
         [body],

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields
 
-from taskapi.http.fields import Input, Message, Messages, Value, load_nested
+from taskapi.http.fields import Message, Messages, Value
+from taskapi.http.schemas import Input, load_nested
 from taskapi.tasks.timezones import (
     FIRST_INSTANT,
     LAST_INSTANT,
@@ -29,9 +30,7 @@ from taskapi.tasks.timezones import (
     wall_of,
 )
 
-DATE_EXAMPLE = {"date": "2026-12-24"}
-TIME_EXAMPLE = {"datetime": "2026-12-24T18:00:00", "timezone": "Europe/Berlin"}
-SHOWN_EXAMPLE = TIME_EXAMPLE | {"at": "2026-12-24T17:00:00Z"}
+TIME_EXAMPLE = {"datetime": "2026-11-27T18:00:00", "timezone": "Europe/Berlin"}
 
 _NOT_A_DATE = Message("Must be a date like 2026-12-24.", "not_a_date")
 TWICE = Message(
@@ -51,7 +50,7 @@ class DateDue:
 
     date: date
 
-    def shown(self) -> dict[str, str]:
+    def represent(self) -> dict[str, str]:
         """As it stands in an answer."""
         return {"date": self.date.isoformat()}
 
@@ -80,7 +79,7 @@ class TimedDue:
         """
         return self if timezone == self.timezone else _on_wall(self.at, timezone)
 
-    def shown(self) -> dict[str, str]:
+    def represent(self) -> dict[str, str]:
         """As it stands in an answer."""
         wall = self.wall.isoformat(timespec="seconds")
         return {"datetime": wall, "timezone": self.timezone, "at": shown_instant(self.at)}
@@ -155,7 +154,7 @@ class DueTime(Schema):
 
 
 class ShownDue(fields.Field[Any]):
-    """A due in an answer."""
+    """A due in a response."""
 
     alternatives: ClassVar[tuple[type[Schema], ...]] = (DueDate, DueTime)
 
@@ -164,6 +163,7 @@ class DueField(Value):
     """A due that a client sends, given as a `DateDue` or a `TimedDue`."""
 
     alternatives: ClassVar[tuple[type[Schema], ...]] = (DueDate, NewDueTime)
+    shown_alternatives = ShownDue.alternatives
     _date = DueDate()
     _time = NewDueTime()
 

@@ -1,76 +1,75 @@
-"""Use cases that find tasks: each takes the caller first and answers with a page."""
+"""Use cases that find tasks: each takes the caller first and gives a page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from taskapi.db.listing import Listed, Missing, listed
-from taskapi.db.pages import Page, page_of
+from taskapi.db.listing import Page, ReferenceNotFound, RowFactory, read_page
+from taskapi.db.pages import PageRequest, page_request
 from taskapi.db.statement import Statement
 from taskapi.identity import Caller
-from taskapi.tasks.filters.service import Finding, find
-from taskapi.tasks.lists.service import demand_list, inbox_of
+from taskapi.tasks.filters.service import ResolvedFilter, resolve
+from taskapi.tasks.lists.service import inbox_of, require_list
+from taskapi.tasks.models import Task
 from taskapi.tasks.orders import SORTS
-from taskapi.tasks.queries import Within, found_page, task_page
+from taskapi.tasks.queries import Within, filtered_page, task_page, tasks
 
 
-def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Listed:
-    """A page of the caller's tasks.
+def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Page[Task]:
+    """A page of the workspace's tasks.
 
     Args:
-        query: limit, cursor, sort, and what `filters` finds by, checked.
-        known: versions of the list that the client has; None for whichever there is.
+        query: limit, cursor, sort and the parameters of `FindingQuery`, checked.
+        known: versions of the list that the client has; None stands for all.
 
     Raises:
-        InvalidInput: the cursor is not one of this list in this order, a filter breaks a rule, or
-            what is named is not there.
-        TokenInvalid: the caller's session is over.
+        InvalidInput: the cursor is not one of this list in this order, a filter is invalid, or
+            what it references does not exist.
+        TokenInvalid: the caller's session has ended.
     """
-    page, list_id = page_of(query, SORTS), query.get("list_id")
-    finding = find(caller, query)
-    if finding:
-        statement = found_page(
-            page.reading, is_completed=query.get("is_completed"), shape=finding.shape
-        )
-        return found_page_of(caller, page, finding, statement, known=known)
-    statement = task_page(
-        page.reading,
-        is_completed=query.get("is_completed"),
-        within=_within(caller, list_id),
-    )
-    found = listed(caller, statement, page, known=known, list_id=list_id)
-    if found.rows == [] and list_id:
-        demand_list(caller, list_id)
-    return found
+    request, list_id = page_request(query, SORTS), query.get("list_id")
+    is_completed = query.get("is_completed")
+    found = resolve(caller, query)
+    if found:
+        statement = filtered_page(request.ordering, is_completed=is_completed, shape=found.shape)
+        return read_filtered_page(caller, tasks, statement, request, found, known=known)
+    within = _within(caller, list_id)
+    statement = task_page(request.ordering, is_completed=is_completed, within=within)
+    page = read_page(caller, tasks, statement, request, known=known, list_id=list_id)
+    if page.rows == [] and list_id:
+        require_list(caller, list_id)
+    return page
 
 
-def found_page_of(
+def read_filtered_page(  # noqa: PLR0913 - a page, a filter, and which versions the client has
     caller: Caller,
-    page: Page,
-    finding: Finding,
+    table: RowFactory[Task],
     statement: Statement,
+    request: PageRequest,
+    found: ResolvedFilter,
     *,
     known: list[int] | None,
-    **asked: str,
-) -> Listed:
-    """A page of the tasks that are asked for.
+    **parameters: Any,
+) -> Page[Task]:
+    """A page of the tasks that match a filter.
 
     Args:
-        statement: finds them, with `Finding.shape` and `conditions.MISSING`.
-        asked: parameters that it has beside those of the finding.
+        statement: has `conditions.MISSING` and the condition of the filter's shape.
+        parameters: further parameters of it.
 
     Raises:
-        InvalidInput: what is named is not there.
-        TokenInvalid: the caller's session is over.
+        InvalidInput: what the filter references does not exist.
+        TokenInvalid: the caller's session has ended.
     """
-    # No version says whether what time changes is still the same.
-    known = [] if finding.is_moving else known
+    # The version of the workspace does not change when the time does.
+    known = [] if found.is_time_dependent else known
+    values = {**found.parameters, **parameters}
     try:
-        found = listed(caller, statement, page, known=known, **finding.parameters, **asked)
-    except Missing as missing:
-        raise finding.missing(missing.number) from None
-    return found._replace(version=None) if finding.is_moving else found
+        page = read_page(caller, table, statement, request, known=known, **values)
+    except ReferenceNotFound as missing:
+        raise found.missing(missing.number) from None
+    return page._replace(version=None) if found.is_time_dependent else page
 
 
 def _within(caller: Caller, list_id: int | None) -> Within:

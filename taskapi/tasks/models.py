@@ -1,9 +1,10 @@
-"""The table of tasks."""
+"""The tables of tasks and of their words."""
 
 from __future__ import annotations
 
 from datetime import date, datetime, time
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -11,43 +12,39 @@ from sqlalchemy import (
     CheckConstraint,
     Date,
     DateTime,
-    ForeignKey,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Integer,
     Numeric,
-    PrimaryKeyConstraint,
     SmallInteger,
     String,
     Text,
     Time,
-    func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.extensions import Model
-from taskapi.tasks.due_columns import DUE_KEY
-from taskapi.tasks.words_sql import words_of
+from taskapi.workspaces.models import Content
 
-_NOW = func.now()
 _ZERO = text("0")
-_TITLE_KEY = text("""lower(title COLLATE "C")""")
-_DUE_KEY = text(DUE_KEY)
-_LIST = text("COALESCE(list_id, user_id)")
-_PLACE = text('COALESCE("position", id::numeric)')
+_LIST = text("COALESCE(list_id, workspace_id)")
+_POSITION = text('COALESCE("position", id::numeric)')
+
+END_OF_DAY = "'23:59:59.999999'::time without time zone"
+LOCAL_DUE = f"(due_date + COALESCE(due_time, {END_OF_DAY}))"
+"""The local time of a due, the end of the day for a date; null for a task that is never due."""
 
 MAX_PRIORITY = 4
 MAX_ESTIMATE = 525_600
 MAX_LABELS = 100
 MAX_DEPTH = 15
-"""How many parents a task can have, one above the other."""
+"""How many ancestors a task can have."""
 
 
 def _is_moment(name: str) -> str:
-    """A day, perhaps with a time of it in a zone, whose instant is then kept too."""
+    """A date, or a local time in a time zone with its instant."""
     return (
         f"({name}_date IS NOT NULL OR {name}_time IS NULL)"
         f" AND ({name}_time IS NULL) = ({name}_timezone IS NULL)"
@@ -55,14 +52,17 @@ def _is_moment(name: str) -> str:
     )
 
 
-class Task(Model):
-    """Something to do. The key begins with the owner, so that one account's rows lie together."""
+class Task(Content, Model):
+    """A task.
+
+    No index contains title, description, version or updated_at, so that most updates touch no
+    index (heap-only tuples); the free space that they need stays on the page.
+    """
 
     __tablename__ = "tasks"
     __table_args__ = (
-        PrimaryKeyConstraint("user_id", "id"),
-        ForeignKeyConstraint(["user_id", "list_id"], ["lists.user_id", "lists.id"]),
-        ForeignKeyConstraint(["user_id", "parent_id"], ["tasks.user_id", "tasks.id"]),
+        ForeignKeyConstraint(["workspace_id", "list_id"], ["lists.workspace_id", "lists.id"]),
+        ForeignKeyConstraint(["workspace_id", "parent_id"], ["tasks.workspace_id", "tasks.id"]),
         CheckConstraint("title <> ''", name="title"),
         CheckConstraint("length(description) <= 10000", name="description"),
         CheckConstraint(f"priority BETWEEN 0 AND {MAX_PRIORITY}", name="priority"),
@@ -79,34 +79,40 @@ class Task(Model):
             f"(depth = 0) = (parent_id IS NULL) AND depth BETWEEN 0 AND {MAX_DEPTH}", name="depth"
         ),
         CheckConstraint(f"cardinality(label_ids) <= {MAX_LABELS}", name="labels"),
-        # Not an ordered one: the planner would walk everybody's rows to list one account's.
+        # Not a B-tree: the planner would walk everybody's rows to list those of one workspace.
         Index("ix_tasks_id", "id", postgresql_using="hash"),
-        Index("ix_tasks_list", "user_id", "list_id", "id"),
-        Index("ix_tasks_state", "user_id", "is_completed", "id"),
-        Index("ix_tasks_state_updated_at", "user_id", "is_completed", "updated_at", "id"),
-        Index("ix_tasks_state_title", "user_id", "is_completed", _TITLE_KEY, "id"),
-        Index("ix_tasks_state_due", "user_id", "is_completed", _DUE_KEY, "id"),
-        Index("ix_tasks_state_priority", "user_id", "is_completed", "priority", "id"),
-        Index("ix_tasks_place", "user_id", _LIST, _PLACE, "id"),
+        Index("ix_tasks_list", "workspace_id", "list_id", "id"),
+        Index("ix_tasks_state", "workspace_id", "is_completed", "id"),
+        Index(
+            "ix_tasks_due",
+            "workspace_id",
+            "is_completed",
+            text(LOCAL_DUE),
+            "id",
+            postgresql_where=text("due_date IS NOT NULL"),
+        ),
+        Index(
+            "ix_tasks_priority",
+            "workspace_id",
+            "is_completed",
+            "priority",
+            "id",
+            postgresql_where=text("priority > 0"),
+        ),
+        Index("ix_tasks_position", "workspace_id", _LIST, _POSITION, "id"),
         Index(
             "ix_tasks_parent",
-            "user_id",
+            "workspace_id",
             "parent_id",
             "id",
             postgresql_where=text("parent_id IS NOT NULL"),
         ),
         Index(
             "ix_tasks_completed_at",
-            "user_id",
+            "workspace_id",
             "completed_at",
             "id",
             postgresql_where=text("completed_at IS NOT NULL"),
-        ),
-        Index(
-            "ix_tasks_words",
-            text(words_of("title", "description")),
-            postgresql_using="gin",
-            postgresql_with={"fastupdate": "off"},
         ),
         Index(
             "ix_tasks_labels",
@@ -115,21 +121,21 @@ class Task(Model):
             postgresql_with={"fastupdate": "off"},
             postgresql_where=text("label_ids IS NOT NULL"),
         ),
+        {"postgresql_with": {"fillfactor": 85}},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity())
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     title: Mapped[str] = mapped_column(String(255))
     description: Mapped[str | None] = mapped_column(Text)
-    is_completed: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
-    # Null in the inbox, whose id is the account's: most tasks then need no other row.
+    is_completed: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
+    # Null unless it is completed.
+    completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Null in the inbox, whose id is the workspace's: most tasks then reference no other row.
     list_id: Mapped[int | None] = mapped_column(BigInteger)
-    # Ascending, or null; a trigger sees to that, and that the labels are the account's.
-    label_ids: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
-    version: Mapped[int] = mapped_column(BigInteger)
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
-    updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
-    priority: Mapped[int] = mapped_column(SmallInteger, server_default=_ZERO)
+    parent_id: Mapped[int | None] = mapped_column(BigInteger)
+    depth: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=_ZERO)
+    # Null for a task that was never moved: it is sorted by its id, which is the order of creation.
+    position: Mapped[Decimal | None] = mapped_column(Numeric)
+    priority: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=_ZERO)
     due_date: Mapped[date | None] = mapped_column(Date)
     due_time: Mapped[time | None] = mapped_column(Time)
     due_timezone: Mapped[str | None] = mapped_column(String(64))
@@ -138,15 +144,38 @@ class Task(Model):
     start_time: Mapped[time | None] = mapped_column(Time)
     start_timezone: Mapped[str | None] = mapped_column(String(64))
     start_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    estimate_minutes: Mapped[int | None] = mapped_column(Integer)
-    # Means something only while it is completed, and is not known of all that were so for long.
-    completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    parent_id: Mapped[int | None] = mapped_column(BigInteger)
-    depth: Mapped[int] = mapped_column(SmallInteger, server_default=_ZERO)
-    # Null for a task that was never moved, which stands in the order of creation.
-    position: Mapped[Decimal | None] = mapped_column(Numeric)
     rrule: Mapped[str | None] = mapped_column(Text)
     recurrence_anchor: Mapped[str | None] = mapped_column(String(10))
     recurrence_timezone: Mapped[str | None] = mapped_column(String(64))
-    # By that rule, the present one included; null before the first was completed or skipped.
+    # By that rule, the current one included; null before the first was completed or skipped.
     occurred: Mapped[int | None] = mapped_column(Integer)
+    estimate_minutes: Mapped[int | None] = mapped_column(Integer)
+    # Ascending, or null; a trigger sorts them and checks that the workspace has these labels.
+    label_ids: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+
+
+class TaskWords(Model):
+    """The words of a task's title and description, made by `words.py`, for search.
+
+    Each begins with the workspace's id, so that one index serves each workspace by itself. They are
+    not in the task's row, whose updates would each write all index entries again.
+    """
+
+    __tablename__ = "task_words"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["workspace_id", "task_id"], ["tasks.workspace_id", "tasks.id"], ondelete="CASCADE"
+        ),
+        Index(
+            "ix_task_words",
+            text("(title_words || description_words)"),
+            postgresql_using="gin",
+            # Each search reads the pending list, so it stays small.
+            postgresql_with={"fastupdate": "on", "gin_pending_list_limit": 256},
+        ),
+    )
+
+    workspace_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    task_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    title_words: Mapped[Any] = mapped_column(TSVECTOR)
+    description_words: Mapped[Any] = mapped_column(TSVECTOR)

@@ -1,65 +1,175 @@
-"""How tasks are read, written, counted and sorted."""
+"""The SQL of tasks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    CTE,
     BigInteger,
+    Boolean,
+    Column,
     ColumnElement,
     FromClause,
     Integer,
+    Text,
     and_,
     any_,
     bindparam,
+    case,
     cast,
     column,
     exists,
     func,
+    insert,
     literal_column,
+    not_,
     null,
+    or_,
     select,
-    table,
     true,
     union_all,
     update,
 )
 
-from taskapi.db.content_table import OwnedTable
-from taskapi.db.pages import IN_ORDER_OF_CREATION, Reading
-from taskapi.db.positions import BY_PLACE
+from taskapi.db.content_sql import ContentStatements, Moment, Values
+from taskapi.db.content_table import ContentTable
+from taskapi.db.pages import Ordering
+from taskapi.db.positions import BY_POSITION
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import ID, ONE, USER_ID, bump, locked_account, matches
+from taskapi.db.tenancy import (
+    ID,
+    ONE,
+    WORKSPACE_ID,
+    increment_version,
+    locked_workspace,
+    version_matches,
+)
 from taskapi.extensions import table_of
-from taskapi.tasks.columns import NO_LABELS, derived, is_alone, shown
+from taskapi.identity import Caller
 from taskapi.tasks.filters.conditions import MISSING, Shape, condition
-from taskapi.tasks.models import MAX_LABELS, Task
-from taskapi.tasks.orders import list_of
+from taskapi.tasks.labels.models import Label
+from taskapi.tasks.models import MAX_LABELS, Task, TaskWords
+from taskapi.tasks.words import description_words, lexemes, title_words
 
-_table = table_of(Task)
+_tasks, _words, _labels = table_of(Task), table_of(TaskWords), table_of(Label)
 
-# What putting a label on a task needs to know of the table that the labels' feature owns.
-_labels = table("labels", column("user_id", BigInteger), column("id", BigInteger))
+_MAX_LABELS = literal_column(str(MAX_LABELS), Integer)
+_NO_LABELS: ColumnElement[Any] = literal_column("'{}'::bigint[]", ARRAY(BigInteger))
 
-_MOST_LABELS = literal_column(str(MAX_LABELS), Integer)
+_TITLE_WORDS = bindparam("title_words", type_=ARRAY(Text))
+_DESCRIPTION_WORDS = bindparam("description_words", type_=ARRAY(Text))
+
+FILTER_STATEMENTS = 32
+"""The statements of clients' filters that a worker remembers; there is no end of others."""
+
+
+def list_column(rows: FromClause) -> ColumnElement[int]:
+    """The list that a task is in; the inbox has the workspace's id."""
+    return func.coalesce(rows.c.list_id, rows.c.workspace_id)
 
 
 def _is_completed(rows: FromClause) -> ColumnElement[int]:
-    return cast(rows.c.is_completed, Integer)
+    return cast(cast(rows.c.is_completed, Boolean), Integer)
 
 
-class _Tasks(OwnedTable):
-    derived = staticmethod(derived)
-    alone = staticmethod(is_alone)
+class _TaskStatements(ContentStatements):
+    """What tasks do beside the usual: completion times, counts of occurrences, words."""
+
+    def initial(self, column: Column[Any], moment: Moment) -> Any:
+        if column.name == "completed_at":
+            return case((cast(self.value("is_completed"), Boolean), moment))
+        return super().initial(column, moment)
+
+    def assignment(self, column: Column[Any], before: FromClause, moment: Moment) -> Any:
+        usual = super().assignment(column, before, moment)
+        if column.name == "completed_at":
+            since = case((before.c.is_completed, before.c.completed_at), else_=moment)
+            completed = case((cast(self.value("is_completed"), Boolean), since))
+            return case((self.is_given("is_completed"), completed), else_=before.c.completed_at)
+        if column.name == "occurred":
+            is_new_rule = before.c.rrule.is_distinct_from(self.value("rrule"))
+            is_reset = and_(self.is_given("rrule"), not_(self.is_given("occurred")), is_new_rule)
+            return case((is_reset, null()), else_=usual)
+        return usual
+
+    def standalone(self, before: FromClause) -> list[ColumnElement[bool]]:
+        """The task stays in its place and completes no subtask, and due and recurrence match.
+
+        They match if both are given, which is checked before, or if the one that is not given is
+        null.
+        """
+        children = self.table.alias("children")
+        has_children = exists().where(
+            children.c.workspace_id == WORKSPACE_ID, children.c.parent_id == ID
+        )
+        is_due_given, is_rule_given = self.is_given("due_date"), self.is_given("rrule")
+        return [
+            *(
+                or_(
+                    not_(self.is_given(name)),
+                    before.c[name].is_not_distinct_from(self.value(name)),
+                )
+                for name in ("list_id", "parent_id")
+            ),
+            or_(not_(is_due_given), is_rule_given, before.c.rrule.is_(None)),
+            or_(not_(is_rule_given), is_due_given, self.value("rrule").is_(None)),
+            or_(
+                not_(self.is_given("is_completed")),
+                not_(cast(self.value("is_completed"), Boolean)),
+                not_(has_children),
+            ),
+        ]
+
+    def dependent_writes(self, after: CTE, before: CTE | None) -> Sequence[CTE]:
+        """The task's words, if its title or its description is another."""
+        title, description = map(func.array_to_tsvector, (_TITLE_WORDS, _DESCRIPTION_WORDS))
+        if before is None:
+            row = select(after.c.workspace_id, after.c.id, title, description)
+            names = ["workspace_id", "task_id", "title_words", "description_words"]
+            return [insert(_words).from_select(names, row).cte("words")]
+        is_new = {
+            name: and_(self.is_given(name), before.c[name].is_distinct_from(after.c[name]))
+            for name in ("title", "description")
+        }
+        changed = (
+            update(_words)
+            .values(
+                title_words=case((is_new["title"], title), else_=_words.c.title_words),
+                description_words=case(
+                    (is_new["description"], description), else_=_words.c.description_words
+                ),
+            )
+            .where(_words.c.workspace_id == WORKSPACE_ID, _words.c.task_id == ID)
+            .where(before.c.id == ID, after.c.id == ID, or_(*is_new.values()))
+        )
+        return [changed.cte("words")]
+
+    def more_parameters(self, caller: Caller, values: Values) -> Values:
+        title, description = values.get("title"), values.get("description")
+        workspace = caller.workspace_id
+        return {
+            "title_words": lexemes(workspace, title_words(title)) if title else [],
+            "description_words": lexemes(workspace, description_words(description))
+            if description
+            else [],
+        }
 
 
-tasks = _Tasks(
-    _table,
+def may_affect_others(values: Values) -> bool:
+    """Whether for some tasks an update of these columns is not `standalone`."""
+    names = {"list_id", "parent_id", "due_date", "rrule"}
+    return bool(names & values.keys() or values.get("is_completed"))
+
+
+tasks = ContentTable(
+    Task,
     "task",
-    counts={"task_count": lambda rows: ONE, "completed_task_count": _is_completed},
-    shown=shown,
+    _TaskStatements(Task, {"task_count": lambda rows: ONE, "completed_task_count": _is_completed}),
     references={"fk_tasks_lists": ("list_id", "list"), "fk_tasks_labels": ("label_ids", "label")},
 )
 
@@ -74,12 +184,9 @@ _TOTALS: dict[bool | None, ColumnElement[int]] = {
 
 UNCOUNTED: ColumnElement[Any] = null()
 
-SHAPES = 32
-"""Of filters whose statements are remembered; clients make as many as they like."""
-
 
 class Within(Enum):
-    """Which lists the tasks of a page are in."""
+    """The lists whose tasks a page has."""
 
     ALL = auto()
     INBOX = auto()
@@ -87,86 +194,84 @@ class Within(Enum):
 
 
 @cache
-def task_page(reading: Reading, *, is_completed: bool | None, within: Within) -> Statement:
-    """The statement of a page of the caller's tasks.
+def task_page(ordering: Ordering, *, is_completed: bool | None, within: Within) -> Statement:
+    """A page of the workspace's tasks.
 
     Args:
         is_completed: which tasks; None for all.
-        within: but with ALL, the statement takes the parameter list_id.
+        within: unless it is ALL, the statement takes the parameter list_id.
     """
-    is_one_part = reading.sort in (IN_ORDER_OF_CREATION, BY_PLACE)
-    parts = states(is_completed=is_completed, is_one_part=is_one_part)
+    parts = states(ordering, is_completed=is_completed)
     total: ColumnElement[Any] = _TOTALS[is_completed]
     if within is not Within.ALL:
-        inside = _table.c.list_id == _LIST_ID
-        if reading.sort is BY_PLACE:  # whose index has the inbox like any other
-            inside = list_of(_table) == _LIST_ID
+        inside = _tasks.c.list_id == _LIST_ID
+        if ordering.sort is BY_POSITION:  # whose index has the inbox like any other list
+            inside = list_column(_tasks) == _LIST_ID
         elif within is Within.INBOX:
-            inside = _table.c.list_id.is_(None)
+            inside = _tasks.c.list_id.is_(None)
         parts = [and_(part, inside) for part in parts]
         total = UNCOUNTED
-    return tasks.page(reading, parts=parts, total=total)
+    return tasks.page(ordering, parts=parts, total=total)
 
 
 @cache
 def labelling(*, adds: bool) -> Statement:
-    """Puts a label on a task, or takes it off, and gives the task.
+    """Adds a label to a task, or removes it, and returns the task.
 
-    It takes the parameter label_id. What would change nothing, or put on one too many, leaves the
-    task as it is.
+    It takes the parameter label_id. The task stays as it is if nothing would change, or if it would
+    have one label too many.
     """
-    account = locked_account()
+    workspace = locked_workspace()
     label = (
         select(_labels.c.id)
-        .join(account, _labels.c.user_id == account.c.id)
-        .where(_labels.c.user_id == USER_ID, _labels.c.id == _LABEL_ID)
+        .join(workspace, _labels.c.workspace_id == workspace.c.id)
+        .where(_labels.c.workspace_id == WORKSPACE_ID, _labels.c.id == _LABEL_ID)
         .with_for_update(of=_labels, read=True, key_share=True)
         .cte("label")
     )
     before = (
-        select(*_table.c)
-        .join(account, _table.c.user_id == account.c.id)
+        select(*_tasks.c)
+        .join(workspace, _tasks.c.workspace_id == workspace.c.id)
         .join(label, label.c.id == _LABEL_ID)
-        .where(_table.c.user_id == USER_ID, _table.c.id == ID, matches(_table))
-        .with_for_update(of=_table, key_share=True)
+        .where(_tasks.c.workspace_id == WORKSPACE_ID, _tasks.c.id == ID, version_matches(_tasks))
+        .with_for_update(of=_tasks, key_share=True)
         .cte("before")
     )
-    label_ids = func.coalesce(before.c.label_ids, NO_LABELS)
-    has_it = any_(label_ids) == _LABEL_ID
+    label_ids = func.coalesce(before.c.label_ids, _NO_LABELS)
+    has_label = any_(label_ids) == _LABEL_ID
     if adds:
-        changes = and_(~has_it, func.cardinality(label_ids) < _MOST_LABELS)
+        changes = and_(~has_label, func.cardinality(label_ids) < _MAX_LABELS)
         changed = func.array_append(label_ids, _LABEL_ID)
     else:
-        changes, changed = has_it, func.array_remove(label_ids, _LABEL_ID)
+        changes, changed = has_label, func.array_remove(label_ids, _LABEL_ID)
     after = (
-        update(_table)
-        .values(label_ids=changed, version=account.c.next_version, updated_at=account.c.moment)
-        .where(_table.c.user_id == USER_ID, _table.c.id == before.c.id, changes)
-        .returning(*_table.c)
+        update(_tasks)
+        .values(label_ids=changed, version=workspace.c.next_version, updated_at=workspace.c.moment)
+        .where(_tasks.c.workspace_id == WORKSPACE_ID, _tasks.c.id == before.c.id, changes)
+        .returning(*_tasks.c)
         .cte("after")
     )
-    unchanged = select(*shown(before)).where(~exists().where(after.c.id == ID))
-    task = union_all(select(*shown(after)), unchanged)
-    return Statement(task.add_cte(bump(account, after, {})), writes=True)
+    unchanged = select(*before.c).where(~exists().where(after.c.id == ID))
+    task = union_all(select(*after.c), unchanged)
+    return Statement(task.add_cte(increment_version(workspace, after, {})), writes=True)
 
 
-@lru_cache(SHAPES)
-def found_page(reading: Reading, *, is_completed: bool | None, shape: Shape) -> Statement:
-    """The statement of a page of the tasks that a filter of this shape finds."""
-    found = condition(shape)
-    # By their state first, so that the indexes that begin with it can find them too.
-    parts = states(is_completed=is_completed, is_one_part=reading.sort is BY_PLACE)
-    parts = [and_(part, found) for part in parts]
-    return tasks.page(reading, parts=parts, total=UNCOUNTED, missing=MISSING)
+@lru_cache(FILTER_STATEMENTS)
+def filtered_page(ordering: Ordering, *, is_completed: bool | None, shape: Shape) -> Statement:
+    """A page of the tasks that match a filter of this shape."""
+    # By their state first, so that the indexes that begin with it serve them too.
+    parts = [and_(part, condition(shape)) for part in states(ordering, is_completed=is_completed)]
+    return tasks.page(ordering, parts=parts, total=UNCOUNTED, missing=MISSING)
 
 
-def states(*, is_completed: bool | None, is_one_part: bool) -> list[ColumnElement[bool]]:
-    """The parts of which each is read in order: open and completed tasks, unless one is asked for.
+def states(ordering: Ordering, *, is_completed: bool | None) -> list[ColumnElement[bool]]:
+    """The conditions of a page's parts: open and completed tasks apart, where an index has them so.
 
     Args:
-        is_one_part: whether all tasks are read in order at once.
+        is_completed: which tasks; None for all.
     """
-    if is_completed is None and is_one_part:
-        return [true()]
-    wanted = (True, False) if is_completed is None else (is_completed,)
-    return [_table.c.is_completed.is_(state) for state in wanted]
+    if is_completed is not None:
+        return [_tasks.c.is_completed.is_(is_completed)]
+    if ordering.sort.is_indexed:
+        return [_tasks.c.is_completed.is_(state) for state in (True, False)]
+    return [true()]

@@ -9,20 +9,19 @@ from flask import Blueprint, Response, request
 from taskapi.http.bodies import JSON, MERGE_PATCH
 from taskapi.http.operations import operation
 from taskapi.http.preconditions import if_match, if_none_match
-from taskapi.http.resources import Resource
-from taskapi.http.responses import page_answer, versioned
+from taskapi.http.responses import page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks import finding, schemas, service
+from taskapi.tasks.schemas import TASK
 from taskapi.tasks.service import TooManyLabels
 
 tasks = Blueprint("tasks", __name__, url_prefix="/tasks")
 
-_CALLS = Resource("task", schemas.Task, schemas.TaskConflict, schemas.EXAMPLE)
-_CHANGE = _CALLS.changing(schemas.TaskChanges())
+_CHANGE = TASK.changing()
 
 
 @tasks.get("")
-@operation(summary="List tasks", **_CALLS.listing(schemas.TaskQuery(), schemas.TaskList))
+@operation(summary="List tasks", **TASK.listing(schemas.TaskQuery(), schemas.TaskPage))
 def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     """The caller's tasks, newest first unless `sort` says otherwise. Titles ignore ASCII case.
 
@@ -30,26 +29,27 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     header say where to go on. Any page of all tasks costs the same; with `list_id` it may cost more
     the longer that list is, unless it is in the order of creation.
     """
-    known = if_none_match(request, caller.user_id)
-    return page_answer("tasks", finding.list_tasks(caller, query, known=known), caller)
+    known = if_none_match(request, caller.workspace_id)
+    page = finding.list_tasks(caller, query, known=known)
+    return page_response("tasks", page, caller, TASK.represent)
 
 
 @tasks.post("")
-@operation(summary="Add a task", **_CALLS.adding(schemas.NewTask(), schemas.NEW_EXAMPLE))
+@operation(summary="Add a task", **TASK.adding(schemas.NEW_EXAMPLE))
 def create_task(caller: Caller, body: dict[str, Any]) -> Response:
     """Adds a task to the caller's.
 
     With an `Idempotency-Key`, the same request adds it once, however often it is sent.
     """
     task = service.create_task(caller, body)
-    return versioned(task, 201, {"Location": f"{request.path}/{task['id']}"})
+    return versioned_response(TASK.represent(task), 201, {"Location": f"{request.path}/{task.id}"})
 
 
 @tasks.get("/<id:task_id>")
-@operation(summary="Get a task", **_CALLS.getting())
+@operation(summary="Get a task", **TASK.getting())
 def get_task(caller: Caller, task_id: int) -> Response:
     """One of the caller's tasks."""
-    return versioned(service.get_task(caller, task_id))
+    return versioned_response(TASK.represent(service.get_task(caller, task_id)))
 
 
 @tasks.put("/<id:task_id>")
@@ -58,7 +58,9 @@ def get_task(caller: Caller, task_id: int) -> Response:
 )
 def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     """Sets the fields that are given; the others stay. A whole task may be sent back as it came."""
-    return versioned(service.update_task(caller, task_id, body, if_match(request)))
+    return versioned_response(
+        TASK.represent(service.update_task(caller, task_id, body, if_match(request)))
+    )
 
 
 @tasks.patch("/<id:task_id>")
@@ -70,20 +72,24 @@ def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
 )
 def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     """Applies a JSON merge patch (RFC 7396): null removes the description; the rest cannot be."""
-    return versioned(service.update_task(caller, task_id, body, if_match(request)))
+    return versioned_response(
+        TASK.represent(service.update_task(caller, task_id, body, if_match(request)))
+    )
 
 
 @tasks.post("/<id:task_id>/move")
 @operation(
-    summary="Move a task", body_example=schemas.MOVE_EXAMPLE, **_CALLS.acting(schemas.TaskMove())
+    summary="Move a task", body_example=schemas.MOVE_EXAMPLE, **TASK.acting(schemas.TaskMove())
 )
 def move_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     """Puts a task, and those below it, elsewhere: into a list, below a parent, behind another."""
-    return versioned(service.move_task(caller, task_id, body, if_match(request)))
+    return versioned_response(
+        TASK.represent(service.move_task(caller, task_id, body, if_match(request)))
+    )
 
 
 @tasks.delete("/<id:task_id>")
-@operation(summary="Delete a task", **_CALLS.deleting())
+@operation(summary="Delete a task", **TASK.deleting())
 def delete_task(caller: Caller, task_id: int) -> Response:
     """Removes a task, and those below it, for good."""
     service.delete_task(caller, task_id, if_match(request))
@@ -91,14 +97,18 @@ def delete_task(caller: Caller, task_id: int) -> Response:
 
 
 @tasks.put("/<id:task_id>/labels/<id:label_id>")
-@operation(summary="Put a label on a task", **_CALLS.changing(None, TooManyLabels))
+@operation(summary="Put a label on a task", **TASK.touching(TooManyLabels))
 def add_label(caller: Caller, task_id: int, label_id: int) -> Response:
     """Adds one label to those of the task. One that has it stays as it is, with its version."""
-    return versioned(service.add_label(caller, task_id, label_id, if_match(request)))
+    return versioned_response(
+        TASK.represent(service.add_label(caller, task_id, label_id, if_match(request)))
+    )
 
 
 @tasks.delete("/<id:task_id>/labels/<id:label_id>")
-@operation(summary="Take a label off a task", **_CALLS.changing(None))
+@operation(summary="Take a label off a task", **TASK.touching())
 def remove_label(caller: Caller, task_id: int, label_id: int) -> Response:
     """Removes one label of the task's. One that does not have it stays as it is."""
-    return versioned(service.remove_label(caller, task_id, label_id, if_match(request)))
+    return versioned_response(
+        TASK.represent(service.remove_label(caller, task_id, label_id, if_match(request)))
+    )

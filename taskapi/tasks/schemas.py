@@ -1,36 +1,37 @@
-"""Shapes of what the calls of tasks take and answer."""
+"""The schemas of tasks."""
 
 from __future__ import annotations
 
 from marshmallow import Schema, fields
 
 from taskapi.db.pages import NEWEST_FIRST
+from taskapi.db.positions import position_text
 from taskapi.http.fields import (
-    WRITTEN_HERE,
     Id,
     Ids,
-    Input,
     Name,
     Position,
     QueryBoolean,
     QueryInteger,
-    ShownName,
     Text,
     Timestamp,
     TrueOrFalse,
     Version,
     WholeNumber,
+    after_field,
 )
-from taskapi.http.openapi import ProblemDetails
-from taskapi.http.pagination import PageQuery, PageShape, sort_field
+from taskapi.http.pagination import PageQuery, sort_field
+from taskapi.http.representation import computed
+from taskapi.http.resources import Resource
+from taskapi.http.schemas import Input
 from taskapi.identity import MAX_ID
-from taskapi.tasks.dues import DATE_EXAMPLE, TIME_EXAMPLE, DueField, ShownDue
+from taskapi.tasks.due_columns import represent_due
+from taskapi.tasks.dues import TIME_EXAMPLE, DueField
 from taskapi.tasks.filters.parameters import FindingQuery
 from taskapi.tasks.models import MAX_ESTIMATE, MAX_LABELS, MAX_PRIORITY
 from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
-from taskapi.tasks.recurrence.fields import RecurrenceField, ShownRecurrence
-
-SORT_NAMES = ("created_at", "updated_at", "title", "due", "priority", "position")
+from taskapi.tasks.recurrence.fields import RecurrenceField
+from taskapi.tasks.values import list_of, represent_recurrence
 
 EXAMPLE = {
     "id": 42,
@@ -43,11 +44,11 @@ EXAMPLE = {
     "parent_id": None,
     "position": "5000000000000000042",
     "priority": 3,
-    "due": TIME_EXAMPLE | {"at": "2026-12-24T17:00:00Z"},
-    "start": DATE_EXAMPLE,
+    "due": TIME_EXAMPLE | {"at": "2026-11-27T17:00:00Z"},
+    "start": None,
     "recurrence": RECURRENCE_EXAMPLE | {"occurred": None},
-    "estimate_minutes": 15,
-    "label_ids": [3],
+    "estimate_minutes": None,
+    "label_ids": [],
     "version": 7,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",
@@ -62,128 +63,97 @@ NEW_EXAMPLE = {
 MOVE_EXAMPLE = {"parent_id": None, "after": None}
 
 
-class _Place(Input):
-    """Where a task is."""
+def _list_field() -> WholeNumber:
+    about = "The ID of a list. A task without a list is in the inbox."
+    return WholeNumber(least=1, most=MAX_ID, metadata={"description": about})
 
-    read_only = WRITTEN_HERE | {"completed_at", "position"}
-    list_id = WholeNumber(
-        least=1, most=MAX_ID, metadata={"description": "One of your lists; else it is the inbox."}
+
+def _parent_field() -> WholeNumber:
+    about = "The ID of the parent task, in whose list a subtask is. Null for a top-level task."
+    return WholeNumber(least=1, most=MAX_ID, allow_none=True, metadata={"description": about})
+
+
+class Task(Schema):
+    """A task."""
+
+    id = Id("The ID of the task. Later tasks have greater IDs.", dump_only=True)
+    user_id = Id("The user who created the task.", dump_only=True)
+    title = Name(required=True, metadata={"sort": True})
+    description = Text(
+        most=10_000, allow_none=True, metadata={"description": "Plain text, stored as given."}
     )
-    parent_id = WholeNumber(
-        least=1,
-        most=MAX_ID,
-        allow_none=True,
+    is_completed = TrueOrFalse(
+        metadata={"description": "Completing a task completes its subtasks.", "filter": "completed"}
+    )
+    completed_at = Timestamp(
+        "When the task was completed. Null while it is open.", allow_none=True, dump_only=True
+    )
+    list_id = computed(_list_field(), list_of)
+    parent_id = _parent_field()
+    position = computed(Position(), position_text)
+    priority = WholeNumber(
+        least=0,
+        most=MAX_PRIORITY,
         metadata={
-            "description": "The task that it is a part of; it is then in that one's list. Null for"
-            " a task of its own."
+            "description": "From 0, none, to 4, the highest.",
+            "sort": True,
+            "filter": "priority",
         },
     )
-
-
-class TaskChanges(_Place):
-    """What of a task is to change; what is not given stays."""
-
-    title = Name()
-    description = Text(most=10_000, allow_none=True)
-    is_completed = TrueOrFalse(
-        metadata={"description": "Completing a task completes the tasks below it."}
-    )
-    priority = WholeNumber(
-        least=0, most=MAX_PRIORITY, metadata={"description": "0 for none, to 4 for the highest."}
-    )
-    due = DueField(allow_none=True)
-    start = DueField(allow_none=True)
-    recurrence = RecurrenceField(allow_none=True)
+    due = computed(DueField(allow_none=True), represent_due)
+    start = computed(DueField(allow_none=True), lambda row: represent_due(row, "start"))
+    recurrence = computed(RecurrenceField(allow_none=True), represent_recurrence)
     estimate_minutes = WholeNumber(
         least=1,
         most=MAX_ESTIMATE,
         allow_none=True,
-        metadata={"description": "How long it may take."},
+        metadata={"description": "The estimated duration in minutes.", "filter": "estimate"},
     )
-    label_ids = Ids(most=MAX_LABELS, metadata={"description": "Labels of yours, and no others."})
-
-
-class NewTask(TaskChanges):
-    """A task to add."""
-
-    title = Name(required=True)
-
-
-class TaskMove(_Place):
-    """Where a task is to go; a list or parent that is not given stays."""
-
-    read_only = frozenset()
-    after = WholeNumber(
-        least=1,
-        most=MAX_ID,
-        allow_none=True,
-        metadata={
-            "description": "The task behind which it comes, in that list and with that parent; null"
-            " to be the first. Without it, the last."
-        },
+    label_ids = computed(
+        Ids(most=MAX_LABELS, metadata={"description": "The IDs of the task's labels, ascending."}),
+        lambda row: row.label_ids or [],
     )
+    version = Version()
+    created_at = Timestamp("When the task was created.", dump_only=True)
+    updated_at = Timestamp("When the task was last changed.", dump_only=True)
+
+
+TASK = Resource("task", Task, EXAMPLE)
+
+SORT_NAMES = ("created_at", "updated_at", "title", "due", "priority", "position")
+
+
+class TaskMove(Input):
+    """The new place of a task. A list or parent that is not given stays."""
+
+    list_id = _list_field()
+    parent_id = _parent_field()
+    after = after_field("The task behind which it comes, in that list and with that parent")
 
 
 class AmongTasks(PageQuery, FindingQuery):
-    """Among which tasks to look."""
+    """Which tasks to search."""
 
     list_id = QueryInteger(
-        least=1, most=MAX_ID, metadata={"description": "Only those of this list."}
+        least=1, most=MAX_ID, metadata={"description": "Only tasks in this list."}
     )
-    is_completed = QueryBoolean(metadata={"description": "Only those that are, or are not."})
+    is_completed = QueryBoolean(metadata={"description": "Only tasks that are completed, or open."})
 
 
 class TaskQuery(AmongTasks):
-    """Which tasks to list, and how."""
+    """Which tasks to return, and in which order."""
 
     sort = sort_field(SORT_NAMES, default=NEWEST_FIRST)
 
 
-class Task(Schema):
-    """Something to do."""
-
-    id = Id("The task's id; later ones are greater.")
-    user_id = Id("The account that it belongs to.")
-    title = ShownName()
-    description = fields.String(required=True, allow_none=True, metadata={"maxLength": 10_000})
-    is_completed = fields.Boolean(required=True)
-    completed_at = Timestamp(
-        "When it was completed; null when that was before this was recorded.", allow_none=True
-    )
-    list_id = Id("The list that it is in.")
-    parent_id = Id("The task that it is a part of.", allow_none=True)
-    position = Position()
-    priority = fields.Integer(required=True, metadata={"minimum": 0, "maximum": MAX_PRIORITY})
-    due = ShownDue(required=True, allow_none=True)
-    start = ShownDue(required=True, allow_none=True)
-    recurrence = ShownRecurrence(required=True, allow_none=True)
-    estimate_minutes = fields.Integer(
-        required=True, allow_none=True, metadata={"minimum": 1, "maximum": MAX_ESTIMATE}
-    )
-    label_ids = fields.List(
-        Id("A label."), required=True, metadata={"description": "Its labels, ascending."}
-    )
-    version = Version()
-    created_at = Timestamp("When it was added.")
-    updated_at = Timestamp("When it was last changed.")
-
-
-class TaskList(PageShape):
-    """A page of tasks."""
-
-    tasks = fields.List(fields.Nested(Task), required=True)
-    total = fields.Integer(
+TaskPage = TASK.page(
+    total=fields.Integer(
         required=True,
         allow_none=True,
         metadata={
             "minimum": 0,
-            "description": "How many match, on all pages together; null where anything but"
-            " `is_completed` says which, since they would have to be counted.",
+            "description": "The number of matching tasks on all pages. Null with any parameter but"
+            " `is_completed`, since the tasks would have to be counted.",
         },
     )
-
-
-class TaskConflict(ProblemDetails):
-    """The task has another version by now."""
-
-    task = fields.Nested(Task, required=True, metadata={"description": "As it is now."})
+)

@@ -1,24 +1,23 @@
-"""Use cases of tasks: each takes the caller first and answers with plain values."""
+"""Use cases of tasks: each takes the caller first and gives rows."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from taskapi.db import database
 from taskapi.db.tenancy import scope
 from taskapi.identity import Caller
-from taskapi.logs import note
+from taskapi.logs import log_event
 from taskapi.problems import Forbidden, NotFound, Problem
-from taskapi.tasks import arranging, subtrees
-from taskapi.tasks.columns import may_need_more, recurrence_of, stored
-from taskapi.tasks.due_columns import stored_due
-from taskapi.tasks.dues import Due
+from taskapi.tasks import hierarchy
 from taskapi.tasks.labels.service import get_label
-from taskapi.tasks.models import MAX_LABELS
-from taskapi.tasks.queries import labelling, tasks
-from taskapi.tasks.recurrence.service import Recurrence
+from taskapi.tasks.models import MAX_LABELS, Task
+from taskapi.tasks.queries import labelling, may_affect_others, tasks
+from taskapi.tasks.values import column_values
 
-Task = dict[str, Any]
+Values = Mapping[str, Any]
+"""Of a task's fields."""
 
 
 class TooManyLabels(Problem):
@@ -27,130 +26,99 @@ class TooManyLabels(Problem):
     status = 409
     code = "too_many_labels"
     title = "Too many labels"
-    detail = f"The task has {MAX_LABELS} labels, and can have no more."
+    detail = f"The task has {MAX_LABELS} labels, which is the limit."
 
 
 def get_task(caller: Caller, task_id: int) -> Task:
     """One task.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound: see `ContentTable`.
     """
     return tasks.get(caller, task_id)
 
 
-def create_task(caller: Caller, values: dict[str, Any]) -> Task:
+def create_task(caller: Caller, values: Values) -> Task:
     """Add a task.
 
     Raises:
-        TokenInvalid: the caller's session is over.
-        InvalidInput: there is no such list, parent or label, the task cannot be there, or its due
-            and its recurrence do not fit each other.
+        TokenInvalid: the caller's session has ended.
+        InvalidInput: the list, the parent or a label does not exist, the place is invalid, or the
+            due and the recurrence do not match.
     """
-    values = arranging.fitted(values)
+    values = hierarchy.matched(values)
     if values.get("parent_id") is None:
-        task = tasks.create(caller, stored(caller.user_id, values))
+        task = tasks.create(caller, column_values(caller.workspace_id, values))
     else:
-        task = arranging.create_below(caller, values)
-    note("task_created", task_id=task["id"])
+        task = hierarchy.create_subtask(caller, values)
+    log_event("task_created", task_id=task.id)
     return task
 
 
-def update_task(
-    caller: Caller, task_id: int, values: dict[str, Any], if_match: list[int] | None
-) -> Task:
-    """Set the given values of a task; the others stay.
+def update_task(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:
+    """Set the given fields of a task; the others stay.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
-        InvalidInput: there is no such list, parent or label, the task cannot be there, or its due
-            and its recurrence do not fit each other.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        InvalidInput: the list, the parent or a label does not exist, the place is invalid, or the
+            due and the recurrence do not match.
     """
-    kept = stored(caller.user_id, arranging.fitted(values) if "due" in values else values)
-    if may_need_more(kept):
-        task = tasks.update_alone(caller, task_id, kept, if_match)
-        task = task or arranging.change(caller, task_id, values, if_match)
+    matched = hierarchy.matched(values) if "due" in values else values
+    columns = column_values(caller.workspace_id, matched)
+    if may_affect_others(columns):
+        task = tasks.update_standalone(caller, task_id, columns, if_match)
+        task = task or hierarchy.update(caller, task_id, values, if_match)
     else:
-        task = tasks.update(caller, task_id, kept, if_match)
+        task = tasks.update(caller, task_id, columns, if_match)
     if values:
-        note("task_updated", task_id=task_id)
+        log_event("task_updated", task_id=task_id)
     return task
 
 
-def move_task(
-    caller: Caller, task_id: int, values: dict[str, Any], if_match: list[int] | None
-) -> Task:
-    """Put a task somewhere else: see `arranging.move`."""
-    task = arranging.move(caller, task_id, values, if_match)
-    note("task_moved", task_id=task_id)
+def move_task(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:
+    """Move a task: see `hierarchy.move`."""
+    task = hierarchy.move(caller, task_id, values, if_match)
+    log_event("task_moved", task_id=task_id)
     return task
 
 
 def delete_task(caller: Caller, task_id: int, if_match: list[int] | None) -> None:
-    """Remove a task, and those below it.
+    """Delete a task and its subtasks.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
     try:
         tasks.delete(caller, task_id, if_match)
-    except database.ReferenceMissing:
-        arranging.delete(caller, task_id, if_match)
-    note("task_deleted", task_id=task_id)
+    except database.ReferenceMissing as missing:
+        if missing.constraint != "fk_tasks_tasks":
+            raise
+        hierarchy.delete(caller, task_id, if_match)
+    log_event("task_deleted", task_id=task_id)
 
 
 def add_label(caller: Caller, task_id: int, label_id: int, if_match: list[int] | None) -> Task:
-    """Put a label on a task; one that has it stays as it is.
+    """Add a label to a task; a task that has it stays as it is.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`; of the label too.
-        TooManyLabels: it has a hundred others.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`; also for the
+            label.
+        TooManyLabels: the task has the greatest number of labels.
     """
     task = _labelled(caller, task_id, label_id, if_match, adds=True)
-    if label_id not in task["label_ids"]:
+    if label_id not in (task.label_ids or ()):
         raise TooManyLabels
     return task
 
 
 def remove_label(caller: Caller, task_id: int, label_id: int, if_match: list[int] | None) -> Task:
-    """Take a label off a task; one that does not have it stays as it is.
+    """Remove a label from a task; a task without it stays as it is.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`; of the label too.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`; also for the
+            label.
     """
     return _labelled(caller, task_id, label_id, if_match, adds=False)
-
-
-def demand_task(caller: Caller, task_id: int, if_match: list[int] | None) -> Task:
-    """A task that is to be changed.
-
-    Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
-    """
-    return tasks.demand(caller, task_id, "update", if_match)
-
-
-def is_recurring(task: Task) -> bool:
-    """Whether there is an occurrence to complete."""
-    return task["recurrence"] is not None and not task["is_completed"]
-
-
-def recurrence_of_task(task: Task) -> Recurrence:
-    """How a task comes again that does."""
-    asked = recurrence_of(task)
-    assert asked, "it comes again"
-    return Recurrence(asked.rule, asked.anchor, task["recurrence"]["timezone"])
-
-
-def set_occurrence(caller: Caller, task_id: int, due: Due, occurred: int | None) -> Task:
-    """Make a task open and due, as the occurrence of its rule that has this number."""
-    values = {"is_completed": False, "occurred": occurred, **stored_due("due", due)}
-    return tasks.update(caller, task_id, values)
-
-
-def open_below(caller: Caller, task_id: int) -> None:
-    """Open all tasks below one, while the account is locked."""
-    database.rows(subtrees.REOPENING, id=task_id, **scope(caller))
 
 
 def _labelled(
@@ -159,8 +127,8 @@ def _labelled(
     parameters = {"id": task_id, "label_id": label_id, "if_match": if_match, **scope(caller)}
     task = tasks.write(labelling(adds=adds), **parameters)
     if task is None:
-        tasks.refuse(caller, task_id, "update", if_match, _no_label(caller, label_id))
-    note("task_updated", task_id=task_id)
+        tasks.raise_for_missing(caller, task_id, "update", if_match, _no_label(caller, label_id))
+    log_event("task_updated", task_id=task_id)
     return task
 
 

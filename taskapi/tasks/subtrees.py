@@ -1,6 +1,6 @@
-"""Statements about tasks together: those below one, and those beside one.
+"""The SQL of subtasks, and the manual order of a list's tasks.
 
-They run while the account is locked (`ownership.locked`), so that all rows are as they are seen.
+It runs while the workspace is locked (`tenancy.locked`), so that all rows are as they are seen.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from sqlalchemy import (
     update,
 )
 
-from taskapi.db.manual_order import HandOrder
+from taskapi.db.manual_order import ManualOrder
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import ID, USER_ID, bump, locked_account
+from taskapi.db.tenancy import ID, WORKSPACE_ID, increment_version, locked_workspace
 from taskapi.extensions import table_of
 from taskapi.tasks.models import Task
-from taskapi.tasks.orders import list_of
+from taskapi.tasks.queries import list_column
 
 _tasks = table_of(Task)
 
@@ -36,16 +36,16 @@ _PARENT_ID = bindparam("parent_id", type_=BigInteger)
 _LIST_ID = bindparam("list_id", type_=BigInteger)
 _DEEPER = bindparam("deeper", type_=SmallInteger)
 
-_MINE = _tasks.c.user_id == USER_ID
+_MINE = _tasks.c.workspace_id == WORKSPACE_ID
 _TOTALS = ("task_count", "completed_task_count")
 
 
 def _tree(root: ColumnElement[bool]) -> CTE:
-    """The ids and depths of tasks and of all tasks below them."""
+    """The ids and depths of tasks and of all their subtasks."""
     first = select(_tasks.c.id, _tasks.c.depth).where(_MINE, root)
     above = first.cte("tree", recursive=True)
     deeper = _tasks.alias("deeper")
-    is_mine = deeper.c.user_id == USER_ID
+    is_mine = deeper.c.workspace_id == WORKSPACE_ID
     return above.union_all(
         select(deeper.c.id, deeper.c.depth).where(is_mine, deeper.c.parent_id == above.c.id)
     )
@@ -56,15 +56,15 @@ def _below() -> CTE:
 
 
 def _is_in(tree: CTE) -> ColumnElement[bool]:
-    """True in SQL for tasks of a tree, which are found by their ids: it is taken to be small."""
+    """True in SQL for the tasks of a tree, found by their ids: it is expected to be small."""
     return _tasks.c.id == any_(func.array(select(tree.c.id).scalar_subquery()))
 
 
 def _new_family() -> Statement:
     below, parents, own = _below(), _tasks.alias("parents"), _tasks.alias("own")
     asked = select(_PARENT_ID.label("parent_id")).subquery("asked")
-    is_parent = and_(parents.c.user_id == USER_ID, parents.c.id == asked.c.parent_id)
-    own_depth = select(own.c.depth).where(own.c.user_id == USER_ID, own.c.id == ID)
+    is_parent = and_(parents.c.workspace_id == WORKSPACE_ID, parents.c.id == asked.c.parent_id)
+    own_depth = select(own.c.depth).where(own.c.workspace_id == WORKSPACE_ID, own.c.id == ID)
     return Statement(
         select(
             parents.c.id.label("parent_id"),
@@ -78,76 +78,82 @@ def _new_family() -> Statement:
 
 
 FAMILY = _new_family()
-"""Of a task, and a parent that it may get: the parent's id (null where there is none), list and
-depth; whether it is the task or below it; the task's depth, and that of the deepest below it."""
+"""For a task and a new parent: the parent's id (null if it does not exist), list and depth; whether
+it is the task or one of its subtasks; the depths of the task and of its deepest subtask."""
 
 
 def _new_completion(*, is_completed: bool) -> Statement:
-    account = locked_account(_TOTALS)
-    since = account.c.moment if is_completed else null()
+    workspace = locked_workspace(_TOTALS)
+    since = workspace.c.moment if is_completed else null()
     after = (
-        _written(account)
+        _written(workspace)
         .values(is_completed=is_completed, completed_at=since)
         .where(_tasks.c.is_completed.is_(not is_completed))
-        .returning(_tasks.c.id, _tasks.c.user_id)
+        .returning(_tasks.c.id, _tasks.c.workspace_id)
         .cte("after")
     )
     every = select(func.count()).select_from(after).scalar_subquery()
-    counted = bump(account, after, {"completed_task_count": every if is_completed else -every})
+    counted = increment_version(
+        workspace, after, {"completed_task_count": every if is_completed else -every}
+    )
     return Statement(select(after.c.id).add_cte(counted), writes=True)
 
 
-def _new_placing() -> Statement:
-    account = locked_account()
-    changed = _written(account).values(list_id=_LIST_ID, depth=_tasks.c.depth + _DEEPER)
-    after = changed.returning(_tasks.c.id, _tasks.c.user_id).cte("after")
-    return Statement(select(after.c.id).add_cte(bump(account, after, {})), writes=True)
+def _new_relocation() -> Statement:
+    workspace = locked_workspace()
+    changed = _written(workspace).values(list_id=_LIST_ID, depth=_tasks.c.depth + _DEEPER)
+    after = changed.returning(_tasks.c.id, _tasks.c.workspace_id).cte("after")
+    return Statement(
+        select(after.c.id).add_cte(increment_version(workspace, after, {})), writes=True
+    )
 
 
-def _written(account: CTE) -> Update:
-    """A change of all tasks below one."""
+def _written(workspace: CTE) -> Update:
+    """An update of all subtasks of a task."""
     return (
         update(_tasks)
-        .values(version=account.c.next_version, updated_at=account.c.moment)
-        .where(_tasks.c.user_id == account.c.id, _MINE)
+        .values(version=workspace.c.next_version, updated_at=workspace.c.moment)
+        .where(_tasks.c.workspace_id == workspace.c.id, _MINE)
         .where(_is_in(_below()))
     )
 
 
 COMPLETION = _new_completion(is_completed=True)
-"""Completes the tasks below one."""
+"""Completes all subtasks of a task, at any depth."""
 
 REOPENING = _new_completion(is_completed=False)
-"""Opens the tasks below one."""
+"""Reopens all subtasks of a task, at any depth."""
 
-PLACING = _new_placing()
-"""Puts the tasks below one into a list, and so much deeper."""
+RELOCATION = _new_relocation()
+"""Moves all subtasks of a task, at any depth, into a list and so much deeper."""
 
 
 def _new_deletion() -> Statement:
-    account = locked_account(_TOTALS)
+    workspace = locked_workspace(_TOTALS)
     gone = (
         delete(_tasks)
-        .where(_tasks.c.user_id == account.c.id, _MINE)
+        .where(_tasks.c.workspace_id == workspace.c.id, _MINE)
         .where(_is_in(_tree(_tasks.c.id == ID)))
-        .returning(_tasks.c.id, _tasks.c.user_id, _tasks.c.is_completed)
+        .returning(_tasks.c.id, _tasks.c.workspace_id, _tasks.c.is_completed)
         .cte("gone")
     )
     every = select(func.count()).select_from(gone).scalar_subquery()
     completed = select(func.count()).where(gone.c.is_completed).scalar_subquery()
     change = {"task_count": -every, "completed_task_count": -completed}
-    return Statement(select(gone.c.id).add_cte(bump(account, gone, change)), writes=True)
+    return Statement(
+        select(gone.c.id).add_cte(increment_version(workspace, gone, change)), writes=True
+    )
 
 
 DELETION = _new_deletion()
-"""Deletes a task and those below it."""
+"""Deletes a task and all its subtasks."""
 
 
-by_hand = HandOrder(
+manual_order = ManualOrder(
     _tasks,
-    numbered_by="tasks",
-    among=list_of(_tasks) == _LIST_ID,
+    sequence="tasks_id_seq",
+    among=list_column(_tasks) == _LIST_ID,
     siblings=_tasks.c.parent_id.is_not_distinct_from(_PARENT_ID),
     otherwise="Must be another task in that list, with the same parent.",
 )
-"""The order of a list's tasks, whose parameters are list_id and parent_id."""
+"""The manual order of a list's tasks. Its parameters are list_id and parent_id."""

@@ -12,8 +12,6 @@ from werkzeug.test import TestResponse
 
 from config import Settings
 
-pytestmark = pytest.mark.security
-
 NEW_PASSWORD = "staple 42 times"
 CHANGE = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
 
@@ -28,7 +26,7 @@ def _log_in(api: Api, email: str, password: str) -> TestResponse:
 
 def _rows(settings: Settings, user_id: int) -> dict[str, int]:
     counted = {}
-    keys = {"users": "id", "emails": "user_id", "sessions": "user_id", "tasks": "user_id"}
+    keys = {"users": "id", "workspaces": "id", "sessions": "user_id", "tasks": "user_id"}
     for table, key in keys.items():
         found = sql(settings, f"SELECT count(*) FROM {table} WHERE {key} = %s", user_id)
         counted[table] = found[0][0]
@@ -76,7 +74,7 @@ def test_with_a_wrong_password_nothing_happens(
     problem = user.problem(400, "wrong_password", "POST", path, json=body)
     assert [(e["pointer"], e["code"]) for e in problem["errors"]] == [(pointer, "wrong_password")]
     assert sql(settings, "SELECT users::text FROM users WHERE id = %s", user.user_id) == before
-    assert _rows(settings, user.user_id) == {"users": 1, "emails": 1, "sessions": 1, "tasks": 1}
+    assert _rows(settings, user.user_id) == {"users": 1, "workspaces": 1, "sessions": 1, "tasks": 1}
     assert _lives(user)
     user.again()
 
@@ -143,21 +141,22 @@ def test_a_login_during_a_deactivation_does_not_survive_it(
     assert logged_in.result().status_code == 401
 
 
-def test_a_write_that_waits_while_its_session_is_ended_is_not_done(
+def test_a_write_that_waits_while_its_session_ends_is_done_and_none_after_it(
     settings: Settings, user: Api
 ) -> None:
-    """A password change locks the account first and ends the other sessions then."""
+    """A write locks its workspace and no session."""
     thief = user.again()
     write = partial(thief.send, "POST", "/tasks", json={"title": "Too late"})
-    lock = "UPDATE users SET updated_at = now() WHERE id = %s"
+    lock = "UPDATE workspaces SET updated_at = now() WHERE id = %s"
     with holding(settings, lock, user.user_id) as held, meanwhile(write) as written:
         until_blocked(settings, 1)
         revoke = "UPDATE sessions SET revoked_at = now() WHERE user_id = %s AND id <> %s"
         mine = min(s["id"] for s in user.expect(200, "GET", "/auth/sessions")["sessions"])
         held.execute(revoke, [user.user_id, mine])
         held.commit()
-    assert written.result().status_code == 401
-    assert user.expect(200, "GET", "/tasks")["total"] == 0
+    assert written.result().status_code == 201
+    thief.problem(401, "token_invalid", "POST", "/tasks", json={"title": "Too late"})
+    assert user.expect(200, "GET", "/tasks")["total"] == 1
 
 
 def test_a_logout_during_a_change_of_password_spares_no_other_session(
@@ -181,12 +180,12 @@ def test_a_deleted_account_leaves_nothing(
     other = user.again()
     for api in (user, user, stranger):
         api.task()
-    assert _rows(settings, user.user_id) == {"users": 1, "emails": 1, "sessions": 2, "tasks": 2}
+    assert _rows(settings, user.user_id) == {"users": 1, "workspaces": 1, "sessions": 2, "tasks": 2}
     assert user.expect(204, "POST", "/auth/delete", json={"password": PASSWORD}) is None
     assert _rows(settings, user.user_id) == dict.fromkeys(
-        ("users", "emails", "sessions", "tasks"), 0
+        ("users", "workspaces", "sessions", "tasks"), 0
     )
-    theirs = dict.fromkeys(("users", "emails", "sessions", "tasks"), 1)
+    theirs = dict.fromkeys(("users", "workspaces", "sessions", "tasks"), 1)
     assert _rows(settings, stranger.user_id) == theirs
     for api in (user, other):
         api.problem(401, "token_invalid", "GET", "/tasks")

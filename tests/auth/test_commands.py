@@ -164,7 +164,7 @@ def test_an_account_is_deleted_when_that_is_meant(
     assert (f"Delete {user.email} and 1 tasks?" in said) is bool(typed)
     assert _is_dead(user)
     assert sql(settings, "SELECT FROM users WHERE id = %s", user.user_id) == []
-    for table in ("emails", "sessions", "tasks"):
+    for table in ("sessions", "lists", "tasks"):
         assert sql(settings, f"SELECT FROM {table} WHERE user_id = %s", user.user_id) == []
 
 

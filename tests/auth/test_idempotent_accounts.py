@@ -151,11 +151,11 @@ def test_what_is_kept_says_nothing_without_the_services_key(
 ) -> None:
     body = {"email": new_email(), "password": PASSWORD}
     login = post(anonymous, "/auth/register", body).get_json()
-    kept = "SELECT answer FROM idempotency_keys WHERE user_id = %s"
+    kept = "SELECT response FROM idempotency_keys WHERE user_id = %s"
     ((answer,),) = world.sql(settings, kept, login["user"]["id"])
     for secret in (login["access_token"], login["refresh_token"], PASSWORD, body["email"]):
         assert secret.encode() not in bytes(answer)
-    garbled = "UPDATE idempotency_keys SET answer = 'x' WHERE user_id = %s"
+    garbled = "UPDATE idempotency_keys SET response = 'x' WHERE user_id = %s"
     world.sql(settings, garbled, login["user"]["id"])
     assert post(anonymous, "/auth/register", body).status_code == 422
 

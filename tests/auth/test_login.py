@@ -12,8 +12,6 @@ from support.world import sql
 
 from config import Settings
 
-pytestmark = pytest.mark.security
-
 
 def _register(api: Api, password: str) -> dict[str, str]:
     body = {"email": new_email(), "password": password}

@@ -16,8 +16,6 @@ from support.world import at_once, person, sql, worker
 
 from config import Settings
 
-pytestmark = pytest.mark.security
-
 OTHER_KEY = "another key for tests, as long as the first one"
 IDS, FAMILY, SECRET = slice(0, 16), slice(16, 34), slice(34, 66)
 

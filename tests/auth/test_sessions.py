@@ -17,8 +17,6 @@ from support.world import person, sql, worker
 
 from config import Settings
 
-pytestmark = pytest.mark.security
-
 
 @pytest.fixture
 def elsewhere(settings: Settings, contract: Contract) -> Iterator[Api]:

@@ -19,8 +19,6 @@ from taskapi.identity import key_id
 CALLS = [("GET", "/auth/me"), ("GET", "/tasks"), ("POST", "/tasks"), ("DELETE", "/tasks/1")]
 INVALID = 'Bearer error="invalid_token"'
 
-pytestmark = pytest.mark.security
-
 
 def _refused(api: Api, authorization: str | None) -> set[tuple[str, str, str]]:
     """Code, detail and challenge of the refusals of several calls."""

@@ -179,7 +179,9 @@ def test_who_waits_for_a_lock_keeps_others_out_no_longer_than_the_pool_waits(
         world.worker(settings, database_pool_size=1, database_pool_timeout=1) as app,
         ThreadPoolExecutor(1) as threads,
     ):
-        with world.holding(settings, "SELECT FROM users WHERE id = %s FOR UPDATE", user.user_id):
+        with world.holding(
+            settings, "SELECT FROM workspaces WHERE id = %s FOR UPDATE", user.user_id
+        ):
             waiting = threads.submit(world.person(app, contract, like=user).task)
             world.until_blocked(settings, 1)
             _unavailable(world.person(app, contract, like=user), "GET", "/tasks")

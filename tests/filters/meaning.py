@@ -56,6 +56,9 @@ class Said(NamedTuple):
     text: Callable[[Seen], str]
     means: Meaning
 
+    def __repr__(self) -> str:
+        return "<a filter, whose text is noted>"
+
 
 def of(text: str, means: Meaning) -> Said:
     return Said(lambda seen: text, means)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -11,9 +12,9 @@ from support.api import Api
 from support.contract import Contract
 
 from config import Settings
-from taskapi.tasks.filters import terms
+from taskapi.tasks.filters import service, terms
 from taskapi.tasks.models import MAX_ESTIMATE, MAX_PRIORITY
-from taskapi.tasks.queries import found_page
+from taskapi.tasks.queries import filtered_page
 
 NOBODYS = 9_007_199_254_740_991
 
@@ -178,6 +179,30 @@ def test_what_time_changes_has_no_entity_tag(
         assert again.status_code == (304 if is_standing else 200)
 
 
+@pytest.mark.parametrize(
+    ("timezone", "today", "overdue"),
+    [
+        ("UTC", "2026-12-24", ["23"]),
+        ("America/New_York", "2026-12-24", ["23"]),
+        ("Asia/Tokyo", "2026-12-25", ["23", "24"]),
+        ("Pacific/Kiritimati", "2026-12-25", ["23", "24"]),
+    ],
+)
+def test_today_is_the_day_in_the_time_zone_of_the_request(
+    user: Api, monkeypatch: pytest.MonkeyPatch, timezone: str, today: str, overdue: list[str]
+) -> None:
+    late = datetime(2026, 12, 24, 23, 30, tzinfo=UTC)
+    monkeypatch.setattr(service, "clock", lambda zone: terms.Clock(late, zone))
+    for day in range(23, 27):
+        user.task(title=str(day), due={"date": f"2026-12-{day}"})
+    kept = user.filter(query="due = today")["id"]
+    day = today[-2:]
+    assert titles(user, filter="due = today", timezone=timezone) == [day]
+    assert titles(user, filter="due > today+1d", timezone=timezone) == ["26"][: 26 - int(day) - 1]
+    assert titles(user, filter_id=kept, timezone=timezone) == [day]
+    assert titles(user, is_overdue="true", timezone=timezone) == overdue
+
+
 def test_the_link_to_the_next_page_has_the_filter(user: Api) -> None:
     for _ in range(3):
         user.task(priority=3)
@@ -200,7 +225,7 @@ def test_statements_of_filters_are_neither_prepared_nor_kept_without_bound(
             text = " or ".join(["priority = 1"] * number)
             person.expect(200, "GET", "/tasks", query_string={"filter": text})
         assert len(connection._names) == known > 0
-    assert found_page.cache_info().currsize <= found_page.cache_info().maxsize
+    assert filtered_page.cache_info().currsize <= filtered_page.cache_info().maxsize
 
 
 def _kept(person: Api, **values: Any) -> dict[str, Any]:
@@ -265,14 +290,10 @@ def test_filters_come_in_order_and_in_pages(user: Api) -> None:
     for name in ("b", "A", "c"):
         _kept(user, name=name)
     for sort, order in (("created_at", "bAc"), ("-name", "cbA"), ("name", "Abc")):
-        found, query = "", {"sort": sort, "limit": "2"}
-        while True:
-            page = user.expect(200, "GET", "/filters", query_string=query)
+        found = ""
+        for page in user.pages("/filters", sort=sort, limit=2):
             assert page["total"] == 3
             found += "".join(one["name"] for one in page["filters"])
-            if page["next_cursor"] is None:
-                break
-            query["cursor"] = page["next_cursor"]
         assert found == order
     tag = user.send("GET", "/filters").headers["ETag"]
     assert user.send("GET", "/filters", headers={"If-None-Match": tag}).status_code == 304

@@ -12,11 +12,12 @@ import pytest
 from filters import meaning
 from filters.meaning import FILTERS, INSTANTS, LABELS, LISTS, TITLES, ZONES, Said, Seen
 from flask import Flask
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 from support import world
 from support.api import Api
 from support.contract import Contract
+from support.examples import examples
 
 from config import Settings
 from taskapi.tasks.filters import service
@@ -53,6 +54,10 @@ class Found(dict[int, dict[str, Any]]):
 
     person: Api
     seen: Seen
+
+    def __repr__(self) -> str:
+        # Hypothesis shows the arguments of a test that fails.
+        return f"<{len(self)} tasks>"
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +105,14 @@ def _ids(person: Api, text: str, zone: str, **more: Any) -> list[int]:
 
 
 @given(said=FILTERS, zone=st.sampled_from(ZONES), now=st.sampled_from(NOW))
-@settings(
-    max_examples=250,
-    deadline=None,
-    database=None,
-    phases=(Phase.generate, Phase.shrink),
-    suppress_health_check=list(HealthCheck),
-)
+@examples(250)
 def test_a_filter_finds_what_it_means_and_its_contrary_the_rest(
     everything: Found, clock: list[datetime], said: Said, zone: str, now: datetime
 ) -> None:
     seen = everything.seen._replace(now=now, zone=ZoneInfo(zone))
     clock[0] = now
     text = said.text(seen)
+    note(f"filter: {text}\ntimezone: {zone}\nnow: {now.isoformat()}")
     expected = {row_id for row_id, task in everything.items() if said.means(task, seen)}
     assert set(_ids(everything.person, text, zone)) == expected, text
     contrary = f"not ({text})"
@@ -127,12 +127,7 @@ def test_pages_of_what_is_found_follow_one_another(
     whole = _ids(everything.person, text, "UTC", sort=sort)
     assert 20 < len(whole) < TASKS
     found: list[int] = []
-    query = {"filter": text, "sort": sort, "limit": "7"}
-    while True:
-        page = everything.person.expect(200, "GET", "/tasks", query_string=query)
+    for page in everything.person.pages("/tasks", filter=text, sort=sort, limit=7):
         assert page["total"] is None
         found += [task["id"] for task in page["tasks"]]
-        if page["next_cursor"] is None:
-            break
-        query["cursor"] = page["next_cursor"]
     assert found == whole

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hostile.calls import CALLS, Call
 from support.api import Api
+from support.calls import CALLS, Call
+from support.resources import filled_in
 
 pytestmark = pytest.mark.security
 
@@ -19,6 +20,7 @@ SORTED_LISTS = [
     for call in LISTS
     for sort in call.parameters("query").get("sort", {}).get("enum", [None])
 ]
+CREATIONS = [call for call in CALLS if call.name.startswith("create_")]
 ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
@@ -28,15 +30,16 @@ def _query(sort: str | None, **more: Any) -> dict[str, Any]:
 
 def _filled(person: Api, call: Call) -> str:
     """The address of a list of this person's, in which there is something."""
-    task_id = person.recurring()["id"]
+    request = filled_in(call, person)
     for title in ("a", "B", "\u00e9", "a"):
         person.task(title=title)
-        person.expect(201, "POST", "/lists", json={"name": title})
-        person.label()
-        person.filter()
         person.again()
-        person.expect(200, "POST", f"/tasks/{task_id}/complete")
-    return call.path.format(task_id=task_id)
+        for creation in CREATIONS:
+            if set(creation.arguments) <= set(request.arguments):
+                filled_in(creation, person, request.arguments).send(person)
+        if "task_id" in request.arguments:
+            person.expect(200, "POST", f"/tasks/{request.arguments['task_id']}/complete")
+    return request.path
 
 
 def _page(person: Api, path: str, sort: str | None, **more: Any) -> dict[str, Any]:

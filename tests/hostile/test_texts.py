@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.api import Api
+from support.examples import examples
 from werkzeug.test import TestResponse
 
 from taskapi.http.fields import WHITE_SPACE
@@ -35,14 +36,7 @@ def _tasks_in(response: TestResponse) -> list[dict[str, Any]]:
     return list(shown.get("tasks", [shown]))
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    database=None,
-    phases=(Phase.generate, Phase.shrink),
-    # The person is the same each time, with one task more.
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@examples(60)
 @given(texts=st.lists(TEXTS, min_size=3, max_size=3), is_escaped=st.booleans())
 def test_any_text_that_is_taken_comes_back_as_it_was(
     user: Api, texts: list[dict[str, Any]], is_escaped: bool

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 import pytest
-from hostile.calls import CALLS, Call, filled_in, resolved, takes
-from hostile.kept import Books, books
 from hostile.values import HEADERS, MOMENTS, NEVER, QUERY, SEGMENTS, VALUES
 from support.api import Api
+from support.calls import CALLS, Call, resolved, takes
+from support.kept import Books, books
+from support.resources import filled_in
 from werkzeug.test import TestResponse
 
 from config import Settings

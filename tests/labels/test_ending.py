@@ -109,7 +109,7 @@ def test_a_task_that_got_the_label_meanwhile_is_seen(
     is_merged: bool,
 ) -> None:
     old, ending = user.task()["id"], world.person(app, contract, user)
-    lock = "SELECT 1 FROM users WHERE id = %s FOR NO KEY UPDATE"
+    lock = "SELECT 1 FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
     with world.holding(settings, lock, user.user_id) as connection:
 
         def end() -> int:
@@ -124,11 +124,13 @@ def test_a_task_that_got_the_label_meanwhile_is_seen(
                 "UPDATE tasks SET label_ids = %s WHERE id = %s", [[labels[0], labels[2]], old]
             )
             connection.execute(
-                "INSERT INTO tasks (user_id, label_ids, title, version) VALUES (%s, %s, 'Late', 2)",
+                "INSERT INTO tasks (workspace_id, user_id, label_ids, title, version)"
+                " VALUES (%s, 1, %s, 'Late', 2)",
                 [user.user_id, labels[:1]],
             )
             connection.execute(
-                "UPDATE users SET version = version + 1, task_count = task_count + 1 WHERE id = %s",
+                "UPDATE workspaces SET version = version + 1, task_count = task_count + 1"
+                " WHERE id = %s",
                 [user.user_id],
             )
             connection.commit()

@@ -107,7 +107,7 @@ def test_a_condition_comes_before_a_name_that_is_taken(user: Api, stranger: Api)
 
 def test_the_database_itself_refuses_a_name_twice(settings: Settings, user: Api) -> None:
     add(user)
-    insert = "INSERT INTO labels (user_id, name, version) VALUES (%s, 'uRGENT', 1)"
+    insert = "INSERT INTO labels (workspace_id, user_id, name, version) VALUES (%s, 1, 'uRGENT', 1)"
     with pytest.raises(psycopg.errors.UniqueViolation):
         world.sql(settings, insert, user.user_id)
 
@@ -134,14 +134,9 @@ def test_pages_follow_one_another(user: Api, sort: str) -> None:
         add(user, name=name)
     whole = names(user, sort=sort)
     found: list[str] = []
-    query: dict[str, Any] = {"sort": sort, "limit": 2}
-    while True:
-        page = user.expect(200, "GET", "/labels", query_string=query)
+    for page in user.pages("/labels", sort=sort, limit=2):
         assert page["total"] == 5
         found += [one["name"] for one in page["labels"]]
-        if page["next_cursor"] is None:
-            break
-        query["cursor"] = page["next_cursor"]
     assert found == whole
 
 

@@ -183,7 +183,7 @@ def test_a_condition_holds_for_one_label_too(user: Api, labels: list[int]) -> No
 def test_a_task_has_a_hundred_labels_at_most(settings: Settings, user: Api) -> None:
     world.sql(
         settings,
-        "INSERT INTO labels (user_id, name, version) SELECT %s, 'Label ' || n, 1"
+        "INSERT INTO labels (workspace_id, user_id, name, version) SELECT %s, 1, 'Label ' || n, 1"
         " FROM generate_series(1, 101) n",
         user.user_id,
     )
@@ -215,7 +215,10 @@ def test_the_database_itself_refuses_a_foreign_label(
         assert refused.value.diag.constraint_name == "fk_tasks_labels"
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         world.sql(
-            settings, "UPDATE tasks SET user_id = %s WHERE id = %s", stranger.user_id, task["id"]
+            settings,
+            "UPDATE tasks SET workspace_id = %s WHERE id = %s",
+            stranger.user_id,
+            task["id"],
         )
 
 
@@ -281,7 +284,7 @@ def test_one_label_is_put_on_the_task_as_it_is_after_a_wait(
     task = user.task(title="Old", label_ids=labels[:1])
     waiting = world.person(app, contract, user)
     path = f"/tasks/{task['id']}/labels/{labels[1]}"
-    lock = "SELECT 1 FROM users WHERE id = %s FOR NO KEY UPDATE"
+    lock = "SELECT 1 FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
     with (
         world.holding(settings, lock, user.user_id) as connection,
         world.meanwhile(lambda: waiting.expect(200, method, path)) as answered,
@@ -292,7 +295,7 @@ def test_one_label_is_put_on_the_task_as_it_is_after_a_wait(
             [labels[1:], task["id"]],
         )
         connection.execute("UPDATE labels SET name = 'x' WHERE id = %s", [labels[1]])
-        connection.execute("UPDATE users SET version = 77 WHERE id = %s", [user.user_id])
+        connection.execute("UPDATE workspaces SET version = 77 WHERE id = %s", [user.user_id])
         connection.commit()
         found = answered.result(20)
     version, has = (77, labels[1:]) if method == "PUT" else (78, labels[2:])

@@ -117,14 +117,9 @@ def test_pages_follow_one_another(user: Api, sort: str) -> None:
         add(user, name=name)
     whole = names(user, sort=sort)
     found: list[str] = []
-    query: dict[str, Any] = {"sort": sort, "limit": 2}
-    while True:
-        page = user.expect(200, "GET", "/lists", query_string=query)
+    for page in user.pages("/lists", sort=sort, limit=2):
         assert page["total"] == 6
         found += [one["name"] for one in page["lists"]]
-        if page["next_cursor"] is None:
-            break
-        query["cursor"] = page["next_cursor"]
     assert found == whole
 
 

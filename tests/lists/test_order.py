@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from support.api import Api
 
+from taskapi.db import positions
+
 
 def _list(user: Api) -> int:
     return int(user.expect(201, "POST", "/lists", json={"name": "a"})["id"])
@@ -18,16 +20,23 @@ def _move(user: Api, list_id: int, **values: Any) -> dict[str, Any]:
     return dict(user.expect(200, "POST", f"/lists/{list_id}/move", json=values))
 
 
+def test_a_list_that_gets_a_new_position_gets_a_new_version(
+    user: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "MAX_SCALE", 0)  # no room between two neighbours
+    a, b, c = (user.expect(201, "POST", "/lists", json={"name": name}) for name in "abc")
+    _move(user, c["id"], after=a["id"])
+    follower = user.expect(200, "GET", f"/lists/{b['id']}")
+    assert follower["position"] > b["position"]
+    assert follower["version"] > c["version"]
+
+
 def _order(user: Api, sort: str = "position", **query: Any) -> list[int]:
     """The ids of the lists, read in pages, which positions must agree with."""
     query |= {"sort": sort, "limit": 3}
     lists: list[dict[str, Any]] = []
-    while True:
-        page = user.expect(200, "GET", "/lists", query_string=query)
+    for page in user.pages("/lists", **query):
         lists += page["lists"]
-        if page["next_cursor"] is None:
-            break
-        query["cursor"] = page["next_cursor"]
     keys = [(one["position"], one["id"]) for one in lists]
     assert keys == sorted(keys, reverse=sort.startswith("-"))
     return [one["id"] for one in lists]

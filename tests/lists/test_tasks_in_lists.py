@@ -118,14 +118,10 @@ def test_the_tasks_of_a_list_are_listed_in_pages(
     everything = user.expect(200, "GET", "/tasks", query_string={"sort": sort, **state})["tasks"]
     for list_id in (garden, user.user_id):
         expected = [task for task in everything if task["list_id"] == list_id]
-        found, query = [], {"list_id": list_id, "sort": sort, "limit": 1, **state}
-        while True:
-            page = user.expect(200, "GET", "/tasks", query_string=query)
+        found = []
+        for page in user.pages("/tasks", list_id=list_id, sort=sort, limit=1, **state):
             assert page["total"] is None
             found += page["tasks"]
-            if page["next_cursor"] is None:
-                break
-            query["cursor"] = page["next_cursor"]
         assert found == expected
 
 
@@ -154,7 +150,7 @@ def test_a_task_that_came_after_the_deletion_had_looked_is_seen(
 ) -> None:
     """It waits for the account, and finds by the foreign key that it saw an older state."""
     query = f"?tasks={tasks}" if tasks else ""
-    lock = "SELECT 1 FROM users WHERE id = %s FOR NO KEY UPDATE"
+    lock = "SELECT 1 FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
     with world.holding(settings, lock, user.user_id) as connection:
         deleter = world.person(app, contract, user)
         with world.meanwhile(
@@ -162,11 +158,13 @@ def test_a_task_that_came_after_the_deletion_had_looked_is_seen(
         ) as deleted:
             world.until_blocked(settings, 1)
             connection.execute(
-                "INSERT INTO tasks (user_id, list_id, title, version) VALUES (%s, %s, 'Late', 2)",
+                "INSERT INTO tasks (workspace_id, user_id, list_id, title, version)"
+                " VALUES (%s, 1, %s, 'Late', 2)",
                 [user.user_id, garden],
             )
             connection.execute(
-                "UPDATE users SET version = version + 1, task_count = task_count + 1 WHERE id = %s",
+                "UPDATE workspaces SET version = version + 1, task_count = task_count + 1"
+                " WHERE id = %s",
                 [user.user_id],
             )
             connection.commit()

@@ -89,18 +89,15 @@ class AccountRules(Service):
 
     @rule(session=Service.sessions, limit=st.integers(1, 3))
     def list_sessions(self, session: Session, limit: int) -> None:
-        path: str | None = f"/auth/sessions?limit={limit}"
+        path = "/auth/sessions"
         if self.is_refused(session, "GET", path):
             return
         live = session.account.live_sessions()
         listed = []
-        while path:
-            page = self.answer(200, session, "GET", path)
+        for page in self.pages(session, path, limit=limit):
             assert page["total"] == len(live)
             assert 0 < len(page["sessions"]) <= limit
             listed += [(one["id"], one["is_current"]) for one in page["sessions"]]
-            cursor = page["next_cursor"]
-            path = cursor and f"/auth/sessions?limit={limit}&cursor={cursor}"
         assert listed == [(one.id, one is session) for one in live]
 
     @rarely

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from itertools import count
 from typing import Any
 
@@ -12,17 +13,22 @@ from model.foresight import Body, misfit
 from model.service import Service
 from model.state import UNSEEN, Account, Over, Session, Task
 
-from taskapi.tasks.due_columns import due_of
+from taskapi.tasks.dues import DateDue, Due, TimedDue
 from taskapi.tasks.recurrence.service import Anchor, Following, Recurrence, next_due, parse
 
 _OUTCOMES = {"complete": "completed", "skip": "skipped"}
 _numbers = count()
 
 
+def _due_of(shown: dict[str, str]) -> Due:
+    if "date" in shown:
+        return DateDue(date.fromisoformat(shown["date"]))
+    return TimedDue(datetime.fromisoformat(shown["datetime"]), shown["timezone"])
+
+
 def _following(task: Task) -> Following | None:
     """What comes after the present occurrence; the rules' own tests say whether it is right."""
-    how, due = task["recurrence"], due_of(task["due"])
-    assert due
+    how, due = task["recurrence"], _due_of(task["due"])
     recurrence = Recurrence(parse(how["rrule"]), Anchor.DUE, how["timezone"])
     return next_due(recurrence, due, occurred=how["occurred"])
 
@@ -97,16 +103,11 @@ class OccurrenceRules(Changes):
         if self.is_out_of_reach(session, "task", task_id, "access", "GET", path):
             return
         expected = [over.shown for over in session.account.ledgers.get(task_id, [])][::-1]
-        query: dict[str, Any] = {"limit": limit}
         found: list[Body] = []
-        while True:
-            page = self.answer(200, session, "GET", path, query_string=query)
+        for page in self.pages(session, path, limit=limit):
             assert page["total"] == len(expected)
             found += page["occurrences"]
-            if page["next_cursor"] is None:
-                break
-            assert len(page["occurrences"]) == limit
-            query["cursor"] = page["next_cursor"]
+            assert page["next_cursor"] is None or len(page["occurrences"]) == limit
         assert found == expected
 
     def _sent(self, account: Account, task_id: int, condition: str | None) -> dict[str, Any]:
@@ -140,7 +141,7 @@ class OccurrenceRules(Changes):
             assert said["next"] is None
             self._completed(session, task, said["task"])
             return
-        assert said["next"] == following.due.shown()
+        assert said["next"] == following.due.represent()
         are_others = self.complete_below(account, task, is_completed=False)
         self._steps_to(account, task, said["next"], following.occurred, said["task"])
         if are_others:

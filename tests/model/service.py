@@ -6,6 +6,7 @@ together. A rule asks the service for something and the model for what must come
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask
@@ -21,6 +22,7 @@ from hypothesis.stateful import (
 from model.state import Account, Session
 from support.api import PASSWORD, Api, new_email
 from support.contract import Contract
+from support.pages import pages
 from werkzeug.test import TestResponse
 
 rarely = precondition(lambda self: self.asked % 5 == 0)
@@ -89,6 +91,12 @@ class Service(RuleBasedStateMachine):
         response = self.ask(session, method, path, **kwargs)
         assert response.status_code == status, response.get_data(as_text=True)
         return response.get_json() if response.data else None
+
+    def pages(self, session: Session, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Each page of a list."""
+        return pages(
+            lambda sent: self.answer(200, session, "GET", path, query_string=sent), **query
+        )
 
     def problem(
         self, code: str, session: Session | None, method: str, path: str, **kwargs: Any

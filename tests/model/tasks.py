@@ -211,12 +211,12 @@ class TaskRules(Changes):
         if self.is_refused(session, "GET", "/tasks"):
             return multiple()
         found: list[Cursor] = []
-        while True:
-            after = found[-1] if found else None
-            cursor = self._page(session, sort, is_completed, limit, after)
-            if cursor is None:
-                return multiple(*found)
+        # Each page is held against the model, so that a wrong cursor fails at once.
+        while cursor := self._page(
+            session, sort, is_completed, limit, found[-1] if found else None
+        ):
             found.append(cursor)
+        return multiple(*found)
 
     @rule(
         session=Service.sessions,

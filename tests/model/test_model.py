@@ -1,15 +1,14 @@
 """The whole service against a model of it: two people do whatever comes to mind, step by step.
 
-MODEL_EXAMPLES says how many such stories are tried; a failing one is shortened before it is told.
+`make test-fuzz` tries more stories, and other ones; a failing story is shortened for half a minute.
 """
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
+from hypothesis.internal.conjecture import engine
 from hypothesis.stateful import run_state_machine_as_test
 from model.accounts import AccountRules
 from model.families import FamilyRules
@@ -19,12 +18,14 @@ from model.lists import ListRules
 from model.moves import MoveRules
 from model.occurrences import OccurrenceRules
 from support.contract import Contract
+from support.examples import examples
 
 from taskapi.db import manual_order as hand_order
 from taskapi.db import positions as places
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "50"))
+EXAMPLES = 50
 STEPS = 40
+SHRINKING_SECONDS = 30
 
 
 class Everything(
@@ -45,14 +46,9 @@ def test_the_service_does_what_the_model_foresees(
 ) -> None:
     monkeypatch.setattr(places, "MAX_SCALE", 1)  # so that there soon is no room between two
     monkeypatch.setattr(hand_order, "_WINDOW", 1)
+    # Hypothesis would take five minutes, and has no setting for it.
+    monkeypatch.setattr(engine, "MAX_SHRINKING_SECONDS", SHRINKING_SECONDS)
     run_state_machine_as_test(
         lambda: Everything(app, contract),
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate, Phase.shrink),  # to explain a failure, each line is traced
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=settings(examples(EXAMPLES), stateful_step_count=STEPS),
     )

@@ -269,14 +269,9 @@ def test_the_ledger_comes_in_pages_and_goes_with_the_task(user: Api) -> None:
     done = [_step(user, task_id, "complete")["occurrence"] for _ in range(5)]
     _step(user, other, "complete")
     found: list[dict[str, Any]] = []
-    query: dict[str, Any] = {"limit": 2}
-    while True:
-        page = _ledger(user, task_id, **query)
+    for page in user.pages(f"/tasks/{task_id}/occurrences", limit=2):
         assert page["total"] == 5
         found += page["occurrences"]
-        if page["next_cursor"] is None:
-            break
-        query["cursor"] = page["next_cursor"]
     assert found == done[::-1]
     user.expect(204, "DELETE", f"/tasks/{task_id}")
     user.problem(404, "not_found", "GET", f"/tasks/{task_id}/occurrences")

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date, datetime, time, timedelta
 from itertools import islice, takewhile
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recurrence import brute
 from recurrence.rules import HORIZON, rules, rules_of_dates
+from support.examples import examples
 
 from taskapi.tasks.dues import DateDue, TimedDue
 from taskapi.tasks.recurrence.service import Anchor, Recurrence, next_due, occurrences, parse
 
-EXAMPLES = int(os.environ.get("RECURRENCE_EXAMPLES", "2000"))
-_SETTINGS = {
-    "deadline": None,
-    "database": None,
-    "phases": (Phase.generate, Phase.shrink),
-    "suppress_health_check": list(HealthCheck),
-}
+EXAMPLES = 2_000
 
 CHANGES = {
     "Europe/Berlin": (date(2026, 3, 29), date(2026, 10, 25)),
@@ -40,7 +34,7 @@ TIMES = st.sampled_from(
 ) | st.times().map(lambda at: at.replace(microsecond=0))
 
 
-@settings(max_examples=EXAMPLES, **_SETTINGS)
+@examples(EXAMPLES)
 @given(case=rules_of_dates())
 def test_the_dates_of_a_rule_are_those_that_its_parts_allow(case: tuple[str, date, date]) -> None:
     text, start, end = case
@@ -54,7 +48,7 @@ def takewhile_until(recurrence: Recurrence, due: DateDue, end: date) -> list[Dat
 
 
 @pytest.mark.parametrize("zone", CHANGES)
-@settings(max_examples=EXAMPLES // 60, **_SETTINGS)
+@examples(EXAMPLES // 60)
 @given(data=st.data())
 def test_a_time_stays_on_the_wall_when_clocks_change(zone: str, data: st.DataObject) -> None:
     text = data.draw(_OFTEN)
@@ -70,7 +64,7 @@ def test_a_time_stays_on_the_wall_when_clocks_change(zone: str, data: st.DataObj
     assert [due.at for due in near] == [brute.instant_of(due.wall, zone) for due in near]
 
 
-@settings(max_examples=EXAMPLES // 10, **_SETTINGS)
+@examples(EXAMPLES // 10)
 @given(data=st.data())
 def test_until_of_a_timed_rule_is_the_last_moment(data: st.DataObject) -> None:
     zone = data.draw(st.sampled_from(list(CHANGES)))
@@ -85,7 +79,7 @@ def test_until_of_a_timed_rule_is_the_last_moment(data: st.DataObject) -> None:
     assert [due.at for due in found] == [at for at in every if at.replace(tzinfo=None) <= until]
 
 
-@settings(max_examples=EXAMPLES // 10, **_SETTINGS)
+@examples(EXAMPLES // 10)
 @given(data=st.data())
 def test_what_comes_next_is_what_the_list_says(data: st.DataObject) -> None:
     """Completed day by day, with the number of occurrences kept by whoever asks."""
@@ -104,7 +98,7 @@ def test_what_comes_next_is_what_the_list_says(data: st.DataObject) -> None:
         assert next_due(recurrence, due, completed_at=noon, occurred=occurred) is None
 
 
-@settings(max_examples=EXAMPLES // 10, **_SETTINGS)
+@examples(EXAMPLES // 10)
 @given(data=st.data())
 def test_a_stack_of_missed_occurrences_can_be_left_out(data: st.DataObject) -> None:
     text = data.draw(_OFTEN)

@@ -154,6 +154,19 @@ def test_the_examples_of_the_rfc(text: str, start: str, expected: str) -> None:
             "2025-12-29",
             "2025-12-29 2028-01-03 2029-12-31",
         ),
+        # Weeks begin on the day of WKST: their numbers, and the Sunday of each, differ.
+        (
+            "FREQ=YEARLY;BYWEEKNO=1;BYDAY=SU;WKST=MO;COUNT=3",
+            "2026-01-01",
+            "2026-01-04 2027-01-10 2028-01-09",
+        ),
+        (
+            "FREQ=YEARLY;BYWEEKNO=1;BYDAY=SU;WKST=SU;COUNT=3",
+            "2026-01-01",
+            "2026-01-04 2027-01-03 2028-01-02",
+        ),
+        ("FREQ=YEARLY;BYWEEKNO=20;WKST=SU;COUNT=2", "2026-05-17", "2026-05-17 2027-05-16"),
+        ("FREQ=YEARLY;BYWEEKNO=20;COUNT=2", "2026-05-17", "2026-05-17 2027-05-23"),
         ("FREQ=DAILY;UNTIL=20261127", "2026-11-26", "2026-11-26 11-27"),
         ("FREQ=DAILY;UNTIL=19691231", "2026-11-26", ""),
         ("FREQ=DAILY;UNTIL=99991231", "2199-12-30", "2199-12-30 12-31"),
@@ -310,7 +323,7 @@ def test_to_leave_much_out_costs_no_more(name: str) -> None:
 def _first_hundred(text: str, anchor: Anchor, due: TimedDue) -> None:
     recurrence = Recurrence(parse(text), anchor, "Europe/Berlin")
     for found in islice(occurrences(recurrence, due), 101):
-        found.shown()
+        found.represent()
 
 
 def _lines_of(work: Callable[[], object]) -> int:

@@ -8,8 +8,6 @@ from collections import Counter
 import pytest
 from support.servers import ROOT
 
-pytestmark = pytest.mark.security
-
 DOCUMENT = (ROOT / "docs" / "security.md").read_text()
 ROWS = re.findall(r"^\| ([0-9].*?) \| ([123]) \| (.*?) \| ?(.*?) ?\|$", DOCUMENT, re.MULTILINE)
 UNTESTED = ("not met", "not applicable", "in part", "as ", "locked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import Boolean, DateTime, Integer, LargeBinary
 from sqlalchemy.types import TypeEngine
-from support.api import PASSWORD, Api, new_email
+from support.api import Api
 from support.attackers import rows
+from support.calls import CALLS, Call
 from support.contract import Contract
+from support.kept import OWNERS
+from support.resources import body_of, filled_in
 from support.world import person, worker
 
 from config import Settings
@@ -20,41 +24,18 @@ from taskapi.extensions import db
 pytestmark = pytest.mark.security
 
 NUMBER, MOMENT, WORD = 777_000_111, "2001-02-03T04:05:06Z", "f0r9ed"
+OWNED = sorted(OWNERS.items())
 TRACES = (str(NUMBER), MOMENT[:10], WORD)
 """What would show that a forged value was kept."""
 
-CALLS = {
-    "POST /auth/register": {"password": PASSWORD},
-    "POST /auth/login": {"password": PASSWORD},
-    "POST /auth/refresh": {},
-    "POST /auth/password": {"current_password": PASSWORD, "new_password": "another password"},
-    "POST /auth/delete": {"password": "wrong password"},
-    "POST /lists": {"name": "Mine"},
-    "PUT /lists/{list_id}": {"name": "Mine"},
-    "PATCH /lists/{list_id}": {"name": "Mine"},
-    "POST /lists/{list_id}/move": {"after": None},
-    "POST /labels": {},
-    "PUT /labels/{label_id}": {"color": None},
-    "PATCH /labels/{label_id}": {"color": None},
-    "POST /labels/{label_id}/merge": {},
-    "POST /filters": {"name": "Mine", "query": "priority >= 3"},
-    "PUT /filters/{filter_id}": {"name": "Mine"},
-    "PATCH /filters/{filter_id}": {"name": "Mine"},
-    "POST /recurrence/preview": {"rrule": "FREQ=DAILY", "due": {"date": "2026-12-24"}},
-    "POST /tasks": {"title": "Mine"},
-    "PUT /tasks/{task_id}": {"title": "Mine"},
-    "PATCH /tasks/{task_id}": {"title": "Mine"},
-    "POST /tasks/{task_id}/move": {"after": None},
-}
-SETTABLE = {
-    *("title", "description", "is_completed", "email"),
-    *("name", "color", "is_archived", "list_id", "label_ids", "query"),
-    *("parent_id", "priority", "estimate_minutes"),
-}
-"""Columns that a client sets by their names, where a call takes them."""
-
-READ_ONLY = {"id", "user_id", "position", "completed_at", "version", "created_at", "updated_at"}
-"""Columns that come with an answer, and may be sent back without effect."""
+WITH_A_BODY = [call for call in CALLS if call.body]
+OF_ROWS = [
+    call
+    for call in WITH_A_BODY
+    if call.name.startswith(("create_", "update_", "patch_"))
+    and {"user_id", "version"} <= call.answer()["properties"].keys()
+]
+"""Operations that take a row as they return it."""
 
 
 def _forged(kind: TypeEngine[Any]) -> object:
@@ -67,7 +48,6 @@ COLUMNS = {
     column.name: _forged(column.type)
     for table in db.metadata.tables.values()
     for column in table.columns
-    if column.name not in SETTABLE
 }
 OTHER_NAMES = {
     **dict.fromkeys(("role", "roles", "is_admin", "owner", "owner_id", "scope", "sid"), WORD),
@@ -93,88 +73,59 @@ def stranger(small: Flask, contract: Contract) -> Api:
     return person(small, contract).registered()
 
 
-def _body(user: Api, call: str) -> dict[str, Any]:
-    """A body that the call would take."""
-    own = {
-        "POST /auth/register": {"email": new_email()},
-        "POST /auth/login": {"email": user.email},
-        "POST /auth/refresh": {"refresh_token": user.login["refresh_token"]},
-        "POST /labels": {"name": f"Label of {new_email()}"},
-    }
-    if call == "POST /labels/{label_id}/merge":
-        own[call] = {"into": user.label()["id"]}
-    return CALLS[call] | own.get(call, {})
+def test_the_columns_of_all_tables_are_sent() -> None:
+    assert {"hashed_password", "is_active", "revoked_at", "user_id", "version"} <= set(COLUMNS)
+    assert len(WITH_A_BODY) > 20
 
 
-def _path(user: Api, call: str) -> tuple[str, str]:
-    method, _, path = call.partition(" ")
-    task = user.task() if "{" in path else {"id": 0}
-    made = user.expect(201, "POST", "/lists", json={"name": "a"}) if "{list_id}" in path else task
-    label = user.label() if "{label_id}" in path else task
-    kept = user.filter() if "{filter_id}" in path else task
-    ids = {"list_id": made["id"], "label_id": label["id"], "filter_id": kept["id"]}
-    return method, path.format(task_id=task["id"], **ids)
-
-
-def test_all_tables_and_all_calls_with_a_body_are_here(app: Flask, user: Api) -> None:
-    documented = {
-        f"{method.upper()} {path}"
-        for path, calls in user.contract.document["paths"].items()
-        for method, call in calls.items()
-        if "requestBody" in call
-    }
-    assert documented == set(CALLS)
-    assert {"hashed_password", "is_active", "task_count", "revoked_at", "answer"} <= set(COLUMNS)
-
-
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", WITH_A_BODY, ids=str)
 def test_a_column_that_is_not_the_clients_keeps_its_value(
-    user: Api, stranger: Api, private: str, call: str, record_property: pytest.RecordProperty
+    user: Api, stranger: Api, private: str, call: Call, record_property: pytest.RecordProperty
 ) -> None:
-    method, path = _path(user, call)
+    assert call.body
+    settable, read_only = call.body["properties"], call.answered_names()
     forged = COLUMNS | OTHER_NAMES | {"user_id": stranger.user_id}
+    forged = {name: value for name, value in forged.items() if name not in settable}
+    request = filled_in(call, user)
     for name, value in forged.items():
-        body = _body(user, call) | {name: value}
+        body = {**body_of(call, user), name: value}
         before = rows(private)
-        response = user.send(method, path, json=body)
+        response = request.send(user, data=json.dumps(body))
         after = rows(private)
         if response.status_code == 400:
             assert response.mimetype == "application/problem+json"
             assert after == before
         else:
-            assert name in READ_ONLY
+            assert name in read_only
             assert response.status_code in (200, 201)
         _is_untouched(stranger, before, after)
         _has_no_trace(after)
     record_property("names", len(forged))
 
 
-@pytest.mark.parametrize(
-    "call", [call for call in CALLS if "/tasks" in call and "/move" not in call]
-)
+@pytest.mark.parametrize("call", OF_ROWS, ids=str)
 def test_a_whole_row_that_is_sent_back_forged_changes_what_may_be_changed_alone(
-    user: Api, stranger: Api, private: str, call: str
+    user: Api, stranger: Api, private: str, call: Call
 ) -> None:
-    task = user.task()
-    method, path = call.partition(" ")[::2]
-    forged = {name: COLUMNS[name] for name in READ_ONLY} | {"user_id": stranger.user_id}
+    assert call.body
+    request = filled_in(call, user)
+    row = request.send(user).get_json()
+    read_only = row.keys() & COLUMNS.keys() - call.body["properties"].keys()
+    forged = {name: COLUMNS[name] for name in read_only} | {"user_id": stranger.user_id}
     before = rows(private)
-    answer = user.send(method, path.format(task_id=task["id"]), json=task | forged)
-    assert answer.status_code in (200, 201)
+    sent = row | body_of(call, user) | forged
+    answer = request.send(user, data=json.dumps(sent))
+    assert answer.status_code in (200, 201), answer.get_data(as_text=True)
     shown = answer.get_json()
     assert shown["user_id"] == user.user_id
-    assert shown["version"] == task["version"] + 1
+    assert row["version"] < shown["version"] < NUMBER
     _is_untouched(stranger, before, rows(private))
     _has_no_trace(rows(private))
 
 
 def _is_untouched(stranger: Api, before: dict[str, Any], after: dict[str, Any]) -> None:
     theirs = [
-        {
-            table: [row for row in found if stranger.user_id in (row.get("user_id"), row.get("id"))]
-            for table, found in state.items()
-            if table in ("users", "sessions", "tasks")
-        }
+        [[row for row in state[table] if row[owner] == stranger.user_id] for table, owner in OWNED]
         for state in (before, after)
     ]
     assert theirs[0] == theirs[1]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from flask.testing import FlaskClient
 from support.contract import Contract
+from support.pages import pages
 from werkzeug.test import TestResponse
 
 PASSWORD = "correct horse battery"
@@ -56,6 +58,10 @@ class Api:
         body = self.expect(status, method, path, **kwargs)
         assert body["code"] == code, body
         return body
+
+    def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Each page of a list of this person's."""
+        return pages(lambda sent: self.expect(200, "GET", path, query_string=sent), **query)
 
     def task(self, **values: Any) -> dict[str, Any]:
         """A new task of this person's."""

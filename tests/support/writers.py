@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from threading import Event
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 from support.api import PASSWORD, new_email
+from support.pages import pages
 
 CLIENTS = 8
 BROKEN = 0
@@ -71,12 +72,12 @@ class Writer:
     def kept(self) -> set[int]:
         """The tasks that are there."""
         found: set[int] = set()
-        path = "/tasks?limit=1000"
-        while path:
-            answer = self.client.get(path).raise_for_status()
-            found |= {task["id"] for task in answer.json()["tasks"]}
-            path = answer.links.get("next", {}).get("url", "")
+        for page in pages(self._page, limit=1_000):
+            found |= {task["id"] for task in page["tasks"]}
         return found
+
+    def _page(self, query: dict[str, Any]) -> dict[str, Any]:
+        return dict(self.client.get("/tasks", params=query).raise_for_status().json())
 
 
 class Writers(list[Writer]):

@@ -52,7 +52,7 @@ def _tag(user: Api, address: str = "/tasks") -> str:
 
 
 def _kept_version(settings: Settings, user: Api) -> int:
-    found = world.sql(settings, "SELECT version FROM users WHERE id = %s", user.user_id)
+    found = world.sql(settings, "SELECT version FROM workspaces WHERE id = %s", user.user_id)
     return int(found[0][0])
 
 
@@ -309,7 +309,7 @@ def test_a_task_deleted_at_once_by_many_is_counted_off_once(
     assert set(statuses) <= {200, 204, 404}
     patched = statuses[8:].count(200)
     assert _kept_version(settings, user) == 3 + patched
-    totals = "SELECT task_count, completed_task_count FROM users WHERE id = %s"
+    totals = "SELECT task_count, completed_task_count FROM workspaces WHERE id = %s"
     assert world.sql(settings, totals, user.user_id) == [(1, 0)]
 
 
@@ -328,8 +328,8 @@ def test_a_write_that_waited_for_another_counts_from_where_that_one_ended(
     method, body = change
     address = f"/tasks/{user.task()['id']}"
     call = _in_its_own_thread(app, user, method, address, json=body)
-    count = "UPDATE users SET version = 2, completed_task_count = 1 WHERE id = %s"
-    complete = "UPDATE tasks SET version = 2, is_completed = true WHERE user_id = %s"
+    count = "UPDATE workspaces SET version = 2, completed_task_count = 1 WHERE id = %s"
+    complete = "UPDATE tasks SET version = 2, is_completed = true WHERE workspace_id = %s"
     with ThreadPoolExecutor(1) as threads:
         with world.holding(settings, count, user.user_id) as other:
             other.execute(complete, [user.user_id])
@@ -337,7 +337,7 @@ def test_a_write_that_waited_for_another_counts_from_where_that_one_ended(
             world.until_blocked(settings, 1)
         answer = waiting.result()
     assert answer.status_code in (200, 204)
-    kept = "SELECT version, task_count, completed_task_count FROM users WHERE id = %s"
+    kept = "SELECT version, task_count, completed_task_count FROM workspaces WHERE id = %s"
     assert world.sql(settings, kept, user.user_id) == [(3, *totals)]
 
 
@@ -354,8 +354,8 @@ def test_a_write_that_waited_heeds_the_version_that_it_finds_then(
         json={"title": "Late"},
         headers={"If-Match": f'"{task["version"]}"'},
     )
-    count = "UPDATE users SET version = 2 WHERE id = %s"
-    rename = "UPDATE tasks SET version = 2, title = 'Early' WHERE user_id = %s"
+    count = "UPDATE workspaces SET version = 2 WHERE id = %s"
+    rename = "UPDATE tasks SET version = 2, title = 'Early' WHERE workspace_id = %s"
     with ThreadPoolExecutor(1) as threads:
         with world.holding(settings, count, user.user_id) as other:
             other.execute(rename, [user.user_id])

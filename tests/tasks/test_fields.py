@@ -138,10 +138,4 @@ def test_tasks_are_sorted_by_their_priorities(
 def _ids(user: Api, sort: str, is_completed: bool | None, limit: int) -> list[int]:
     query: dict[str, Any] = {"sort": sort, "limit": limit}
     query |= {} if is_completed is None else {"is_completed": str(is_completed).lower()}
-    found: list[int] = []
-    while True:
-        page = user.expect(200, "GET", "/tasks", query_string=query)
-        found += [task["id"] for task in page["tasks"]]
-        if page["next_cursor"] is None:
-            return found
-        query["cursor"] = page["next_cursor"]
+    return [task["id"] for page in user.pages("/tasks", **query) for task in page["tasks"]]

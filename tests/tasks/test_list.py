@@ -6,7 +6,6 @@ import base64
 import itertools
 import json
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -56,18 +55,6 @@ def _in_order(tasks: Tasks, sort: str) -> Tasks:
     return sorted(tasks, key=keys[sort.lstrip("-")], reverse=sort.startswith("-"))
 
 
-def _pages(api: Api, **query: Any) -> Iterator[dict[str, Any]]:
-    given: set[str] = set()
-    while True:
-        page = api.expect(200, "GET", "/tasks", query_string=query)
-        yield page
-        if page["next_cursor"] is None:
-            return
-        assert page["next_cursor"] not in given, "the pages go in a circle"
-        given.add(page["next_cursor"])
-        query["cursor"] = page["next_cursor"]
-
-
 def _cursor(*parts: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
@@ -112,7 +99,7 @@ def test_pages_give_the_whole_list_in_order_and_end(
     query: dict[str, Any] = {"sort": sort, "limit": limit}
     if is_completed is not None:
         query["is_completed"] = str(is_completed).lower()
-    pages = list(_pages(owner, **query))
+    pages = list(owner.pages("/tasks", **query))
     assert [task for page in pages for task in page["tasks"]] == _in_order(wanted, sort)
     assert {page["total"] for page in pages} == {len(wanted)}
     assert [len(page["tasks"]) for page in pages[:-1]] == [limit] * (len(pages) - 1)
@@ -131,7 +118,7 @@ def test_no_task_comes_twice_or_is_missed_while_others_come_and_go(user: Api, so
     doomed = [task["id"] for task in tasks[::4]]
     stays = {task["id"] for task in tasks} - set(doomed)
     seen: list[int] = []
-    for page in _pages(user, sort=sort, limit=3):
+    for page in user.pages("/tasks", sort=sort, limit=3):
         shown = [task["id"] for task in page["tasks"]]
         if not seen:
             doomed.append(shown[-1])  # which the cursor names
@@ -156,14 +143,16 @@ def test_a_cursor_comes_only_when_there_is_more(user: Api, limit: int, count: in
 def test_without_a_limit_a_thousand_come_at_once(user: Api, settings: Settings) -> None:
     world.sql(
         settings,
-        "INSERT INTO tasks (user_id, title, version)"
-        " SELECT %s, 'Many', g FROM generate_series(1, 1001) AS g",
+        "INSERT INTO tasks (workspace_id, user_id, title, version)"
+        " SELECT %s, 1, 'Many', g FROM generate_series(1, 1001) AS g",
         user.user_id,
     )
     world.sql(
-        settings, "UPDATE users SET version = 1001, task_count = 1001 WHERE id = %s", user.user_id
+        settings,
+        "UPDATE workspaces SET version = 1001, task_count = 1001 WHERE id = %s",
+        user.user_id,
     )
-    pages = list(_pages(user))
+    pages = list(user.pages("/tasks"))
     assert [len(page["tasks"]) for page in pages] == [1000, 1]
     assert pages[0] == user.expect(200, "GET", "/tasks?limit=1000")
     assert len({task["id"] for page in pages for task in page["tasks"]}) == 1001
@@ -330,9 +319,9 @@ def test_totals_follow_each_change(user: Api, settings: Settings) -> None:
         kept = world.sql(
             settings,
             "SELECT task_count, completed_task_count,"
-            " (SELECT count(*) FROM tasks WHERE user_id = users.id),"
-            " (SELECT count(*) FROM tasks WHERE user_id = users.id AND is_completed)"
-            " FROM users WHERE id = %s",
+            " (SELECT count(*) FROM tasks WHERE workspace_id = workspaces.id),"
+            " (SELECT count(*) FROM tasks WHERE workspace_id = workspaces.id AND is_completed)"
+            " FROM workspaces WHERE id = %s",
             user.user_id,
         )[0]
         assert kept[:2] == kept[2:]

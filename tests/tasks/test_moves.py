@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from support.api import Api
 
+from taskapi.db import positions
 from taskapi.db.positions import MAX_SCALE, spread
 
 
@@ -26,12 +27,8 @@ def _order(user: Api, list_id: int | None = None) -> list[int]:
     """The ids of a list in the order by hand, read in pages, which positions must agree with."""
     query = {"list_id": list_id or user.user_id, "sort": "position", "limit": 7}
     tasks: list[dict[str, Any]] = []
-    while True:
-        page = user.expect(200, "GET", "/tasks", query_string=query)
+    for page in user.pages("/tasks", **query):
         tasks += page["tasks"]
-        if page["next_cursor"] is None:
-            break
-        query["cursor"] = page["next_cursor"]
     keys = [(task["position"], task["id"]) for task in tasks]
     assert keys == sorted(keys)
     return [task["id"] for task in tasks]
@@ -66,6 +63,24 @@ def test_a_move_changes_place_and_version_alone(user: Api) -> None:
     assert moved == b | changes
     assert moved["position"] < a["position"]
     assert user.expect(200, "GET", f"/tasks/{a['id']}") == a
+
+
+def test_a_task_that_gets_a_new_position_gets_a_new_version(
+    user: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "MAX_SCALE", 0)  # no room between two neighbours
+    a, b, c = (user.task() for _ in range(3))
+    _move(user, c["id"], after=a["id"])
+    path = f"/tasks/{b['id']}"
+    follower = user.expect(200, "GET", path)
+    assert follower["position"] > b["position"]
+    assert follower["version"] > c["version"]
+    assert follower["updated_at"] > b["updated_at"]
+    assert follower == b | {n: follower[n] for n in ("position", "version", "updated_at")}
+    known = {"If-None-Match": f'"{b["version"]}"'}
+    assert user.send("GET", path, headers=known).status_code == 200
+    stale = {"If-Match": f'"{b["version"]}"'}
+    user.problem(412, "precondition_failed", "PATCH", path, json={}, headers=stale)
 
 
 def test_a_move_into_another_list_and_below_another_task(user: Api) -> None:

@@ -7,7 +7,7 @@ import inspect
 from flask import Blueprint, Response, current_app
 
 from taskapi.http.operations import operation
-from taskapi.http.responses import answer
+from taskapi.http.responses import json_response
 from taskapi.problems import NotFound, all_problems
 from taskapi.server.health import schemas, service
 
@@ -33,14 +33,14 @@ _PROBLEM_EXAMPLE = {
 def get_service() -> Response:
     """Name, version and where to go on."""
     version = current_app.extensions["taskapi_version"]
-    return answer({"name": "taskapi", "version": version, "links": _LINKS})
+    return json_response({"name": "taskapi", "version": version, "links": _LINKS})
 
 
 @health.get("/livez")
 @operation(summary="Is it up", is_public=True, answers=schemas.Health, example={"status": "ok"})
 def get_liveness() -> Response:
     """The process answers; nothing else is asked."""
-    return answer({"status": "ok"})
+    return json_response({"status": "ok"})
 
 
 @health.get("/readyz")
@@ -54,7 +54,7 @@ def get_liveness() -> Response:
 def get_readiness() -> Response:
     """The database answers and has the schema of this release."""
     service.check_readiness()
-    return answer({"status": "ok"})
+    return json_response({"status": "ok"})
 
 
 @health.get("/problems/<code>")
@@ -71,7 +71,7 @@ def get_problem(code: str) -> Response:
     if kind is None:
         raise NotFound
     described = {"type": f"/problems/{code}", "title": kind.title, "status": kind.status}
-    return answer(described | {"code": code, "description": inspect.getdoc(kind) or ""})
+    return json_response(described | {"code": code, "description": inspect.getdoc(kind) or ""})
 
 
 @health.get("/openapi.json")

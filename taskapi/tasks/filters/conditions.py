@@ -24,21 +24,21 @@ from sqlalchemy import (
     and_,
     bindparam,
     collate,
-    column,
     exists,
     func,
     literal_column,
     or_,
     select,
-    table,
     text,
 )
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.types import TypeEngine
 
-from taskapi.db.tenancy import USER_ID
-from taskapi.tasks.due_columns import DUE_KEY
-from taskapi.tasks.words_sql import asked_words, words_of
+from taskapi.db.tenancy import WORKSPACE_ID
+from taskapi.extensions import table_of
+from taskapi.tasks.labels.models import Label
+from taskapi.tasks.lists.models import List
+from taskapi.tasks.models import LOCAL_DUE, Task
 
 Shape = Any
 """The name of a test, or `all`, `either` or `not` before further shapes."""
@@ -63,9 +63,21 @@ _INSTANT = DateTime(timezone=True)
 _ORDERED = ("<", "<=", ">=", ">")
 
 _BY_NAME = """
-ARRAY(SELECT {0}.id FROM {0} WHERE {0}.user_id = :caller_user_id AND lower({0}.name COLLATE "C") =
+ARRAY(SELECT {0}.id FROM {0} WHERE {0}.workspace_id = :caller_workspace_id
+AND lower({0}.name COLLATE "C") =
 """.strip()
 _LISTS, _LABELS = _BY_NAME.format("lists"), _BY_NAME.format("labels")
+
+# The words by their index; then, for scripts without spaces, the text itself.
+_SEARCH = """
+id IN (
+    SELECT task_id FROM task_words WHERE task_words.workspace_id = :caller_workspace_id
+    AND (title_words || description_words) @@ CAST({0} AS tsquery)
+) AND NOT EXISTS (
+    SELECT FROM unnest({1}) AS part WHERE strpos(normalize(title, NFC), part) = 0
+    AND strpos(normalize(coalesce(description, ''), NFC), part) = 0
+)
+""".strip()
 
 TESTS: dict[str, Test] = {
     "completed": Test("is_completed"),
@@ -74,7 +86,7 @@ TESTS: dict[str, Test] = {
     "description ~": Test('strpos(lower(description COLLATE "C"), {0}) > 0', (Text(),)),
     "in inbox": Test("list_id IS NULL"),
     "list id": Test("list_id = {0}", (BigInteger(),)),
-    "list name": Test(f"coalesce(list_id, user_id) = ANY ({_LISTS} {{0}}))", (Text(),)),
+    "list name": Test(f"coalesce(list_id, workspace_id) = ANY ({_LISTS} {{0}}))", (Text(),)),
     "label id": Test("label_ids && ARRAY[{0}]", (BigInteger(),)),
     "label name": Test(f"label_ids && {_LABELS} {{0}})", (Text(),)),
     "parent id": Test("parent_id = {0}", (BigInteger(),)),
@@ -84,14 +96,11 @@ TESTS: dict[str, Test] = {
     "has estimate": Test("estimate_minutes IS NOT NULL"),
     "has label": Test("label_ids IS NOT NULL"),
     "has parent": Test("parent_id IS NOT NULL"),
-    "has completed_at": Test("is_completed AND completed_at IS NOT NULL"),
+    "has completed_at": Test("completed_at IS NOT NULL"),
+    "text ~": Test(_SEARCH, (Text(), ARRAY(Text))),
 }
-_words = words_of("title", "description").replace("{", "{{").replace("}", "}}")
-TESTS["text ~"] = Test(f"{_words} @@ {asked_words('{0}', f':{USER_ID.key}')}", (Text(),))
 for _operator in _ORDERED:
-    TESTS[f"completed_at {_operator}"] = Test(
-        f"is_completed AND completed_at {_operator} {{0}}", (_INSTANT,)
-    )
+    TESTS[f"completed_at {_operator}"] = Test(f"completed_at {_operator} {{0}}", (_INSTANT,))
     # Of a day and an instant that is on it: a due is the one or the other.
     _by_day, _days = ("<", "+ 3") if "<" in _operator else (">=", "- 2")
     for _name in ("start", "due"):
@@ -99,8 +108,10 @@ for _operator in _ORDERED:
         _either = f"({_on_day}) OR {_name}_at {_operator} {{1}}"
         TESTS[f"{_name} {_operator}"] = Test(_either, (Date(), _INSTANT))
     # What no zone's clock can be away from that day, for the index of the order by due.
-    _near = f"{DUE_KEY} {_by_day} {{0}} {_days}"
-    TESTS[f"due {_operator}"] = Test(f"({_either}) AND {_near}", (Date(), _INSTANT))
+    _near = f"{LOCAL_DUE} {_by_day} {{0}} {_days}"
+    TESTS[f"due {_operator}"] = Test(
+        f"({_either}) AND {_near} AND due_date IS NOT NULL", (Date(), _INSTANT)
+    )
     for _name in ("created", "updated"):
         TESTS[f"{_name} {_operator}"] = Test(f"{_name}_at {_operator} {{0}}", (_INSTANT,))
 for _operator in ("=", *_ORDERED):
@@ -110,7 +121,7 @@ for _operator in ("=", *_ORDERED):
 
 def condition(shape: Shape) -> TextClause:
     """True in SQL of the rows of tasks that a filter of this shape finds; else false or null."""
-    binds = [USER_ID]
+    binds = [WORKSPACE_ID]
     sql = _sql(shape, binds, count())
     used = [bind for bind in binds if f":{bind.key}" in sql]
     return text(f"({sql})").bindparams(*used)
@@ -140,11 +151,7 @@ def _parameter(place: int) -> str:
     return f"filter_{place}"
 
 
-# What these need to know of the tables of other features.
-_lists, _labels, _tasks = (
-    table(name, column("user_id", BigInteger), column("id", BigInteger), column("name", Text))
-    for name in ("lists", "labels", "tasks")
-)
+_lists, _labels, _tasks = table_of(List), table_of(Label), table_of(Task)
 _REFERRED: dict[str, TypeEngine[Any]] = {"noun": Text(), "id": BigInteger(), "name": Text()}
 
 
@@ -157,7 +164,7 @@ def _missing() -> ColumnElement[int]:
         same = rows.c.id == named.c.id
         if has_name:
             same = or_(same, func.lower(collate(rows.c.name, "C")) == named.c.name)
-        mine = exists().where(rows.c.user_id == USER_ID, same)
+        mine = exists().where(rows.c.workspace_id == WORKSPACE_ID, same)
         return and_(named.c.noun == literal_column(f"'{noun}'"), mine)
 
     there = or_(

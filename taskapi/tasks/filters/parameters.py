@@ -10,20 +10,13 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from taskapi.http.fields import (
-    Input,
-    Message,
-    Messages,
-    QueryBoolean,
-    QueryInteger,
-    Text,
-    Value,
-)
+from taskapi.http.fields import Message, Messages, QueryBoolean, QueryInteger, Text, Value
+from taskapi.http.schemas import Input
 from taskapi.identity import MAX_ID
 from taskapi.tasks.filters import nodes
 from taskapi.tasks.filters.grammar import DATE, INSTANT, MAX_CONDITIONS, MAX_LENGTH, time_of
 from taskapi.tasks.filters.nodes import All, Comparison, Either, Kind, Node, Not
-from taskapi.tasks.filters.terms import MAX_PRIORITY
+from taskapi.tasks.models import MAX_PRIORITY
 from taskapi.tasks.timezones import Timezone
 
 MAX_TEXT = 200
@@ -174,6 +167,6 @@ def nodes_of(query: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
             yield name, node(query[name])
 
 
-def finds(query: Mapping[str, Any]) -> bool:
-    """Whether the parameters ask for more than lists of tasks have ways of their own for."""
+def needs_filter(query: Mapping[str, Any]) -> bool:
+    """Whether any parameter is given that lists of tasks have no statement of their own for."""
     return not query.keys().isdisjoint({"filter", "filter_id", *_NODES})

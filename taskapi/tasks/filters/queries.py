@@ -1,18 +1,16 @@
-"""How filters are read, written, counted and sorted."""
+"""The SQL of saved filters."""
 
 from __future__ import annotations
 
 from functools import cache
 
-from taskapi.db.content_table import OwnedTable
-from taskapi.db.pages import IN_ORDER_OF_CREATION, by_text
-from taskapi.extensions import table_of
-from taskapi.tasks.filters.models import Filter
+from taskapi.db.content_table import ContentTable
+from taskapi.db.pages import BY_CREATION, by_text
+from taskapi.tasks.filters.models import SavedFilter
 
-filters = OwnedTable(table_of(Filter), "filter")
+filters = ContentTable(SavedFilter, "filter")
 
-SORTS = {"created_at": IN_ORDER_OF_CREATION, "name": by_text("name")}
-
+SORTS = {"created_at": BY_CREATION, "name": by_text("name")}
 
 filter_page = cache(filters.page)
-"""The statement of a page of the caller's filters."""
+"""A page of the workspace's saved filters."""

@@ -9,45 +9,49 @@ from flask import Blueprint, Response, request
 from taskapi.http.bodies import JSON, MERGE_PATCH
 from taskapi.http.operations import operation
 from taskapi.http.preconditions import if_match, if_none_match
-from taskapi.http.resources import Resource
-from taskapi.http.responses import page_answer, versioned
+from taskapi.http.responses import page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks.filters import schemas, service
+from taskapi.tasks.filters.schemas import FILTER
 
 filters = Blueprint("filters", __name__, url_prefix="/filters")
 
-_CALLS = Resource("filter", schemas.Filter, schemas.FilterConflict, schemas.EXAMPLE)
-_CHANGE = _CALLS.changing(schemas.FilterChanges())
+_CHANGE = FILTER.changing()
 
 
 @filters.get("")
-@operation(summary="List the filters", **_CALLS.listing(schemas.FilterQuery(), schemas.Filters))
+@operation(summary="List the filters", **FILTER.listing(schemas.FilterQuery()))
 def list_filters(caller: Caller, query: dict[str, Any]) -> Response:
     """The caller's filters in the order in which they were added, unless `sort` says otherwise."""
-    known = if_none_match(request, caller.user_id)
-    return page_answer("filters", service.list_filters(caller, query, known=known), caller)
+    known = if_none_match(request, caller.workspace_id)
+    page = service.list_filters(caller, query, known=known)
+    return page_response("filters", page, caller, FILTER.represent)
 
 
 @filters.post("")
-@operation(summary="Add a filter", **_CALLS.adding(schemas.NewFilter(), schemas.NEW_EXAMPLE))
+@operation(summary="Add a filter", **FILTER.adding(schemas.NEW_EXAMPLE))
 def create_filter(caller: Caller, body: dict[str, Any]) -> Response:
     """Keeps a filter of tasks, which `GET /tasks?filter_id=` uses."""
     created = service.create_filter(caller, body)
-    return versioned(created, 201, {"Location": f"{request.path}/{created['id']}"})
+    return versioned_response(
+        FILTER.represent(created), 201, {"Location": f"{request.path}/{created.id}"}
+    )
 
 
 @filters.get("/<id:filter_id>")
-@operation(summary="Get a filter", **_CALLS.getting())
+@operation(summary="Get a filter", **FILTER.getting())
 def get_filter(caller: Caller, filter_id: int) -> Response:
     """One of the caller's filters."""
-    return versioned(service.get_filter(caller, filter_id))
+    return versioned_response(FILTER.represent(service.get_filter(caller, filter_id)))
 
 
 @filters.put("/<id:filter_id>")
 @operation(summary="Change a filter", body_example=schemas.NEW_EXAMPLE, **_CHANGE)
 def update_filter(caller: Caller, filter_id: int, body: dict[str, Any]) -> Response:
     """Sets the fields that are given; the others stay."""
-    return versioned(service.update_filter(caller, filter_id, body, if_match(request)))
+    return versioned_response(
+        FILTER.represent(service.update_filter(caller, filter_id, body, if_match(request)))
+    )
 
 
 @filters.patch("/<id:filter_id>")
@@ -59,11 +63,13 @@ def update_filter(caller: Caller, filter_id: int, body: dict[str, Any]) -> Respo
 )
 def patch_filter(caller: Caller, filter_id: int, body: dict[str, Any]) -> Response:
     """Applies a JSON merge patch (RFC 7396): null removes the color; the rest cannot be."""
-    return versioned(service.update_filter(caller, filter_id, body, if_match(request)))
+    return versioned_response(
+        FILTER.represent(service.update_filter(caller, filter_id, body, if_match(request)))
+    )
 
 
 @filters.delete("/<id:filter_id>")
-@operation(summary="Delete a filter", **_CALLS.deleting())
+@operation(summary="Delete a filter", **FILTER.deleting())
 def delete_filter(caller: Caller, filter_id: int) -> Response:
     """Removes a filter for good."""
     service.delete_filter(caller, filter_id, if_match(request))

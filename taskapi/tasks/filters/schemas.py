@@ -1,23 +1,12 @@
-"""Shapes of what the calls of filters take and answer."""
+"""The schemas of saved filters."""
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import Schema
 
-from taskapi.http.fields import (
-    WRITTEN_HERE,
-    Color,
-    Id,
-    Input,
-    Name,
-    ShownColor,
-    ShownName,
-    Text,
-    Timestamp,
-    Version,
-)
-from taskapi.http.openapi import ProblemDetails
-from taskapi.http.pagination import PageQuery, PageShape, sort_field
+from taskapi.http.fields import Color, Id, Name, Text, Timestamp, Version
+from taskapi.http.pagination import PageQuery, sort_field
+from taskapi.http.resources import Resource
 from taskapi.tasks.filters.grammar import MAX_LENGTH
 
 SORT_NAMES = ("created_at", "name")
@@ -34,55 +23,32 @@ EXAMPLE = {
 }
 NEW_EXAMPLE = {name: EXAMPLE[name] for name in ("name", "query", "color")}
 
-_QUERY = "In the language of the guide to filters. What it names need not be there yet."
 
+class SavedFilter(Schema):
+    """A saved filter of tasks."""
 
-def _query(*, required: bool) -> Text:
-    return Text(least=1, most=MAX_LENGTH, required=required, metadata={"description": _QUERY})
-
-
-class FilterChanges(Input):
-    """What of a filter is to change; what is not given stays."""
-
-    read_only = WRITTEN_HERE
-    name = Name()
-    query = _query(required=False)
-    color = Color(allow_none=True)
-
-
-class NewFilter(FilterChanges):
-    """A filter to keep."""
-
+    id = Id("The ID of the filter.", dump_only=True)
+    user_id = Id("The user who created the filter.", dump_only=True)
     name = Name(required=True)
-    query = _query(required=True)
+    query = Text(
+        least=1,
+        most=MAX_LENGTH,
+        required=True,
+        metadata={
+            "description": "An expression of the filter language. The lists, labels and tasks that"
+            " it references need not exist until it is used."
+        },
+    )
+    color = Color(allow_none=True)
+    version = Version()
+    created_at = Timestamp("When the filter was created.", dump_only=True)
+    updated_at = Timestamp("When the filter was last changed.", dump_only=True)
+
+
+FILTER = Resource("filter", SavedFilter, EXAMPLE)
 
 
 class FilterQuery(PageQuery):
-    """How to show the filters."""
+    """In which order to return saved filters."""
 
     sort = sort_field(SORT_NAMES, default="created_at")
-
-
-class Filter(Schema):
-    """A filter of tasks that is kept."""
-
-    id = Id("The filter's id.")
-    user_id = Id("The account that it belongs to.")
-    name = ShownName()
-    query = fields.String(required=True, metadata={"minLength": 1, "maxLength": MAX_LENGTH})
-    color = ShownColor()
-    version = Version()
-    created_at = Timestamp("When it was added.")
-    updated_at = Timestamp("When it was last changed.")
-
-
-class Filters(PageShape):
-    """A page of filters."""
-
-    filters = fields.List(fields.Nested(Filter), required=True)
-
-
-class FilterConflict(ProblemDetails):
-    """The filter has another version by now."""
-
-    filter = fields.Nested(Filter, required=True, metadata={"description": "As it is now."})

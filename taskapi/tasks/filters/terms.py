@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple, TypeVar
 
+from taskapi.db.pages import ascii_lower
 from taskapi.identity import MAX_ID
 from taskapi.tasks.filters.conditions import Reference, Shape
 from taskapi.tasks.filters.nodes import (
@@ -26,12 +27,10 @@ from taskapi.tasks.filters.nodes import (
     Not,
     Value,
 )
+from taskapi.tasks.models import MAX_ESTIMATE, MAX_PRIORITY
 from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, is_known, wall_of
+from taskapi.tasks.words import parse_search, tsquery
 
-MAX_PRIORITY = 4
-MAX_ESTIMATE = 525_600
-
-_ASCII_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _DAY = timedelta(days=1)
 _SECONDS = {"m": 60, "h": 3600}
 _DAYS = {"d": 1, "w": 7}
@@ -141,19 +140,19 @@ class Resolver:
     """Turns the nodes of one place after another into shapes, and gathers their values.
 
     Args:
-        inbox: the id of the caller's inbox.
+        workspace_id: the caller's, which is the id of the inbox too.
     """
 
-    def __init__(self, clock: Clock, inbox: int) -> None:
+    def __init__(self, clock: Clock, workspace_id: int) -> None:
         self._clock = clock
-        self._inbox = inbox
+        self._workspace_id = workspace_id
         self.values: list[Any] = []
         self.references: list[Reference] = []
         self.named_at: list[int | None] = []
         """The offsets of what names the references."""
 
-        self.is_moving = False
-        """Whether it is another one when it is used later."""
+        self.is_time_dependent = False
+        """Whether the result depends on the current time."""
 
     def shape(self, node: Node) -> Shape:
         """The shape of a node.
@@ -182,6 +181,8 @@ class Resolver:
         if value.kind is Kind.BOOLEAN:
             holds = self._overdue() if name == "overdue" else name
             return holds if value.value else _negated(holds)
+        if name == "text":
+            return self._search(value.value)
         if name in _REFERRING:
             return self._reference(name, value)
         given = ascii_lower(value.value) if operator == "~" else value.value
@@ -191,8 +192,13 @@ class Resolver:
         self.values += values
         return name
 
+    def _search(self, text: str) -> Shape:
+        search = parse_search(text)
+        terms = [tsquery(self._workspace_id, *word) for word in search.words]
+        return self._test("text ~", " & ".join(terms) or None, list(search.substrings))
+
     def _reference(self, name: str, value: Value) -> Shape:
-        if name == "list" and value.value == self._inbox:
+        if name == "list" and value.value == self._workspace_id:
             return "in inbox"
         noun = "task" if name == "parent" else name
         self.named_at.append(value.offset)
@@ -204,13 +210,13 @@ class Resolver:
         return self._test(f"{name} name", folded)
 
     def _overdue(self) -> Shape:
-        self.is_moving = True
+        self.is_time_dependent = True
         return ("all", _negated("completed"), self._bound("due", "<", self._clock.now))
 
     def _time(self, name: str, operator: str, value: Value) -> Shape:
         found = value.value
         if isinstance(found, Moment):
-            self.is_moving = True
+            self.is_time_dependent = True
             try:
                 found = self._clock.time_of(found)
             except OverflowError:
@@ -246,11 +252,6 @@ def _negated(shape: Shape) -> Shape:
 def clock(timezone: str) -> Clock:
     """The clock of a zone, which shows the present."""
     return Clock(datetime.now(UTC), timezone)
-
-
-def ascii_lower(text: str) -> str:
-    """A text as it is compared where ASCII case does not count."""
-    return text.translate(_ASCII_LOWER)
 
 
 def _field(node: Comparison | IsNull) -> tuple[str, Field]:

@@ -9,50 +9,54 @@ from flask import Blueprint, Response, request
 from taskapi.http.bodies import JSON, MERGE_PATCH
 from taskapi.http.operations import operation
 from taskapi.http.preconditions import if_match, if_none_match
-from taskapi.http.resources import Resource
-from taskapi.http.responses import page_answer, versioned
+from taskapi.http.responses import page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks.labels import schemas, service
+from taskapi.tasks.labels.schemas import LABEL
 from taskapi.tasks.labels.service import LabelExists
 
 labels = Blueprint("labels", __name__, url_prefix="/labels")
 
-_CALLS = Resource("label", schemas.Label, schemas.LabelConflict, schemas.EXAMPLE)
-_CHANGE = _CALLS.changing(schemas.LabelChanges(), LabelExists)
+_CHANGE = LABEL.changing(LabelExists)
 
 
 @labels.get("")
-@operation(summary="List the labels", **_CALLS.listing(schemas.LabelQuery(), schemas.Labels))
+@operation(summary="List the labels", **LABEL.listing(schemas.LabelQuery()))
 def list_labels(caller: Caller, query: dict[str, Any]) -> Response:
     """The caller's labels by name, unless `sort` says otherwise. Names ignore ASCII case."""
-    known = if_none_match(request, caller.user_id)
-    return page_answer("labels", service.list_labels(caller, query, known=known), caller)
+    known = if_none_match(request, caller.workspace_id)
+    page = service.list_labels(caller, query, known=known)
+    return page_response("labels", page, caller, LABEL.represent)
 
 
 @labels.post("")
 @operation(
     summary="Add a label",
-    **_CALLS.adding(schemas.NewLabel(), schemas.NEW_EXAMPLE),
+    **LABEL.adding(schemas.NEW_EXAMPLE),
     problems=(LabelExists,),
 )
 def create_label(caller: Caller, body: dict[str, Any]) -> Response:
     """Adds a label. No two of an account have the same name, ASCII case aside."""
     created = service.create_label(caller, body)
-    return versioned(created, 201, {"Location": f"{request.path}/{created['id']}"})
+    return versioned_response(
+        LABEL.represent(created), 201, {"Location": f"{request.path}/{created.id}"}
+    )
 
 
 @labels.get("/<id:label_id>")
-@operation(summary="Get a label", **_CALLS.getting())
+@operation(summary="Get a label", **LABEL.getting())
 def get_label(caller: Caller, label_id: int) -> Response:
     """One of the caller's labels."""
-    return versioned(service.get_label(caller, label_id))
+    return versioned_response(LABEL.represent(service.get_label(caller, label_id)))
 
 
 @labels.put("/<id:label_id>")
 @operation(summary="Change a label", body_example=schemas.NEW_EXAMPLE, **_CHANGE)
 def update_label(caller: Caller, label_id: int, body: dict[str, Any]) -> Response:
     """Sets the fields that are given; the others stay, and so do the tasks that have the label."""
-    return versioned(service.update_label(caller, label_id, body, if_match(request)))
+    return versioned_response(
+        LABEL.represent(service.update_label(caller, label_id, body, if_match(request)))
+    )
 
 
 @labels.patch("/<id:label_id>")
@@ -64,11 +68,13 @@ def update_label(caller: Caller, label_id: int, body: dict[str, Any]) -> Respons
 )
 def patch_label(caller: Caller, label_id: int, body: dict[str, Any]) -> Response:
     """Applies a JSON merge patch (RFC 7396): null removes the color; the name cannot be."""
-    return versioned(service.update_label(caller, label_id, body, if_match(request)))
+    return versioned_response(
+        LABEL.represent(service.update_label(caller, label_id, body, if_match(request)))
+    )
 
 
 @labels.delete("/<id:label_id>")
-@operation(summary="Delete a label", **_CALLS.deleting())
+@operation(summary="Delete a label", **LABEL.deleting())
 def delete_label(caller: Caller, label_id: int) -> Response:
     """Removes a label for good, and takes it off the tasks that have it."""
     service.delete_label(caller, label_id, if_match(request))
@@ -79,9 +85,10 @@ def delete_label(caller: Caller, label_id: int) -> Response:
 @operation(
     summary="Merge a label into another",
     body_example={"into": 4},
-    **_CALLS.acting(schemas.LabelMerge())
+    **LABEL.acting(schemas.LabelMerge())
     | {"example": schemas.EXAMPLE | {"id": 4, "name": "Today"}},
 )
 def merge_label(caller: Caller, label_id: int, body: dict[str, Any]) -> Response:
     """Gives the tasks that have the label `into` in its place, and removes the label for good."""
-    return versioned(service.merge_label(caller, label_id, body["into"], if_match(request)))
+    merged = service.merge_label(caller, label_id, body["into"], if_match(request))
+    return versioned_response(LABEL.represent(merged))

@@ -1,23 +1,13 @@
-"""Shapes of what the calls of labels take and answer."""
+"""The schemas of labels."""
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import Schema
 
-from taskapi.http.fields import (
-    WRITTEN_HERE,
-    Color,
-    Id,
-    Input,
-    Name,
-    ShownColor,
-    ShownName,
-    Timestamp,
-    Version,
-    WholeNumber,
-)
-from taskapi.http.openapi import ProblemDetails
-from taskapi.http.pagination import PageQuery, PageShape, sort_field
+from taskapi.http.fields import Color, Id, Name, Timestamp, Version, WholeNumber
+from taskapi.http.pagination import PageQuery, sort_field
+from taskapi.http.resources import Resource
+from taskapi.http.schemas import Input
 from taskapi.identity import MAX_ID
 
 SORT_NAMES = ("name", "created_at")
@@ -34,53 +24,35 @@ EXAMPLE = {
 NEW_EXAMPLE = {"name": EXAMPLE["name"], "color": EXAMPLE["color"]}
 
 
-class LabelChanges(Input):
-    """What of a label is to change; what is not given stays."""
+class Label(Schema):
+    """A label of tasks."""
 
-    read_only = WRITTEN_HERE
-    name = Name("No two are the same, ASCII case aside.")
+    id = Id("The ID of the label.", dump_only=True)
+    user_id = Id("The user who created the label.", dump_only=True)
+    name = Name("Unique, ignoring ASCII case.", required=True)
     color = Color(allow_none=True)
+    version = Version()
+    created_at = Timestamp("When the label was created.", dump_only=True)
+    updated_at = Timestamp("When the label was last changed.", dump_only=True)
 
 
-class NewLabel(LabelChanges):
-    """A label to add."""
-
-    name = Name("No two are the same, ASCII case aside.", required=True)
+LABEL = Resource("label", Label, EXAMPLE)
 
 
 class LabelMerge(Input):
-    """Which label is to take the place of one."""
+    """The label that replaces a label."""
 
     into = WholeNumber(
-        least=1, most=MAX_ID, required=True, metadata={"description": "Another of your labels."}
+        least=1,
+        most=MAX_ID,
+        required=True,
+        metadata={
+            "description": "The ID of another label, which replaces this label on all tasks."
+        },
     )
 
 
 class LabelQuery(PageQuery):
-    """Which labels to show, and how."""
+    """Which labels to return, and in which order."""
 
     sort = sort_field(SORT_NAMES, default="name")
-
-
-class Label(Schema):
-    """A word that tasks are marked with."""
-
-    id = Id("The label's id.")
-    user_id = Id("The account that it belongs to.")
-    name = ShownName()
-    color = ShownColor()
-    version = Version()
-    created_at = Timestamp("When it was added.")
-    updated_at = Timestamp("When it was last changed.")
-
-
-class Labels(PageShape):
-    """A page of labels."""
-
-    labels = fields.List(fields.Nested(Label), required=True)
-
-
-class LabelConflict(ProblemDetails):
-    """The label has another version by now."""
-
-    label = fields.Nested(Label, required=True, metadata={"description": "As it is now."})

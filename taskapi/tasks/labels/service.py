@@ -1,4 +1,4 @@
-"""Use cases of labels: each takes the caller first and answers with plain values."""
+"""Use cases of labels: each takes the caller first and gives rows."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from taskapi.db import database
-from taskapi.db.listing import Listed, listed
-from taskapi.db.pages import page_of
+from taskapi.db.connections import Row
+from taskapi.db.listing import Page, read_page
+from taskapi.db.pages import page_request
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import locked, scope
 from taskapi.identity import Caller
-from taskapi.logs import note
+from taskapi.logs import log_event
 from taskapi.problems import InvalidInput, Problem
+from taskapi.tasks.labels.models import Label
 from taskapi.tasks.labels.queries import SORTS, deletion, label_page, labels, merge
-
-Label = dict[str, Any]
 
 
 class LabelExists(Problem):
@@ -28,7 +28,9 @@ class LabelExists(Problem):
     detail = "You have a label with this name."
 
 
-def list_labels(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Listed:
+def list_labels(
+    caller: Caller, query: Mapping[str, Any], *, known: list[int] | None
+) -> Page[Label]:
     """A page of the caller's labels.
 
     Args:
@@ -39,15 +41,15 @@ def list_labels(caller: Caller, query: Mapping[str, Any], *, known: list[int] | 
         InvalidInput: the cursor is not one of this list in this order.
         TokenInvalid: the caller's session is over.
     """
-    page = page_of(query, SORTS)
-    return listed(caller, label_page(page.reading), page, known=known)
+    request = page_request(query, SORTS)
+    return read_page(caller, labels, label_page(request.ordering), request, known=known)
 
 
 def get_label(caller: Caller, label_id: int) -> Label:
     """One label.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound: see `ContentTable`.
     """
     return labels.get(caller, label_id)
 
@@ -61,7 +63,7 @@ def create_label(caller: Caller, values: dict[str, Any]) -> Label:
     """
     with _unless_taken(values):
         created = labels.create(caller, values)
-    note("label_created", label_id=created["id"])
+    log_event("label_created", label_id=created.id)
     return created
 
 
@@ -71,13 +73,13 @@ def update_label(
     """Set the given values of a label; the others stay.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         LabelExists: another has the name.
     """
     with _unless_taken(values):
         updated = labels.update(caller, label_id, values, if_match)
     if values:
-        note("label_updated", label_id=label_id)
+        log_event("label_updated", label_id=label_id)
     return updated
 
 
@@ -85,37 +87,37 @@ def delete_label(caller: Caller, label_id: int, if_match: list[int] | None) -> N
     """Remove a label, from the tasks too.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
-    if _ended(caller, deletion, label_id, if_match) is None:
-        labels.refuse(caller, label_id, "delete", if_match)
-    note("label_deleted", label_id=label_id)
+    if not _ended(caller, deletion, label_id, if_match):
+        labels.raise_for_missing(caller, label_id, "delete", if_match)
+    log_event("label_deleted", label_id=label_id)
 
 
 def merge_label(caller: Caller, label_id: int, into: int, if_match: list[int] | None) -> Label:
     """Remove a label, and put another in its place on the tasks; answers with that one.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InvalidInput: the other is the same, or not the caller's.
     """
     merged = _ended(caller, merge, label_id, if_match, into=into)
-    if merged is None:
+    if not merged:
         message, code = "You have no label with this id.", "unknown_reference"
         if into == label_id:
             message, code = "Must be another label.", "same_label"
         reason = InvalidInput.at("/into", message, code)
-        labels.refuse(caller, label_id, "merge", if_match, reason)
-    note("label_merged", label_id=label_id, into=into)
-    return merged
+        labels.raise_for_missing(caller, label_id, "merge", if_match, reason)
+    log_event("label_merged", label_id=label_id, into=into)
+    return labels.row(merged[0])
 
 
 def _ended(
     caller: Caller, ending: Statement, label_id: int, if_match: list[int] | None, **more: int
-) -> dict[str, Any] | None:
-    """What a statement gives that writes to tasks, which it must see as they are."""
+) -> list[Row]:
+    """The result of a statement that writes to tasks, which it must see as they are."""
     with locked(caller):
-        return database.row(ending, id=label_id, if_match=if_match, **scope(caller), **more)
+        return database.rows(ending, id=label_id, if_match=if_match, **scope(caller), **more)
 
 
 @contextmanager

@@ -9,39 +9,41 @@ from flask import Blueprint, Response, request
 from taskapi.http.bodies import JSON, MERGE_PATCH
 from taskapi.http.operations import operation
 from taskapi.http.preconditions import if_match, if_none_match
-from taskapi.http.resources import Resource
-from taskapi.http.responses import page_answer, versioned
+from taskapi.http.responses import page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks.lists import schemas, service
+from taskapi.tasks.lists.schemas import LIST
 from taskapi.tasks.lists.service import InboxStays, ListNotEmpty
 
 lists = Blueprint("lists", __name__, url_prefix="/lists")
 
-_CALLS = Resource("list", schemas.List, schemas.ListConflict, schemas.EXAMPLE)
-_CHANGE = _CALLS.changing(schemas.ListChanges(), InboxStays)
+_CHANGE = LIST.changing(InboxStays)
 
 
 @lists.get("")
-@operation(summary="List the lists", **_CALLS.listing(schemas.ListQuery(), schemas.Lists))
+@operation(summary="List the lists", **LIST.listing(schemas.ListQuery()))
 def list_lists(caller: Caller, query: dict[str, Any]) -> Response:
     """The caller's lists in the order in which they were added, unless `sort` says otherwise."""
-    known = if_none_match(request, caller.user_id)
-    return page_answer("lists", service.list_lists(caller, query, known=known), caller)
+    known = if_none_match(request, caller.workspace_id)
+    page = service.list_lists(caller, query, known=known)
+    return page_response("lists", page, caller, LIST.represent)
 
 
 @lists.post("")
-@operation(summary="Add a list", **_CALLS.adding(schemas.NewList(), schemas.NEW_EXAMPLE))
+@operation(summary="Add a list", **LIST.adding(schemas.NEW_EXAMPLE))
 def create_list(caller: Caller, body: dict[str, Any]) -> Response:
     """Adds a list behind the others."""
     created = service.create_list(caller, body)
-    return versioned(created, 201, {"Location": f"{request.path}/{created['id']}"})
+    return versioned_response(
+        LIST.represent(created), 201, {"Location": f"{request.path}/{created.id}"}
+    )
 
 
 @lists.get("/<id:list_id>")
-@operation(summary="Get a list", **_CALLS.getting())
+@operation(summary="Get a list", **LIST.getting())
 def get_list(caller: Caller, list_id: int) -> Response:
     """One of the caller's lists. The inbox has the account's id."""
-    return versioned(service.get_list(caller, list_id))
+    return versioned_response(LIST.represent(service.get_list(caller, list_id)))
 
 
 @lists.put("/<id:list_id>")
@@ -50,7 +52,9 @@ def get_list(caller: Caller, list_id: int) -> Response:
 )
 def update_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
     """Sets the fields that are given; the others stay. The inbox cannot be archived."""
-    return versioned(service.update_list(caller, list_id, body, if_match(request)))
+    return versioned_response(
+        LIST.represent(service.update_list(caller, list_id, body, if_match(request)))
+    )
 
 
 @lists.patch("/<id:list_id>")
@@ -59,23 +63,27 @@ def update_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
 )
 def patch_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
     """Applies a JSON merge patch (RFC 7396): null removes the color; the rest cannot be."""
-    return versioned(service.update_list(caller, list_id, body, if_match(request)))
+    return versioned_response(
+        LIST.represent(service.update_list(caller, list_id, body, if_match(request)))
+    )
 
 
 @lists.post("/<id:list_id>/move")
 @operation(
-    summary="Move a list", body_example=schemas.MOVE_EXAMPLE, **_CALLS.acting(schemas.ListMove())
+    summary="Move a list", body_example=schemas.MOVE_EXAMPLE, **LIST.acting(schemas.ListMove())
 )
 def move_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
     """Puts a list behind another, in the order by hand."""
-    return versioned(service.move_list(caller, list_id, body, if_match(request)))
+    return versioned_response(
+        LIST.represent(service.move_list(caller, list_id, body, if_match(request)))
+    )
 
 
 @lists.delete("/<id:list_id>")
 @operation(
     summary="Delete a list",
     query=schemas.ListDeletion(),
-    **_CALLS.deleting(InboxStays, ListNotEmpty),
+    **LIST.deleting(InboxStays, ListNotEmpty),
 )
 def delete_list(caller: Caller, list_id: int, query: dict[str, Any]) -> Response:
     """Removes a list for good. What becomes of its tasks must be said, unless it has none."""

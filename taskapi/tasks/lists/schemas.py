@@ -1,28 +1,26 @@
-"""Shapes of what the calls of lists take and answer."""
+"""The schemas of lists."""
 
 from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+from taskapi.db.positions import position_text
 from taskapi.http.fields import (
-    WRITTEN_HERE,
     Choice,
     Color,
     Id,
-    Input,
     Name,
     Position,
     QueryBoolean,
-    ShownColor,
-    ShownName,
     Timestamp,
     TrueOrFalse,
     Version,
-    WholeNumber,
+    after_field,
 )
-from taskapi.http.openapi import ProblemDetails
-from taskapi.http.pagination import PageQuery, PageShape, sort_field
-from taskapi.identity import MAX_ID
+from taskapi.http.pagination import PageQuery, sort_field
+from taskapi.http.representation import computed
+from taskapi.http.resources import Resource
+from taskapi.http.schemas import Input
 
 SORT_NAMES = ("created_at", "name", "position")
 
@@ -42,76 +40,51 @@ NEW_EXAMPLE = {"name": EXAMPLE["name"], "color": EXAMPLE["color"]}
 MOVE_EXAMPLE = {"after": None}
 
 
-class ListChanges(Input):
-    """What of a list is to change; what is not given stays."""
+class TaskList(Schema):
+    """A list of tasks."""
 
-    read_only = WRITTEN_HERE | {"is_inbox", "position"}
-    name = Name()
-    color = Color(allow_none=True)
-    is_archived = TrueOrFalse()
-
-
-class NewList(ListChanges):
-    """A list to add."""
-
+    id = Id("The ID of the list. The inbox has the ID of the user.", dump_only=True)
+    user_id = Id("The user who created the list.", dump_only=True)
     name = Name(required=True)
+    color = Color(allow_none=True)
+    is_inbox = computed(
+        fields.Boolean(
+            dump_only=True,
+            metadata={"description": "Whether this is the inbox: the list of tasks without one."},
+        ),
+        lambda row: row.id == row.workspace_id,
+    )
+    is_archived = TrueOrFalse(metadata={"description": "Whether clients should hide the list."})
+    position = computed(Position(), position_text)
+    version = Version(least=0)
+    created_at = Timestamp("When the list was created.", dump_only=True)
+    updated_at = Timestamp("When the list was last changed.", dump_only=True)
+
+
+LIST = Resource("list", TaskList, EXAMPLE)
 
 
 class ListMove(Input):
-    """Where a list is to go."""
+    """The new position of a list."""
 
-    after = WholeNumber(
-        least=1,
-        most=MAX_ID,
-        allow_none=True,
-        metadata={
-            "description": "The list behind which it comes; null to be the first. Without it, the"
-            " last."
-        },
-    )
+    after = after_field("The list behind which this list comes")
 
 
 class ListQuery(PageQuery):
-    """Which lists to show, and how."""
+    """Which lists to return, and in which order."""
 
     sort = sort_field(SORT_NAMES, default="created_at")
-    is_archived = QueryBoolean(metadata={"description": "Only those that are, or are not."})
+    is_archived = QueryBoolean(metadata={"description": "Only lists that are archived, or not."})
 
 
 class ListDeletion(Input):
-    """What becomes of a list's tasks."""
+    """What happens to the tasks of a deleted list."""
 
     tasks = Choice(
         "move",
         "delete",
-        metadata={"description": "What to do with its tasks: to the inbox, or away with it."},
+        metadata={
+            "description": "`move` moves the tasks of the list to the inbox, `delete` deletes them."
+            " Required unless the list is empty."
+        },
     )
-
-
-class List(Schema):
-    """What tasks are sorted into."""
-
-    id = Id("The list's id. The inbox has the account's.")
-    user_id = Id("The account that it belongs to.")
-    name = ShownName()
-    color = ShownColor()
-    is_inbox = fields.Boolean(
-        required=True, metadata={"description": "Where tasks go that name no list."}
-    )
-    is_archived = fields.Boolean(required=True)
-    position = Position()
-    version = Version(least=0)
-    created_at = Timestamp("When it was added.")
-    updated_at = Timestamp("When it was last changed.")
-
-
-class Lists(PageShape):
-    """A page of lists."""
-
-    lists = fields.List(fields.Nested(List), required=True)
-
-
-class ListConflict(ProblemDetails):
-    """The list has another version by now."""
-
-    list = fields.Nested(List, required=True, metadata={"description": "As it is now."})

@@ -1,4 +1,4 @@
-"""Use cases of lists: each takes the caller first and answers with plain values."""
+"""Use cases of lists: each takes the caller first and gives rows."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskapi.db import database
-from taskapi.db.listing import Listed, listed
-from taskapi.db.pages import page_of
+from taskapi.db.listing import Page, read_page
+from taskapi.db.pages import page_request
 from taskapi.db.tenancy import locked, scope
 from taskapi.identity import Caller
-from taskapi.logs import note
+from taskapi.logs import log_event
 from taskapi.problems import Forbidden, InvalidInput, NotFound, Problem, Unavailable
-from taskapi.tasks.lists.queries import SORTS, by_hand, deletion, list_page, lists
-
-List = dict[str, Any]
+from taskapi.tasks.lists.models import List
+from taskapi.tasks.lists.queries import SORTS, deletion, list_page, lists, manual_order
 
 _ATTEMPTS = 3
 """At a deletion beside which others add tasks to the list."""
@@ -40,11 +39,11 @@ class ListNotEmpty(Problem):
 
 def inbox_of(caller: Caller) -> int:
     """The id of the caller's inbox."""
-    return caller.user_id
+    return caller.workspace_id
 
 
-def demand_list(caller: Caller, list_id: int) -> None:
-    """See that a list which a parameter names is the caller's.
+def require_list(caller: Caller, list_id: int) -> None:
+    """Check that a list which a parameter names is in the workspace.
 
     Raises:
         InvalidInput: it is not.
@@ -56,7 +55,7 @@ def demand_list(caller: Caller, list_id: int) -> None:
         raise InvalidInput.at("list_id", message, "unknown_reference") from None
 
 
-def list_lists(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Listed:
+def list_lists(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Page[List]:
     """A page of the caller's lists.
 
     Args:
@@ -67,16 +66,16 @@ def list_lists(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
         InvalidInput: the cursor is not one of this list in this order.
         TokenInvalid: the caller's session is over.
     """
-    page = page_of(query, SORTS)
-    statement = list_page(page.reading, is_archived=query.get("is_archived"))
-    return listed(caller, statement, page, known=known)
+    request = page_request(query, SORTS)
+    statement = list_page(request.ordering, is_archived=query.get("is_archived"))
+    return read_page(caller, lists, statement, request, known=known)
 
 
 def get_list(caller: Caller, list_id: int) -> List:
     """One list.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound: see `ContentTable`.
     """
     return lists.get(caller, list_id)
 
@@ -88,7 +87,7 @@ def create_list(caller: Caller, values: dict[str, Any]) -> List:
         TokenInvalid: the caller's session is over.
     """
     created = lists.create(caller, values)
-    note("list_created", list_id=created["id"])
+    log_event("list_created", list_id=created.id)
     return created
 
 
@@ -98,14 +97,14 @@ def update_list(
     """Set the given values of a list; the others stay.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InboxStays: it was to be archived and is the inbox.
     """
     if values.get("is_archived") and list_id == inbox_of(caller):
-        lists.refuse(caller, list_id, "update", if_match, InboxStays())
+        lists.raise_for_missing(caller, list_id, "update", if_match, InboxStays())
     updated = lists.update(caller, list_id, values, if_match)
     if values:
-        note("list_updated", list_id=list_id)
+        log_event("list_updated", list_id=list_id)
     return updated
 
 
@@ -115,17 +114,17 @@ def move_list(
     """Put a list behind another.
 
     Args:
-        values: after, as `HandOrder.new_place` takes it.
+        values: after, as `ManualOrder.new_position` takes it.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InvalidInput: the other is not one of the caller's.
     """
     with locked(caller):
-        lists.demand(caller, list_id, "update", if_match)
-        position = by_hand.new_place(caller, list_id, values)
+        lists.require(caller, list_id, "update", if_match)
+        position = manual_order.new_position(caller, list_id, values)
         moved = lists.update(caller, list_id, {"position": position})
-    note("list_moved", list_id=list_id)
+    log_event("list_moved", list_id=list_id)
     return moved
 
 
@@ -138,7 +137,7 @@ def delete_list(
         tasks: `move` them to the inbox, or `delete` them; None deletes an empty list alone.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InboxStays: it is the inbox.
         ListNotEmpty: it has tasks, and nothing was said of them.
         Unavailable: others kept adding tasks to it.
@@ -148,9 +147,11 @@ def delete_list(
         try:
             if database.row(deletion(tasks), **parameters) is None:
                 reason = InboxStays() if list_id == inbox_of(caller) else ListNotEmpty()
-                lists.refuse(caller, list_id, "delete", if_match, reason)
-            note("list_deleted", list_id=list_id, tasks=tasks)
+                lists.raise_for_missing(caller, list_id, "delete", if_match, reason)
+            log_event("list_deleted", list_id=list_id, tasks=tasks)
             return
-        except database.ReferenceMissing:
+        except database.ReferenceMissing as missing:
+            if missing.constraint != "fk_tasks_lists":
+                raise
             continue  # a task came in after the statement had looked at the list
     raise Unavailable

@@ -1,4 +1,4 @@
-"""The calls of occurrences."""
+"""The operations of occurrences."""
 
 from __future__ import annotations
 
@@ -9,68 +9,70 @@ from flask import Blueprint, Response, request
 from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
 from taskapi.http.preconditions import entity_tag, if_match
-from taskapi.http.resources import OUT_OF_REACH, Resource
-from taskapi.http.responses import answer
+from taskapi.http.resources import OUT_OF_REACH
+from taskapi.http.responses import json_response
 from taskapi.identity import Caller
 from taskapi.problems import Forbidden, NotFound
 from taskapi.tasks.occurrences import schemas, service
-from taskapi.tasks.occurrences.service import NothingToUndo, NotRecurring, Over
-from taskapi.tasks.schemas import EXAMPLE as TASK
-from taskapi.tasks.schemas import Task, TaskConflict
+from taskapi.tasks.occurrences.service import NothingToUndo, NotRecurring
+from taskapi.tasks.schemas import TASK
 
 occurrences = Blueprint("occurrences", __name__, url_prefix="/tasks")
 
 _ID = {"task_id": "$response.body#/task/id"}
-_STEP: dict[str, Any] = {
+_ADVANCE: dict[str, Any] = {
     "parameters": ("If-Match", "Idempotency-Key"),
-    "answers": schemas.Step,
-    "example": schemas.STEP_EXAMPLE,
+    "answers": schemas.OccurrenceResult,
+    "example": schemas.RESULT_EXAMPLE,
     "headers": ("ETag", "Idempotency-Replayed"),
-    "problem_shapes": Resource("task", Task, TaskConflict, TASK).conflict,
+    "problem_shapes": TASK.conflict,
     "links": tuple(Link(name, _ID) for name in ("get_task", "list_occurrences")),
 }
 
 
 @occurrences.post("/<id:task_id>/complete")
 @operation(
-    summary="Complete an occurrence", query=schemas.StepQuery(), problems=OUT_OF_REACH, **_STEP
+    summary="Complete an occurrence",
+    query=schemas.AdvanceQuery(),
+    problems=OUT_OF_REACH,
+    **_ADVANCE,
 )
 def complete_task(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
-    """Completes a task, or the occurrence at which one is that comes again.
+    """Completes a task, or the current occurrence of a recurring task.
 
-    That one is then due as its rule says, and what is below it is open again. After its last
-    occurrence it is completed.
+    A recurring task is then due at its next occurrence, and its subtasks are open again. After its
+    last occurrence it is completed.
     """
-    return _shown(service.complete(caller, task_id, **query, if_match=if_match(request)))
+    return _result(service.complete(caller, task_id, **query, if_match=if_match(request)))
 
 
 @occurrences.post("/<id:task_id>/skip")
 @operation(
     summary="Skip an occurrence",
-    query=schemas.StepQuery(),
+    query=schemas.AdvanceQuery(),
     problems=(*OUT_OF_REACH, NotRecurring),
-    **_STEP,
+    **_ADVANCE,
 )
 def skip_occurrence(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
-    """Leaves the present occurrence out; all else is as if it had been completed."""
-    return _shown(service.skip(caller, task_id, **query, if_match=if_match(request)))
+    """Skips the current occurrence. Everything else is as if it had been completed."""
+    return _result(service.skip(caller, task_id, **query, if_match=if_match(request)))
 
 
 @occurrences.post("/<id:task_id>/undo")
-@operation(summary="Undo an occurrence", problems=(*OUT_OF_REACH, NothingToUndo), **_STEP)
+@operation(summary="Undo an occurrence", problems=(*OUT_OF_REACH, NothingToUndo), **_ADVANCE)
 def undo_occurrence(caller: Caller, task_id: int) -> Response:
-    """Takes back what was last completed or skipped: the task is open, and due as it was then.
+    """Undoes the last completed or skipped occurrence: the task is open, and due as it was then.
 
-    The occurrence leaves the ledger. What is below the task stays as it is.
+    The occurrence is removed from the history. Subtasks stay as they are.
     """
-    return _shown(service.undo(caller, task_id, if_match(request)))
+    return _result(service.undo(caller, task_id, if_match(request)))
 
 
 @occurrences.get("/<id:task_id>/occurrences")
 @operation(
-    summary="List the occurrences",
+    summary="List occurrences",
     query=PageQuery(),
-    answers=schemas.OccurrenceList,
+    answers=schemas.OccurrencePage,
     example={"occurrences": [schemas.EXAMPLE], "total": 1, "next_cursor": None},
     problems=(Forbidden, NotFound),
     links=(
@@ -84,11 +86,16 @@ def undo_occurrence(caller: Caller, task_id: int) -> Response:
     ),
 )
 def list_occurrences(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
-    """What was completed and skipped of a task that comes again, newest first."""
+    """Returns the completed and skipped occurrences of a recurring task, newest first."""
     found = service.list_occurrences(caller, task_id, query)
     shown = {"total": found.total, "next_cursor": found.next_cursor}
-    return answer({"occurrences": found.rows, **shown})
+    rows = [schemas.represent(row) for row in found.rows or ()]
+    return json_response({"occurrences": rows, **shown})
 
 
-def _shown(over: Over) -> Response:
-    return answer(over._asdict(), headers={"ETag": entity_tag(over.task["version"])})
+def _result(result: service.OccurrenceResult) -> Response:
+    task = TASK.represent(result.task)
+    occurrence = result.occurrence and schemas.represent(result.occurrence)
+    following = task["due"] if result.has_next else None
+    payload = {"task": task, "occurrence": occurrence, "next": following}
+    return json_response(payload, headers={"ETag": entity_tag(result.task.version)})

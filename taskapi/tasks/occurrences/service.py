@@ -1,7 +1,7 @@
-"""Use cases of occurrences: each takes the caller first and answers with plain values.
+"""Use cases of occurrences: each takes the caller first and gives rows.
 
-A task that comes again is one task, whose due moves on. What is over stays in a ledger, from where
-it can be taken back.
+A recurring task is a single task whose due advances. Its completed and skipped occurrences stay in
+its history, from where they can be undone.
 """
 
 from __future__ import annotations
@@ -11,171 +11,194 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from taskapi.db import database
-from taskapi.db.listing import Listed, listed
-from taskapi.db.pages import page_of
+from taskapi.db.listing import Page, read_page
+from taskapi.db.pages import page_request
 from taskapi.db.tenancy import locked, scope
 from taskapi.identity import Caller
-from taskapi.logs import note
+from taskapi.logs import log_event
 from taskapi.problems import Problem
-from taskapi.tasks import service as tasks
-from taskapi.tasks.due_columns import due_of, stored_due
+from taskapi.tasks import subtrees
+from taskapi.tasks.due_columns import due_columns, due_of
 from taskapi.tasks.dues import Due
+from taskapi.tasks.models import Task
+from taskapi.tasks.occurrences.models import Occurrence
 from taskapi.tasks.occurrences.queries import LAST, SORTS, occurrence_page, occurrences
-from taskapi.tasks.recurrence.service import Anchor, Following, fitting, next_due
+from taskapi.tasks.queries import tasks
+from taskapi.tasks.recurrence.service import Anchor, Following, Recurrence, fitting, next_due
+from taskapi.tasks.service import get_task, update_task
+from taskapi.tasks.values import recurrence_of
 
-Task = dict[str, Any]
-Occurrence = dict[str, Any]
 
+class OccurrenceResult(NamedTuple):
+    """A task after an occurrence was completed, skipped or undone.
 
-class Over(NamedTuple):
-    """A task after an occurrence of it is over, or was taken back.
-
-    `occurrence` is None for a task that does not come again, and `next` where none is to come.
+    `occurrence` is None for a task that does not recur; `has_next` is whether the task is due
+    again.
     """
 
     task: Task
     occurrence: Occurrence | None
-    next: dict[str, str] | None
+    has_next: bool
 
 
 class NotRecurring(Problem):
-    """The task does not come again, so that nothing can be skipped."""
+    """The task has no occurrence to skip."""
 
     status = 409
     code = "not_recurring"
     title = "Not recurring"
-    detail = "The task is completed, or has no recurrence: there is no occurrence to skip."
+    detail = "The task is completed or does not recur: it has no occurrence to skip."
 
 
 class NothingToUndo(Problem):
-    """No occurrence of the task is over."""
+    """The task has no completed or skipped occurrence."""
 
     status = 409
     code = "nothing_to_undo"
     title = "Nothing to undo"
-    detail = "No occurrence of this task was completed or skipped."
+    detail = "The task has no completed or skipped occurrence."
 
 
 def complete(
     caller: Caller, task_id: int, *, keep_missed: bool, if_match: list[int] | None
-) -> Over:
-    """Complete the present occurrence of a task; one that does not come again is completed.
+) -> OccurrenceResult:
+    """Complete the current occurrence of a task, or a task that does not recur.
 
     Args:
-        keep_missed: whether the next occurrence may be one that is over by now.
+        keep_missed: whether the next occurrence may be in the past.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
     with locked(caller):
-        task = tasks.demand_task(caller, task_id, if_match)
-        if tasks.is_recurring(task):
-            over = _over(caller, task, "completed", keep_missed=keep_missed)
+        task = tasks.require(caller, task_id, "update", if_match)
+        recurrence = _open_recurrence(task)
+        if recurrence:
+            result = _advance(caller, task, recurrence, "completed", keep_missed=keep_missed)
         else:
-            over = Over(_completed(caller, task), None, None)
-    note("task_completed", task_id=task_id)
-    return over
+            result = OccurrenceResult(_completed(caller, task), None, has_next=False)
+    log_event("task_completed", task_id=task_id)
+    return result
 
 
-def skip(caller: Caller, task_id: int, *, keep_missed: bool, if_match: list[int] | None) -> Over:
-    """Leave the present occurrence of a task out.
+def skip(
+    caller: Caller, task_id: int, *, keep_missed: bool, if_match: list[int] | None
+) -> OccurrenceResult:
+    """Skip the current occurrence of a task.
 
     Args:
-        keep_missed: whether the next occurrence may be one that is over by now.
+        keep_missed: whether the next occurrence may be in the past.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
-        NotRecurring: it does not come again.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        NotRecurring: it has none.
     """
     with locked(caller):
-        task = tasks.demand_task(caller, task_id, if_match)
-        if not tasks.is_recurring(task):
+        task = tasks.require(caller, task_id, "update", if_match)
+        recurrence = _open_recurrence(task)
+        if recurrence is None:
             raise NotRecurring
-        over = _over(caller, task, "skipped", keep_missed=keep_missed)
-    note("occurrence_skipped", task_id=task_id)
-    return over
+        result = _advance(caller, task, recurrence, "skipped", keep_missed=keep_missed)
+    log_event("occurrence_skipped", task_id=task_id)
+    return result
 
 
-def undo(caller: Caller, task_id: int, if_match: list[int] | None) -> Over:
-    """Take back what was last completed or skipped of a task: it is due then, and open.
+def undo(caller: Caller, task_id: int, if_match: list[int] | None) -> OccurrenceResult:
+    """Undo the last completed or skipped occurrence: the task is open, and due as it was then.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `OwnedTable`.
-        NothingToUndo: no occurrence of it is over.
-        InvalidInput: it has another rule by now, which the due does not fit.
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        NothingToUndo: the task has none.
+        InvalidInput: the task has another rule by now, which that due does not match.
     """
     with locked(caller):
-        task = tasks.demand_task(caller, task_id, if_match)
-        last = database.row(LAST, task_id=task_id, **scope(caller))
-        if last is None:
+        task = tasks.require(caller, task_id, "update", if_match)
+        rows = database.rows(LAST, task_id=task_id, **scope(caller))
+        if not rows:
             raise NothingToUndo
-        due, occurred = due_of(last["due"]), last.pop("occurred")
+        last = occurrences.row(rows[0])
+        due, occurred = due_of(last), last.occurred
         assert due, "each occurrence has one"
-        if task["recurrence"]:
-            _demand_fit(task, due)
-            if task["recurrence"]["occurred"] is None:
+        recurrence = recurrence_of(task)
+        if recurrence:
+            fitting(*_parts(recurrence), due, pointer="/recurrence")
+            if task.occurred is None:
                 occurred = None  # it was counted by another rule
-        occurrences.delete(caller, last["id"])
-        task = tasks.set_occurrence(caller, task_id, due, occurred)
-    note("occurrence_undone", task_id=task_id)
-    return Over(task, last, task["due"])
+        occurrences.delete(caller, last.id)
+        task = _set_occurrence(caller, task_id, due, occurred)
+    log_event("occurrence_undone", task_id=task_id)
+    return OccurrenceResult(task, last, has_next=True)
 
 
-def list_occurrences(caller: Caller, task_id: int, query: Mapping[str, Any]) -> Listed:
-    """A page of what is over of a task, newest first.
+def list_occurrences(caller: Caller, task_id: int, query: Mapping[str, Any]) -> Page[Occurrence]:
+    """A page of a task's occurrence history, newest first.
 
     Args:
         query: limit and cursor, checked.
 
     Raises:
         InvalidInput: the cursor is not one of this list.
-        TokenInvalid, Forbidden, NotFound: see `OwnedTable`.
+        TokenInvalid, Forbidden, NotFound: see `ContentTable`.
     """
-    page = page_of(query, SORTS)
-    found = listed(caller, occurrence_page(page.reading), page, known=[], task_id=task_id)
-    if not found.rows:
-        tasks.get_task(caller, task_id)
-    return found
+    request = page_request(query, SORTS)
+    statement = occurrence_page(request.ordering)
+    page = read_page(caller, occurrences, statement, request, known=[], task_id=task_id)
+    if not page.rows:
+        get_task(caller, task_id)
+    return page
 
 
-def _over(caller: Caller, task: Task, outcome: str, *, keep_missed: bool) -> Over:
-    occurred = task["recurrence"]["occurred"]
-    following = _following(task, datetime.now(UTC), keep_missed=keep_missed)
+def _open_recurrence(task: Task) -> Recurrence | None:
+    """The recurrence of a task that has an occurrence to complete."""
+    return None if task.is_completed else recurrence_of(task)
+
+
+def _advance(
+    caller: Caller, task: Task, recurrence: Recurrence, outcome: str, *, keep_missed: bool
+) -> OccurrenceResult:
+    """Put the current occurrence into the history, and make the task due for the next one."""
+    due = due_of(task)
+    assert due, "a recurring task has one"
+    following = _following(task, due, recurrence, datetime.now(UTC), keep_missed=keep_missed)
     entry = {
-        "task_id": task["id"],
+        "task_id": task.id,
         "outcome": outcome,
         "missed": following.skipped if following else 0,
-        "occurred": occurred,
-        **stored_due("due", due_of(task["due"])),
+        "occurred": task.occurred,
+        **due_columns("due", due),
     }
     occurrence = occurrences.create(caller, entry)
     if following is None:
-        return Over(_completed(caller, task), occurrence, None)
-    tasks.open_below(caller, task["id"])
-    task = tasks.set_occurrence(caller, task["id"], following.due, following.occurred)
-    return Over(task, occurrence, task["due"])
+        return OccurrenceResult(_completed(caller, task), occurrence, has_next=False)
+    database.rows(subtrees.REOPENING, id=task.id, **scope(caller))
+    task = _set_occurrence(caller, task.id, following.due, following.occurred)
+    return OccurrenceResult(task, occurrence, has_next=True)
 
 
-def _following(task: Task, now: datetime, *, keep_missed: bool) -> Following | None:
-    due, recurrence = due_of(task["due"]), tasks.recurrence_of_task(task)
-    assert due, "whatever comes again has one"
+def _following(
+    task: Task, due: Due, recurrence: Recurrence, now: datetime, *, keep_missed: bool
+) -> Following | None:
     is_anchored = recurrence.anchor is Anchor.COMPLETION
     return next_due(
         recurrence,
         due,
         completed_at=now if is_anchored else None,
         after=None if is_anchored or keep_missed else now,
-        occurred=task["recurrence"]["occurred"],
+        occurred=task.occurred,
     )
 
 
-def _demand_fit(task: Task, due: Due) -> None:
-    recurrence = tasks.recurrence_of_task(task)
-    known = (recurrence.rule, recurrence.anchor, recurrence.timezone)
-    fitting(*known, due, pointer="/recurrence")
+def _parts(recurrence: Recurrence) -> tuple[Any, Any, str]:
+    return recurrence.rule, recurrence.anchor, recurrence.timezone
+
+
+def _set_occurrence(caller: Caller, task_id: int, due: Due, occurred: int | None) -> Task:
+    """Make a task open and due, as the occurrence of its rule with this number."""
+    values = {"is_completed": False, "occurred": occurred, **due_columns("due", due)}
+    return tasks.update(caller, task_id, values)
 
 
 def _completed(caller: Caller, task: Task) -> Task:
-    if task["is_completed"]:
+    if task.is_completed:
         return task
-    return tasks.update_task(caller, task["id"], {"is_completed": True}, None)
+    return update_task(caller, task.id, {"is_completed": True}, None)

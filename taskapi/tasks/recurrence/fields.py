@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields
 
-from taskapi.http.fields import Input, Message, Messages, Value, load_nested
+from taskapi.http.fields import Message, Messages, Value
+from taskapi.http.schemas import Input, load_nested
 from taskapi.tasks.recurrence.rules import (
     MAX_LENGTH,
     PATTERN,
     Anchor,
-    AskedRecurrence,
+    GivenRecurrence,
     Rule,
     RuleError,
     parse,
@@ -109,14 +110,15 @@ class ShownRecurrence(fields.Field[Any]):
 
 
 class RecurrenceField(Value):
-    """A recurrence that a client sends, given as an `AskedRecurrence`."""
+    """A recurrence that a client sends, given as an `GivenRecurrence`."""
 
     alternatives: ClassVar[tuple[type[Schema], ...]] = (NewRecurrence,)
+    shown_alternatives = ShownRecurrence.alternatives
     _shape = NewRecurrence()
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Any, **kwargs: Any
-    ) -> AskedRecurrence:
+    ) -> GivenRecurrence:
         loaded = load_nested(self._shape, value)
         anchor = loaded.get("anchor", Anchor.DUE)
-        return AskedRecurrence(loaded["rrule"], anchor, loaded.get("timezone"))
+        return GivenRecurrence(loaded["rrule"], anchor, loaded.get("timezone"))

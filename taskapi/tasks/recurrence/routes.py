@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from taskapi.http.operations import operation
-from taskapi.http.responses import answer
+from taskapi.http.responses import json_response
 from taskapi.identity import Caller
 from taskapi.tasks.recurrence import schemas, service
 
@@ -18,9 +18,9 @@ recurrence = Blueprint("recurrence", __name__, url_prefix="/recurrence")
 @operation(
     summary="Preview a recurrence",
     is_safe=True,
-    body=schemas.RecurrencePreview(),
+    body=schemas.NewRecurrencePreview(),
     body_example=schemas.PREVIEW_EXAMPLE,
-    answers=schemas.Occurrences,
+    answers=schemas.RecurrencePreview,
     example=schemas.EXAMPLE,
 )
 def preview_recurrence(caller: Caller, body: dict[str, Any]) -> Response:
@@ -33,5 +33,5 @@ def preview_recurrence(caller: Caller, body: dict[str, Any]) -> Response:
     day of the month from there and a month is too short, that month's last day is taken.
     """
     found = service.preview(caller, **body)
-    shown = [due.shown() for due in found.occurrences]
-    return answer({"occurrences": shown, "has_more": found.has_more})
+    shown = [due.represent() for due in found.occurrences]
+    return json_response({"occurrences": shown, "has_more": found.has_more})

@@ -87,7 +87,7 @@ class Rule:
     """As it was written."""
 
 
-class AskedRecurrence(NamedTuple):
+class GivenRecurrence(NamedTuple):
     """A recurrence as a client gave it; whether it fits a due is another question."""
 
     rule: Rule

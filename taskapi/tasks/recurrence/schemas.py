@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from taskapi.http.fields import Input, WholeNumber
+from taskapi.http.fields import WholeNumber
+from taskapi.http.schemas import Input
 from taskapi.tasks.dues import TIME_EXAMPLE, DueField, ShownDue
 from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
 from taskapi.tasks.recurrence.fields import TIMEZONE_ABOUT, AnchorField, RuleField
@@ -25,8 +26,8 @@ EXAMPLE = {
 }
 
 
-class RecurrencePreview(Input):
-    """A recurrence to look at, and where it starts."""
+class NewRecurrencePreview(Input):
+    """A recurrence to preview, and its first due."""
 
     rrule = RuleField(required=True)
     anchor = AnchorField()
@@ -41,8 +42,8 @@ class RecurrencePreview(Input):
     )
 
 
-class Occurrences(Schema):
-    """What comes of a recurrence."""
+class RecurrencePreview(Schema):
+    """The first occurrences of a recurrence."""
 
     occurrences = fields.List(
         ShownDue(),

@@ -14,18 +14,18 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
-from taskapi.db.tenancy import demand_session
+from taskapi.db.tenancy import require_session
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
 from taskapi.tasks.dues import TWICE, AmbiguousTime, DateDue, Due, TimedDue
 from taskapi.tasks.recurrence.days import LAST_DAY, Days, days_of, takes_day_from_start
-from taskapi.tasks.recurrence.rules import Anchor, AskedRecurrence, Rule, RuleError, parse
+from taskapi.tasks.recurrence.rules import Anchor, GivenRecurrence, Rule, RuleError, parse
 from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, wall_of
 
 __all__ = [
     "Anchor",
-    "AskedRecurrence",
     "Following",
+    "GivenRecurrence",
     "Preview",
     "Recurrence",
     "Rule",
@@ -208,7 +208,7 @@ def preview(  # noqa: PLR0913 - what the call takes, which is more than its use 
         raise InvalidInput.at("/completed_at", message, "not_together")
     recurrence = fitting(rrule, anchor, timezone, due)
     found = occurrences(recurrence, due, completed_at=completed_at)
-    demand_session(caller)
+    require_session(caller)
     shown = list(islice(found, count))
     return Preview(shown, has_more=next(found, None) is not None)
 

@@ -1,100 +1,119 @@
-"""How tasks are searched by their words: which are found, how well they match, and where."""
+"""The SQL of search."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     ColumnElement,
     Double,
-    FromClause,
+    Select,
     Text,
+    all_,
     and_,
     bindparam,
-    func,
     literal_column,
+    select,
     text,
+    true,
+    tuple_,
 )
-from sqlalchemy.sql.elements import TextClause
 
-from taskapi.db.content_table import OwnedTable
-from taskapi.db.pages import Reading, Sort
+from taskapi.db.pages import Ordering, Sort
+from taskapi.db.rows import row_class
 from taskapi.db.statement import Statement
+from taskapi.db.tenancy import WORKSPACE_ID, WORKSPACES, own_workspace
 from taskapi.extensions import table_of
-from taskapi.tasks.columns import shown
-from taskapi.tasks.due_columns import text_of
 from taskapi.tasks.filters.conditions import MISSING, Shape, condition
-from taskapi.tasks.models import Task
-from taskapi.tasks.queries import SHAPES, UNCOUNTED, states
-from taskapi.tasks.words_sql import asked_words
+from taskapi.tasks.models import Task, TaskWords
+from taskapi.tasks.queries import FILTER_STATEMENTS, UNCOUNTED
 
-BEGIN, END = "\ufdd0", "\ufdd1"
-"""Around what matches, in what PostgreSQL gives: characters that Unicode has for such purposes."""
+_tasks, _words = table_of(Task), table_of(TaskWords)
 
-_MARKS = f"StartSel={BEGIN}, StopSel={END}"
-_WHOLE = f"{_MARKS}, HighlightAll=true"
-_PARTS = f"{_MARKS}, MaxFragments=2, MaxWords=24, MinWords=8, FragmentDelimiter= \u2026 "
+MAX_RANKED = 1_000
+"""Only the newest matches are ranked, so that a search for a single letter has a bound."""
 
-_SIMPLE: ColumnElement[str] = literal_column("'simple'::regconfig")
+_RANK = text(
+    """
+    SELECT avg(CASE
+        WHEN newest.title_words @@ term.exact THEN 1.0
+        WHEN newest.title_words @@ term.prefix THEN 0.8
+        WHEN newest.description_words @@ term.exact THEN 0.5
+        ELSE 0.4
+    END)::double precision AS rank
+    FROM unnest(CAST(:exact AS tsquery[]), CAST(:prefix AS tsquery[])) AS term (exact, prefix)
+    """
+).bindparams(bindparam("exact", type_=ARRAY(Text)), bindparam("prefix", type_=ARRAY(Text)))
+"""The average over the words of the search: best in the title, and best as whole words."""
 
+_LIMIT = bindparam("limit", type_=BigInteger)
+_KNOWN = bindparam("known", type_=ARRAY(BigInteger))
+_AFTER = tuple_(bindparam("after_key", type_=Double()), bindparam("after_id", type_=BigInteger))
 
-def _asked() -> TextClause:
-    return text(asked_words(":asked")).bindparams(bindparam("asked", type_=Text()))
-
-
-def _rank(rows: FromClause) -> ColumnElement[float]:
-    """How well a task matches; a word counts for more in its title."""
-    title = func.setweight(func.to_tsvector(_SIMPLE, rows.c.title), text_of("A"))
-    body = func.to_tsvector(_SIMPLE, func.coalesce(rows.c.description, text_of("")))
-    return func.ts_rank(title.op("||")(body), _asked(), type_=Double())
-
-
-def _shown(rows: FromClause) -> Sequence[ColumnElement[Any]]:
-    marked = {
-        "marked_title": func.ts_headline(_SIMPLE, rows.c.title, _asked(), text_of(_WHOLE)),
-        "marked_description": func.ts_headline(
-            _SIMPLE, rows.c.description, _asked(), text_of(_PARTS)
-        ),
-    }
-    found = [column.label(name) for name, column in marked.items()]
-    return [*shown(rows), _rank(rows).label("rank"), *found]
+FoundTask = row_class("FoundTask", [*(c.name for c in _tasks.c), "rank"])
 
 
-def _loaded(value: Any) -> float:
+def _load(value: Any) -> float:
     if not isinstance(value, float) or not 0 <= value <= 1:
         raise ValueError("not a rank")
     return value
 
 
-SORTS = {"rank": Sort(key=_rank, type=Double(), value_of=lambda found: found["rank"], load=_loaded)}
+SORTS = {
+    "rank": Sort(
+        key=lambda rows: rows.c.rank, type=Double(), value_of=lambda found: found.rank, load=_load
+    )
+}
 
 BEST_FIRST = "-rank"
 
 
-_found = OwnedTable(table_of(Task), "task", shown=_shown)
+@lru_cache(FILTER_STATEMENTS)
+def search_page(ordering: Ordering, *, is_completed: bool | None, shape: Shape) -> Statement:
+    """A page of the tasks that match a filter of this shape, which contains the search.
 
-
-@lru_cache(SHAPES)
-def search_page(reading: Reading, *, is_completed: bool | None, shape: Shape) -> Statement:
-    """The statement of a page of what is found.
-
-    Its parameter `asked` is the text that is searched for, which the filter of this shape searches
-    for too.
+    Its parameters `exact` and `prefix` are the words of the search, for the rank.
     """
-    found = condition(shape)
-    parts = [and_(part, found) for part in states(is_completed=is_completed, is_one_part=True)]
-    return _found.page(reading, parts=parts, total=UNCOUNTED, missing=MISSING)
+    state = true() if is_completed is None else _tasks.c.is_completed.is_(is_completed)
+    newest = (
+        select(*_tasks.c, _words.c.title_words, _words.c.description_words)
+        .join(
+            _words,
+            and_(_words.c.workspace_id == _tasks.c.workspace_id, _words.c.task_id == _tasks.c.id),
+        )
+        .where(_tasks.c.workspace_id == WORKSPACE_ID, state, condition(shape))
+        .order_by(_tasks.c.id.desc())
+        .limit(literal_column(str(MAX_RANKED), BigInteger))
+        .subquery("newest")
+    )
+    rank = _RANK.columns(rank=Double()).lateral("ranked")
+    rows = [newest.c[column.name] for column in _tasks.c]
+    page = _page(select(*rows, rank.c.rank).select_from(newest.join(rank, true())), ordering)
+    leading = (
+        WORKSPACES.c.version.label("workspace_version"),
+        UNCOUNTED.label("total"),
+        MISSING.label("missing"),
+    )
+    return Statement(
+        select(*leading, *page.c)
+        .select_from(WORKSPACES.outerjoin(page, true()))
+        .where(own_workspace())
+        .order_by(page.c.rank.desc(), page.c.id.desc()),
+        is_dynamic=True,
+    )
 
 
-def parts_of(marked: str | None) -> list[dict[str, Any]] | None:
-    """A text in which matches are marked, in parts that are matches or are not."""
-    if marked is None:
-        return None
-    first, *rest = marked.split(BEGIN)
-    parts = [(first, False)]
-    for piece in rest:
-        match, _, other = piece.partition(END)
-        parts += [(match, True), (other, False)]
-    return [{"text": words, "is_match": is_match} for words, is_match in parts if words]
+def _page(ranked: Select[Any], ordering: Ordering) -> Any:
+    found = ranked.subquery("found")
+    here: ColumnElement[Any] = tuple_(found.c.rank, found.c.id)
+    return (
+        select(*found.c)
+        .where(WORKSPACES.c.version != all_(_KNOWN))
+        .where(here < _AFTER if ordering.resumes else true())
+        .order_by(found.c.rank.desc(), found.c.id.desc())
+        .limit(_LIMIT)
+        .lateral("page")
+    )

@@ -1,4 +1,4 @@
-"""The call of search."""
+"""The operation of search."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from flask import Blueprint, Response, request
 
 from taskapi.http.operations import Link, operation
 from taskapi.http.preconditions import if_none_match
-from taskapi.http.responses import page_answer
+from taskapi.http.responses import page_response
 from taskapi.identity import Caller
+from taskapi.tasks.schemas import TASK
 from taskapi.tasks.search import schemas, service
 
 search = Blueprint("search", __name__, url_prefix="/search")
@@ -20,16 +21,23 @@ search = Blueprint("search", __name__, url_prefix="/search")
     summary="Search tasks",
     query=schemas.SearchQuery(),
     parameters=("If-None-Match",),
-    answers=schemas.FoundTasks,
+    answers=schemas.SearchPage,
     example={"results": [schemas.EXAMPLE], "total": None, "next_cursor": None},
     headers=("ETag", "Link"),
     links=(Link("get_task", {"task_id": "$response.body#/results/0/task/id"}),),
 )
 def search_tasks(caller: Caller, query: dict[str, Any]) -> Response:
-    """The tasks that have all words of `text`, or words that begin with them, the best first.
+    """Returns the tasks that have all words of `text`, the best matches first.
 
-    Words are those of title and description; one in the title counts for more. What else finds
-    tasks says among which to search.
+    A word also matches longer words that begin with it. Case and the accents of Latin and Greek
+    letters do not count. Matches in the title rank higher than matches in the description, and
+    whole words higher than beginnings; of more than 1,000 matches only the newest 1,000 are
+    ranked and returned. The other parameters restrict which tasks are searched.
     """
-    known = if_none_match(request, caller.user_id)
-    return page_answer("results", service.search_tasks(caller, query, known=known), caller)
+    known = if_none_match(request, caller.workspace_id)
+    page = service.search_tasks(caller, query, known=known)
+    return page_response("results", page, caller, _represent)
+
+
+def _represent(result: service.Result) -> dict[str, Any]:
+    return {**result._asdict(), "task": TASK.represent(result.task)}

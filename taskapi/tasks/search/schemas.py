@@ -1,4 +1,4 @@
-"""Shapes of what the call of search takes and answers."""
+"""The schemas of search."""
 
 from __future__ import annotations
 
@@ -8,61 +8,71 @@ from taskapi.http.fields import QueryInteger
 from taskapi.http.pagination import PageShape
 from taskapi.tasks.filters.parameters import search_text
 from taskapi.tasks.schemas import EXAMPLE as TASK_EXAMPLE
-from taskapi.tasks.schemas import AmongTasks, Task
+from taskapi.tasks.schemas import TASK, AmongTasks
 
 EXAMPLE = {
     "task": TASK_EXAMPLE,
-    "rank": 0.6079271,
+    "rank": 1.0,
     "title": [{"text": "Call the ", "is_match": False}, {"text": "bank", "is_match": True}],
     "snippet": [{"text": "About the standing order.", "is_match": False}],
 }
 
 
 class SearchQuery(AmongTasks):
-    """Which tasks to search for, and among which."""
+    """What to search for, and in which tasks."""
 
     text = search_text(required=True)
     limit = QueryInteger(
         least=1,
         most=100,
         load_default=20,
-        metadata={"description": "How many to answer at most."},
+        metadata={"description": "The greatest number of results on a page."},
     )
 
 
-class Words(Schema):
+class TextPiece(Schema):
     """A piece of a text."""
 
     text = fields.String(required=True)
-    is_match = fields.Boolean(required=True, metadata={"description": "Whether it matches."})
+    is_match = fields.Boolean(
+        required=True, metadata={"description": "Whether the piece matches a word of the search."}
+    )
 
 
-class FoundTask(Schema):
-    """A task that was found by its words."""
+class SearchResult(Schema):
+    """A task that matches a search."""
 
-    task = fields.Nested(Task, required=True)
+    task = fields.Nested(TASK.output, required=True)
     rank = fields.Float(
         required=True,
-        metadata={"minimum": 0, "maximum": 1, "description": "How well it matches; 1 is best."},
+        metadata={
+            "minimum": 0,
+            "maximum": 1,
+            "description": "How well the task matches. 1 is the best.",
+        },
     )
     title = fields.List(
-        fields.Nested(Words), required=True, metadata={"description": "Its title, in pieces."}
+        fields.Nested(TextPiece),
+        required=True,
+        metadata={"description": "The whole title, in pieces."},
     )
     snippet = fields.List(
-        fields.Nested(Words),
+        fields.Nested(TextPiece),
         required=True,
         allow_none=True,
         metadata={
-            "description": "What of its description is about the words, in pieces; its beginning"
-            " where none is there."
+            "description": "The parts of the description around the matches, in pieces; without a"
+            " match, its beginning. Null without a description."
         },
     )
 
 
-class FoundTasks(PageShape):
-    """A page of tasks that were found by their words."""
+class SearchPage(PageShape):
+    """A page of tasks that match a search."""
 
-    results = fields.List(fields.Nested(FoundTask), required=True)
+    results = fields.List(fields.Nested(SearchResult), required=True)
     total = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "Null: it is not counted."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Always null: matches are not counted."},
     )

@@ -208,7 +208,7 @@ def page_through(client: AuthenticatedClient, tasks: list[Task]) -> None:
     seen: list[Task] = []
     cursor: str | None = None
     sizes = []
-    while True:
+    for _ in tasks:
         answer = list_tasks.sync_detailed(
             client=client, limit=2, cursor=UNSET if cursor is None else cursor
         )

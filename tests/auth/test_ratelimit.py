@@ -19,8 +19,6 @@ from werkzeug.test import TestResponse
 from config import Settings
 from taskapi.auth import ratelimit
 
-pytestmark = pytest.mark.security
-
 MINUTE, HOUR = 60, 3_600
 _numbers = itertools.count(1)
 

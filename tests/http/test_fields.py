@@ -8,9 +8,10 @@ import pytest
 from marshmallow import ValidationError
 
 from taskapi.auth import schemas as auth
-from taskapi.http.fields import Input, load
+from taskapi.http.schemas import Input, load
 from taskapi.problems import InvalidInput
 from taskapi.tasks import schemas as tasks
+from taskapi.tasks.schemas import TASK
 
 
 def _below(kind: type[Input]) -> list[type[Input]]:
@@ -21,7 +22,7 @@ INPUTS = _below(Input)
 
 
 def test_all_are_looked_at() -> None:
-    assert {auth.Credentials, tasks.NewTask, tasks.TaskChanges, tasks.TaskQuery} <= set(INPUTS)
+    assert {auth.Credentials, type(TASK.new), type(TASK.changes), tasks.TaskQuery} <= set(INPUTS)
 
 
 @pytest.mark.parametrize("schema", INPUTS, ids=lambda schema: schema.__name__)
@@ -43,7 +44,7 @@ def test_a_schema_of_input_has_no_hooks_and_no_other_names(schema: type[Input]) 
     ],
     ids=str,
 )
-@pytest.mark.parametrize("schema", [tasks.NewTask(), tasks.TaskChanges()])
+@pytest.mark.parametrize("schema", [TASK.new, TASK.changes])
 def test_load_gives_what_the_schema_gives(schema: Input, values: dict[str, Any]) -> None:
     known = {name: value for name, value in values.items() if name not in schema.read_only}
     try:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pytest
-from hostile.calls import CALLS, Call, filled_in
 from support.api import Api
+from support.calls import BY_NAME, CALLS, Call
+from support.resources import filled_in
 from werkzeug.test import TestResponse
 
 
@@ -22,7 +23,6 @@ class Followed(NamedTuple):
         return f"{self.source} - {self.target}"
 
 
-BY_NAME = {call.described["operationId"]: call for call in CALLS}
 LINKS = [
     Followed(
         call, BY_NAME[link["operationId"]], link.get("parameters", {}), link.get("requestBody", {})

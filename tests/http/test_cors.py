@@ -14,8 +14,6 @@ from werkzeug.test import TestResponse
 from config import ConfigError, Settings
 from taskapi import EXPOSED_HEADERS
 
-pytestmark = pytest.mark.security
-
 ORIGIN, OTHER_ORIGIN = "https://app.example.com", "http://localhost:5173"
 LOCAL_ORIGIN = "http://[::1]:3000"
 FOREIGN = [

@@ -1,57 +1,39 @@
-"""The calls of the OpenAPI document, each filled in so that it works, and the places in them.
+"""The operations of the OpenAPI document, each with a request that succeeds.
 
-A new call, field or parameter is found here by itself; only a new argument of a path, or a field
-that no example could stand for, needs a line in `ARGUMENTS` or `FIELDS`.
+Suites that cover the whole API take their operations, fields and parameters from here, so they
+cover a new resource without a change. Factories are in `support.resources`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cache
 from typing import Any, NamedTuple
 
+from flask import Flask
 from jsonschema import Draft202012Validator
-from support.api import PASSWORD, Api, new_email
+from support import databases
+from support.api import Api
 from werkzeug.test import TestResponse
 
-DOCUMENT = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
+from taskapi import create_app
+
 JSON = "application/json"
 
 
-def _other_session(person: Api) -> int:
-    person.again()
-    sessions = person.expect(200, "GET", "/auth/sessions?limit=1")["sessions"]
-    return int(sessions[0]["id"])
+@cache
+def unconnected_app() -> Flask:
+    """An application without a database, for what must be known before a test runs."""
+    return create_app(databases.settings_for("postgresql://"))
 
 
-ARGUMENTS: dict[str, Callable[[Api], object]] = {
-    "list_id": lambda person: person.expect(201, "POST", "/lists", json={"name": "a"})["id"],
-    "label_id": lambda person: person.label()["id"],
-    "filter_id": lambda person: person.filter()["id"],
-    "task_id": lambda person: person.recurring()["id"],
-    "session_id": _other_session,
-    "code": lambda person: "not_found",
-}
-"""For each argument of a path: makes what it may name."""
+DOCUMENT: dict[str, Any] = json.loads(unconnected_app().extensions["taskapi_openapi"]())
 
 QUERY = {"text": "water"}
-"""For each parameter of a query that must be given: what finds a task of `Api.task`."""
-
-FIELDS: dict[str, Callable[[Api], object]] = {
-    "email": lambda person: person.email,
-    "register email": lambda person: new_email(),
-    "password": lambda person: PASSWORD,
-    "current_password": lambda person: PASSWORD,
-    "new_password": lambda person: PASSWORD,
-    "refresh_token": lambda person: person.login["refresh_token"],
-    "create_label name": lambda person: f"Label of {new_email()}",
-    "update_label name": lambda person: f"Label of {new_email()}",
-    "into": lambda person: person.label()["id"],
-}
-"""For each field, of one operation or of any, whose value only the test knows: gives it."""
+"""A value for each required query parameter; this one finds a task of `Api.task`."""
 
 
 class Call(NamedTuple):
@@ -65,12 +47,17 @@ class Call(NamedTuple):
         return f"{self.method} {self.path}"
 
     @property
+    def name(self) -> str:
+        """The operationId."""
+        return str(self.described["operationId"])
+
+    @property
     def is_public(self) -> bool:
         return {"bearer": []} not in self.described["security"]
 
     @property
     def needs_token(self) -> bool:
-        return self.described["security"] == [{"bearer": []}]
+        return bool(self.described["security"] == [{"bearer": []}])
 
     @property
     def arguments(self) -> list[str]:
@@ -78,31 +65,45 @@ class Call(NamedTuple):
 
     @property
     def body(self) -> dict[str, Any] | None:
-        """The schema of the body; None when the call takes none."""
+        """The schema of the body; None if the operation takes none."""
         content = self.described.get("requestBody", {}).get("content")
         return resolved(content[JSON]["schema"]) if content else None
 
     @property
+    def example(self) -> dict[str, Any]:
+        """The example of the body; empty if the operation takes none."""
+        content = self.described.get("requestBody", {}).get("content", {})
+        return dict(content[JSON]["example"]) if content else {}
+
+    @property
     def required(self) -> dict[str, str]:
-        """The parameters of the query that must be given, and what for each will do."""
+        """The required query parameters, each with a value that works."""
         found = [one for one in self.described["parameters"] if one["in"] == "query"]
         return {one["name"]: QUERY[one["name"]] for one in found if one.get("required")}
 
+    @property
+    def status(self) -> int:
+        """The status of a success."""
+        return int(min(self.described["responses"]))
+
     def answer(self) -> dict[str, Any]:
-        """The schema of a success; empty when it has no content."""
-        status = min(self.described["responses"])
-        content = self.described["responses"][status].get("content", {})
+        """The schema of a success; empty if it has no content."""
+        content = self.described["responses"][str(self.status)].get("content", {})
         return resolved(content[JSON]["schema"]) if content else {}
 
+    def answered_names(self) -> set[str]:
+        """The names of all fields of a success, nested objects included."""
+        return set(_names(self.answer()))
+
     def parameters(self, place: str) -> dict[str, dict[str, Any]]:
-        """The schemas of the parameters that stand in a place, by name."""
+        """The schemas of the parameters in `path`, `query` or `header`, by name."""
         found = [one for one in self.described["parameters"] if one["in"] == place]
         return {one["name"]: one["schema"] for one in found}
 
 
 @dataclass
 class Request:
-    """A request that works as it is, to be spoilt in one place."""
+    """A request that succeeds, for tests that change one part of it."""
 
     call: Call
     arguments: dict[str, object]
@@ -115,7 +116,7 @@ class Request:
         return self.call.path.format(**self.arguments)
 
     def send(self, person: Api, **changes: Any) -> TestResponse:
-        """Send it; `changes` are the test client's, in place of what would be sent."""
+        """Send it; `changes` replace arguments of the test client."""
         sent: dict[str, Any] = {"headers": self.headers, "query_string": self.query}
         changes = self._with_required(changes)
         if self.body is not None:
@@ -141,12 +142,18 @@ class Request:
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema itself, where a reference to it may stand, and of alternatives each."""
+    """The schema that a `$ref` points to, also inside `oneOf`."""
     name = schema.get("$ref", "").rpartition("/")[2]
     found: dict[str, Any] = DOCUMENT["components"]["schemas"][name] if name else schema
     if "oneOf" in found:
         return found | {"oneOf": [resolved(one) for one in found["oneOf"]]}
     return found
+
+
+def _names(schema: dict[str, Any]) -> Iterator[str]:
+    for name, below in resolved(schema).get("properties", {}).items():
+        yield name
+        yield from _names(below)
 
 
 def takes(schema: dict[str, Any], value: Any) -> bool:
@@ -155,29 +162,26 @@ def takes(schema: dict[str, Any], value: Any) -> bool:
     return Draft202012Validator(schema, format_checker=checker).is_valid(value)
 
 
-def all_calls() -> Iterator[Call]:
-    """Every operation of the document."""
+def _all_calls() -> Iterator[Call]:
     for path, operations in DOCUMENT["paths"].items():
         for method, described in operations.items():
             yield Call(method.upper(), path, described)
 
 
-def filled_in(call: Call, person: Api) -> Request:
-    """A request of this person's that does what the call is for."""
-    values = {}
-    for name in call.arguments:
-        assert name in ARGUMENTS, f"nothing is known to stand for {name} in {call.path}"
-        values[name] = ARGUMENTS[name](person)
-    body = None
-    if call.body:
-        example = call.described["requestBody"]["content"][JSON]["example"]
-        body = {name: _field(call, name, example[name], person) for name in example}
-    return Request(call, values, body)
+CALLS = list(_all_calls())
+BY_NAME = {call.name: call for call in CALLS}
+
+LISTINGS = [
+    call for call in CALLS if call.method == "GET" and call.needs_token and not call.arguments
+]
+"""Operations that read everything of the caller's: whole lists and the account."""
 
 
-def _field(call: Call, name: str, example: object, person: Api) -> object:
-    make = FIELDS.get(f"{call.described['operationId']} {name}") or FIELDS.get(name)
-    return make(person) if make else example
-
-
-CALLS = list(all_calls())
+def everything_of(person: Api) -> list[Any]:
+    """All that a user's own requests return: a value to compare before and after another's."""
+    found = []
+    for call in LISTINGS:
+        response = person.send("GET", call.path, query_string=call.required)
+        assert response.status_code == 200, response.get_data(as_text=True)
+        found.append((call.name, response.get_json(), response.headers.get("ETag")))
+    return found

@@ -1,4 +1,4 @@
-"""What the database holds of some people, as one value to compare."""
+"""The rows that the database stores of some users, as one value to compare."""
 
 from __future__ import annotations
 
@@ -7,30 +7,44 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import Table
 from support.api import Api
 
 from config import Settings
+from taskapi.extensions import db
 
-_TABLES = (
-    "SELECT table_name FROM information_schema.columns"
-    " WHERE table_schema = 'public' AND column_name = 'user_id' ORDER BY 1"
-)
 _ROWS = sql.SQL(
     "(SELECT coalesce(string_agg(row::text, chr(10) ORDER BY row::text), '') FROM {} AS row"
     " WHERE row.{} = ANY(%(people)s))"
 )
 
 
+def owner_column(table: Table) -> str | None:
+    """The column that says whose a row is; None if the table belongs to no user.
+
+    A personal workspace has its user's id.
+    """
+    for name in ("workspace_id", "user_id"):
+        if name in table.columns:
+            return name
+    return "id" if table.name in ("users", "workspaces") else None
+
+
+OWNERS = {
+    table.name: owner for table in db.metadata.sorted_tables if (owner := owner_column(table))
+}
+"""The tables that hold something of a user's, each with its owner's column."""
+
+
 class Books:
-    """Every row that belongs to these people, whatever table it is in, and how many people are."""
+    """Every row that belongs to these users, of every table, and the number of users."""
 
     def __init__(self, connection: psycopg.Connection, people: list[int]) -> None:
         self._connection = connection
         self._people = people
-        owned = [(name, "user_id") for (name,) in connection.execute(_TABLES).fetchall()]
         parts = [
             _ROWS.format(sql.Identifier(table), sql.Identifier(owner))
-            for table, owner in [("users", "id"), *owned]
+            for table, owner in sorted(OWNERS.items())
         ]
         parts.append(sql.SQL("(SELECT count(*)::text FROM users)"))
         self._statement = sql.SQL("SELECT ") + sql.SQL(", ").join(parts)
@@ -43,7 +57,7 @@ class Books:
 
 @contextmanager
 def books(settings: Settings, *people: Api) -> Iterator[Books]:
-    """What is kept of these people, to be read as often as needed."""
+    """What is stored of these users, to be read as often as needed."""
     assert settings.database_url
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
         yield Books(connection, [person.user_id for person in people])

@@ -1,7 +1,6 @@
 """All routes at once, new ones included: what each declares, demands and refuses.
 
-The tests walk the application's map of addresses. An address with an argument is filled in by a
-factory named after the argument; a new argument needs a factory here, or the walk fails.
+The tests walk the application's URL map. Path arguments and bodies come from `support.resources`.
 """
 
 from __future__ import annotations
@@ -10,41 +9,22 @@ import ast
 import inspect
 import statistics
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
-from support import databases
 from support.api import Api
+from support.calls import BY_NAME, Call, everything_of, unconnected_app
+from support.resources import body_of, is_owned, made
 from werkzeug.routing import Rule
 
-from taskapi import create_app
 from taskapi.http.operations import Operation, operation_of
-
-pytestmark = pytest.mark.security
 
 NO_OPERATION = {"docs.swagger_ui", "docs.redoc", "docs.asset", "service.get_openapi"}
 """Views that are no calls of the API: pages, their files, and the document itself."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-OWNED: dict[str, Callable[[Api], int]] = {
-    "list_id": lambda owner: owner.expect(201, "POST", "/lists", json={"name": "a"})["id"],
-    "label_id": lambda owner: owner.label()["id"],
-    "filter_id": lambda owner: owner.filter()["id"],
-    "task_id": lambda owner: owner.recurring()["id"],
-    "session_id": lambda owner: newest_session(owner.again()),
-}
-"""For each argument that names something which belongs to a person: makes one."""
-
-REFERRING: dict[str, Callable[[Api], int]] = {"into": OWNED["label_id"]}
-"""For each field that must name something of the caller's own: makes one."""
-
-NEEDED = {"/search": "?text=a&"}
-"""For each address that needs a query: one."""
-
-FREE = {"code": "not_found", "release": "any", "name": "swagger.css"}
-"""For each argument that belongs to nobody: a value."""
 
 
 class Route(NamedTuple):
@@ -58,10 +38,19 @@ class Route(NamedTuple):
     def __str__(self) -> str:
         return f"{self.method} {self.rule.rule}"
 
+    @property
+    def call(self) -> Call | None:
+        """What the OpenAPI document says of it."""
+        return BY_NAME[self.endpoint.rpartition(".")[2]] if self.operation else None
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether its path names a row of one user's."""
+        return any(map(is_owned, self.rule.arguments))
+
 
 def _routes() -> list[Route]:
-    # The map needs no database, and must be known before a test runs.
-    app = create_app(databases.settings_for("postgresql://"))
+    app = unconnected_app()
     return [
         Route(method, rule, rule.endpoint, operation_of(app.view_functions[rule.endpoint]))
         for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
@@ -74,40 +63,21 @@ ROUTES = _routes()
 CALLS = [route for route in ROUTES if route.operation]
 
 
-def newest_session(person: Api) -> int:
-    """The session of this client."""
-    sessions = person.expect(200, "GET", "/auth/sessions")["sessions"]
-    return next(session["id"] for session in sessions if session["is_current"])
-
-
-def _address(rule: Rule, owner: Api | None = None) -> str:
-    """The address with its arguments filled in, by the owner's own things if there is one."""
-    values: dict[str, Any] = {}
-    for name in rule.arguments:
-        assert name in OWNED or name in FREE, f"no factory for {name} of {rule.rule}"
-        is_owned = name in OWNED and owner is not None
-        values[name] = OWNED[name](owner) if is_owned else FREE.get(name, 1)
+def _address(rule: Rule, owner: Api) -> str:
+    """The URL with its arguments filled in by the owner's rows, up to where parameters follow."""
+    values: dict[str, object] = {}
+    for name in sorted(rule.arguments, key=rule.rule.index):
+        values[name] = made(name, owner, values)
     built = rule.build(values, append_unknown=False)
     assert built
-    return built[1] + NEEDED.get(rule.rule, "?")
+    call = next((route.call for route in ROUTES if route.rule is rule), None)
+    required = "".join(f"{name}={value}&" for name, value in call.required.items()) if call else ""
+    return f"{built[1]}?{required}"
 
 
-def _body(call: Operation | None, caller: Api | None = None) -> dict[str, Any]:
-    """What to send so that a call is not refused for its body; the caller's own, if said."""
-    if not call or not call.body:
-        return {}
-    own = REFERRING.keys() & call.body_example if caller else ()
-    return {"json": call.body_example | {name: REFERRING[name](caller) for name in own}}
-
-
-def _everything_of(person: Api) -> list[Any]:
-    sessions = person.expect(200, "GET", "/auth/sessions")
-    tasks = person.send("GET", "/tasks")
-    lists = person.expect(200, "GET", "/lists")
-    labels = person.expect(200, "GET", "/labels")
-    filters = person.expect(200, "GET", "/filters")
-    me = person.expect(200, "GET", "/auth/me")
-    return [sessions, tasks.get_json(), tasks.headers["ETag"], lists, labels, filters, me]
+def _body(route: Route | None, sender: Api) -> dict[str, Any]:
+    """What to send so that a request is not rejected for its body."""
+    return {"json": body_of(route.call, sender)} if route and route.call and route.call.body else {}
 
 
 def _allowed(path: str) -> set[str]:
@@ -136,42 +106,42 @@ def test_calls_that_need_no_token_are_these() -> None:
 @pytest.mark.parametrize("route", [r for r in CALLS if not r.operation.is_public], ids=str)
 def test_a_call_needs_a_token_of_a_live_session(anonymous: Api, user: Api, route: Route) -> None:
     address = _address(route.rule, user)
-    response = anonymous.send(route.method, address, **_body(route.operation))
+    sent = _body(route, user)
+    response = anonymous.send(route.method, address, **sent)
     assert response.status_code == 401
     assert response.get_json()["detail"] == "Authentication required"
     assert response.headers["WWW-Authenticate"] == "Bearer"
     user.expect(200, "POST", "/auth/logout")
-    response = user.send(route.method, address, **_body(route.operation))
+    response = user.send(route.method, address, **sent)
     assert response.status_code == 401
     assert response.get_json()["detail"] == "Invalid token"
     assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
-@pytest.mark.parametrize("route", [r for r in CALLS if OWNED.keys() & r.rule.arguments], ids=str)
+@pytest.mark.parametrize("route", [route for route in CALLS if route.is_owned], ids=str)
 def test_what_belongs_to_a_person_is_out_of_reach_of_others(
     user: Api, stranger: Api, route: Route
 ) -> None:
     address, path = _address(route.rule, user), route.rule.rule
-    before = _everything_of(user)
-    others = {other.method: other.operation for other in CALLS if other.rule.rule == path}
+    before = everything_of(user)
+    others = {other.method: other for other in CALLS if other.rule.rule == path}
     for method in METHODS:
-        response = stranger.send(method, address, **_body(others.get(method)))
+        response = stranger.send(method, address, **_body(others.get(method), stranger))
         assert response.status_code in ({403, 404} if method in _allowed(path) else {405})
-    assert _everything_of(user) == before
+    assert everything_of(user) == before
     # The address was right: its owner can do it.
-    response = user.send(route.method, address, **_body(route.operation, user))
+    response = user.send(route.method, address, **_body(route, user))
     assert response.status_code == route.operation.status
 
 
 @pytest.mark.parametrize("route", CALLS, ids=str)
 def test_a_parameter_that_no_call_knows_is_refused(user: Api, route: Route) -> None:
     address = _address(route.rule, user)
-    before = _everything_of(user)
-    problem = user.problem(
-        400, "invalid_input", route.method, f"{address}nonsense=1", **_body(route.operation)
-    )
+    sent = _body(route, user)
+    before = everything_of(user)
+    problem = user.problem(400, "invalid_input", route.method, f"{address}nonsense=1", **sent)
     assert [error["pointer"] for error in problem["errors"]] == ["nonsense"]
-    assert _everything_of(user) == before
+    assert everything_of(user) == before
 
 
 @pytest.mark.parametrize("path", sorted({route.rule.rule for route in ROUTES}))

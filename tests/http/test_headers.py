@@ -8,8 +8,6 @@ import pytest
 from flask.testing import FlaskClient
 from support.api import PASSWORD, Api
 
-pytestmark = pytest.mark.security
-
 AUTH_CALLS = [
     ("POST", "/auth/register", {"email": "ada", "password": ""}),
     ("POST", "/auth/login", {"email": "nobody@example.com", "password": PASSWORD}),

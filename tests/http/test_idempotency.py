@@ -8,6 +8,8 @@ import pytest
 from flask import Flask
 from support import world
 from support.api import Api
+from support.calls import CALLS, Call, everything_of
+from support.resources import filled_in
 from werkzeug.test import TestResponse
 
 from config import Settings
@@ -64,6 +66,31 @@ def test_another_request_needs_another_key(user: Api, other: dict[str, str]) -> 
     assert refused.status_code == 422
     assert refused.get_json()["code"] == "idempotency_key_reused"
     assert total(user) == 1
+
+
+ON_ONE_ROW = [
+    call for call in CALLS if call.arguments and "Idempotency-Key" in call.parameters("header")
+]
+
+
+@pytest.mark.parametrize("call", ON_ONE_ROW, ids=str)
+def test_another_row_needs_another_key(user: Api, call: Call) -> None:
+    """Without the path in the fingerprint, a second task would get the first one's response."""
+    one, other = filled_in(call, user), filled_in(call, user)
+    key = {"Idempotency-Key": KEY}
+    other.body = one.body
+    assert one.send(user, headers=key).status_code == call.status
+    before = everything_of(user)
+    refused = other.send(user, headers=key)
+    assert (refused.status_code, refused.get_json()["code"]) == (422, "idempotency_key_reused")
+    assert everything_of(user) == before
+    assert is_replay(one.send(user, headers=key))
+
+
+def test_another_action_on_the_same_task_needs_another_key(user: Api) -> None:
+    path, sent = f"/tasks/{user.recurring()['id']}", {"headers": {"Idempotency-Key": KEY}}
+    user.expect(200, "POST", f"{path}/complete", **sent)
+    user.problem(422, "idempotency_key_reused", "POST", f"{path}/skip", **sent)
 
 
 def test_a_key_is_the_accounts_own(user: Api, stranger: Api) -> None:
@@ -134,7 +161,9 @@ def test_while_a_request_is_worked_on_its_key_is_in_use(
 ) -> None:
     person = world.person(app, user.contract, like=user)
     with (
-        world.holding(settings, "SELECT FROM users WHERE id = %s FOR UPDATE", user.user_id) as held,
+        world.holding(
+            settings, "SELECT FROM workspaces WHERE id = %s FOR UPDATE", user.user_id
+        ) as held,
         world.meanwhile(lambda: post(person)) as first,
     ):
         world.until_blocked(settings, 1)

@@ -1,0 +1,305 @@
+"""The usual SQL on a table of content, built from `db.tenancy`.
+
+A table has a fixed number of statements, whatever fields a request has: one insert, one update,
+one deletion. Each column has a parameter, and a bit of the parameter `given` says whether an update
+sets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BigInteger,
+    Column,
+    ColumnElement,
+    FromClause,
+    Integer,
+    String,
+    Text,
+    all_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
+from sqlalchemy.types import TypeEngine
+
+from taskapi.db.pages import Ordering
+from taskapi.db.statement import Statement
+from taskapi.db.tenancy import (
+    ID,
+    USER_ID,
+    WORKSPACE_ID,
+    WORKSPACES,
+    Counts,
+    counted_workspace,
+    has_live_session,
+    increment_version,
+    locked_workspace,
+    own_workspace,
+    version_matches,
+    visible,
+)
+from taskapi.extensions import Base, table_of
+from taskapi.identity import Caller
+
+Values = Mapping[str, Any]
+"""Values of columns by their names."""
+
+Moment = ColumnElement[datetime]
+
+_LIMIT = bindparam("limit", type_=BigInteger)
+_KNOWN = bindparam("known", type_=ARRAY(BigInteger))
+_GIVEN = bindparam("given", type_=BigInteger)
+_ZERO = literal_column("0", BigInteger)
+
+_WRITTEN_HERE = ("workspace_id", "id", "user_id", "version", "created_at", "updated_at")
+
+
+class ContentStatements:
+    """The statements on a table whose rows belong to workspaces.
+
+    Args:
+        model: the table, with the columns of `workspaces.models.Content`.
+        counts: for columns of the workspace that store totals, how much a row adds to each.
+    """
+
+    def __init__(self, model: type[Base], counts: Counts | None = None) -> None:
+        self.table = table_of(model)
+        self._counts = counts or {}
+        self._writable = [c for c in self.table.c if c.name not in _WRITTEN_HERE]
+        self._bits = {column.name: 1 << n for n, column in enumerate(self._writable)}
+        self._defaults = {f"value_{c.name}": _default(c) for c in self._writable}
+
+    # What a table may do beside the usual.
+
+    def assignment(self, column: Column[Any], before: FromClause, moment: Moment) -> Any:
+        """What an update sets a column to: its parameter if that is given."""
+        name = column.name
+        return case((self.is_given(name), self.value(name)), else_=before.c[name])
+
+    def initial(self, column: Column[Any], moment: Moment) -> Any:
+        """What an insert sets a column to: its parameter."""
+        return self.value(column.name)
+
+    def standalone(self, before: FromClause) -> Sequence[ColumnElement[bool]]:
+        """When an update affects no other row: see `update_standalone`."""
+        return ()
+
+    def dependent_writes(self, after: CTE, before: CTE | None) -> Sequence[CTE]:
+        """Writes to other tables that belong to an insert or an update."""
+        return ()
+
+    def more_parameters(self, caller: Caller, values: Values) -> Values:
+        """Parameters of `dependent_writes` for these values."""
+        return {}
+
+    def is_given(self, *names: str) -> ColumnElement[bool]:
+        """True in SQL if an update sets any of these columns."""
+        mask = sum(self._bits[name] for name in names)
+        return _GIVEN.bitwise_and(literal_column(str(mask), BigInteger)) != _ZERO
+
+    def value(self, name: str) -> ColumnElement[Any]:
+        """The parameter of a column."""
+        return bindparam(f"value_{name}", type_=_parameter_type(self.table.c[name].type))
+
+    def page(
+        self,
+        ordering: Ordering,
+        *,
+        parts: Sequence[ColumnElement[bool]] = (true(),),
+        total: ColumnElement[int] | None = None,
+        missing: ColumnElement[int] | None = None,
+    ) -> Statement:
+        """A page of the workspace's rows, with its version and a total, in one statement.
+
+        Each row of the result begins with the version and the total; a page without rows has one
+        row, whose other columns are null. If the workspace's version is among `known`, or `known`
+        is null, no row is read.
+
+        Args:
+            parts: conditions of which a row meets exactly one. Each part is read in order through
+                an index that begins with its condition, and the parts are merged.
+            total: of the whole list, as an expression over workspaces; None to count it.
+            missing: for conditions made of a client's filter, the first reference that the
+                workspace does not have, as an expression over workspaces; it follows the total.
+        """
+        if total is None:
+            total = select(func.count()).where(visible(self.table), or_(*parts)).scalar_subquery()
+        leading = [WORKSPACES.c.version.label("workspace_version"), total.label("total")]
+        leading += [] if missing is None else [missing.label("missing")]
+        pages = [
+            select(*self.table.c)
+            .where(self.table.c.workspace_id == WORKSPACE_ID, part, *conditions)
+            .order_by(*order)
+            .limit(_LIMIT)
+            for part in parts
+            for conditions, order in ordering.runs(self.table)
+        ]
+        merged = (union_all(*pages) if len(pages) > 1 else pages[0]).subquery("merged")
+        gated = (
+            select(*merged.c)
+            .where(WORKSPACES.c.version != all_(_KNOWN))
+            .order_by(*ordering.order(merged))
+            .limit(_LIMIT)
+            .lateral("page")
+        )
+        return Statement(
+            select(*leading, *gated.c)
+            .select_from(WORKSPACES.outerjoin(gated, true()))
+            .where(own_workspace())
+            .order_by(*ordering.order(gated)),
+            is_dynamic=missing is not None,
+        )
+
+    @cached_property
+    def get(self) -> Statement:
+        return Statement(select(self.table).where(visible(self.table), self.table.c.id == ID))
+
+    @cached_property
+    def get_matching(self) -> Statement:
+        rows = self.table
+        return Statement(select(rows).where(visible(rows), rows.c.id == ID, version_matches(rows)))
+
+    @cached_property
+    def create(self) -> Statement:
+        workspace = counted_workspace(self._weights(_NewRow(self)))
+        moment = workspace.c.moment
+        values = {column.name: self.initial(column, moment) for column in self._writable}
+        after = (
+            insert(self.table)
+            .from_select(
+                ["workspace_id", "user_id", "version", "created_at", "updated_at", *values],
+                select(
+                    workspace.c.id,
+                    USER_ID,
+                    workspace.c.next_version,
+                    moment,
+                    moment.label("updated_at"),
+                    *values.values(),
+                ),
+                include_defaults=False,
+            )
+            .returning(*self.table.c)
+            .cte("after")
+        )
+        return Statement(select(*after.c).add_cte(*self.dependent_writes(after, None)), writes=True)
+
+    @cached_property
+    def update(self) -> Statement:
+        return self._new_update(standalone=False)
+
+    @cached_property
+    def update_standalone(self) -> Statement:
+        return self._new_update(standalone=True)
+
+    def _new_update(self, *, standalone: bool) -> Statement:
+        workspace = locked_workspace(self._counts)
+        conditions = self.standalone(self.table) if standalone else ()
+        before = (
+            select(*self.table.c)
+            .join(workspace, self.table.c.workspace_id == workspace.c.id)
+            .where(self.table.c.workspace_id == WORKSPACE_ID, self.table.c.id == ID)
+            .where(version_matches(self.table), *conditions)
+            .with_for_update(of=self.table, key_share=True)
+            .cte("before")
+        )
+        moment = workspace.c.moment
+        values = {c.name: self.assignment(c, before, moment) for c in self._writable}
+        after = (
+            update(self.table)
+            .values(**values, version=workspace.c.next_version, updated_at=moment)
+            .where(
+                self.table.c.workspace_id == workspace.c.id,
+                self.table.c.workspace_id == WORKSPACE_ID,
+                self.table.c.id == before.c.id,
+            )
+            .returning(*self.table.c)
+            .cte("after")
+        )
+        gained, lost = self._weights(after), self._weights(before)
+        counted = increment_version(
+            workspace, after, {total: gained[total] - lost[total] for total in gained}
+        )
+        dependent = self.dependent_writes(after, before)
+        return Statement(select(*after.c).add_cte(counted, *dependent), writes=True)
+
+    @cached_property
+    def delete(self) -> Statement:
+        workspace = locked_workspace(self._counts)
+        gone = (
+            delete(self.table)
+            .where(
+                self.table.c.workspace_id == workspace.c.id,
+                self.table.c.workspace_id == WORKSPACE_ID,
+                self.table.c.id == ID,
+                version_matches(self.table),
+            )
+            .returning(*self.table.c)
+            .cte("gone")
+        )
+        change = {total: -weight for total, weight in self._weights(gone).items()}
+        counted = increment_version(workspace, gone, change)
+        return Statement(select(gone.c.id).add_cte(counted), writes=True)
+
+    @cached_property
+    def diagnosis(self) -> Statement:
+        own = select(self.table).where(
+            self.table.c.workspace_id == WORKSPACE_ID, self.table.c.id == ID
+        )
+        everyones = self.table.alias()
+        is_elsewhere = exists().where(everyones.c.id == ID)
+        state = select(has_live_session().label("is_live"), is_elsewhere.label("is_elsewhere"))
+        left, right = state.subquery("state"), own.subquery("own")
+        return Statement(select(left, right).select_from(left.outerjoin(right, true())))
+
+    def parameters(self, caller: Caller, values: Values) -> dict[str, Any]:
+        """The parameters of an insert or an update of these values."""
+        parameters = {f"value_{name}": value for name, value in values.items()}
+        return {**self._defaults, **parameters, **self.more_parameters(caller, values)}
+
+    def given(self, values: Values) -> int:
+        """The parameter `given` of an update that sets these values."""
+        return sum(self._bits[name] for name in values)
+
+    def _weights(self, rows: Any) -> dict[str, ColumnElement[int]]:
+        return {total: weight(rows) for total, weight in self._counts.items()}
+
+
+class _NewRow:
+    """The parameters of an insert, in the place of a row's columns."""
+
+    def __init__(self, statements: ContentStatements) -> None:
+        values = {column.name: statements.value(column.name) for column in statements.table.c}
+        self.c = SimpleNamespace(**values)
+
+
+def _default(column: Column[Any]) -> Any:
+    return column.default.arg if column.default is not None else None  # type: ignore[attr-defined]  # a scalar
+
+
+def _parameter_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """The type of a column's parameter: one for all texts and one for all integers.
+
+    Citus refuses a text that is cast to a type with a length.
+    """
+    if isinstance(kind, String):
+        return Text()
+    if isinstance(kind, Integer):
+        return BigInteger()
+    return kind

@@ -1,0 +1,155 @@
+"""Use cases of a task that involve others: its parent, its subtasks and its siblings.
+
+Each is a transaction that holds the workspace's lock. A subtask is in the list of its parent.
+Subtasks are completed, moved to another list and deleted with their parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from taskapi.db import database
+from taskapi.db.tenancy import locked, scope
+from taskapi.identity import Caller
+from taskapi.problems import InvalidInput
+from taskapi.tasks import subtrees
+from taskapi.tasks.due_columns import due_of
+from taskapi.tasks.models import MAX_DEPTH, Task
+from taskapi.tasks.queries import tasks
+from taskapi.tasks.recurrence.service import GivenRecurrence, fitting
+from taskapi.tasks.values import column_values, recurrence_of
+
+Values = Mapping[str, Any]
+"""Of a task's fields."""
+
+Columns = Mapping[str, Any]
+"""Of a task's columns."""
+
+_NEW = 0
+"""No task has this id."""
+
+
+def create_subtask(caller: Caller, values: Values) -> Task:
+    """Add a subtask.
+
+    Raises:
+        TokenInvalid: the caller's session has ended.
+        InvalidInput: the parent is invalid, or not in that list.
+    """
+    columns = column_values(caller.workspace_id, values)
+    with locked(caller):
+        place = _place(caller, _NEW, columns, parent_id=None, list_id=None)
+        return tasks.create(caller, {**columns, **place})
+
+
+def update(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:
+    """Set the given fields of a task, and what follows from them for its subtasks.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        InvalidInput: its place is invalid, or its due and its recurrence do not match.
+    """
+    with locked(caller):
+        task = tasks.require(caller, task_id, "update", if_match)
+        moments = {"due": due_of(task), "recurrence": recurrence_of(task)}
+        known = matched({**moments, **values})
+        columns = column_values(caller.workspace_id, {name: known[name] for name in values})
+        place = _changed_place(caller, task, columns)
+        if columns.get("is_completed"):
+            database.rows(subtrees.COMPLETION, id=task_id, **scope(caller))
+        if place:
+            place["position"] = subtrees.manual_order.last()
+        return tasks.update(caller, task_id, {**columns, **place})
+
+
+def delete(caller: Caller, task_id: int, if_match: list[int] | None) -> None:
+    """Delete a task and its subtasks.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+    """
+    with locked(caller):
+        tasks.require(caller, task_id, "delete", if_match)
+        database.rows(subtrees.DELETION, id=task_id, **scope(caller))
+
+
+def move(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:
+    """Move a task into a list, below a parent and behind a sibling.
+
+    Args:
+        values: list_id and parent_id, which stay if they are not given; and after, the id of the
+            sibling: None places the task first; without it, it becomes the last.
+
+    Raises:
+        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        InvalidInput: the place is invalid.
+    """
+    with locked(caller):
+        task = tasks.require(caller, task_id, "update", if_match)
+        place = _changed_place(caller, task, column_values(caller.workspace_id, values))
+        target = {"list_id": task.list_id, "parent_id": task.parent_id, **place}
+        target["list_id"] = target["list_id"] or caller.workspace_id
+        position = subtrees.manual_order.new_position(caller, task_id, values, **target)
+        return tasks.update(caller, task_id, {**place, "position": position})
+
+
+def matched(values: Values) -> dict[str, Any]:
+    """Fields in which the recurrence, if there is one, matches the due.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    given: GivenRecurrence | None = values.get("recurrence")
+    if given is None:
+        return dict(values)
+    found = fitting(
+        given.rule, given.anchor, given.timezone, values.get("due"), pointer="/recurrence"
+    )
+    return {**values, "recurrence": GivenRecurrence(found.rule, found.anchor, found.timezone)}
+
+
+def _changed_place(caller: Caller, task: Task, columns: Columns) -> dict[str, Any]:
+    """As `_place`, or nothing if the task stays where it is."""
+    now = {"list_id": task.list_id, "parent_id": task.parent_id}
+    if all(columns.get(name, value) == value for name, value in now.items()):
+        return {}
+    return _place(caller, task.id, columns, list_id=task.list_id, parent_id=task.parent_id)
+
+
+def _place(
+    caller: Caller, task_id: int, columns: Columns, *, list_id: int | None, parent_id: int | None
+) -> dict[str, Any]:
+    """The list, parent and depth that a task gets; its subtasks get theirs.
+
+    Args:
+        list_id, parent_id: the current ones.
+    """
+    parent_id, list_id = columns.get("parent_id", parent_id), columns.get("list_id", list_id)
+    family = database.row(subtrees.FAMILY, id=task_id, parent_id=parent_id, **scope(caller))
+    assert family, "it has one row"
+    depth = 0
+    if parent_id is not None:
+        _require_parent(family, columns)
+        list_id, depth = family["list_id"], family["depth"] + 1
+    own_depth = family["own_depth"] or 0
+    deepest = own_depth if family["deepest"] is None else family["deepest"]
+    if deepest - own_depth + depth > MAX_DEPTH:
+        message = f"A task can have at most {MAX_DEPTH} ancestors."
+        raise InvalidInput.at("/parent_id", message, "too_deep")
+    if deepest > own_depth:
+        change = {"list_id": list_id, "deeper": depth - own_depth}
+        tasks.checked(subtrees.RELOCATION, id=task_id, **change, **scope(caller))
+    return {"list_id": list_id, "parent_id": parent_id, "depth": depth}
+
+
+def _require_parent(family: Mapping[str, Any], columns: Columns) -> None:
+    if family["parent_id"] is None:
+        message = "You have no task with this id."
+        raise InvalidInput.at("/parent_id", message, "unknown_reference")
+    if family["is_inside"]:
+        message = "Must be neither the task itself nor one of its subtasks."
+        raise InvalidInput.at("/parent_id", message, "cycle")
+    if "list_id" in columns and columns["list_id"] != family["list_id"]:
+        message = "Must be the list of the parent. To leave that list, set parent_id to null too."
+        raise InvalidInput.at("/list_id", message, "not_the_parents_list")

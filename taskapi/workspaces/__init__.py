@@ -1,0 +1,1 @@
+"""Workspaces: all content belongs to one, and each user has a personal one."""

@@ -1,0 +1,108 @@
+"""A backup or a restore that lacks rows fails, and says so.
+
+PostgreSQL's programs are replaced by scripts that run the real ones and leave out a table's rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from support import databases
+from support.api import Api
+
+from config import Settings
+from taskapi import embedded
+from taskapi.server.operate import archive
+
+pytestmark = pytest.mark.slow
+
+LOSSY_DUMP = """#!/bin/sh
+case "$*" in
+    *--version*) exec {program} "$@" ;;
+    *) exec {program} --exclude-table-data={table} "$@" ;;
+esac
+"""
+LOSSY_RESTORE = """#!/bin/sh
+case "$*" in
+    *--dbname=*) ;;
+    *) exec {program} "$@" ;;
+esac
+for file; do :; done
+{program} --list "$file" | grep -v "TABLE DATA public {table} " >"$0.list"
+exec {program} --use-list="$0.list" "$@"
+"""
+TABLES = ("tasks", "sessions", "users")
+
+
+@pytest.fixture
+def lossy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, str], None]:
+    """Puts a script in place of one of PostgreSQL's programs."""
+
+    def replace(program: str, script: str, table: str) -> None:
+        (folder,) = embedded.programs()
+        bin_folder = tmp_path / "bin"
+        bin_folder.mkdir()
+        path = bin_folder / program
+        path.write_text(script.format(program=folder / program, table=table))
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
+
+    return replace
+
+
+@pytest.fixture
+def other(server_url: str, tmp_path: Path) -> str:
+    """An empty database."""
+    return databases.create(server_url, f"counts_{tmp_path.name.replace('-', '_')}")
+
+
+def silent(line: str) -> None:
+    """Progress that nobody reads."""
+
+
+def tables_of(url: str) -> int:
+    counted = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    with psycopg.connect(url) as connection:
+        row = connection.execute(counted).fetchone()
+    assert row
+    return int(row[0])
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_an_archive_that_lacks_rows_is_no_backup(
+    settings: Settings, user: Api, tmp_path: Path, lossy: Callable[..., None], table: str
+) -> None:
+    assert settings.database_url
+    user.task()
+    lossy("pg_dump", LOSSY_DUMP, table)
+    file = tmp_path / "tasks.backup"
+    with pytest.raises(archive.ArchiveError, match="not whole"):
+        archive.back_up(settings.database_url, file, silent)
+    assert list(tmp_path.glob("tasks.backup*")) == []
+
+
+def test_a_restore_that_lacks_rows_fails(
+    settings: Settings, user: Api, tmp_path: Path, lossy: Callable[..., None], other: str
+) -> None:
+    assert settings.database_url
+    user.task()
+    file = tmp_path / "tasks.backup"
+    counts = archive.back_up(settings.database_url, file, silent)
+    assert counts["tasks"] > 0
+    lossy("pg_restore", LOSSY_RESTORE, "tasks")
+    with pytest.raises(archive.ArchiveError, match="Not everything was restored"):
+        archive.bring_back(other, file, silent)
+
+
+def test_what_is_whole_is_backed_up_and_restored_with_its_counts(
+    settings: Settings, user: Api, tmp_path: Path, other: str
+) -> None:
+    assert settings.database_url
+    user.task()
+    file = tmp_path / "tasks.backup"
+    counts = archive.back_up(settings.database_url, file, silent)
+    assert archive.bring_back(other, file, silent) == counts
+    assert tables_of(other) == tables_of(settings.database_url)

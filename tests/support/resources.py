@@ -1,0 +1,88 @@
+"""Factories of resources: the one place of the tests where a new resource may need a line.
+
+A path argument `{noun}_id` is made by the operation `create_{noun}` with the example of its body.
+Only what that example cannot express has an entry in the tables below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from support.api import PASSWORD, Api, new_email
+from support.calls import BY_NAME, Call, Request
+
+Factory = Callable[[Api], object]
+
+
+def session_of(person: Api) -> int:
+    """The id of the session that this client uses."""
+    sessions = person.expect(200, "GET", "/auth/sessions")["sessions"]
+    return next(int(session["id"]) for session in sessions if session["is_current"])
+
+
+ARGUMENTS: dict[str, Factory] = {
+    "task_id": lambda person: person.recurring()["id"],
+    "session_id": lambda person: session_of(person.again()),
+}
+"""Path arguments that name rows of the caller's, and take more than the example of a creation."""
+
+SHARED = {"code": "not_found", "release": "any", "name": "swagger.css"}
+"""Path arguments that name what belongs to no user."""
+
+FIELDS: dict[str, Factory] = {
+    "email": lambda person: person.email,
+    "register email": lambda person: new_email(),
+    "password": lambda person: PASSWORD,
+    "current_password": lambda person: PASSWORD,
+    "new_password": lambda person: PASSWORD,
+    "refresh_token": lambda person: person.login["refresh_token"],
+    "create_label name": lambda person: f"Label of {new_email()}",
+    "update_label name": lambda person: f"Label of {new_email()}",
+    "patch_label name": lambda person: f"Label of {new_email()}",
+    "into": lambda person: made("label_id", person),
+}
+"""Fields, of one operation or of any, whose value cannot stand in the document."""
+
+
+def is_owned(argument: str) -> bool:
+    """Whether a path argument names a row of one user's."""
+    return argument not in SHARED
+
+
+def made(argument: str, person: Api, beside: Mapping[str, object] | None = None) -> object:
+    """A value for a path argument, which names a new row of this user's.
+
+    Args:
+        beside: arguments of the same path that are known already, such as the parent of the row.
+    """
+    if argument in SHARED:
+        return SHARED[argument]
+    if argument in ARGUMENTS:
+        return ARGUMENTS[argument](person)
+    creation = BY_NAME.get(f"create_{argument.removesuffix('_id')}")
+    assert creation, f"no operation and no factory in support.resources makes a {argument}"
+    response = filled_in(creation, person, beside).send(person)
+    assert response.status_code == 201, response.get_data(as_text=True)
+    return response.get_json()["id"]
+
+
+def filled_in(call: Call, person: Api, known: Mapping[str, object] | None = None) -> Request:
+    """A request of this user's that succeeds.
+
+    Args:
+        known: path arguments that are not to be made.
+    """
+    values: dict[str, object] = {}
+    for name in call.arguments:
+        values[name] = (known or {}).get(name) or made(name, person, {**(known or {}), **values})
+    return Request(call, values, body_of(call, person) if call.body else None)
+
+
+def body_of(call: Call, person: Api) -> dict[str, object]:
+    """The example of an operation's body, with values that work for this user."""
+    return {name: _field(call, name, example, person) for name, example in call.example.items()}
+
+
+def _field(call: Call, name: str, example: object, person: Api) -> object:
+    make = FIELDS.get(f"{call.name} {name}") or FIELDS.get(name)
+    return make(person) if make else example
