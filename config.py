@@ -107,7 +107,7 @@ class Settings:
     )
     database_pool_timeout: int = _setting(
         2,
-        "seconds to wait for a free connection before a 503; the statement has 0.4 s more",
+        "seconds to wait for a free connection before a 503; a statement must end 0.4 s later",
         _integer(1, 30),
     )
     database_prepare: bool = _setting(
