@@ -34,8 +34,8 @@ def computed(field: F, value_of: Callable[[Any], Any]) -> F:
 def input_schemas(resource: type[Schema]) -> tuple[type[Input], type[Input]]:
     """The schema of a new resource and the schema of changes to one."""
     name = resource.__name__
-    given = {n: f for n, f in _declared(resource).items() if not f.dump_only}
-    read_only = frozenset(_declared(resource).keys() - given.keys())
+    given = {n: f for n, f in declared_fields(resource).items() if not f.dump_only}
+    read_only = frozenset(declared_fields(resource).keys() - given.keys())
     optional = {n: _changed(field, required=False) for n, field in given.items()}
     new = f"A new {_words(name)}."
     changes = f"Changes to a {_words(name)}. Fields that are not given stay."
@@ -47,7 +47,7 @@ def input_schemas(resource: type[Schema]) -> tuple[type[Input], type[Input]]:
 
 def output_schema(resource: type[Schema]) -> type[Schema]:
     """The schema of a resource in a response, which has all fields."""
-    shown = {n: _shown(field) for n, field in _declared(resource).items()}
+    shown = {n: _shown(field) for n, field in declared_fields(resource).items()}
     return type(resource.__name__, (Schema,), {**shown, "__doc__": resource.__doc__})
 
 
@@ -71,7 +71,7 @@ def representation(noun: str, resource: type[Schema]) -> Represent:
     Args:
         noun: what a row is called where it is reported as the current state.
     """
-    declared = _declared(resource)
+    declared = declared_fields(resource)
     values = [(n, f.value_of) for n, f in declared.items() if hasattr(f, "value_of")]
     is_computed = {name for name, _ in values}
     # The id holds the place of what is computed, so that one call fetches all columns in order.
@@ -93,7 +93,8 @@ def represent_as(noun: str, row: Any) -> Mapping[str, Any]:
     return _by_noun[noun](row)
 
 
-def _declared(resource: type[Schema]) -> dict[str, fields.Field[Any]]:
+def declared_fields(resource: type[Schema]) -> dict[str, fields.Field[Any]]:
+    """The fields of a schema in the order of their declaration, with their metadata."""
     return dict(resource._declared_fields)  # noqa: SLF001 - marshmallow documents it for this
 
 

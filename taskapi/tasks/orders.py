@@ -11,7 +11,8 @@ from sqlalchemy.types import TypeEngine
 from taskapi.db.pages import BY_CREATION, Missing, Sort, by_text, instant
 from taskapi.db.positions import BY_POSITION
 from taskapi.extensions import table_of
-from taskapi.tasks.models import END_OF_DAY, MAX_PRIORITY, Task
+from taskapi.tasks.models import END_OF_DAY, Task
+from taskapi.tasks.schemas import SORTED_NUMBERS
 
 _NEVER = "9999-12-31T00:00:00"
 
@@ -83,5 +84,5 @@ SORTS = {
     "title": by_text("title"),
     "position": BY_POSITION,
     "due": BY_DUE,
-    "priority": _by_number("priority", MAX_PRIORITY),
+    **{name: _by_number(name, most) for name, most in SORTED_NUMBERS.items()},
 }

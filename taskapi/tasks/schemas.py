@@ -21,7 +21,7 @@ from taskapi.http.fields import (
     after_field,
 )
 from taskapi.http.pagination import PageQuery, sort_field
-from taskapi.http.representation import computed
+from taskapi.http.representation import computed, declared_fields
 from taskapi.http.resources import Resource
 from taskapi.http.schemas import Input
 from taskapi.identity import MAX_ID
@@ -78,7 +78,7 @@ class Task(Schema):
 
     id = Id("The ID of the task. Later tasks have greater IDs.", dump_only=True)
     user_id = Id("The user who created the task.", dump_only=True)
-    title = Name(required=True, metadata={"sort": True})
+    title = Name(required=True)
     description = Text(
         most=10_000, allow_none=True, metadata={"description": "Plain text, stored as given."}
     )
@@ -120,7 +120,14 @@ class Task(Schema):
 
 TASK = Resource("task", Task, EXAMPLE)
 
-SORT_NAMES = ("created_at", "updated_at", "title", "due", "priority", "position")
+SORTED_NUMBERS = {
+    name: field.most
+    for name, field in declared_fields(Task).items()
+    if isinstance(field, WholeNumber) and field.metadata.get("sort")
+}
+"""The whole numbers that lists sort by, with their greatest values."""
+
+SORT_NAMES = ("created_at", "updated_at", "title", "due", *SORTED_NUMBERS, "position")
 
 
 class TaskMove(Input):

@@ -13,7 +13,6 @@ from support.contract import Contract
 
 from config import Settings
 from taskapi.tasks.filters import service, terms
-from taskapi.tasks.models import MAX_ESTIMATE, MAX_PRIORITY
 from taskapi.tasks.queries import filtered_page
 
 NOBODYS = 9_007_199_254_740_991
@@ -299,7 +298,3 @@ def test_filters_come_in_order_and_in_pages(user: Api) -> None:
         assert found == order
     tag = user.send("GET", "/filters").headers["ETag"]
     assert user.send("GET", "/filters", headers={"If-None-Match": tag}).status_code == 304
-
-
-def test_the_most_of_a_field_is_what_a_task_may_have() -> None:
-    assert (terms.MAX_PRIORITY, terms.MAX_ESTIMATE) == (MAX_PRIORITY, MAX_ESTIMATE)

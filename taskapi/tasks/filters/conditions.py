@@ -36,6 +36,7 @@ from sqlalchemy.types import TypeEngine
 
 from taskapi.db.tenancy import WORKSPACE_ID
 from taskapi.extensions import table_of
+from taskapi.tasks.filters.numbers import NUMBERS
 from taskapi.tasks.labels.models import Label
 from taskapi.tasks.lists.models import List
 from taskapi.tasks.models import LOCAL_DUE, Task
@@ -93,7 +94,6 @@ TESTS: dict[str, Test] = {
     "has description": Test("description IS NOT NULL"),
     "has due": Test("due_date IS NOT NULL"),
     "has start": Test("start_date IS NOT NULL"),
-    "has estimate": Test("estimate_minutes IS NOT NULL"),
     "has label": Test("label_ids IS NOT NULL"),
     "has parent": Test("parent_id IS NOT NULL"),
     "has completed_at": Test("completed_at IS NOT NULL"),
@@ -114,9 +114,11 @@ for _operator in _ORDERED:
     )
     for _name in ("created", "updated"):
         TESTS[f"{_name} {_operator}"] = Test(f"{_name}_at {_operator} {{0}}", (_INSTANT,))
-for _operator in ("=", *_ORDERED):
-    TESTS[f"priority {_operator}"] = Test(f"priority {_operator} {{0}}", (BigInteger(),))
-    TESTS[f"estimate {_operator}"] = Test(f"estimate_minutes {_operator} {{0}}", (BigInteger(),))
+for _name, _number in NUMBERS.items():
+    TESTS[f"has {_name}"] = Test(f"{_number.column} IS NOT NULL")
+    for _operator in ("=", *_ORDERED):
+        _comparison = f"{_number.column} {_operator} {{0}}"
+        TESTS[f"{_name} {_operator}"] = Test(_comparison, (BigInteger(),))
 
 
 def condition(shape: Shape) -> TextClause:

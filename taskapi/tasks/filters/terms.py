@@ -27,7 +27,7 @@ from taskapi.tasks.filters.nodes import (
     Not,
     Value,
 )
-from taskapi.tasks.models import MAX_ESTIMATE, MAX_PRIORITY
+from taskapi.tasks.filters.numbers import NUMBERS
 from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, is_known, wall_of
 from taskapi.tasks.words import parse_search, tsquery
 
@@ -58,23 +58,25 @@ FIELDS = {
     "description": Field("~", (Kind.TEXT,), is_nullable=True),
     "completed": _FLAG,
     "overdue": _FLAG,
-    "priority": Field(_ORDERED, (Kind.NUMBER,), most=MAX_PRIORITY),
+    **{
+        name: Field(_ORDERED, (Kind.NUMBER,), number.is_nullable, number.most)
+        for name, number in NUMBERS.items()
+    },
     "due": _TIME_OR_NONE,
     "start": _TIME_OR_NONE,
     "created": _TIME,
     "updated": _TIME,
     "completed_at": _TIME_OR_NONE,
-    "estimate": Field(_ORDERED, (Kind.NUMBER,), is_nullable=True, most=MAX_ESTIMATE),
     "list": Field("=", (Kind.TEXT, Kind.NUMBER)),
     "label": Field("=", (Kind.TEXT, Kind.NUMBER), is_nullable=True),
     "parent": Field("=", (Kind.NUMBER,), is_nullable=True),
     "text": Field("~", (Kind.TEXT,)),
 }
 ALIASES = {
+    **{number.column: name for name, number in NUMBERS.items() if number.column != name},
     "is_completed": "completed",
     "created_at": "created",
     "updated_at": "updated",
-    "estimate_minutes": "estimate",
     "list_id": "list",
     "parent_id": "parent",
 }

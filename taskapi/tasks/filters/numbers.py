@@ -1,0 +1,25 @@
+"""The whole numbers of a task that filters compare: the fields whose metadata says `filter`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from taskapi.http.fields import WholeNumber
+from taskapi.http.representation import declared_fields
+from taskapi.tasks.schemas import Task
+
+
+class NumberField(NamedTuple):
+    """A field of filters, and the column that it compares."""
+
+    column: str
+    most: int
+    is_nullable: bool
+
+
+NUMBERS = {
+    str(field.metadata["filter"]): NumberField(name, field.most, bool(field.allow_none))
+    for name, field in declared_fields(Task).items()
+    if isinstance(field, WholeNumber) and "filter" in field.metadata
+}
+"""By their names in the filter language."""
