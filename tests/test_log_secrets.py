@@ -66,6 +66,19 @@ def test_no_line_has_what_was_sent_or_issued(user: Api, logged: Lines, call: Cal
     assert {secret for secret in secrets if secret in said} == set()
 
 
+@pytest.mark.parametrize("call", [call for call in CALLS if call.needs_token], ids=str)
+def test_the_line_of_a_request_names_its_user(
+    user: Api, caplog: pytest.LogCaptureFixture, call: Call
+) -> None:
+    request = filled_in(call, user)
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "taskapi.request"):
+        request.send(user)
+    (line,) = [record for record in caplog.records if record.name == "taskapi.request"]
+    assert vars(line)["user_id"] == user.user_id
+    assert vars(line)["status"] == call.status
+
+
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_failed_login_is_logged_without_its_password_and_its_whole_email(
     user: Api, logged: Lines, is_known: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -200,6 +200,44 @@ def test_today_is_the_day_in_the_time_zone_of_the_request(
     assert titles(user, filter="due > today+1d", timezone=timezone) == ["26"][: 26 - int(day) - 1]
     assert titles(user, filter_id=kept, timezone=timezone) == [day]
     assert titles(user, is_overdue="true", timezone=timezone) == overdue
+
+
+@pytest.mark.parametrize(
+    ("now", "moment", "day"),
+    [
+        ("2026-01-30", "today+1mo", "2026-02-28"),
+        ("2026-01-30", "today+2mo", "2026-03-30"),
+        ("2026-05-31", "today-1mo", "2026-04-30"),
+        ("2026-01-31", "today+2mo", "2026-03-31"),
+        ("2024-02-29", "today+1y", "2025-02-28"),
+        ("2024-02-29", "today+4y", "2028-02-29"),
+    ],
+)
+def test_a_month_further_is_the_same_day_or_the_last_of_the_month(
+    user: Api, monkeypatch: pytest.MonkeyPatch, now: str, moment: str, day: str
+) -> None:
+    noon = datetime.fromisoformat(f"{now}T12:00:00Z")
+    monkeypatch.setattr(service, "clock", lambda zone: terms.Clock(noon, zone))
+    found = date.fromisoformat(day)
+    for other in (found - timedelta(1), found, found + timedelta(1)):
+        user.task(title=str(other), due={"date": str(other)})
+    assert titles(user, filter=f"due = {moment}") == [day]
+
+
+def test_the_longest_filter_is_kept_and_found_by(user: Api) -> None:
+    user.task(title="a")
+    query = "title = 'a'".ljust(2_000)
+    kept = user.filter(query=query)
+    assert kept["query"] == query
+    assert titles(user, filter=query) == titles(user, filter_id=kept["id"]) == ["a"]
+
+
+@pytest.mark.parametrize("edge", ["1970-01-01T00:00:00Z", "2199-12-31T23:59:59Z"])
+def test_the_first_and_the_last_instant_are_known(user: Api, edge: str) -> None:
+    wall = edge.removesuffix("Z")
+    task = user.task(title="a", due={"datetime": wall, "timezone": "UTC"})
+    assert task["due"]["at"] == edge
+    assert titles(user, filter=f"due = {edge}") == ["a"]
 
 
 def test_the_link_to_the_next_page_has_the_filter(user: Api) -> None:
