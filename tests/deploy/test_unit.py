@@ -40,12 +40,6 @@ def test_it_is_hardly_exposed() -> None:
     assert float(found[1]) <= MOST_EXPOSED
 
 
-def test_the_call_that_hashing_needs_is_allowed() -> None:
-    """systemd counts setpriority among the calls on resources, which the unit forbids."""
-    filters = re.findall(r"^SystemCallFilter=(.+)$", UNIT.read_text(), re.MULTILINE)
-    assert filters[-1] == "setpriority"
-
-
 def test_no_memory_need_be_writable_and_executable(database_url: str) -> None:
     """What MemoryDenyWriteExecute forbids; the libraries that are compiled could need it."""
     assert "MemoryDenyWriteExecute=yes" in UNIT.read_text()
