@@ -1,47 +1,22 @@
--- Distributes the tables of a migrated database over a Citus cluster, by account. See docs/scale.md,
--- which says what must be done before, and what of this was not run. On the coordinator, as the
--- tables' owner: psql --set ON_ERROR_STOP=1 --file distribute.sql
---
--- Only code of this release and later works afterwards, so deploy it everywhere first. The release
--- before needs the unique key of users.email and the triggers that keep emails beside it, and Citus
--- takes neither. /readyz of older code says so from then on.
+-- Distributes a migrated database over a Citus cluster, by workspace. docs/scale.md says what to do
+-- before. On the coordinator, as the owner of the tables:
+-- psql --set ON_ERROR_STOP=1 --file distribute.sql
 
-BEGIN;
-
-DROP TRIGGER claim_email ON users;
-DROP TRIGGER keep_email ON users;
-DROP TRIGGER give_inbox ON users;
-DROP FUNCTION keep_emails();
-DROP FUNCTION give_inbox();
-ALTER TABLE users DROP CONSTRAINT uq_users_email;
-COMMENT ON TABLE alembic_version IS '0007';
-
--- From here on emails alone keeps two accounts from one email, and whoever is not in it cannot log in.
--- Besides, Citus demands that a key contains the column by which its table is distributed.
+-- Citus requires each key of a distributed table to contain the column of distribution.
 DO $$
 DECLARE
     obstacle text;
 BEGIN
-    SELECT string_agg(id::text, ', ') INTO obstacle FROM (
-        SELECT users.id FROM users LEFT JOIN emails ON (emails.email, user_id) = (users.email, id)
-        WHERE user_id IS NULL ORDER BY id LIMIT 10
-    ) lost;
-    IF obstacle IS NOT NULL THEN
-        RAISE EXCEPTION 'Nothing was distributed: emails lacks that of account %.', obstacle;
-    END IF;
     SELECT string_agg(conrelid::regclass || '.' || conname, ', ') INTO obstacle
     FROM pg_constraint
     WHERE contype IN ('p', 'u', 'x') AND NOT conkey @> ARRAY[(
         SELECT attnum FROM pg_attribute
-        WHERE attrelid = conrelid AND attname = CASE conrelid
-            WHEN 'users'::regclass THEN 'id'
-            WHEN 'emails'::regclass THEN 'email'
-            ELSE 'user_id'
-        END
+        WHERE attrelid = conrelid
+        AND attname = CASE conrelid WHEN 'workspaces'::regclass THEN 'id' ELSE 'workspace_id' END
     )] AND conrelid IN (
-        'users'::regclass, 'sessions'::regclass, 'lists'::regclass, 'labels'::regclass,
-        'filters'::regclass, 'tasks'::regclass, 'occurrences'::regclass,
-        'idempotency_keys'::regclass, 'emails'::regclass
+        'workspaces'::regclass, 'lists'::regclass, 'labels'::regclass, 'saved_filters'::regclass,
+        'tasks'::regclass, 'task_words'::regclass, 'occurrences'::regclass,
+        'idempotency_keys'::regclass
     );
     IF obstacle IS NOT NULL THEN
         RAISE EXCEPTION 'Nothing was distributed: % lacks the column of distribution.', obstacle;
@@ -49,27 +24,41 @@ BEGIN
 END
 $$;
 
--- The triggers that keep the labels of tasks right stay: they ask for rows of the same account, which
--- lie on the same node, in all that they do. Citus takes them along when it is told to (citus#5705).
+-- Every node has a copy of the accounts, so that a statement checks its session where its rows are.
+BEGIN;
+SELECT create_reference_table('users');
+SELECT create_reference_table('sessions');
+SELECT create_reference_table('alembic_version');
+COMMIT;
+
+BEGIN;
+
+-- The triggers that check the labels of tasks read rows of the same workspace, which are on the same
+-- node. They read other tables while the rows are copied, which needs one connection for all.
 SET LOCAL citus.enable_unsafe_triggers = on;
+SET LOCAL citus.multi_shard_modify_mode = 'sequential';
 
--- One account's rows of all tables come to lie on one node, by colocate_with. What refers comes
--- after what it refers to.
-SELECT create_distributed_table('users', 'id');
-SELECT create_distributed_table('sessions', 'user_id', colocate_with => 'users');
-SELECT create_distributed_table('lists', 'user_id', colocate_with => 'users');
-SELECT create_distributed_table('labels', 'user_id', colocate_with => 'users');
-SELECT create_distributed_table('filters', 'user_id', colocate_with => 'users');
-SELECT create_distributed_table('tasks', 'user_id', colocate_with => 'users');
-SELECT create_distributed_table('occurrences', 'user_id', colocate_with => 'users');
-SELECT create_distributed_table('idempotency_keys', 'user_id', colocate_with => 'users');
-
--- Whose an email is, is asked before the account is known, so it lies by the email. It does not stay
--- local to the coordinator: an account's deletion takes its email along in one statement, and Citus
--- changes no local table by what a distributed one gives (citus#5280).
-SELECT create_distributed_table('emails', 'email', colocate_with => 'none');
-
--- rate_limits and alembic_version stay on the coordinator: a counter belongs to an address or an
--- email, and is of no account.
+-- All rows of a workspace are on one node. A table comes after those that it references.
+SELECT create_distributed_table('workspaces', 'id');
+SELECT create_distributed_table('lists', 'workspace_id', colocate_with => 'workspaces');
+SELECT create_distributed_table('labels', 'workspace_id', colocate_with => 'workspaces');
+SELECT create_distributed_table('saved_filters', 'workspace_id', colocate_with => 'workspaces');
+SELECT create_distributed_table('tasks', 'workspace_id', colocate_with => 'workspaces');
+SELECT create_distributed_table('task_words', 'workspace_id', colocate_with => 'workspaces');
+SELECT create_distributed_table('occurrences', 'workspace_id', colocate_with => 'workspaces');
+SELECT create_distributed_table('idempotency_keys', 'workspace_id', colocate_with => 'workspaces');
 
 COMMIT;
+
+-- The rows that the tables had before stay on the disk of the coordinator until they are truncated.
+-- A table comes before those that it references.
+SELECT truncate_local_data_after_distributing_table('idempotency_keys');
+SELECT truncate_local_data_after_distributing_table('occurrences');
+SELECT truncate_local_data_after_distributing_table('task_words');
+SELECT truncate_local_data_after_distributing_table('tasks');
+SELECT truncate_local_data_after_distributing_table('saved_filters');
+SELECT truncate_local_data_after_distributing_table('labels');
+SELECT truncate_local_data_after_distributing_table('lists');
+SELECT truncate_local_data_after_distributing_table('workspaces');
+
+-- rate_limits stays local to a node: with several nodes that serve, set RATELIMIT_STORAGE_URI.

@@ -266,4 +266,5 @@ def test_a_day_begins_with_its_first_instant_in_every_zone() -> None:
 
 
 def test_a_filter_takes_what_a_task_takes() -> None:
-    assert (terms.MAX_PRIORITY, terms.MAX_ESTIMATE) == (models.MAX_PRIORITY, models.MAX_ESTIMATE)
+    most = {name: terms.FIELDS[name].most for name in ("priority", "estimate")}
+    assert most == {"priority": models.MAX_PRIORITY, "estimate": models.MAX_ESTIMATE}

@@ -96,7 +96,7 @@ def test_what_was_backed_up_is_back_and_goes_on(place: Place) -> None:
     assert done.returncode == 0, done.stderr
     assert "tasks: 2 rows" in done.stdout
     assert "occurrences: 1 rows" in done.stdout
-    assert "emails: 2 rows" in done.stdout
+    assert "workspaces: 2 rows" in done.stdout
     assert "Done, and checked" in done.stdout
     restored = place.other("_restored")
     done = place.flask("restore", str(place.file), url=restored)
@@ -119,8 +119,8 @@ def test_a_backup_beside_the_service_is_of_one_moment(place: Place) -> None:
     assert place.flask("restore", str(place.file), url=restored).returncode == 0
     with psycopg.connect(restored) as connection:
         wrong = connection.execute(
-            "SELECT count(*) FROM users WHERE task_count <>"
-            " (SELECT count(*) FROM tasks WHERE user_id = users.id)"
+            "SELECT count(*) FROM workspaces WHERE task_count <>"
+            " (SELECT count(*) FROM tasks WHERE workspace_id = workspaces.id)"
         ).fetchone()
         assert wrong == (0,)
 

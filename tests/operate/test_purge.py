@@ -36,6 +36,8 @@ def fill(settings: Settings, count: int, *, is_over: bool) -> None:
     email = f"{'over' if is_over else 'alive'}@example.com"
     made = "INSERT INTO users (email, hashed_password) VALUES (%s, '') RETURNING id"
     ((user_id,),) = world.sql(settings, made, email)
+    workspace = "INSERT INTO workspaces (id, owner_id, name) VALUES (%s, %s, 'Personal')"
+    world.sql(settings, workspace, user_id, user_id)
     ago = "31 days" if is_over else "-1 hour"
     world.sql(
         settings,
@@ -45,9 +47,9 @@ def fill(settings: Settings, count: int, *, is_over: bool) -> None:
     )  # fmt: skip
     world.sql(
         settings,
-        "INSERT INTO idempotency_keys (user_id, key, answer, created_at)"
-        " SELECT %s, n, '', now() - %s::interval FROM generate_series(1, %s) n",
-        user_id, ago, count,
+        "INSERT INTO idempotency_keys (workspace_id, user_id, key, response, created_at)"
+        " SELECT %s, %s, n, '', now() - %s::interval FROM generate_series(1, %s) n",
+        user_id, user_id, ago, count,
     )  # fmt: skip
     world.sql(
         settings,

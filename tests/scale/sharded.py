@@ -30,6 +30,11 @@ CREATE FUNCTION create_distributed_table(
     INSERT INTO distributed (name, by, colocate_with)
     VALUES (table_name::text, distribution_column, colocate_with);
 END;
+CREATE FUNCTION create_reference_table(table_name regclass) RETURNS void LANGUAGE sql BEGIN ATOMIC
+    INSERT INTO distributed (name, by, colocate_with) VALUES (table_name::text, '', '');
+END;
+CREATE FUNCTION truncate_local_data_after_distributing_table(table_name regclass)
+RETURNS void LANGUAGE sql AS '';
 """
 _KEYS = """
 SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
@@ -52,11 +57,6 @@ SELECT attrelid::regclass::text, attname FROM pg_attribute
 WHERE attrelid = ANY(%s::regclass[]) AND attidentity <> ''
 """
 
-_ID_OF_LISTS = """
-ALTER TABLE lists ALTER id SET DEFAULT nextval(pg_get_serial_sequence('users', 'id'))
-"""
-"""Went with the sequence of the old table, which a distributed one would have kept."""
-
 Row = tuple[Any, ...]
 
 
@@ -69,19 +69,19 @@ class Distribution(NamedTuple):
 
 
 DISTRIBUTED = [
-    Distribution("users", "id", "default"),
-    Distribution("sessions", "user_id", "users"),
-    Distribution("lists", "user_id", "users"),
-    Distribution("labels", "user_id", "users"),
-    Distribution("filters", "user_id", "users"),
-    Distribution("tasks", "user_id", "users"),
-    Distribution("occurrences", "user_id", "users"),
-    Distribution("idempotency_keys", "user_id", "users"),
-    Distribution("emails", "email", "none"),
+    Distribution("workspaces", "id", "default"),
+    Distribution("lists", "workspace_id", "workspaces"),
+    Distribution("labels", "workspace_id", "workspaces"),
+    Distribution("saved_filters", "workspace_id", "workspaces"),
+    Distribution("tasks", "workspace_id", "workspaces"),
+    Distribution("task_words", "workspace_id", "workspaces"),
+    Distribution("occurrences", "workspace_id", "workspaces"),
+    Distribution("idempotency_keys", "workspace_id", "workspaces"),
 ]
+REFERENCE = {"users", "sessions", "alembic_version"}
+"""Tables of which each node has a copy."""
+
 COLUMN_OF = {one.table: one.column for one in DISTRIBUTED}
-OF_ACCOUNTS = set(COLUMN_OF) - {"emails"}
-"""Tables whose rows lie with their account."""
 
 
 class Sent(NamedTuple):
@@ -100,7 +100,9 @@ def distribute(connection: psycopg.Connection[Row]) -> list[Distribution]:
     connection.execute(_RECORDER)
     connection.execute(SCRIPT.read_text())
     rows = connection.execute("SELECT name, by, colocate_with FROM distributed ORDER BY number")
-    return [Distribution(*row) for row in rows]
+    found = [Distribution(*row) for row in rows]
+    assert {one.table for one in found if not one.column} == REFERENCE
+    return [one for one in found if one.column]
 
 
 def cut(connection: psycopg.Connection[Row], tables: list[Distribution]) -> None:
@@ -117,7 +119,6 @@ def cut(connection: psycopg.Connection[Row], tables: list[Distribution]) -> None
         _cut(connection, table)
     for name in names:
         _execute(connection, "DROP TABLE {} CASCADE", f"old_{name}")
-    connection.execute(_ID_OF_LISTS)
     for table, name, definition in keys:
         _execute(connection, "ALTER TABLE {} ADD CONSTRAINT {} " + definition, table, name)
     for (definition,) in [*indexes, *triggers]:

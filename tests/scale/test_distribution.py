@@ -9,16 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 from scale import sharded
-from scale.sharded import COLUMN_OF, DISTRIBUTED, OF_ACCOUNTS
+from scale.sharded import COLUMN_OF, DISTRIBUTED, REFERENCE
 from support import databases
 
-from taskapi.server.health.service import check_schema, migration_head
-
-LOCAL = {"rate_limits", "alembic_version"}
-
-FIRST_WITHOUT_TRIGGERS = "0007"
-
-ACCOUNT_7 = "INSERT INTO users (id, email, hashed_password) VALUES (7, 'a@b', '')"
+LOCAL = {"rate_limits"}
 
 
 @pytest.fixture
@@ -36,37 +30,19 @@ def test_the_script_distributes_each_accounts_tables_together(
     assert sharded.distribute(plain) == DISTRIBUTED
 
 
-@pytest.mark.parametrize(
-    ("obstacle", "said"),
-    [
-        ("ALTER TABLE tasks ADD CONSTRAINT own UNIQUE (id)", "tasks.own lacks the column"),
-        ("ALTER TABLE emails ADD CONSTRAINT own UNIQUE (user_id)", "emails.own lacks the column"),
-        (f"{ACCOUNT_7}; UPDATE emails SET user_id = 8", "emails lacks that of account 7"),
-    ],
-)
-def test_nothing_is_distributed_while_something_stands_in_the_way(
-    plain: psycopg.Connection[Any], obstacle: str, said: str
-) -> None:
-    plain.execute(obstacle)
-    with pytest.raises(psycopg.errors.RaiseException, match=f"Nothing was distributed: {said}"):
-        sharded.distribute(plain)
-    plain.execute("ROLLBACK")
-    kept = plain.execute("SELECT FROM pg_constraint WHERE conname = 'uq_users_email'")
-    assert kept.rowcount == 1
-
-
-def test_once_distributed_older_code_says_that_it_no_longer_works(
+def test_nothing_is_distributed_while_a_key_lacks_the_column(
     plain: psycopg.Connection[Any],
 ) -> None:
-    sharded.distribute(plain)
-    ((oldest,),) = plain.execute("SELECT obj_description('alembic_version'::regclass, 'pg_class')")
-    check_schema(migration_head(), oldest)
-    assert oldest == FIRST_WITHOUT_TRIGGERS
+    plain.execute("ALTER TABLE tasks ADD CONSTRAINT own UNIQUE (id)")
+    message = "Nothing was distributed: tasks.own lacks the column"
+    with pytest.raises(psycopg.errors.RaiseException, match=message):
+        sharded.distribute(plain)
+    assert plain.execute("SELECT FROM distributed").rowcount == 0
 
 
 def test_each_table_is_distributed_or_said_to_be_local(plain: psycopg.Connection[Any]) -> None:
     tables = plain.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    assert {name for (name,) in tables} == LOCAL | set(COLUMN_OF)
+    assert {name for (name,) in tables} == LOCAL | REFERENCE | set(COLUMN_OF)
 
 
 def test_columns_of_distribution_have_one_type(plain: psycopg.Connection[Any]) -> None:
@@ -75,8 +51,7 @@ def test_columns_of_distribution_have_one_type(plain: psycopg.Connection[Any]) -
         " WHERE table_schema = 'public'"
     ).fetchall()
     found = {table: kind for table, column, kind in types if COLUMN_OF.get(table) == column}
-    assert found.pop("emails") == "character varying"
-    assert found == dict.fromkeys(OF_ACCOUNTS, "bigint")
+    assert found == dict.fromkeys(COLUMN_OF, "bigint")
 
 
 def test_each_key_contains_the_column_of_distribution(plain: psycopg.Connection[Any]) -> None:
@@ -104,6 +79,8 @@ def test_each_foreign_key_leads_to_the_same_shard(plain: psycopg.Connection[Any]
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = {key[:2]: [] for key in keys}
     for table, there, *columns in keys:
         pairs[table, there].append(tuple(columns))
-    assert {table for table, _ in pairs} == OF_ACCOUNTS - {"users"}
+    assert {table for table, _ in pairs} == {"sessions", *COLUMN_OF}
     for (table, there), columns in pairs.items():
+        if there in REFERENCE:
+            continue
         assert (COLUMN_OF[table], COLUMN_OF[there]) in columns

@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 from scale import sharded
 from scale.scenarios import DONE
-from scale.sharded import COLUMN_OF, OF_ACCOUNTS
+from scale.sharded import COLUMN_OF
 from support import databases
 from support.api import PASSWORD, Api, new_email
 from support.contract import Contract
@@ -37,11 +37,10 @@ class Cut:
         """Somebody who has no account yet."""
         return Api(self.app.test_client(), self.contract)
 
-    def ids(self, email: str) -> tuple[list[int], list[int]]:
-        """Whose an email is by the tables of accounts and of emails."""
+    def ids(self, email: str) -> list[int]:
+        """The accounts with an email."""
         users = self.connection.execute("SELECT id FROM users WHERE email = %s", [email])
-        emails = self.connection.execute("SELECT user_id FROM emails WHERE email = %s", [email])
-        return [one for (one,) in users], [one for (one,) in emails]
+        return [one for (one,) in users]
 
     def shards(self, sent: list[sharded.Sent]) -> list[set[str]]:
         """Of each statement, the partitions that it reads or changes."""
@@ -50,10 +49,10 @@ class Cut:
     def shard_of(self, person: Api) -> str:
         """The end of the names of the partitions that hold a person's rows."""
         found = self.connection.execute(
-            "SELECT tableoid::regclass::text FROM users WHERE id = %s", [person.user_id]
+            "SELECT tableoid::regclass::text FROM workspaces WHERE id = %s", [person.user_id]
         ).fetchone()
         assert found
-        return str(found[0]).removeprefix("users")
+        return str(found[0]).removeprefix("workspaces")
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +73,14 @@ def test_a_task_call_asks_one_shard(cut: Cut, monkeypatch: pytest.MonkeyPatch, n
     assert len(sent) >= 4
     for one, parts in zip(sent, cut.shards(sent), strict=True):
         assert parts or b"nextval" in one.sql, one.sql
-        assert parts <= {f"{table}{mine}" for table in OF_ACCOUNTS}, one.sql
+        assert parts <= {f"{table}{mine}" for table in COLUMN_OF}, one.sql
 
 
 def test_a_new_row_lies_with_its_account(cut: Cut) -> None:
     for person in (cut.me, cut.stranger):
         task = person.task()
         (found,) = cut.connection.execute(
-            "SELECT tableoid::regclass::text FROM tasks WHERE user_id = %s AND id = %s",
+            "SELECT tableoid::regclass::text FROM tasks WHERE workspace_id = %s AND id = %s",
             [person.user_id, task["id"]],
         )
         assert found == (f"tasks{cut.shard_of(person)}",)
@@ -100,7 +99,7 @@ def test_labels_are_kept_right_by_triggers_that_ask_the_same_shard(cut: Cut) -> 
     ).fetchall()
     assert len(functions) == 2
     for (source,) in functions:
-        asked = re.findall(r"FROM (\w+)\s+WHERE (\S+) = (?:NEW|OLD)\.user_id\b", source)
+        asked = re.findall(r"FROM (\w+)\s+WHERE (\S+) = (?:NEW|OLD)\.workspace_id\b", source)
         assert len(asked) == source.count("FROM ")
         assert {(table, COLUMN_OF[table]) for table, _ in asked} == set(asked)
 
@@ -116,9 +115,9 @@ def test_only_to_tell_a_403_from_a_404_all_shards_are_asked(
     mine = cut.shard_of(cut.me)
     everywhere = {f"tasks_{number}" for number in range(sharded.SHARDS)}
     asked, why, tried, why_too = cut.shards(sent)
-    assert asked == {f"sessions{mine}", f"tasks{mine}"}
-    assert tried == {f"sessions{mine}", f"tasks{mine}", f"users{mine}"}
-    assert why == why_too == {f"sessions{mine}", *everywhere}
+    assert asked == {f"tasks{mine}"}
+    assert tried == {f"tasks{mine}", f"workspaces{mine}"}
+    assert why == why_too == everywhere
 
 
 def test_an_account_lives_from_its_registration_to_its_deletion_and_again(cut: Cut) -> None:
@@ -132,14 +131,14 @@ def test_an_account_lives_from_its_registration_to_its_deletion_and_again(cut: C
         assert first == again
         me.login = first
         ids.append(me.user_id)
-        assert cut.ids(email) == ([me.user_id], [me.user_id])
+        assert cut.ids(email) == [me.user_id]
         cut.person().problem(400, "email_taken", "POST", "/auth/register", json=body)
         other = cut.person()
         other.login = other.expect(200, "POST", "/auth/login", json=body)
         task = other.task()
         assert me.expect(200, "GET", "/tasks")["tasks"] == [task]
         me.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
-        assert cut.ids(email) == ([], [])
+        assert cut.ids(email) == []
         other.problem(401, "token_invalid", "GET", "/tasks")
         other.problem(401, "invalid_credentials", "POST", "/auth/login", json=body)
     assert len({*ids, cut.me.user_id, cut.stranger.user_id}) == 4
@@ -156,7 +155,7 @@ def test_of_twenty_who_register_one_email_at_once_one_gets_it(cut: Cut) -> None:
     answers = at_once(calls)
     assert sorted(answer.status_code for answer in answers) == [201] + [400] * 19
     (won,) = (answer.get_json() for answer in answers if answer.status_code == 201)
-    assert cut.ids(email) == ([won["user"]["id"]], [won["user"]["id"]])
+    assert cut.ids(email) == [won["user"]["id"]]
 
 
 def test_who_runs_the_service_makes_finds_and_deletes_accounts_by_email(cut: Cut) -> None:
@@ -166,41 +165,12 @@ def test_who_runs_the_service_makes_finds_and_deletes_accounts_by_email(cut: Cut
     assert flask(args=["users", "create", email]).stderr == "Error: Email already registered\n"
     assert email in flask(args=["users", "show", email]).stdout
     assert flask(args=["users", "delete", email, "--yes"]).exit_code == 0
-    assert cut.ids(email) == ([], [])
+    assert cut.ids(email) == []
 
 
-def test_a_login_asks_one_shard_whose_the_email_is_and_then_all_for_the_account(
-    cut: Cut, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In one statement, so where the account lies is not known when it is planned."""
+def test_a_login_reads_tables_that_each_node_has(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
     body = {"email": cut.me.email, "password": PASSWORD}
     with sharded.listening(monkeypatch) as sent:
         cut.person().expect(200, "POST", "/auth/login", json=body)
-    credentials, session = cut.shards(sent)
-    everywhere = {f"users_{number}" for number in range(sharded.SHARDS)}
-    (asked,) = credentials - everywhere
-    assert asked.startswith("emails_")
-    assert credentials >= everywhere
-    mine = cut.shard_of(cut.me)
-    assert session == {f"users{mine}", f"sessions{mine}"}
-
-
-def test_no_step_of_a_statement_reads_emails_beside_another_table(
-    cut: Cut, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They lie on other nodes than their accounts, and there such a join is refused."""
-    email = new_email()
-    body = {"email": email, "password": PASSWORD}
-    keyed = {"json": body, "headers": {"Idempotency-Key": "once"}}
-    with sharded.listening(monkeypatch) as sent:
-        me = cut.person()
-        me.login = me.expect(201, "POST", "/auth/register", **keyed)
-        me.expect(201, "POST", "/auth/register", **keyed)
-        me.expect(200, "POST", "/auth/login", json=body)
-        assert cut.app.test_cli_runner().invoke(args=["users", "show", email]).exit_code == 0
-        me.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
-    asked = [step for one in sent for step in sharded.steps(cut.connection, one)]
-    with_emails = [step for step in asked if any(name.startswith("emails_") for name in step)]
-    assert len(with_emails) >= 4
-    for step in with_emails:
-        assert {name.rpartition("_")[0] for name in step} == {"emails"}
+    assert len(sent) >= 2
+    assert [parts for parts in cut.shards(sent) if parts] == []

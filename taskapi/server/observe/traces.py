@@ -74,6 +74,7 @@ def _traced(plain: type[Connection], tracer: Tracer) -> type[Connection]:
 
 
 def _summary(sql: str) -> str:
-    """What a statement does above all: the first thing that it writes, or that it reads."""
-    write = _WRITE.search(sql)
-    return f"{write[1].partition(' ')[0]} {write[2]}" if write else "SELECT"
+    """The first write of a statement, other than that of the workspace's version, or SELECT."""
+    writes = [f"{verb.partition(' ')[0]} {table}" for verb, table in _WRITE.findall(sql)]
+    writes.sort(key="UPDATE workspaces".__eq__)
+    return writes[0] if writes else "SELECT"
