@@ -44,7 +44,8 @@ _REPLICA_SECONDS = 0.5
 _REPLICA_PAUSE = 5.0
 """Seconds for which a replica that gave none is left alone."""
 
-_QUOTED = re.compile(r'constraint "([a-z_]+?)(?:_[0-9]+)?"')
+_QUOTED = re.compile(r'constraint "(\w+)"')
+_NUMBERED = re.compile(r"_?[0-9]+$")
 
 _log = logging.getLogger("taskapi.replica")
 
@@ -367,9 +368,8 @@ def _execute(
 def _constraint_of(error: psycopg.Error) -> str:
     """The name of the constraint that a write violated.
 
-    A worker of Citus sends it only in the message, followed by the number of the shard.
+    A worker of Citus sends it only in the message. For a shard or a partition a number follows it.
     """
-    if error.diag.constraint_name:
-        return error.diag.constraint_name
     quoted = _QUOTED.search(error.diag.message_primary or "")
-    return quoted[1] if quoted else ""
+    name = error.diag.constraint_name or (quoted[1] if quoted else "")
+    return _NUMBERED.sub("", name)

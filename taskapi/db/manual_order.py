@@ -19,7 +19,6 @@ from sqlalchemy import (
     bindparam,
     column,
     func,
-    literal_column,
     select,
     true,
     tuple_,
@@ -55,7 +54,7 @@ class ManualOrder:
 
     Args:
         rows: the table, with the columns of `Content` and position.
-        sequence: of the rows' ids.
+        next_id: the next id of the rows, in SQL.
         among: true in SQL for the rows that are in one order with the row that moves.
         siblings: true in SQL for those of them behind which it can be placed.
         otherwise: the message for any other row.
@@ -65,12 +64,11 @@ class ManualOrder:
         self,
         rows: Table,
         *,
-        sequence: str,
+        next_id: ColumnElement[int],
         among: ColumnElement[bool] = _ANY,
         siblings: ColumnElement[bool] = _ANY,
         otherwise: str,
     ) -> None:
-        next_id = literal_column(f"nextval('{sequence}'::regclass)", BigInteger)
         position = sort_position(rows).label("sort_position")
         others = (rows.c.workspace_id == WORKSPACE_ID, among, rows.c.id != ID)
         is_behind = tuple_(sort_position(rows), rows.c.id) > tuple_(_AFTER, _AFTER_ID)

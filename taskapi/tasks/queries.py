@@ -61,6 +61,7 @@ _tasks, _words, _labels = table_of(Task), table_of(TaskWords), table_of(Label)
 _MAX_LABELS = literal_column(str(MAX_LABELS), Integer)
 _NO_LABELS: ColumnElement[Any] = literal_column("'{}'::bigint[]", ARRAY(BigInteger))
 
+_SEARCHED = ("title", "description")
 _TITLE_WORDS = bindparam("title_words", type_=ARRAY(Text))
 _DESCRIPTION_WORDS = bindparam("description_words", type_=ARRAY(Text))
 
@@ -132,10 +133,9 @@ class _TaskStatements(ContentStatements):
             row = select(after.c.workspace_id, after.c.id, title, description)
             names = ["workspace_id", "task_id", "title_words", "description_words"]
             return [insert(_words).from_select(names, row).cte("words")]
-        is_new = {
-            name: and_(self.is_given(name), before.c[name].is_distinct_from(after.c[name]))
-            for name in ("title", "description")
-        }
+        is_new = {name: before.c[name].is_distinct_from(after.c[name]) for name in _SEARCHED}
+        # A long description is not read to be compared with itself.
+        is_new["description"] = and_(self.is_given("description"), is_new["description"])
         changed = (
             update(_words)
             .values(

@@ -17,6 +17,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    literal_column,
     null,
     or_,
     select,
@@ -151,7 +152,7 @@ DELETION = _new_deletion()
 
 manual_order = ManualOrder(
     _tasks,
-    sequence="tasks_id_seq",
+    next_id=literal_column("nextval(pg_get_serial_sequence('tasks', 'id'))", BigInteger),
     among=list_column(_tasks) == _LIST_ID,
     siblings=_tasks.c.parent_id.is_not_distinct_from(_PARENT_ID),
     otherwise="Must be another task in that list, with the same parent.",

@@ -170,12 +170,12 @@ def parts(connection: psycopg.Connection[Row], sent: Sent) -> set[str]:
 
 def steps(connection: psycopg.Connection[Row], sent: Sent) -> list[set[str]]:
     """The same for each step: what stands in a WITH is one, and so is what is left."""
-    given = ", ".join(["%s"] * len(sent.values))
+    given = f"({', '.join(['%s'] * len(sent.values))})" if sent.values else ""
     connection.execute("SET plan_cache_mode = force_custom_plan")
     connection.execute(b"PREPARE asked AS " + sent.sql)
     try:
         found = psycopg.ClientCursor(connection).execute(
-            f"EXPLAIN (FORMAT JSON) EXECUTE asked ({given})", list(sent.values)
+            f"EXPLAIN (FORMAT JSON) EXECUTE asked{given}", list(sent.values)
         )
         (plan,) = found.fetchone() or ((),)
     finally:

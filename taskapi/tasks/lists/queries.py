@@ -6,11 +6,13 @@ from functools import cache
 
 from sqlalchemy import (
     CTE,
+    BigInteger,
     ColumnElement,
     and_,
     delete,
     exists,
     func,
+    literal_column,
     null,
     select,
     true,
@@ -32,14 +34,16 @@ from taskapi.db.tenancy import (
 from taskapi.extensions import table_of
 from taskapi.tasks.lists.models import List
 from taskapi.tasks.models import Task
-from taskapi.workspaces.models import IDS
+from taskapi.workspaces.models import NEXT_ID
 
 _lists, _tasks = table_of(List), table_of(Task)
 
 lists = ContentTable(List, "list")
 
 manual_order = ManualOrder(
-    _lists, sequence=IDS.name, otherwise="Must be another list of the workspace."
+    _lists,
+    next_id=literal_column(NEXT_ID.text, BigInteger),
+    otherwise="Must be another list of the workspace.",
 )
 
 SORTS = {"created_at": BY_CREATION, "name": by_text("name"), "position": BY_POSITION}
