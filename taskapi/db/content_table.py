@@ -49,10 +49,10 @@ class ContentTable(Generic[M]):
         references: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self._noun = noun
-        self._sql = statements or ContentStatements(model)
-        self.page = self._sql.page
+        self.sql = statements or ContentStatements(model)
+        self.page = self.sql.page
         self._references = references or {}
-        columns = [column.name for column in self._sql.table.c]
+        columns = [column.name for column in self.sql.table.c]
         self._row_class = row_class(model.__name__, columns)
 
     def row(self, values: Sequence[Any]) -> M:
@@ -65,7 +65,7 @@ class ContentTable(Generic[M]):
         Raises:
             TokenInvalid, Forbidden, NotFound: see `raise_for_missing`.
         """
-        rows = database.rows(self._sql.get, id=row_id, **scope(caller))
+        rows = database.rows(self.sql.get, id=row_id, **scope(caller))
         return self.row(rows[0]) if rows else self.raise_for_missing(caller, row_id, "access")
 
     def require(self, caller: Caller, row_id: int, verb: str, if_match: list[int] | None) -> M:
@@ -75,7 +75,7 @@ class ContentTable(Generic[M]):
             TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
         """
         parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
-        rows = database.rows(self._sql.get_matching, **parameters)
+        rows = database.rows(self.sql.get_matching, **parameters)
         return self.row(rows[0]) if rows else self.raise_for_missing(caller, row_id, verb, if_match)
 
     def create(self, caller: Caller, values: Values) -> M:
@@ -86,7 +86,7 @@ class ContentTable(Generic[M]):
             InvalidInput: a value references what the workspace does not have.
         """
         created = self.write(
-            self._sql.create, **self._sql.parameters(caller, values), **scope(caller)
+            self.sql.create, **self.sql.parameters(caller, values), **scope(caller)
         )
         if created is None:
             raise TokenInvalid
@@ -106,7 +106,7 @@ class ContentTable(Generic[M]):
         """
         if not values:
             return self.require(caller, row_id, "update", if_match)
-        updated = self._updated(self._sql.update, caller, row_id, values, if_match)
+        updated = self._updated(self.sql.update, caller, row_id, values, if_match)
         return updated or self.raise_for_missing(caller, row_id, "update", if_match)
 
     def update_standalone(
@@ -120,7 +120,7 @@ class ContentTable(Generic[M]):
         Raises:
             InvalidInput: a value references what the workspace does not have.
         """
-        return self._updated(self._sql.update_standalone, caller, row_id, values, if_match)
+        return self._updated(self.sql.update_standalone, caller, row_id, values, if_match)
 
     def delete(self, caller: Caller, row_id: int, if_match: list[int] | None = None) -> None:
         """Delete a row.
@@ -129,7 +129,7 @@ class ContentTable(Generic[M]):
             TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
         """
         parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
-        if not database.rows(self._sql.delete, **parameters):
+        if not database.rows(self.sql.delete, **parameters):
             self.raise_for_missing(caller, row_id, "delete", if_match)
 
     def write(self, statement: Statement, **parameters: Any) -> M | None:
@@ -177,7 +177,7 @@ class ContentTable(Generic[M]):
             NotFound: the row does not exist.
         """
         is_live, is_elsewhere, *values = database.rows(
-            self._sql.diagnosis, id=row_id, **scope(caller)
+            self.sql.diagnosis, id=row_id, **scope(caller)
         )[0]
         if not is_live:
             raise TokenInvalid
@@ -202,5 +202,5 @@ class ContentTable(Generic[M]):
         if_match: list[int] | None,
     ) -> M | None:
         where = {"id": row_id, "if_match": if_match, **scope(caller)}
-        given = self._sql.given(values)
-        return self.write(statement, given=given, **self._sql.parameters(caller, values), **where)
+        given = self.sql.given(values)
+        return self.write(statement, given=given, **self.sql.parameters(caller, values), **where)

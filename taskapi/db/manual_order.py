@@ -74,12 +74,12 @@ class ManualOrder:
         is_behind = tuple_(sort_position(rows), rows.c.id) > tuple_(_AFTER, _AFTER_ID)
         in_order = (position, rows.c.id)
         self._next = Statement(select(next_id.label("next_id")), writes=True)
-        self._first = Statement(select(position).where(*others).order_by(*in_order).limit(ONE))
-        self._sibling = Statement(select(position).where(*others, rows.c.id == _AFTER_ID, siblings))
-        self._followers = Statement(
+        self.first = Statement(select(position).where(*others).order_by(*in_order).limit(ONE))
+        self.sibling = Statement(select(position).where(*others, rows.c.id == _AFTER_ID, siblings))
+        self.followers = Statement(
             select(rows.c.id, position).where(*others, is_behind).order_by(*in_order).limit(_MOST)
         )
-        self._spreading = _spreading(rows)
+        self.spreading = _spreading(rows)
         self._otherwise = otherwise
 
     def last(self) -> Decimal:
@@ -103,10 +103,10 @@ class ManualOrder:
             return self.last()
         where = {"id": row_id, **parameters, **scope(caller)}
         if values["after"] is None:
-            first = database.rows(self._first, **where)
+            first = database.rows(self.first, **where)
             return first[0][0].to_integral_value(ROUND_FLOOR) - 1 if first else self.last()
         where["after_id"] = values["after"]
-        sibling = database.rows(self._sibling, **where)
+        sibling = database.rows(self.sibling, **where)
         if not sibling:
             raise InvalidInput.at("/after", self._otherwise, "not_a_sibling")
         return self._behind(caller, sibling[0][0], where)
@@ -114,13 +114,13 @@ class ManualOrder:
     def _behind(self, caller: Caller, before: Decimal, where: Mapping[str, Any]) -> Decimal:
         moved, positions, most = [], None, 0
         while positions is None:
-            rows = database.rows(self._followers, after=before, most=most + 1, **where)
+            rows = database.rows(self.followers, after=before, most=most + 1, **where)
             moved = [row[0] for row in rows[:most]]
             high = rows[most][1] if len(rows) > most else self.last()
             positions = spread(before, high, len(moved) + 1)
             most = most * 10 or WINDOW
         if moved:
-            database.rows(self._spreading, ids=moved, positions=positions[1:], **scope(caller))
+            database.rows(self.spreading, ids=moved, positions=positions[1:], **scope(caller))
         return positions[0]
 
 

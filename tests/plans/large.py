@@ -13,46 +13,64 @@ OWNER, SESSION, TASK = 1, 1, 60_000
 LABEL, RARE_LABEL = 1_000_005, 1_000_008
 LIMIT = 20
 FILL = """
-INSERT INTO users (email, hashed_password, version, task_count, completed_task_count)
-SELECT 'user' || g || '@example.com', '', 30000, 20000, 6666 FROM generate_series(1, 10000) AS g;
+INSERT INTO users (id, email, hashed_password)
+SELECT g, 'user' || g || '@example.com', '' FROM generate_series(1, 10000) AS g;
+
+INSERT INTO workspaces (id, owner_id, name, version, task_count, completed_task_count)
+SELECT id, id, 'Personal', 30000, 20000, 6666 FROM users;
 
 INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)
 SELECT CASE WHEN g <= 200 THEN 1 ELSE g - 199 END, '\\x01', '\\x02', now() + interval '1 day'
 FROM generate_series(1, 10199) AS g;
 
-INSERT INTO lists (user_id, id, name) SELECT id, id, 'Inbox' FROM users ON CONFLICT DO NOTHING;
+INSERT INTO lists (workspace_id, id, user_id, name, version)
+SELECT id, id, id, 'Inbox', 0 FROM users;
 
-INSERT INTO lists (user_id, id, name) VALUES (1, 1000001, 'Large'), (1, 1000002, 'Small');
+INSERT INTO lists (workspace_id, id, user_id, name, version)
+VALUES (1, 1000001, 1, 'Large', 0), (1, 1000002, 1, 'Small', 0);
 
-INSERT INTO labels (user_id, id, name, version)
-SELECT id, 4 * id + 1000000 + n, 'Label ' || n, n
+INSERT INTO labels (workspace_id, user_id, id, name, version)
+SELECT id, id, 4 * id + 1000000 + n, 'Label ' || n, n
 FROM users, generate_series(1, 4) AS n WHERE id <= 1000;
 
-INSERT INTO tasks (user_id, list_id, title, is_completed, version, updated_at, due_date, priority)
-SELECT CASE WHEN g % 6 = 0 THEN 1 ELSE 2 + g % 9999 END,
+INSERT INTO tasks (workspace_id, user_id, list_id, title, is_completed, completed_at, version,
+    updated_at, due_date, priority)
+SELECT owner, owner,
        CASE WHEN g % 24 = 0 THEN 1000001 WHEN g % 1200 = 6 THEN 1000002 END,
        left(CASE WHEN g % 2 = 0 THEN md5(g::text) ELSE upper(md5(g::text)) END, 4),
-       g % 9 < 3, g, now() - make_interval(secs => (g * 7919) % 1000003),
+       g % 9 < 3, CASE WHEN g % 9 < 3 THEN now() END, g,
+       now() - make_interval(secs => (g * 7919) % 1000003),
        CASE WHEN g % 4 < 3 THEN date '2026-01-01' + (g * 7919) % 997 END, g % 13 % 5
-FROM generate_series(1, 120000) AS g;
+FROM generate_series(1, 120000) AS g,
+     LATERAL (SELECT CASE WHEN g % 6 = 0 THEN 1 ELSE 2 + g % 9999 END AS owner) AS o;
 
-UPDATE tasks SET label_ids = ARRAY[4 * user_id + 1000001 + id % 3]
-|| CASE WHEN id % 1200 = 6 THEN ARRAY[4 * user_id + 1000004] END
-WHERE user_id <= 1000 AND id % 12 > 0;
+INSERT INTO task_words (workspace_id, task_id, title_words, description_words)
+SELECT workspace_id, id, array_to_tsvector(ARRAY[workspace_id || ':' || lower(title)]), ''
+FROM tasks;
+
+UPDATE tasks SET label_ids = ARRAY[4 * workspace_id + 1000001 + id % 3]
+|| CASE WHEN id % 1200 = 6 THEN ARRAY[4 * workspace_id + 1000004] END
+WHERE workspace_id <= 1000 AND id % 12 > 0;
 
 UPDATE tasks SET due_date = '2026-01-05', rrule = 'FREQ=DAILY', recurrence_anchor = 'due',
-recurrence_timezone = 'UTC' WHERE user_id <= 100 AND id % 40 = 0;
+recurrence_timezone = 'UTC' WHERE workspace_id <= 100 AND id % 40 = 0;
 
-INSERT INTO occurrences (user_id, task_id, outcome, missed, due_date, version)
-SELECT user_id, tasks.id, 'completed', 0, date '2025-01-05' + n, n
+INSERT INTO occurrences (workspace_id, user_id, task_id, outcome, missed, due_date, version)
+SELECT workspace_id, workspace_id, tasks.id, 'completed', 0, date '2025-01-05' + n, n
 FROM tasks, generate_series(1, 40) AS n WHERE rrule IS NOT NULL;
 
-INSERT INTO filters (user_id, name, query, version)
-SELECT 1 + g % 1000, 'Filter ' || g, 'completed', g FROM generate_series(1, 10000) AS g;
+INSERT INTO saved_filters (workspace_id, user_id, name, query, version)
+SELECT 1 + g % 1000, 1 + g % 1000, 'Filter ' || g, 'completed', g
+FROM generate_series(1, 10000) AS g;
 
-VACUUM (ANALYZE) users, emails, sessions, lists, labels, filters, tasks, occurrences;
+VACUUM (ANALYZE) users, workspaces, sessions, lists, labels, saved_filters, tasks, task_words,
+    occurrences;
 """
-CALLER = {"caller_user_id": OWNER, "caller_session_id": SESSION}
+CALLER = {
+    "caller_workspace_id": OWNER,
+    "caller_user_id": OWNER,
+    "caller_session_id": SESSION,
+}
 
 Node = dict[str, Any]
 

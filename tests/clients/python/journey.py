@@ -54,19 +54,19 @@ from taskapi_client.models import (
     NewRecurrence,
     NewTask,
     NewUser,
-    OccurrenceList,
-    Occurrences,
+    OccurrencePage,
+    RecurrencePreview,
     PasswordChange,
     ProblemDetails,
     Reauthentication,
-    RecurrencePreview,
+    NewRecurrencePreview,
     RefreshRequest,
     SessionList,
-    Step,
+    OccurrenceResult,
     Task,
     TaskChanges,
     TaskConflict,
-    TaskList,
+    TaskPage,
     TaskMove,
     User,
 )
@@ -212,7 +212,7 @@ def page_through(client: AuthenticatedClient, tasks: list[Task]) -> None:
         answer = list_tasks.sync_detailed(
             client=client, limit=2, cursor=UNSET if cursor is None else cursor
         )
-        page = expect(answer, HTTPStatus.OK, TaskList)
+        page = expect(answer, HTTPStatus.OK, TaskPage)
         assert page.total == len(tasks)
         seen += page.tasks
         sizes.append(len(page.tasks))
@@ -225,7 +225,7 @@ def page_through(client: AuthenticatedClient, tasks: list[Task]) -> None:
     assert seen == tasks
 
     everything = list_tasks.sync_detailed(client=client)
-    assert expect(everything, HTTPStatus.OK, TaskList).tasks == tasks
+    assert expect(everything, HTTPStatus.OK, TaskPage).tasks == tasks
     unchanged = list_tasks.sync_detailed(client=client, if_none_match=everything.headers["ETag"])
     expect_empty(unchanged, HTTPStatus.NOT_MODIFIED)
     too_many = list_tasks.sync_detailed(client=client, limit=1001)
@@ -263,7 +263,7 @@ def edit(laptop: AuthenticatedClient, phone: AuthenticatedClient, task: Task) ->
     assert renamed.is_completed
 
     completed = list_tasks.sync_detailed(client=laptop, is_completed=True)
-    assert expect(completed, HTTPStatus.OK, TaskList).tasks == [renamed]
+    assert expect(completed, HTTPStatus.OK, TaskPage).tasks == [renamed]
 
 
 def remove(client: AuthenticatedClient, task: Task) -> None:
@@ -276,16 +276,16 @@ def remove(client: AuthenticatedClient, task: Task) -> None:
 def preview_recurrences(client: AuthenticatedClient) -> None:
     """The dates of a rule, on days and on a wall clock."""
     christmas = DueDate(date(2026, 12, 24))
-    yearly = RecurrencePreview(rrule="FREQ=YEARLY;COUNT=2", due=christmas)
+    yearly = NewRecurrencePreview(rrule="FREQ=YEARLY;COUNT=2", due=christmas)
     answer = preview_recurrence.sync_detailed(client=client, body=yearly)
-    shown = expect(answer, HTTPStatus.OK, Occurrences)
+    shown = expect(answer, HTTPStatus.OK, RecurrencePreview)
     assert shown.occurrences == [christmas, DueDate(date(2027, 12, 24))]
     assert not shown.has_more
 
     evening = NewDueTime("2026-10-25T18:00:00", "Europe/Berlin")
-    daily = RecurrencePreview(rrule="FREQ=DAILY", due=evening, count=1)
+    daily = NewRecurrencePreview(rrule="FREQ=DAILY", due=evening, count=1)
     answer = preview_recurrence.sync_detailed(client=client, body=daily)
-    (first,) = expect(answer, HTTPStatus.OK, Occurrences).occurrences
+    (first,) = expect(answer, HTTPStatus.OK, RecurrencePreview).occurrences
     assert isinstance(first, DueTime)
     assert first.at == datetime(2026, 10, 25, 17, tzinfo=UTC)
 
@@ -312,17 +312,19 @@ def come_again(client: AuthenticatedClient) -> None:
     answer = move_task.sync_detailed(task.id, client=client, body=TaskMove(after=None))
     moved = expect(answer, HTTPStatus.OK, Task)
     page = list_tasks.sync_detailed(client=client, sort=ListTasksSort.POSITION, limit=1)
-    assert expect(page, HTTPStatus.OK, TaskList).tasks == [moved]
+    assert expect(page, HTTPStatus.OK, TaskPage).tasks == [moved]
 
     done = complete_task.sync_detailed(
         task.id, client=client, if_match=answer.headers["ETag"], idempotency_key="monday"
     )
-    step = expect(done, HTTPStatus.OK, Step)
+    step = expect(done, HTTPStatus.OK, OccurrenceResult)
     assert step.task.due == step.next_ == DueDate(date(2150, 1, 12))
     assert done.headers["ETag"] == f'"{step.task.version}"'
     listed = list_occurrences.sync_detailed(task.id, client=client)
-    assert expect(listed, HTTPStatus.OK, OccurrenceList).occurrences == [step.occurrence]
-    back = expect(undo_occurrence.sync_detailed(task.id, client=client), HTTPStatus.OK, Step)
+    assert expect(listed, HTTPStatus.OK, OccurrencePage).occurrences == [step.occurrence]
+    back = expect(
+        undo_occurrence.sync_detailed(task.id, client=client), HTTPStatus.OK, OccurrenceResult
+    )
     assert (back.task.due, back.occurrence) == (monday, step.occurrence)
     nothing = undo_occurrence.sync_detailed(task.id, client=client)
     expect_problem(nothing, HTTPStatus.CONFLICT)
