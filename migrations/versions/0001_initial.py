@@ -354,6 +354,12 @@ def upgrade() -> None:
         ],
     )
     op.create_index(
+        "ix_tasks_no_due",
+        "tasks",
+        ["workspace_id", "is_completed", "id"],
+        postgresql_where=sa.text("due_date IS NULL"),
+    )
+    op.create_index(
         "ix_tasks_priority",
         "tasks",
         ["workspace_id", "is_completed", "priority", "id"],

@@ -91,6 +91,14 @@ class Task(Content, Model):
             "id",
             postgresql_where=text("due_date IS NOT NULL"),
         ),
+        # Without it, the order by due would read all tasks to find that none is without a due.
+        Index(
+            "ix_tasks_no_due",
+            "workspace_id",
+            "is_completed",
+            "id",
+            postgresql_where=text("due_date IS NULL"),
+        ),
         Index(
             "ix_tasks_priority",
             "workspace_id",

@@ -260,7 +260,10 @@ def labelling(*, adds: bool) -> Statement:
 def filtered_page(ordering: Ordering, *, is_completed: bool | None, shape: Shape) -> Statement:
     """A page of the tasks that match a filter of this shape."""
     # By their state first, so that the indexes that begin with it serve them too.
-    parts = [and_(part, condition(shape)) for part in states(ordering, is_completed=is_completed)]
+    wanted = (True, False) if is_completed is None else (is_completed,)
+    by_state = [_tasks.c.is_completed.is_(state) for state in wanted]
+    is_one = ordering.sort is BY_POSITION and is_completed is None
+    parts = [and_(part, condition(shape)) for part in ([true()] if is_one else by_state)]
     return tasks.page(ordering, parts=parts, total=UNCOUNTED, missing=MISSING)
 
 

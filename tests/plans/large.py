@@ -63,6 +63,8 @@ INSERT INTO saved_filters (workspace_id, user_id, name, query, version)
 SELECT 1 + g % 1000, 1 + g % 1000, 'Filter ' || g, 'completed', g
 FROM generate_series(1, 10000) AS g;
 
+SELECT setval('workspace_ids', 2000000);
+
 VACUUM (ANALYZE) users, workspaces, sessions, lists, labels, saved_filters, tasks, task_words,
     occurrences;
 """
