@@ -177,9 +177,10 @@ def _fill(url: str, filling: Filling, password_hash: str) -> None:
         with _without_indexes(connection, "tasks"):
             for statement in (_USERS, _TASKS):
                 connection.execute(statement, values)
-        for statement in (_EMAILS, _INBOXES, _TOTALS, _SESSIONS):
+        for statement in (_WORKSPACES, _INBOXES, _WORDS, _TOTALS, _SESSIONS):
             connection.execute(statement, values)
-        for table in ("users", "tasks", "sessions"):
+        connection.execute("SELECT setval('workspace_ids', (SELECT max(id) FROM users))")
+        for table in ("tasks", "sessions"):
             connection.execute(
                 _SEQUENCE.format(table=sql.Literal(table), rows=sql.Identifier(table))
             )
@@ -221,14 +222,33 @@ SELECT n, 'user' || n || '@example.com', %(hash)s
 FROM generate_series(1, greatest(%(accounts)s, %(heavy)s)) n
 """
 
-_EMAILS = "INSERT INTO emails (email, user_id) SELECT email, id FROM users"
-_INBOXES = "INSERT INTO lists (user_id, id, name) SELECT id, id, 'Inbox' FROM users"
+_WORKSPACES = """
+INSERT INTO workspaces (id, owner_id, name) SELECT id, id, 'Personal' FROM users
+"""
+_INBOXES = """
+INSERT INTO lists (workspace_id, id, user_id, name, version)
+SELECT id, id, id, 'Inbox', 0 FROM users
+"""
+_WORDS = """
+INSERT INTO task_words (workspace_id, task_id, title_words, description_words)
+SELECT workspace_id, id,
+    array_to_tsvector(ARRAY(
+        SELECT DISTINCT workspace_id || ':' || word
+        FROM regexp_split_to_table(lower(title), ' ') word
+    )),
+    array_to_tsvector(ARRAY(
+        SELECT DISTINCT workspace_id || ':' || word
+        FROM regexp_split_to_table(lower(description), '[^a-z]+') word WHERE word <> ''
+    ))
+FROM tasks
+"""
 
 _TASKS = """
-INSERT INTO tasks (id, user_id, version, title, description, is_completed, created_at, updated_at)
-SELECT n, user_id, version, 'Task ' || version || ' of account ' || user_id,
+INSERT INTO tasks (id, workspace_id, user_id, version, title, description, is_completed,
+    completed_at, created_at, updated_at)
+SELECT n, user_id, user_id, version, 'Task ' || version || ' of account ' || user_id,
     'Something to do, in about as many words as a person writes: ' || repeat('x', 40),
-    version %% 3 = 0, made, made
+    version %% 3 = 0, CASE WHEN version %% 3 = 0 THEN made END, made, made
 FROM generate_series(1, %(rows)s) n,
     LATERAL (SELECT n - n / %(step)s - 1 AS other) place,
     LATERAL (
@@ -242,13 +262,13 @@ FROM generate_series(1, %(rows)s) n,
 """
 
 _TOTALS = """
-UPDATE users SET version = last, task_count = number, completed_task_count = completed
+UPDATE workspaces SET version = last, task_count = number, completed_task_count = completed
 FROM (
-    SELECT user_id, max(version) AS last, count(*) AS number,
+    SELECT workspace_id, max(version) AS last, count(*) AS number,
         count(*) FILTER (WHERE is_completed) AS completed
-    FROM tasks GROUP BY user_id
+    FROM tasks GROUP BY workspace_id
 ) counted
-WHERE users.id = counted.user_id
+WHERE workspaces.id = counted.workspace_id
 """
 
 _SESSIONS = """

@@ -58,7 +58,7 @@ def world(cluster: Cluster, name: str) -> World:
     accounts = [Account(*row) for row in cluster.execute(_ACCOUNTS, name)]
     with create_app(settings_for(cluster.url_of(name))).app_context():
         accounts = [
-            one._replace(token=issue_access_token(Caller(one.user_id, one.session_id)))
+            one._replace(token=issue_access_token(Caller.of(one.user_id, one.session_id)))
             for one in accounts
         ]
     return World(name, accounts[:200], accounts[200:400], accounts[400:])
@@ -112,6 +112,6 @@ def _statement_of(
 
 _ACCOUNTS = """
 SELECT users.id, users.email, sessions.id, array(
-    SELECT tasks.id FROM tasks WHERE tasks.user_id = users.id ORDER BY tasks.id DESC LIMIT 20)
+    SELECT tasks.id FROM tasks WHERE tasks.workspace_id = users.id ORDER BY tasks.id DESC LIMIT 20)
 FROM users JOIN sessions ON sessions.user_id = users.id ORDER BY users.id LIMIT 500
 """

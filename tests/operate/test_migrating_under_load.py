@@ -24,11 +24,13 @@ FEW = 20_000
 
 FILL = """
 WITH owner AS (
-    INSERT INTO users (email, hashed_password, task_count)
-    VALUES ('much@example.com', 'x', {0}) RETURNING id
+    INSERT INTO users (email, hashed_password) VALUES ('much@example.com', 'x') RETURNING id
+), workspace AS (
+    INSERT INTO workspaces (id, owner_id, name, task_count)
+    SELECT id, id, 'Personal', {0} FROM owner RETURNING id
 )
-INSERT INTO tasks (user_id, title, version)
-SELECT owner.id, 'Task ' || number, number FROM owner, generate_series(1, {0}) AS number
+INSERT INTO tasks (workspace_id, user_id, title, version)
+SELECT id, id, 'Task ' || number, number FROM workspace, generate_series(1, {0}) AS number
 """
 EXPAND = """
 op.add_column("tasks", sa.Column("energy", sa.BigInteger, server_default=sa.text("0")))
@@ -38,7 +40,7 @@ INDEX = """
 with op.get_context().autocommit_block():
     op.drop_index("ix_energy", if_exists=True, postgresql_concurrently=True)
     op.create_index(
-        "ix_energy", "tasks", ["user_id", "energy"], postgresql_concurrently=True
+        "ix_energy", "tasks", ["workspace_id", "energy"], postgresql_concurrently=True
     )
 """
 VALIDATE = """op.execute("ALTER TABLE tasks VALIDATE CONSTRAINT ck_tasks_energy")"""
