@@ -1,7 +1,7 @@
 """${message}.
 
-Its revision is the next number, and stands in head.txt as well. What takes something away, or may lock
-a table, says so: docs/operate.md, "Change the schema without a pause".
+Its revision is the next number, and is in head.txt as well. docs/operate.md says what a migration
+may do while the service runs.
 """
 
 import sqlalchemy as sa
