@@ -48,6 +48,12 @@ def running(database_url: str, folder: Path, **settings: str) -> Iterator[Instan
         yield Instances(one, two, balancer, database_url)
 
 
+HOLD = (
+    "SELECT 1 FROM workspaces JOIN users ON users.id = workspaces.id WHERE email = %s"
+    " FOR UPDATE OF workspaces"
+)
+
+
 @pytest.fixture(scope="module")
 def instances(database_url: str, run_folder: Path) -> Iterator[Instances]:
     with running(database_url, run_folder, RATELIMIT_ENABLED="true") as made:
@@ -168,7 +174,7 @@ def test_what_is_still_at_work_at_one_instance_is_told_by_the_other(instances: I
     ):
         email = register(visitor)
         keyed = {"Idempotency-Key": str(uuid.uuid4())}
-        other.execute("SELECT 1 FROM users WHERE email = %s FOR UPDATE", [email])
+        other.execute(HOLD, [email])
         first = threads.submit(visitor.one.post, "/tasks", json={"title": "Slowly"}, headers=keyed)
         time.sleep(0.5)
         second = visitor.two.post("/tasks", json={"title": "Slowly"}, headers=keyed)
@@ -209,7 +215,7 @@ def test_a_write_without_a_key_is_sent_once(database_url: str, run_folder: Path)
         ThreadPoolExecutor(2) as threads,
     ):
         email = register(visitor)
-        other.execute("SELECT 1 FROM users WHERE email = %s FOR UPDATE", [email])
+        other.execute(HOLD, [email])
         # On connections that were used before, HAProxy only closes them, as the service would.
         sent = [
             threads.submit(visitor.balanced.post, "/tasks", json={"title": "Perhaps"})
