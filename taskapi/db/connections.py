@@ -66,19 +66,28 @@ class Connection(psycopg.Connection[Row]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._adapt = Transformer(self)
-        self._names: dict[tuple[bytes, tuple[int, ...] | None], bytes] = {}
+        self._names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         self._stale_plans = 0
         self._eof = _poll()
         self._eof.register(self.pgconn.socket, POLLIN)
         self.used_at = monotonic()
         self.round_trips = 0
 
-    def run(self, sql: bytes, values: Sequence[Any], *, is_kept: bool = True) -> list[Row]:
+    def run(
+        self,
+        sql: bytes,
+        values: Sequence[Any],
+        *,
+        types: Sequence[int] = (),
+        is_kept: bool = True,
+    ) -> list[Row]:
         """All rows that a statement gives.
 
         Args:
             sql: one statement, with PostgreSQL's own placeholders: `$1`.
             values: of the placeholders, in their order.
+            types: of the placeholders, for values without one: nulls and empty lists. With them
+                the statement is prepared once, whatever the values.
             is_kept: whether it may be prepared, which lasts as long as the connection.
 
         Raises:
@@ -87,20 +96,28 @@ class Connection(psycopg.Connection[Row]):
             StalePlanError: inside a transaction, which is lost.
         """
         try:
-            return self._run(sql, values, is_kept=is_kept)
+            return self._run(sql, values, types, is_kept=is_kept)
         except StalePlanError:
             if self.pgconn.transaction_status != pq.TransactionStatus.IDLE:
                 raise
-            return self._run(sql, values, is_kept=is_kept)
+            return self._run(sql, values, types, is_kept=is_kept)
 
-    def _run(self, sql: bytes, values: Sequence[Any], *, is_kept: bool) -> list[Row]:
+    def _run(
+        self, sql: bytes, values: Sequence[Any], types: Sequence[int], *, is_kept: bool
+    ) -> list[Row]:
         adapt, pgconn = self._adapt, self.pgconn
         dumped = adapt.dump_sequence(values, [PyFormat.BINARY] * len(values))
+        known = adapt.types or ()
+        if types:
+            known = tuple(
+                declared if value == [] else found or declared
+                for value, found, declared in zip(values, known, types, strict=True)
+            )
         if self.prepares and is_kept:
-            name = self._names.get((sql, adapt.types)) or self._prepare(sql)
+            name = self._names.get((sql, known)) or self._prepare(sql, known)
             pgconn.send_query_prepared(name, dumped, adapt.formats, pq.Format.BINARY)
         else:
-            pgconn.send_query_params(sql, dumped, adapt.types, adapt.formats, pq.Format.BINARY)
+            pgconn.send_query_params(sql, dumped, known, adapt.formats, pq.Format.BINARY)
         result = self._result()
         adapt.set_pgresult(result)
         rows: list[Row] = adapt.load_rows(0, result.ntuples, tuple)
@@ -117,8 +134,7 @@ class Connection(psycopg.Connection[Row]):
             return False
         return True
 
-    def _prepare(self, sql: bytes) -> bytes:
-        types = self._adapt.types
+    def _prepare(self, sql: bytes, types: tuple[int, ...]) -> bytes:
         key = (sql, types)
         # Another text is another statement, for poolers too, which keep what the text was before.
         sql += b" " * self._stale_plans
@@ -346,13 +362,18 @@ class Pool:
         return turn.outcome
 
     def _make(self) -> None:
-        Thread(target=self._make_now, name="connect", daemon=True).start()
+        try:
+            Thread(target=self._make_now, name="connect", daemon=True).start()
+        except RuntimeError as error:  # no thread can be started
+            self._failed(psycopg.OperationalError(str(error)))
 
     def _make_now(self) -> None:
         try:
             connection = self._connect()
         except psycopg.Error as error:
             self._failed(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the place must come free
+            self._failed(psycopg.OperationalError(type(error).__name__))
         else:
             self.give_back(connection)
 

@@ -354,7 +354,9 @@ def _execute(
     connection.patience = _left(until)
     try:
         values = statement.values(parameters)
-        return connection.run(statement.sql, values, is_kept=not statement.is_dynamic)
+        return connection.run(
+            statement.sql, values, types=statement.types, is_kept=not statement.is_dynamic
+        )
     except psycopg.errors.ForeignKeyViolation as error:
         raise ReferenceMissing(_constraint_of(error)) from error
     except psycopg.errors.UniqueViolation as error:

@@ -6,10 +6,51 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from psycopg.types.numeric import Int8
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Date,
+    DateTime,
+    Double,
+    LargeBinary,
+    Numeric,
+    Text,
+    Time,
+)
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.selectable import ReturnsRows
+from sqlalchemy.types import TypeEngine
 
 _DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")
+
+_OIDS: dict[type[TypeEngine[Any]], tuple[int, int]] = {
+    Boolean: (16, 1000),
+    LargeBinary: (17, 1001),
+    BigInteger: (20, 1016),
+    Text: (25, 1009),
+    Double: (701, 1022),
+    Date: (1082, 1182),
+    Time: (1083, 1183),
+    Numeric: (1700, 1231),
+}
+"""PostgreSQL's numbers of the types of parameters, and of arrays of them."""
+
+
+def _oid(kind: TypeEngine[Any]) -> int:
+    """The type of a null or an empty list as a parameter; 0 lets the server infer it."""
+    if isinstance(kind, DateTime):
+        return 1184 if kind.timezone else 1114
+    item = kind.item_type if isinstance(kind, ARRAY) else kind
+    return _OIDS.get(type(item), (0, 0))[isinstance(kind, ARRAY)]
+
+
+def _sized(value: Any, kind: int) -> Any:
+    """A whole number as a bigint: psycopg would take the smallest type that holds it."""
+    if kind == 20 and value is not None:
+        return Int8(value)
+    return [Int8(one) for one in value] if kind == 1016 and value else value
 
 
 class Statement:
@@ -55,6 +96,11 @@ class Statement:
         return tuple(self._compiled.positiontup)
 
     @cached_property
+    def types(self) -> tuple[int, ...]:
+        """The types of the parameters, for values that have none."""
+        return tuple(_oid(self._compiled.binds[name].type) for name in self.names)
+
+    @cached_property
     def defaults(self) -> dict[str, Any]:
         """Parameters whose values are part of the statement."""
         return {k: v for k, v in self._compiled.params.items() if v is not None}
@@ -67,4 +113,6 @@ class Statement:
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
         """The values that are sent, in the order of `names`."""
         given = {**self.defaults, **parameters}
-        return [given[name] for name in self.names]
+        return [
+            _sized(given[name], kind) for name, kind in zip(self.names, self.types, strict=True)
+        ]

@@ -154,7 +154,7 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sent]]:
     sent: list[Sent] = []
     run = Connection.run
 
-    def heard(self: Connection, text: bytes, values: Sequence[Any], **how: bool) -> list[Row]:
+    def heard(self: Connection, text: bytes, values: Sequence[Any], **how: Any) -> list[Row]:
         sent.append(Sent(text, values))
         return run(self, text, values, **how)
 
