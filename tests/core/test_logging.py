@@ -170,7 +170,7 @@ def test_errors_carry_the_request_id_in_header_body_and_log(
     (failed,) = [record for record in records if record["message"] == "failed"]
     assert (failed["level"], failed["request_id"]) == ("ERROR", ids[-1])
     assert (failed["error"], failed["sqlstate"]) == ("CheckViolation", "23514")
-    assert "owned_table.py" in failed["trace"]
+    assert "content_table.py" in failed["trace"]
 
 
 EVERY = {"logger", "request_id", "time"}

@@ -81,10 +81,10 @@ def test_a_failing_database_takes_no_guess_back(new_database: Callable[[], str])
     with _limited(url) as service, client_of(service) as client:
         email = registered(client).email
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("ALTER TABLE emails RENAME email TO address")
+            connection.execute("ALTER TABLE users RENAME email TO address")
             for _ in range(PER_ACCOUNT):
                 problem(_guess(client, email), 500)
-            connection.execute("ALTER TABLE emails RENAME address TO email")
+            connection.execute("ALTER TABLE users RENAME address TO email")
         problem(log_in(client, email, PASSWORD), 429)
 
 
