@@ -71,7 +71,7 @@ def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     **_CHANGE,
 )
 def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
-    """Applies a JSON merge patch (RFC 7396): null removes the description; the rest cannot be."""
+    """Applies a JSON merge patch (RFC 7396): null removes a value from a nullable field."""
     return versioned_response(
         TASK.represent(service.update_task(caller, task_id, body, if_match(request)))
     )
