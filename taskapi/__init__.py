@@ -103,4 +103,4 @@ def _exactly(origin: str) -> re.Pattern[str]:
 def _trust_proxies(app: Flask, hops: int) -> None:
     if hops:
         wrapped = ProxyFix(app.wsgi_app, hops, hops, hops, 0, 0)
-        app.wsgi_app = wrapped  # type: ignore[method-assign]  # where Flask, and whoever traces it, wants what wraps it
+        app.wsgi_app = wrapped  # type: ignore[method-assign]  # Flask documents this as the way to add WSGI middleware

@@ -365,26 +365,25 @@ class Pool:
         try:
             Thread(target=self._make_now, name="connect", daemon=True).start()
         except RuntimeError as error:  # no thread can be started
-            self._failed(psycopg.OperationalError(str(error)))
+            self._failed(error)
 
     def _make_now(self) -> None:
         try:
             connection = self._connect()
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, its place in the pool must come free
             self._failed(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the place must come free
-            self._failed(psycopg.OperationalError(type(error).__name__))
         else:
             self.give_back(connection)
 
-    def _failed(self, error: psycopg.Error) -> None:
+    def _failed(self, error: Exception) -> None:
         """Tell those who wait that there is no connection, unless others may still come free."""
+        outcome = error if isinstance(error, psycopg.Error) else psycopg.OperationalError()
         # The error's own text has the database's address and user.
         _log.warning("connection_failed", extra={"error": type(error).__name__})
         with self._lock:
             self._size -= 1
             while self._waiting and not self._size:
-                self._waiting.popleft().give(error)
+                self._waiting.popleft().give(outcome)
 
     def _drop(self, connection: Connection) -> None:
         """Close a connection, and make another when somebody waits for it."""

@@ -292,7 +292,7 @@ class _NewRow:
 
 
 def _default(column: Column[Any]) -> Any:
-    return column.default.arg if column.default is not None else None  # type: ignore[attr-defined]  # a scalar
+    return getattr(column.default, "arg", None)
 
 
 def _parameter_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:

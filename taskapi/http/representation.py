@@ -22,12 +22,14 @@ Represent = Callable[[Any], dict[str, Any]]
 
 F = TypeVar("F", bound=fields.Field[Any])
 
+_VALUE_OF = "value_of"
+
 _by_noun: dict[str, Represent] = {}
 
 
 def computed(field: F, value_of: Callable[[Any], Any]) -> F:
     """A field whose JSON follows from a row in another way than its column of the same name."""
-    field.value_of = value_of  # type: ignore[attr-defined]  # read by `representation`
+    field.metadata = {**field.metadata, _VALUE_OF: value_of}
     return field
 
 
@@ -72,7 +74,7 @@ def representation(noun: str, resource: type[Schema]) -> Represent:
         noun: what a row is called where it is reported as the current state.
     """
     declared = declared_fields(resource)
-    values = [(n, f.value_of) for n, f in declared.items() if hasattr(f, "value_of")]
+    values = [(n, f.metadata[_VALUE_OF]) for n, f in declared.items() if _VALUE_OF in f.metadata]
     is_computed = {name for name, _ in values}
     # The id holds the place of what is computed, so that one call fetches all columns in order.
     columns = attrgetter(*("id" if name in is_computed else name for name in declared))
@@ -95,7 +97,7 @@ def represent_as(noun: str, row: Any) -> Mapping[str, Any]:
 
 def declared_fields(resource: type[Schema]) -> dict[str, fields.Field[Any]]:
     """The fields of a schema in the order of their declaration, with their metadata."""
-    return dict(resource._declared_fields)  # noqa: SLF001 - marshmallow documents it for this
+    return resource().declared_fields
 
 
 def _changed(field: fields.Field[Any], **attributes: Any) -> fields.Field[Any]:

@@ -322,9 +322,8 @@ def come_again(client: AuthenticatedClient) -> None:
     assert done.headers["ETag"] == f'"{step.task.version}"'
     listed = list_occurrences.sync_detailed(task.id, client=client)
     assert expect(listed, HTTPStatus.OK, OccurrencePage).occurrences == [step.occurrence]
-    back = expect(
-        undo_occurrence.sync_detailed(task.id, client=client), HTTPStatus.OK, OccurrenceResult
-    )
+    undone = undo_occurrence.sync_detailed(task.id, client=client)
+    back = expect(undone, HTTPStatus.OK, OccurrenceResult)
     assert (back.task.due, back.occurrence) == (monday, step.occurrence)
     nothing = undo_occurrence.sync_detailed(task.id, client=client)
     expect_problem(nothing, HTTPStatus.CONFLICT)
