@@ -224,7 +224,7 @@ revoke = Statement(
     )
     .returning(_sessions.c.id),
     writes=True,
-    standalone=True,
+    independent=True,
 )
 """End a session, whoever asks: for logout and for a reused refresh token, which is refused."""
 

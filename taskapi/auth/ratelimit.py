@@ -64,16 +64,16 @@ _increment = Statement(
         },
     ).returning(_counters.c.count),
     writes=True,
-    standalone=True,
+    independent=True,
 )
 _look = Statement(
     select(
         _counters.c.count, cast(extract("epoch", _counters.c.expires_at), Double).label("expires")
     ).where(_counters.c.key == _key, ~_is_over),
-    standalone=True,
+    independent=True,
 )
-_forget = Statement(delete(_counters).where(_counters.c.key == _key), writes=True, standalone=True)
-_forget_all = Statement(delete(_counters), writes=True, standalone=True)
+_forget = Statement(delete(_counters).where(_counters.c.key == _key), writes=True, independent=True)
+_forget_all = Statement(delete(_counters), writes=True, independent=True)
 
 purge = Purge(_counters, _is_over)
 """Deletes the counters whose time is over."""

@@ -310,7 +310,7 @@ def _refreshed_before(token: RefreshToken) -> tuple[User, RefreshToken]:
         is_successor = found["refresh_hash"] == successor.secret_hash
         if found["is_recent"] and is_successor:
             return {name: found[name] for name in ("id", "email", "created_at")}, successor
-    database.rows(statements.revoke, **_ids(token.caller))
+    database.run_afterwards(statements.revoke, **_ids(token.caller))
     _events.warning("refresh_token_reused", extra=_ids(token.caller))
     raise TokenInvalid
 

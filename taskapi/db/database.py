@@ -94,6 +94,7 @@ class Deferred:
         self._stack = stack
         self._first = first
         self._work: Transaction | None = None
+        self.afterwards: list[tuple[Statement, dict[str, Any]]] = []
 
     @property
     def has_begun(self) -> bool:
@@ -197,8 +198,10 @@ def rows(statement: Statement, **parameters: Any) -> list[Row]:
         InsufficientStorage: the database has no room for a write.
     """
     joined = _deferred.get()
-    if joined and not statement.standalone and (statement.writes or joined.has_begun):
+    if joined and not statement.independent and (statement.writes or joined.has_begun):
         return joined.begin().rows(statement, **parameters)
+    if joined and joined.has_begun:
+        raise RuntimeError("a request that holds a connection must not wait for another")
     with _Watch(writes=statement.writes) as started:
         connections = pool()
         until = started + (statement.seconds or connections.limits.seconds + _MORE_SECONDS)
@@ -213,6 +216,21 @@ def rows(statement: Statement, **parameters: Any) -> list[Row]:
 def row(statement: Statement, **parameters: Any) -> dict[str, Any] | None:
     """Like `rows`, but the first row by column name, or None."""
     return _named(statement, rows(statement, **parameters))
+
+
+def run_afterwards(statement: Statement, **parameters: Any) -> None:
+    """Run a write that must stand although the request is refused.
+
+    It waits for the end of the current transaction: a request never holds two connections.
+
+    Raises:
+        Unavailable, OutcomeUnknown: as `rows`.
+    """
+    joined = _deferred.get()
+    if joined and joined.has_begun:
+        joined.afterwards.append((statement, parameters))
+    else:
+        rows(statement, **parameters)
 
 
 def has_replica() -> bool:
@@ -242,13 +260,18 @@ def deferred(first: Callable[[Transaction], None]) -> Iterator[Deferred]:
     Raises:
         Unavailable, OutcomeUnknown: as `transaction`.
     """
-    with ExitStack() as stack:
-        work = Deferred(stack, first)
-        token = _deferred.set(work)
-        try:
-            yield work
-        finally:
-            _deferred.reset(token)
+    stack = ExitStack()
+    work = Deferred(stack, first)
+    try:
+        with stack:
+            token = _deferred.set(work)
+            try:
+                yield work
+            finally:
+                _deferred.reset(token)
+    finally:
+        for statement, parameters in work.afterwards:
+            rows(statement, **parameters)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class Purge:
         deleted = delete(table).where(key.in_(select(*over.c))).returning(*keys).cte("deleted")
         count = select(func.count()).select_from(deleted).scalar_subquery()
         last = select(count.label("deleted"), *seen.c).order_by(*(c.desc() for c in seen.c))
-        self._statement = Statement(last.limit(1), writes=True, standalone=True)
+        self._statement = Statement(last.limit(1), writes=True, independent=True)
 
     def step(self, after: Position | None = None) -> tuple[int, Position | None]:
         """Look at the next thousand rows.

@@ -60,7 +60,7 @@ class Statement:
         clause: a select, or a write with RETURNING; its bind parameters are given when it runs.
         writes: whether it changes anything, so that it must not be sent a second time.
         seconds: how long it may take, the wait for a connection included; None for as long as any.
-        standalone: whether what it does stays done though the request that does it is refused,
+        independent: whether what it does stays done though the request that does it is refused,
             so that it is part of no other transaction.
         is_dynamic: whether its text depends on what is asked for, so that no connection keeps
             it prepared; PostgreSQL then plans it with the values.
@@ -72,13 +72,13 @@ class Statement:
         *,
         writes: bool = False,
         seconds: float | None = None,
-        standalone: bool = False,
+        independent: bool = False,
         is_dynamic: bool = False,
     ) -> None:
         self._clause = clause
         self.writes = writes
         self.seconds = seconds
-        self.standalone = standalone
+        self.independent = independent
         self.is_dynamic = is_dynamic
 
     @cached_property

@@ -35,6 +35,9 @@ _tasks = table_of(Task)
 
 _PARENT_ID = bindparam("parent_id", type_=BigInteger)
 _LIST_ID = bindparam("list_id", type_=BigInteger)
+_NO_TASK = literal_column("0", BigInteger)
+"""In the place of a null, with which Citus finds no shard for a recursive query."""
+
 _DEEPER = bindparam("deeper", type_=SmallInteger)
 
 _MINE = _tasks.c.workspace_id == WORKSPACE_ID
@@ -64,7 +67,10 @@ def _is_in(tree: CTE) -> ColumnElement[bool]:
 def _new_family() -> Statement:
     below, parents, own = _below(), _tasks.alias("parents"), _tasks.alias("own")
     asked = select(_PARENT_ID.label("parent_id")).subquery("asked")
-    is_parent = and_(parents.c.workspace_id == WORKSPACE_ID, parents.c.id == asked.c.parent_id)
+    is_parent = and_(
+        parents.c.workspace_id == WORKSPACE_ID,
+        parents.c.id == func.coalesce(asked.c.parent_id, _NO_TASK),
+    )
     own_depth = select(own.c.depth).where(own.c.workspace_id == WORKSPACE_ID, own.c.id == ID)
     return Statement(
         select(

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from support import world
 from support.api import PASSWORD, Api, new_email
+from support.contract import Contract
 from werkzeug.test import TestResponse
 
 from config import Settings
@@ -84,6 +85,19 @@ def test_a_reuse_of_a_refresh_token_ends_the_session_though_its_call_has_a_key(
     world.sql(settings, later, user.user_id)
     assert post(user, "/auth/refresh", body).status_code == 401
     user.expect(401, "GET", "/auth/me")
+
+
+def test_a_reuse_with_a_key_holds_one_connection(
+    user: Api, settings: Settings, contract: Contract
+) -> None:
+    body = {"refresh_token": user.login["refresh_token"]}
+    user.expect(200, "POST", "/auth/refresh", json=body)
+    later = "UPDATE sessions SET last_used_at = now() - interval '1 hour' WHERE user_id = %s"
+    world.sql(settings, later, user.user_id)
+    with world.worker(settings, database_pool_size=1) as app:
+        person = world.person(app, contract, like=user)
+        assert post(person, "/auth/refresh", body).status_code == 401
+        person.expect(401, "GET", "/auth/me")
 
 
 def test_a_change_of_password_that_comes_again_is_done(user: Api) -> None:
