@@ -7,6 +7,8 @@ failed logins are never among them.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import perf_counter, time
 from typing import Any, TextIO
@@ -124,6 +126,17 @@ def log_event(event: str, **fields: Any) -> None:
         current_request().noted |= {"event": event, **fields}
     else:
         events.info(event, extra=fields)
+
+
+@contextmanager
+def without_events() -> Iterator[None]:
+    """Log no events outside of requests: for a command that prints itself what it created."""
+    level = events.level
+    events.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        events.setLevel(level)
 
 
 def init_app(app: Flask) -> None:

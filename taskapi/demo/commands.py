@@ -16,6 +16,7 @@ from taskapi.db.listing import Page
 from taskapi.db.pages import MAX_LIMIT
 from taskapi.demo.believable import FILTERS, LABELS, LISTS, Believable, tasks
 from taskapi.identity import Caller
+from taskapi.logs import without_events
 from taskapi.problems import NotFound
 from taskapi.tasks.filters.service import create_filter, list_filters
 from taskapi.tasks.labels.service import create_label, list_labels
@@ -35,7 +36,7 @@ def demo(email: str, count: int) -> None:
     """Fill an account with believable tasks, making it when there is none."""
     email = email.lower()
     password = _make_account(email)
-    with session_of(email) as caller:
+    with session_of(email) as caller, without_events():
         lists = _make(caller, LISTS, create_list, list_lists(caller, _EVERY, known=[]))
         labels = _make(caller, LABELS, create_label, list_labels(caller, _EVERY, known=[]))
         _make(caller, FILTERS, create_filter, list_filters(caller, _EVERY, known=[]))

@@ -115,6 +115,12 @@ def test_it_adds_to_an_account_whose_password_it_does_not_know(app: Flask, user:
     assert user.expect(200, "GET", "/auth/sessions")["total"] == 1
 
 
+def test_it_logs_no_event_for_what_it_creates(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    _said(app, new_email(), 3)
+    events = [record for record in caplog.records if record.name == "taskapi.event"]
+    assert [record.getMessage() for record in events] == ["user_created"]
+
+
 def test_it_does_not_fill_a_deactivated_account(app: Flask, settings: Settings, user: Api) -> None:
     app.test_cli_runner().invoke(args=["users", "deactivate", user.email])
     result = _run(app, user.email, 3)
