@@ -8,6 +8,7 @@ turns values into bytes and rows into values: half of the time. `docs/performanc
 from __future__ import annotations
 
 import logging
+import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,7 +32,10 @@ from psycopg.waiting import Ready, Wait
 Row = tuple[Any, ...]
 
 MAX_IDLE_SECONDS = 240
-"""Neon and many firewalls drop what is idle for five minutes."""
+"""Neon and many firewalls drop connections that are idle for five minutes."""
+
+MAX_AGE_SECONDS = 1_800
+"""A connection is replaced at this age at the latest, which bounds the memory of its backend."""
 
 _log = logging.getLogger("taskapi.pool")
 
@@ -70,7 +74,9 @@ class Connection(psycopg.Connection[Row]):
         self._stale_plans = 0
         self._eof = _poll()
         self._eof.register(self.pgconn.socket, POLLIN)
-        self.used_at = monotonic()
+        self.used_at = now = monotonic()
+        # Those that were made together are replaced at different times.
+        self.expires_at = now + MAX_AGE_SECONDS * (0.8 + 0.2 * random.random())  # noqa: S311 - no secret
         self.round_trips = 0
 
     def run(self, sql: bytes, values: Sequence[Any], *, is_kept: bool = True) -> list[Row]:
@@ -196,6 +202,10 @@ class PoolTimeout(psycopg.OperationalError):
     """No connection was free in time."""
 
 
+class ConnectFailed(psycopg.OperationalError):
+    """A connection could not be made; the cause is no error of psycopg's."""
+
+
 class _Turn:
     """Somebody who waits for a connection, or for the reason why there is none."""
 
@@ -272,17 +282,20 @@ class Pool:
         """
         while True:
             connection = self._next(self.limits.seconds if seconds is None else seconds)
-            if connection.is_live():
+            # What was idle for too long may be cut off without a sign that is_live() sees.
+            is_fresh = monotonic() - connection.used_at <= MAX_IDLE_SECONDS
+            if is_fresh and connection.is_live():
                 return connection
             self.give_back(connection, is_broken=True)
 
     def give_back(self, connection: Connection, *, is_broken: bool = False) -> None:
         """Hand a connection on; a closed one, or one inside a transaction, is replaced."""
+        connection.used_at = now = monotonic()
         is_ready = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
-        if is_broken or self._is_closed or not is_ready:
+        is_old = now > connection.expires_at
+        if is_broken or is_old or self._is_closed or not is_ready:
             self._drop(connection)
             return
-        connection.used_at = now = monotonic()
         with self._lock:
             self.round_trips += connection.round_trips
             connection.round_trips = 0
@@ -290,8 +303,8 @@ class Pool:
                 self._waiting.popleft().give(connection)
                 return
             self._idle.append(connection)
-            is_old = now - self._idle[0].used_at > MAX_IDLE_SECONDS
-            oldest = self._idle.popleft() if is_old else None
+            is_idle_for_long = now - self._idle[0].used_at > MAX_IDLE_SECONDS
+            oldest = self._idle.popleft() if is_idle_for_long else None
         if oldest:
             self._drop(oldest)
 
@@ -346,20 +359,25 @@ class Pool:
         return turn.outcome
 
     def _make(self) -> None:
-        Thread(target=self._make_now, name="connect", daemon=True).start()
+        try:
+            Thread(target=self._make_now, name="connect", daemon=True).start()
+        except RuntimeError as error:  # the system starts no more threads
+            self._failed(error)
 
     def _make_now(self) -> None:
         try:
             connection = self._connect()
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, its place must come free
             self._failed(error)
         else:
             self.give_back(connection)
 
-    def _failed(self, error: psycopg.Error) -> None:
-        """Tell those who wait that there is no connection, unless others may still come free."""
+    def _failed(self, error: Exception) -> None:
+        """Report to all waiters that no connection could be made, unless others are in use."""
         # The error's own text has the database's address and user.
         _log.warning("connection_failed", extra={"error": type(error).__name__})
+        if not isinstance(error, psycopg.Error):
+            error = ConnectFailed(f"no connection could be made: {type(error).__name__}")
         with self._lock:
             self._size -= 1
             while self._waiting and not self._size:
