@@ -11,7 +11,6 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from hashlib import blake2b
 from select import POLLIN
 from threading import Lock, Thread
@@ -19,8 +18,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 import psycopg
-from gevent import get_hub, getcurrent, with_timeout
-from gevent.hub import Waiter
+from gevent import get_hub, getcurrent
 from gevent.monkey import get_original
 from gevent.monkey import is_module_patched as is_patched
 from psycopg import errors, generators, pq
@@ -39,9 +37,8 @@ MAX_AGE_SECONDS = 1_800
 
 _log = logging.getLogger("taskapi.pool")
 
-# gevent's own would switch greenlets: this poll only looks, this lock is held for no switch.
+# gevent's own would switch greenlets, and this one only looks.
 _poll = get_original("select", "poll")
-_NativeLock = get_original("threading", "Lock")
 
 # Every integer as a bigint: a type that follows the value would be a statement to prepare anew.
 ADAPTERS = AdaptersMap(psycopg.adapters)
@@ -223,20 +220,6 @@ class _Turn:
         self._given.acquire(timeout=seconds)
 
 
-class _GeventTurn(_Turn):
-    """The same for greenlets, by what gevent's locks are made of: 5 µs instead of 9."""
-
-    def __init__(self) -> None:
-        self._waiter: Waiter[None] = Waiter()
-
-    def give(self, outcome: Connection | psycopg.Error) -> None:
-        self.outcome = outcome
-        get_hub().loop.run_callback(partial(self._waiter.switch, None))
-
-    def wait(self, seconds: float) -> None:
-        with_timeout(seconds, self._waiter.get, timeout_value=None)
-
-
 class Limits(NamedTuple):
     """How large a pool may grow, and how long and how many may wait for it."""
 
@@ -259,13 +242,12 @@ class Pool:
     def __init__(self, connect: Callable[[], Connection], limits: Limits) -> None:
         self._connect = connect
         self.limits = limits
-        self._lock = _NativeLock()
+        self._lock = Lock()
         self._idle: deque[Connection] = deque()
         self.waits, self.waited_seconds, self.round_trips = 0, 0.0, 0
         self._waiting: deque[_Turn] = deque()
         self._size = 0
         self._is_closed = False
-        self._make_turn = _GeventTurn if is_patched("select") else _Turn
 
     def take(self, seconds: float | None = None) -> Connection:
         """A connection that is open, as far as can be seen without asking the server.
@@ -337,7 +319,7 @@ class Pool:
                 return self._idle.pop()
             if len(self._waiting) >= self.limits.waiting:
                 raise PoolTimeout("too many wait for a connection")
-            turn = self._make_turn()
+            turn = _Turn()
             self._waiting.append(turn)
             grows = self._size < self.limits.connections
             self._size += grows
