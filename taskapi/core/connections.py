@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 import psycopg
-from gevent import get_hub, getcurrent
+from gevent import Timeout, get_hub
 from gevent.monkey import get_original
 from gevent.monkey import is_module_patched as is_patched
 from psycopg import errors, generators, pq
@@ -162,19 +162,14 @@ class GeventConnection(Connection):
             QueryTooLongError: it took longer than `patience`.
         """
         self.round_trips += 1
-        loop = get_hub().loop
         if self._readable is None:
-            self._readable = loop.io(self.pgconn.socket, Wait.R)
-        # What gevent.Timeout does, in 0.7 µs instead of 2.5.
-        clock = loop.timer(self.patience)
-        clock.start(getcurrent().throw, QueryTooLongError)
+            self._readable = get_hub().loop.io(self.pgconn.socket, Wait.R)
         try:
-            return self._wait(gen)
+            with Timeout(self.patience, QueryTooLongError):
+                return self._wait(gen)
         except QueryTooLongError:
             self.pgconn.finish()
             raise
-        finally:
-            clock.close()
 
     def _wait(self, gen: PQGen[RV]) -> RV:
         hub = get_hub()

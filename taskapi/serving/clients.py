@@ -45,11 +45,8 @@ class Client:
         self.idle_since = 0.0
         self.socket = sock
         self.send = sock.send
-        timer, self._throw = gevent.get_hub().loop.timer, gevent.getcurrent().throw
-        # As gevent.Timeout does it, which makes itself and a timer anew each time. They are used by
-        # again(): a timer that was stopped would with start() go on with the time that it had left.
-        self._idle_clock = timer(idle_seconds, idle_seconds)
-        self._head_clock = timer(HEAD_SECONDS, HEAD_SECONDS)
+        self._idle_seconds = idle_seconds
+        self._clock: gevent.Timeout | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.socket, name)
@@ -57,11 +54,10 @@ class Client:
     def __enter__(self) -> None:
         self.is_idle = True
         self.idle_since = time.monotonic()
-        self._idle_clock.again(self._throw, _TooLate)
+        self._start_clock(self._idle_seconds)
 
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
-        self._idle_clock.stop()
-        self._head_clock.stop()
+        self._stop_clock()
         self.is_idle = False
         return kind is _TooLate
 
@@ -70,9 +66,16 @@ class Client:
         data = self.socket.recv(size)
         if self.is_idle:
             self.is_idle = False
-            self._idle_clock.stop()
-            self._head_clock.again(self._throw, _TooLate)
+            self._stop_clock()
+            self._start_clock(HEAD_SECONDS)
         return data
+
+    def _start_clock(self, seconds: float) -> None:
+        self._clock = gevent.Timeout.start_new(seconds, _TooLate)
+
+    def _stop_clock(self) -> None:
+        if self._clock:
+            self._clock.close()
 
     def sendall(self, data: bytes) -> None:
         """Send all of it, as long as the client takes some of it now and then.
