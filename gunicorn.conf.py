@@ -13,11 +13,10 @@ from itertools import chain, repeat
 from pathlib import Path
 
 import gunicorn.http.wsgi
-import gunicorn.util
 
 from config import settings_or_exit
 from taskapi import observe
-from taskapi.serving import process, refusals
+from taskapi.serving import process
 from taskapi.serving.worker import Worker
 
 _settings = settings_or_exit(observe.check)
@@ -58,7 +57,6 @@ process.RootLogger.settings = Worker.settings = _settings
 logger_class = process.RootLogger
 
 gunicorn.http.wsgi.SERVER = "taskapi"
-gunicorn.util.http_date = refusals.http_date
 
 
 # Before the library is imported, which looks for it once; after a HUP it is the same folder.

@@ -113,26 +113,6 @@ class Listener(StreamServer):
         return min(1 + len(self.pool) // _MAX_ACCEPT, _MAX_ACCEPT)
 
 
-class Response(wsgi.Response):
-    """An answer whose head and body, when that is in one piece, are sent together.
-
-    One system call instead of two, and one packet.
-    """
-
-    def write(self, data: bytes) -> None:
-        """Send a piece of the body, after the head if that was not sent yet."""
-        has_no_body = self._omits_body  # type: ignore[attr-defined]  # newer than the stubs
-        if self.headers_sent or has_no_body or self.response_length != len(data):
-            super().write(data)
-            return
-        lines = self.default_headers()
-        lines += [f"{name}: {value}\r\n" for name, value in self.headers]
-        whole = "".join([*lines, "\r\n"]).encode("latin-1") + data
-        self.headers_sent = True
-        self.sent = len(data)
-        self.sock.sendall(whole)
-
-
 def send(response: wsgi.Response, pieces: Any) -> None:
     """Send what the application has answered.
 

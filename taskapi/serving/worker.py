@@ -24,7 +24,7 @@ from psycopg import waiting
 
 from config import Settings
 from taskapi.observe import observe
-from taskapi.serving.clients import Client, Listener, Response, linger, send
+from taskapi.serving.clients import Client, Listener, linger, send
 from taskapi.serving.refusals import problem_answer, problem_of
 
 LEAST_IDLE_SECONDS = 2
@@ -52,8 +52,6 @@ class Worker(GeventWorker):
 
     def init_process(self) -> None:
         self._told_to_end = Event()
-        # Gunicorn finds a setting by a method in Python, some forty times a request.
-        vars(self.cfg).update({name: one.get() for name, one in self.cfg.settings.items()})
         super().init_process()
 
     def init_signals(self) -> None:
@@ -122,9 +120,7 @@ class Worker(GeventWorker):
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
-        response, environ = wsgi.create(
-            req, sock, addr, listener_name, self.cfg, response_class=Response
-        )
+        response, environ = wsgi.create(req, sock, addr, listener_name, self.cfg)
         if "HTTP_HOST" not in environ and req.version >= (1, 1):
             raise InvalidHeader("HOST", req=req)
         environ["wsgi.multithread"] = True
