@@ -17,7 +17,6 @@ from typing import Any
 
 import psycopg
 from flask import Flask, current_app, g
-from flask.globals import app_ctx
 from sqlalchemy import NullPool
 
 from config import Settings
@@ -308,10 +307,7 @@ class _Watch:
         return self.started
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        # The object itself: the proxy looks it up for each attribute.
-        spent = app_ctx.g
-        before = spent.get("database_seconds", 0.0)
-        spent.database_seconds = before + perf_counter() - self.started
+        g.database_seconds = seconds_spent() + perf_counter() - self.started
         if isinstance(error, (psycopg.Error, _ConnectionLost)):
             raise self._problem(error) from error
 
