@@ -1,193 +1,23 @@
-"""Connections to PostgreSQL: how one runs a statement and waits for it, and a fair pool of them.
-
-psycopg's cursors convert a query, look for what it is prepared as and describe its result, each
-time it runs. Here a statement was compiled once, so it is sent as it is, and psycopg's adaptation
-turns values into bytes and rows into values: half of the time. `docs/performance.md` has figures.
-"""
+"""A fair pool of connections to PostgreSQL."""
 
 from __future__ import annotations
 
 import logging
-import random
 from collections import deque
-from collections.abc import Callable, Sequence
-from hashlib import blake2b
-from select import POLLIN
+from collections.abc import Callable
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
-from gevent import Timeout, get_hub
-from gevent.monkey import get_original
-from gevent.monkey import is_module_patched as is_patched
-from psycopg import errors, generators, pq
-from psycopg.abc import RV, PQGen
-from psycopg.adapt import AdaptersMap, PyFormat, Transformer
-from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
-from psycopg.waiting import Ready, Wait
+from psycopg import pq
 
-Row = tuple[Any, ...]
+from taskapi.runtime.connection import Connection
 
 MAX_IDLE_SECONDS = 240
 """Neon and many firewalls drop connections that are idle for five minutes."""
 
-MAX_AGE_SECONDS = 1_800
-"""A connection is replaced at this age at the latest, which bounds the memory of its backend."""
-
 _log = logging.getLogger("taskapi.pool")
-
-# gevent's own would switch greenlets, and this one only looks.
-_poll = get_original("select", "poll")
-
-# Every integer as a bigint: a type that follows the value would be a statement to prepare anew.
-ADAPTERS = AdaptersMap(psycopg.adapters)
-ADAPTERS.register_dumper(int, Int8Dumper)
-ADAPTERS.register_dumper(int, Int8BinaryDumper)
-
-
-class QueryTooLongError(psycopg.OperationalError):
-    """The database did not answer in time; its connection is given up, the statement may go on."""
-
-
-class StalePlanError(psycopg.OperationalError):
-    """A migration changed what a prepared statement gives; it did nothing, and may be run again."""
-
-
-class Connection(psycopg.Connection[Row]):
-    """A connection in autocommit that runs compiled SQL in one round trip.
-
-    `prepares` says whether the server keeps the statements, by name.
-    """
-
-    prepares = False
-    patience = 10.0
-    """Seconds that the server has for its next answer; without gevent it decides itself."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._adapt = Transformer(self)
-        self._names: dict[tuple[bytes, tuple[int, ...] | None], bytes] = {}
-        self._stale_plans = 0
-        self._eof = _poll()
-        self._eof.register(self.pgconn.socket, POLLIN)
-        self.used_at = now = monotonic()
-        # Those that were made together are replaced at different times.
-        self.expires_at = now + MAX_AGE_SECONDS * (0.8 + 0.2 * random.random())  # noqa: S311 - no secret
-        self.round_trips = 0
-
-    def run(self, sql: bytes, values: Sequence[Any], *, is_kept: bool = True) -> list[Row]:
-        """All rows that a statement gives.
-
-        Args:
-            sql: one statement, with PostgreSQL's own placeholders: `$1`.
-            values: of the placeholders, in their order.
-            is_kept: whether it may be prepared, which lasts as long as the connection.
-
-        Raises:
-            psycopg.Error: as psycopg's cursors raise it.
-            QueryTooLongError: it took longer than `patience`.
-            StalePlanError: inside a transaction, which is lost.
-        """
-        try:
-            return self._run(sql, values, is_kept=is_kept)
-        except StalePlanError:
-            if self.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-                raise
-            return self._run(sql, values, is_kept=is_kept)
-
-    def _run(self, sql: bytes, values: Sequence[Any], *, is_kept: bool) -> list[Row]:
-        adapt, pgconn = self._adapt, self.pgconn
-        dumped = adapt.dump_sequence(values, [PyFormat.BINARY] * len(values))
-        if self.prepares and is_kept:
-            name = self._names.get((sql, adapt.types)) or self._prepare(sql)
-            pgconn.send_query_prepared(name, dumped, adapt.formats, pq.Format.BINARY)
-        else:
-            pgconn.send_query_params(sql, dumped, adapt.types, adapt.formats, pq.Format.BINARY)
-        result = self._result()
-        adapt.set_pgresult(result)
-        rows: list[Row] = adapt.load_rows(0, result.ntuples, tuple)
-        # It would otherwise be kept, however large, until the connection is used again.
-        adapt.set_pgresult(None)
-        return rows
-
-    def is_live(self) -> bool:
-        """Whether the server has not closed it meanwhile; to look costs no round trip."""
-        try:
-            while self._eof.poll(0):
-                self.pgconn.consume_input()
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    def _prepare(self, sql: bytes) -> bytes:
-        types = self._adapt.types
-        key = (sql, types)
-        # Another text is another statement, for poolers too, which keep what the text was before.
-        sql += b" " * self._stale_plans
-        # Named by what it is: where connections are shared, as in a pooler that knows nothing of
-        # prepared statements, a name that counts would run what somebody else has prepared.
-        name = blake2b(repr((sql, types)).encode(), digest_size=16).hexdigest().encode()
-        self.pgconn.send_prepare(name, sql, types)
-        self._result()
-        self._names[key] = name
-        return name
-
-    def _result(self) -> pq.abc.PGresult:
-        result: pq.abc.PGresult
-        (result,) = self.wait(generators.execute(self.pgconn))
-        if result.status == pq.ExecStatus.FATAL_ERROR:
-            error = errors.error_from_result(result)
-            # Its words depend on the server's language.
-            if error.diag.source_function == "RevalidateCachedQuery":
-                self._names.clear()
-                self._stale_plans += 1
-                raise StalePlanError from error
-            raise error
-        return result
-
-
-class GeventConnection(Connection):
-    """A connection that waits on a watcher of its own, and not for ever.
-
-    psycopg's own way under gevent makes a poll object and registers with it for each query.
-    """
-
-    _readable: Any = None
-
-    def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
-        """Run one of psycopg's generators, giving way to other greenlets while it waits.
-
-        Raises:
-            QueryTooLongError: it took longer than `patience`.
-        """
-        self.round_trips += 1
-        if self._readable is None:
-            self._readable = get_hub().loop.io(self.pgconn.socket, Wait.R)
-        try:
-            with Timeout(self.patience, QueryTooLongError):
-                return self._wait(gen)
-        except QueryTooLongError:
-            self.pgconn.finish()
-            raise
-
-    def _wait(self, gen: PQGen[RV]) -> RV:
-        hub = get_hub()
-        try:
-            wanted = next(gen)
-            while True:
-                is_usual = wanted == Wait.R
-                hub.wait(self._readable if is_usual else hub.loop.io(self.pgconn.socket, wanted))
-                # To try what is not ready yet does no harm: the socket does not block.
-                wanted = gen.send(Ready(wanted))
-        except StopIteration as done:
-            result: RV = done.value
-            return result
-
-
-def connection_class() -> type[Connection]:
-    """The class for this process: one that knows gevent where gevent was put in place."""
-    return GeventConnection if is_patched("select") else Connection
 
 
 class PoolTimeout(psycopg.OperationalError):
@@ -269,8 +99,7 @@ class Pool:
         """Hand a connection on; a closed one, or one inside a transaction, is replaced."""
         connection.used_at = now = monotonic()
         is_ready = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
-        is_old = now > connection.expires_at
-        if is_broken or is_old or self._is_closed or not is_ready:
+        if is_broken or connection.is_worn(now) or self._is_closed or not is_ready:
             self._drop(connection)
             return
         with self._lock:

@@ -20,17 +20,10 @@ from flask import Flask, current_app, g
 from sqlalchemy import NullPool
 
 from config import Settings
-from taskapi.core.connections import (
-    ADAPTERS,
-    Connection,
-    Limits,
-    Pool,
-    QueryTooLongError,
-    Row,
-    connection_class,
-)
+from taskapi.core.connections import Limits, Pool
 from taskapi.core.errors import InsufficientStorage, OutcomeUnknown, Unavailable
 from taskapi.core.statement import Statement
+from taskapi.runtime.connection import Connection, QueryTooLongError, Row, connection_class
 
 _MAX_WAITING = 1_000
 _MORE_SECONDS = 0.4
@@ -164,7 +157,6 @@ def _connect(kind: type[Connection], url: str, *, prepares: bool) -> Connection:
         keepalives_interval=5,
         keepalives_count=3,
         tcp_user_timeout=15_000,
-        context=ADAPTERS,
     )
     # Whether this class prepares is decided here: psycopg's own cursors never do.
     connection.prepare_threshold = None
@@ -346,7 +338,8 @@ def _execute(
     connection.patience = _left(until)
     try:
         values = statement.values(parameters)
-        return connection.run(statement.sql, values, is_kept=not statement.is_one_of_many)
+        is_kept = not statement.is_one_of_many
+        return connection.run(statement.sql, values, statement.types, is_kept=is_kept)
     except psycopg.errors.ForeignKeyViolation as error:
         raise ReferenceMissing(error.diag.constraint_name or "") from error
     except psycopg.errors.UniqueViolation as error:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from taskapi.core import database
-from taskapi.core.connections import Row
 from taskapi.core.preconditions import is_known
 from taskapi.core.statement import Statement
+from taskapi.runtime.connection import Row
 
 
 def page_rows(statement: Statement, *, known: list[int] | None, **parameters: Any) -> list[Row]:

@@ -6,8 +6,32 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+import psycopg
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Date,
+    DateTime,
+    Integer,
+    LargeBinary,
+    Numeric,
+    String,
+    Time,
+)
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.selectable import ReturnsRows
+from sqlalchemy.types import TypeEngine
+
+_SENT_AS: dict[type[TypeEngine[Any]], str] = {
+    # Every integer, so that a comparison takes numbers that its column could not hold.
+    Integer: "int8",
+    Numeric: "numeric",
+    String: "text",
+    LargeBinary: "bytea",
+    Boolean: "bool",
+    Date: "date",
+    Time: "time",
+}
 
 _DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")
 
@@ -55,6 +79,11 @@ class Statement:
         return tuple(self._compiled.positiontup)
 
     @cached_property
+    def types(self) -> tuple[int, ...]:
+        """The OIDs of the types of these parameters, as they are declared."""
+        return tuple(oid_of(self._compiled.binds[name].type) for name in self.names)
+
+    @cached_property
     def defaults(self) -> dict[str, Any]:
         """Parameters whose values are part of the statement."""
         return {k: v for k, v in self._compiled.params.items() if v is not None}
@@ -68,3 +97,27 @@ class Statement:
         """The values that are sent, in the order of `names`."""
         given = {**self.defaults, **parameters}
         return [given[name] for name in self.names]
+
+
+def oid_of(declared: TypeEngine[Any]) -> int:
+    """The OID of the PostgreSQL type as which a parameter of this type is sent.
+
+    Raises:
+        TypeError: the parameter has no type, or one that is not among those that are sent.
+    """
+    if isinstance(declared, ARRAY):
+        return _registered(_name_of(declared.item_type)).array_oid
+    return _registered(_name_of(declared)).oid
+
+
+def _name_of(declared: TypeEngine[Any]) -> str:
+    if isinstance(declared, DateTime):
+        return "timestamptz" if declared.timezone else "timestamp"
+    for kind, name in _SENT_AS.items():
+        if isinstance(declared, kind):
+            return name
+    raise TypeError(f"a parameter of type {declared!r} cannot be sent: declare its type_")
+
+
+def _registered(name: str) -> psycopg.types.TypeInfo:
+    return psycopg.adapters.types[name]

@@ -12,7 +12,9 @@ import psycopg
 import pytest
 
 from taskapi.core import connections
-from taskapi.core.connections import ConnectFailed, Connection, Limits, Pool, PoolTimeout
+from taskapi.core.connections import ConnectFailed, Limits, Pool, PoolTimeout
+from taskapi.runtime import connection as runtime
+from taskapi.runtime.connection import Connection
 
 Connect = Callable[[], Connection]
 
@@ -197,7 +199,7 @@ def test_connections_are_replaced_at_a_greatest_age_and_not_all_at_once(connect:
         held = [pool.take() for _ in range(5)]
         ends = {connection.expires_at for connection in held}
         assert len(ends) == 5
-        assert all(0 < end - begun <= connections.MAX_AGE_SECONDS + 60 for end in ends)
+        assert all(0 < end - begun <= runtime.MAX_AGE_SECONDS + 60 for end in ends)
         held[0].expires_at = time.monotonic() - 1
         for connection in held:
             pool.give_back(connection)
@@ -214,15 +216,3 @@ def test_a_closed_pool_keeps_nothing(connect: Connect) -> None:
         assert not second.closed
         pool.give_back(second)
         assert second.closed
-
-
-def test_what_is_prepared_is_named_by_what_it_is(database_url: str) -> None:
-    names = []
-    for sql in (b"SELECT 1", b"SELECT 2", b"SELECT 1"):
-        with connections.connection_class().connect(database_url, autocommit=True) as connection:
-            connection.prepares = True
-            connection.run(sql, [])
-            found = connection.execute("SELECT name FROM pg_prepared_statements").fetchone()
-            assert found
-            names.append(found[0])
-    assert names[0] == names[2] != names[1]
