@@ -55,14 +55,17 @@ class Application(Flask):
     request_class = Request
 
     def create_url_adapter(self, request: FlaskRequest | None) -> MapAdapter | None:
-        """What finds the view: by path and method alone."""
+        """Finds the view by path and method alone.
+
+        Flask's own looks at the host as well, takes /tasks and //tasks for the same, and finds no
+        view for a request that offers to become a websocket.
+        """
         if request is None:
             return super().create_url_adapter(request)
         environ = request.environ
         return self.url_map.bind(
             "",
             script_name=request.root_path,
-            # Not `request.path`, in which /tasks and //tasks are the same.
             path_info=environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
             default_method=environ["REQUEST_METHOD"],
             query_args=environ.get("QUERY_STRING", ""),
