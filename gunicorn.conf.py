@@ -12,10 +12,9 @@ import signal
 from itertools import chain, repeat
 from pathlib import Path
 
-import gunicorn.http.wsgi
-
 from config import settings_or_exit
 from taskapi import observe
+from taskapi.runtime.worker import name_server
 from taskapi.serving import process
 from taskapi.serving.worker import Worker
 
@@ -56,7 +55,7 @@ loglevel = _settings.log_level
 process.RootLogger.settings = Worker.settings = _settings
 logger_class = process.RootLogger
 
-gunicorn.http.wsgi.SERVER = "taskapi"
+name_server("taskapi")
 
 
 # Before the library is imported, which looks for it once; after a HUP it is the same folder.

@@ -19,7 +19,7 @@ import pytest
 from psycopg import waiting
 from support.servers import free_port
 
-from taskapi.serving import worker
+from taskapi.runtime.connection import raise_if_blocking
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0
@@ -269,6 +269,6 @@ def test_what_is_no_http_is_answered_with_a_problem_and_idleness_delays_no_end(
 def test_a_worker_refuses_a_database_driver_that_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "wait", waiting.wait_c)
     with pytest.raises(RuntimeError, match="before gevent"):
-        worker._refuse_a_blocking_database()
+        raise_if_blocking()
     monkeypatch.setattr(waiting, "wait", waiting.wait_poll)
-    worker._refuse_a_blocking_database()
+    raise_if_blocking()

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     Date,
     DateTime,
+    Float,
     Integer,
     LargeBinary,
     Numeric,
@@ -25,6 +26,7 @@ from sqlalchemy.types import TypeEngine
 _SENT_AS: dict[type[TypeEngine[Any]], str] = {
     # Every integer, so that a comparison takes numbers that its column could not hold.
     Integer: "int8",
+    Float: "float8",
     Numeric: "numeric",
     String: "text",
     LargeBinary: "bytea",

@@ -14,8 +14,8 @@ from socket import socketpair
 import gevent
 import psycopg
 
+from taskapi.runtime import clients
 from taskapi.runtime import connection as connections
-from taskapi.serving import clients
 
 SHORT, LONG, PATIENCE = 0.1, 1.0, 0.25
 FLOAT8 = psycopg.adapters.types["float8"].oid
