@@ -1,215 +1,31 @@
-"""Connections to PostgreSQL: how one runs a statement and waits for it, and a fair pool of them.
-
-psycopg's cursors convert a query, look for what it is prepared as and describe its result, each
-time it runs. Here a statement was compiled once, so it is sent as it is, and psycopg's adaptation
-turns values into bytes and rows into values: half of the time. `docs/performance.md` has figures.
-"""
+"""A fair pool of connections to PostgreSQL."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from functools import partial
-from hashlib import blake2b
-from select import POLLIN
+from collections.abc import Callable
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
-from gevent import get_hub, getcurrent, with_timeout
-from gevent.hub import Waiter
-from gevent.monkey import get_original
-from gevent.monkey import is_module_patched as is_patched
-from psycopg import errors, generators, pq
-from psycopg.abc import RV, PQGen
-from psycopg.adapt import AdaptersMap, PyFormat, Transformer
-from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
-from psycopg.waiting import Ready, Wait
+from psycopg import pq
 
-Row = tuple[Any, ...]
+from taskapi.runtime.connection import Connection
 
 MAX_IDLE_SECONDS = 240
-"""Neon and many firewalls drop what is idle for five minutes."""
+"""Neon and many firewalls drop connections that are idle for five minutes."""
 
 _log = logging.getLogger("taskapi.pool")
-
-# gevent's own would switch greenlets: this poll only looks, this lock is held for no switch.
-_poll = get_original("select", "poll")
-_NativeLock = get_original("threading", "Lock")
-
-# Every integer as a bigint: a type that follows the value would be a statement to prepare anew.
-ADAPTERS = AdaptersMap(psycopg.adapters)
-ADAPTERS.register_dumper(int, Int8Dumper)
-ADAPTERS.register_dumper(int, Int8BinaryDumper)
-
-
-class QueryTooLongError(psycopg.OperationalError):
-    """The database did not answer in time; its connection is given up, the statement may go on."""
-
-
-class StalePlanError(psycopg.OperationalError):
-    """A migration changed what a prepared statement gives; it did nothing, and may be run again."""
-
-
-class Connection(psycopg.Connection[Row]):
-    """A connection in autocommit that runs compiled SQL in one round trip.
-
-    `prepares` says whether the server keeps the statements, by name.
-    """
-
-    prepares = False
-    patience = 10.0
-    """Seconds that the server has for its next answer; without gevent it decides itself."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._adapt = Transformer(self)
-        self._names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
-        self._stale_plans = 0
-        self._eof = _poll()
-        self._eof.register(self.pgconn.socket, POLLIN)
-        self.used_at = monotonic()
-        self.round_trips = 0
-
-    def run(
-        self,
-        sql: bytes,
-        values: Sequence[Any],
-        *,
-        types: Sequence[int] = (),
-        is_kept: bool = True,
-    ) -> list[Row]:
-        """All rows that a statement gives.
-
-        Args:
-            sql: one statement, with PostgreSQL's own placeholders: `$1`.
-            values: of the placeholders, in their order.
-            types: of the placeholders, for values without one: nulls and empty lists. With them
-                the statement is prepared once, whatever the values.
-            is_kept: whether it may be prepared, which lasts as long as the connection.
-
-        Raises:
-            psycopg.Error: as psycopg's cursors raise it.
-            QueryTooLongError: it took longer than `patience`.
-            StalePlanError: inside a transaction, which is lost.
-        """
-        try:
-            return self._run(sql, values, types, is_kept=is_kept)
-        except StalePlanError:
-            if self.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-                raise
-            return self._run(sql, values, types, is_kept=is_kept)
-
-    def _run(
-        self, sql: bytes, values: Sequence[Any], types: Sequence[int], *, is_kept: bool
-    ) -> list[Row]:
-        adapt, pgconn = self._adapt, self.pgconn
-        dumped = adapt.dump_sequence(values, [PyFormat.BINARY] * len(values))
-        known = adapt.types or ()
-        if types:
-            known = tuple(
-                declared if value == [] else found or declared
-                for value, found, declared in zip(values, known, types, strict=True)
-            )
-        if self.prepares and is_kept:
-            name = self._names.get((sql, known)) or self._prepare(sql, known)
-            pgconn.send_query_prepared(name, dumped, adapt.formats, pq.Format.BINARY)
-        else:
-            pgconn.send_query_params(sql, dumped, known, adapt.formats, pq.Format.BINARY)
-        result = self._result()
-        adapt.set_pgresult(result)
-        rows: list[Row] = adapt.load_rows(0, result.ntuples, tuple)
-        # It would otherwise be kept, however large, until the connection is used again.
-        adapt.set_pgresult(None)
-        return rows
-
-    def is_live(self) -> bool:
-        """Whether the server has not closed it meanwhile; to look costs no round trip."""
-        try:
-            while self._eof.poll(0):
-                self.pgconn.consume_input()
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    def _prepare(self, sql: bytes, types: tuple[int, ...]) -> bytes:
-        key = (sql, types)
-        # Another text is another statement, for poolers too, which keep what the text was before.
-        sql += b" " * self._stale_plans
-        # Named by what it is: where connections are shared, as in a pooler that knows nothing of
-        # prepared statements, a name that counts would run what somebody else has prepared.
-        name = blake2b(repr((sql, types)).encode(), digest_size=16).hexdigest().encode()
-        self.pgconn.send_prepare(name, sql, types)
-        self._result()
-        self._names[key] = name
-        return name
-
-    def _result(self) -> pq.abc.PGresult:
-        result: pq.abc.PGresult
-        (result,) = self.wait(generators.execute(self.pgconn))
-        if result.status == pq.ExecStatus.FATAL_ERROR:
-            error = errors.error_from_result(result)
-            # Its words depend on the server's language.
-            if error.diag.source_function == "RevalidateCachedQuery":
-                self._names.clear()
-                self._stale_plans += 1
-                raise StalePlanError from error
-            raise error
-        return result
-
-
-class GeventConnection(Connection):
-    """A connection that waits on a watcher of its own, and not for ever.
-
-    psycopg's own way under gevent makes a poll object and registers with it for each query.
-    """
-
-    _readable: Any = None
-
-    def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
-        """Run one of psycopg's generators, giving way to other greenlets while it waits.
-
-        Raises:
-            QueryTooLongError: it took longer than `patience`.
-        """
-        self.round_trips += 1
-        loop = get_hub().loop
-        if self._readable is None:
-            self._readable = loop.io(self.pgconn.socket, Wait.R)
-        # What gevent.Timeout does, in 0.7 µs instead of 2.5.
-        clock = loop.timer(self.patience)
-        clock.start(getcurrent().throw, QueryTooLongError)
-        try:
-            return self._wait(gen)
-        except QueryTooLongError:
-            self.pgconn.finish()
-            raise
-        finally:
-            clock.close()
-
-    def _wait(self, gen: PQGen[RV]) -> RV:
-        hub = get_hub()
-        try:
-            wanted = next(gen)
-            while True:
-                is_usual = wanted == Wait.R
-                hub.wait(self._readable if is_usual else hub.loop.io(self.pgconn.socket, wanted))
-                # To try what is not ready yet does no harm: the socket does not block.
-                wanted = gen.send(Ready(wanted))
-        except StopIteration as done:
-            result: RV = done.value
-            return result
-
-
-def connection_class() -> type[Connection]:
-    """The class for this process: one that knows gevent where gevent was put in place."""
-    return GeventConnection if is_patched("select") else Connection
 
 
 class PoolTimeout(psycopg.OperationalError):
     """No connection was free in time."""
+
+
+class ConnectFailed(psycopg.OperationalError):
+    """A connection could not be made; the cause is no error of psycopg's."""
 
 
 class _Turn:
@@ -227,20 +43,6 @@ class _Turn:
 
     def wait(self, seconds: float) -> None:
         self._given.acquire(timeout=seconds)
-
-
-class _GeventTurn(_Turn):
-    """The same for greenlets, by what gevent's locks are made of: 5 µs instead of 9."""
-
-    def __init__(self) -> None:
-        self._waiter: Waiter[None] = Waiter()
-
-    def give(self, outcome: Connection | psycopg.Error) -> None:
-        self.outcome = outcome
-        get_hub().loop.run_callback(partial(self._waiter.switch, None))
-
-    def wait(self, seconds: float) -> None:
-        with_timeout(seconds, self._waiter.get, timeout_value=None)
 
 
 class Limits(NamedTuple):
@@ -265,13 +67,12 @@ class Pool:
     def __init__(self, connect: Callable[[], Connection], limits: Limits) -> None:
         self._connect = connect
         self.limits = limits
-        self._lock = _NativeLock()
+        self._lock = Lock()
         self._idle: deque[Connection] = deque()
         self.waits, self.waited_seconds, self.round_trips = 0, 0.0, 0
         self._waiting: deque[_Turn] = deque()
         self._size = 0
         self._is_closed = False
-        self._make_turn = _GeventTurn if is_patched("select") else _Turn
 
     def take(self, seconds: float | None = None) -> Connection:
         """A connection that is open, as far as can be seen without asking the server.
@@ -288,17 +89,19 @@ class Pool:
         """
         while True:
             connection = self._next(self.limits.seconds if seconds is None else seconds)
-            if connection.is_live():
+            # What was idle for too long may be cut off without a sign that is_live() sees.
+            is_fresh = monotonic() - connection.used_at <= MAX_IDLE_SECONDS
+            if is_fresh and connection.is_live():
                 return connection
             self.give_back(connection, is_broken=True)
 
     def give_back(self, connection: Connection, *, is_broken: bool = False) -> None:
         """Hand a connection on; a closed one, or one inside a transaction, is replaced."""
+        connection.used_at = now = monotonic()
         is_ready = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
-        if is_broken or self._is_closed or not is_ready:
+        if is_broken or connection.is_worn(now) or self._is_closed or not is_ready:
             self._drop(connection)
             return
-        connection.used_at = now = monotonic()
         with self._lock:
             self.round_trips += connection.round_trips
             connection.round_trips = 0
@@ -306,8 +109,8 @@ class Pool:
                 self._waiting.popleft().give(connection)
                 return
             self._idle.append(connection)
-            is_old = now - self._idle[0].used_at > MAX_IDLE_SECONDS
-            oldest = self._idle.popleft() if is_old else None
+            is_idle_for_long = now - self._idle[0].used_at > MAX_IDLE_SECONDS
+            oldest = self._idle.popleft() if is_idle_for_long else None
         if oldest:
             self._drop(oldest)
 
@@ -340,7 +143,7 @@ class Pool:
                 return self._idle.pop()
             if len(self._waiting) >= self.limits.waiting:
                 raise PoolTimeout("too many wait for a connection")
-            turn = self._make_turn()
+            turn = _Turn()
             self._waiting.append(turn)
             grows = self._size < self.limits.connections
             self._size += grows
@@ -364,26 +167,27 @@ class Pool:
     def _make(self) -> None:
         try:
             Thread(target=self._make_now, name="connect", daemon=True).start()
-        except RuntimeError as error:  # no thread can be started
+        except RuntimeError as error:  # the system starts no more threads
             self._failed(error)
 
     def _make_now(self) -> None:
         try:
             connection = self._connect()
-        except Exception as error:  # noqa: BLE001 - whatever it is, its place in the pool must come free
+        except Exception as error:  # noqa: BLE001 - whatever it is, its place must come free
             self._failed(error)
         else:
             self.give_back(connection)
 
     def _failed(self, error: Exception) -> None:
-        """Tell those who wait that there is no connection, unless others may still come free."""
-        outcome = error if isinstance(error, psycopg.Error) else psycopg.OperationalError()
+        """Report to all waiters that no connection could be made, unless others are in use."""
         # The error's own text has the database's address and user.
         _log.warning("connection_failed", extra={"error": type(error).__name__})
+        if not isinstance(error, psycopg.Error):
+            error = ConnectFailed(f"no connection could be made: {type(error).__name__}")
         with self._lock:
             self._size -= 1
             while self._waiting and not self._size:
-                self._waiting.popleft().give(outcome)
+                self._waiting.popleft().give(error)
 
     def _drop(self, connection: Connection) -> None:
         """Close a connection, and make another when somebody waits for it."""

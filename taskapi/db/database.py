@@ -18,21 +18,13 @@ from typing import Any
 
 import psycopg
 from flask import Flask, current_app, g
-from flask.globals import app_ctx
 from sqlalchemy import NullPool
 
 from config import Settings
-from taskapi.db.connections import (
-    ADAPTERS,
-    Connection,
-    Limits,
-    Pool,
-    QueryTooLongError,
-    Row,
-    connection_class,
-)
+from taskapi.db.connections import Limits, Pool
 from taskapi.db.statement import Statement
 from taskapi.problems import InsufficientStorage, OutcomeUnknown, Unavailable
+from taskapi.runtime.connection import Connection, QueryTooLongError, Row, connection_class
 
 _MAX_WAITING = 1_000
 _MORE_SECONDS = 0.4
@@ -170,7 +162,6 @@ def _connect(kind: type[Connection], url: str, *, prepares: bool) -> Connection:
         keepalives_interval=5,
         keepalives_count=3,
         tcp_user_timeout=15_000,
-        context=ADAPTERS,
     )
     # Whether this class prepares is decided here: psycopg's own cursors never do.
     connection.prepare_threshold = None
@@ -335,10 +326,7 @@ class _Watch:
         return self.started
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        # The object itself: the proxy looks it up for each attribute.
-        spent = app_ctx.g
-        before = spent.get("database_seconds", 0.0)
-        spent.database_seconds = before + perf_counter() - self.started
+        g.database_seconds = seconds_spent() + perf_counter() - self.started
         if isinstance(error, (psycopg.Error, _ConnectionLost)):
             raise self._problem(error) from error
 
@@ -377,9 +365,8 @@ def _execute(
     connection.patience = _left(until)
     try:
         values = statement.values(parameters)
-        return connection.run(
-            statement.sql, values, types=statement.types, is_kept=not statement.is_dynamic
-        )
+        is_kept = not statement.is_dynamic
+        return connection.run(statement.sql, values, statement.types, is_kept=is_kept)
     except psycopg.errors.ForeignKeyViolation as error:
         raise ReferenceMissing(_constraint_of(error)) from error
     except psycopg.errors.UniqueViolation as error:

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Thread
 
 import psycopg
 import pytest
 
 from taskapi.db import connections
-from taskapi.db.connections import Connection, Limits, Pool, PoolTimeout
+from taskapi.db.connections import ConnectFailed, Limits, Pool, PoolTimeout
+from taskapi.runtime import connection as runtime
+from taskapi.runtime.connection import Connection
 
 Connect = Callable[[], Connection]
 
@@ -52,7 +54,7 @@ def test_who_waits_longest_comes_first(connect: Connect) -> None:
 
         for number in range(5):
             threads.submit(serve, number)
-            _until(lambda number=number: len(pool._waiting) > number)
+            _until(lambda number=number: pool.waiting > number)
         pool.give_back(held)
         _until(lambda: len(served) == 5)
     assert served == list(range(5))
@@ -91,7 +93,7 @@ def test_a_slow_database_costs_no_more_than_the_wait_and_is_used_when_it_is_ther
             with pytest.raises(PoolTimeout):
                 pool.take()
         may_connect.set()
-        _until(lambda: bool(pool._idle))
+        _until(lambda: pool.size - pool.in_use > 0)
         pool.give_back(pool.take())
 
 
@@ -113,6 +115,40 @@ def _refuse() -> Connection:
     raise psycopg.OperationalError("away")
 
 
+@pytest.mark.parametrize("error", [OSError("away"), ValueError("no address")], ids=repr)
+def test_an_error_that_is_not_of_psycopg_is_reported_and_takes_no_place(
+    connect: Connect, error: Exception
+) -> None:
+    def fail() -> Connection:
+        raise error
+
+    answers = [connect, fail]
+
+    def recovering() -> Connection:
+        return answers.pop()()
+
+    with pool_of(recovering, seconds=60) as pool:
+        with pytest.raises(ConnectFailed):
+            pool.take()
+        assert pool.size == 0
+        pool.give_back(pool.take())
+
+
+def test_a_thread_that_cannot_start_takes_no_place(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pool_of(connect, seconds=60) as pool:
+        with monkeypatch.context() as patched:
+            patched.setattr(connections.Thread, "start", fail)
+            with pytest.raises(ConnectFailed):
+                pool.take()
+        assert (pool.size, pool.waiting) == (0, 0)
+        pool.give_back(pool.take())
+
+
 def test_no_more_wait_than_may(connect: Connect) -> None:
     with pool_of(connect, waiting=0) as pool, pytest.raises(PoolTimeout):
         pool.take()
@@ -125,7 +161,7 @@ def test_what_comes_back_unfit_is_replaced(
     with pool_of(connect) as pool, ThreadPoolExecutor(1) as threads:
         first = pool.take()
         waiting = threads.submit(pool.take)
-        _until(lambda: bool(pool._waiting))
+        _until(lambda: pool.waiting > 0)
         spoil(first)
         pool.give_back(first)
         second = waiting.result(10)
@@ -146,6 +182,31 @@ def test_what_was_idle_for_long_is_closed(
         assert not second.closed
 
 
+def test_a_connection_that_was_idle_for_long_is_not_handed_out(connect: Connect) -> None:
+    with pool_of(connect) as pool:
+        first = pool.take()
+        pool.give_back(first)
+        first.used_at -= connections.MAX_IDLE_SECONDS + 1
+        second = pool.take()
+        assert first.closed
+        assert not second.closed
+        pool.give_back(second)
+
+
+def test_connections_are_replaced_at_a_greatest_age_and_not_all_at_once(connect: Connect) -> None:
+    begun = time.monotonic()
+    with pool_of(connect, size=5) as pool:
+        held = [pool.take() for _ in range(5)]
+        ends = {connection.expires_at for connection in held}
+        assert len(ends) == 5
+        assert all(0 < end - begun <= runtime.MAX_AGE_SECONDS + 60 for end in ends)
+        held[0].expires_at = time.monotonic() - 1
+        for connection in held:
+            pool.give_back(connection)
+        assert [connection.closed for connection in held] == [True, False, False, False, False]
+        assert pool.size == 4
+
+
 def test_a_closed_pool_keeps_nothing(connect: Connect) -> None:
     with pool_of(connect, size=2) as pool:
         first, second = pool.take(), pool.take()
@@ -155,15 +216,3 @@ def test_a_closed_pool_keeps_nothing(connect: Connect) -> None:
         assert not second.closed
         pool.give_back(second)
         assert second.closed
-
-
-def test_what_is_prepared_is_named_by_what_it_is(database_url: str) -> None:
-    names = []
-    for sql in (b"SELECT 1", b"SELECT 2", b"SELECT 1"):
-        with connections.connection_class().connect(database_url, autocommit=True) as connection:
-            connection.prepares = True
-            connection.run(sql, [])
-            found = connection.execute("SELECT name FROM pg_prepared_statements").fetchone()
-            assert found
-            names.append(found[0])
-    assert names[0] == names[2] != names[1]
