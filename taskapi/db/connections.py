@@ -1,48 +1,32 @@
-"""A fair pool of connections to PostgreSQL."""
+"""A pool of connections to PostgreSQL: psycopg's own, with what a restart of the server needs."""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable
-from threading import Lock, Thread
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
-import psycopg
-from psycopg import pq
+from psycopg_pool import ConnectionPool
 
-from taskapi.runtime.connection import Connection
+from taskapi.runtime.connection import MAX_PREPARED, Connection
 
 MAX_IDLE_SECONDS = 240
 """Neon and many firewalls drop connections that are idle for five minutes."""
 
+MAX_AGE_SECONDS = 1_800
+"""A connection is replaced at this age, which bounds the memory of its backend."""
+
+_CONNECT = {
+    "autocommit": True,
+    "application_name": "taskapi",
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
 _log = logging.getLogger("taskapi.pool")
-
-
-class PoolTimeout(psycopg.OperationalError):
-    """No connection was free in time."""
-
-
-class ConnectFailed(psycopg.OperationalError):
-    """A connection could not be made; the cause is no error of psycopg's."""
-
-
-class _Turn:
-    """Somebody who waits for a connection, or for the reason why there is none."""
-
-    outcome: Connection | psycopg.Error | None = None
-
-    def __init__(self) -> None:
-        self._given = Lock()
-        self._given.acquire()
-
-    def give(self, outcome: Connection | psycopg.Error) -> None:
-        self.outcome = outcome
-        self._given.release()
-
-    def wait(self, seconds: float) -> None:
-        self._given.acquire(timeout=seconds)
 
 
 class Limits(NamedTuple):
@@ -54,146 +38,130 @@ class Limits(NamedTuple):
 
 
 class Pool:
-    """Connections, each handed to whoever has waited longest.
+    """Connections in autocommit, each handed to the request that has waited longest.
 
-    A pool that gives a free connection to whoever runs next lets others wait for seconds under
-    load. Connections are made in the background, when somebody needs one, so that a database that
-    is slow to accept them costs nobody more than the time they may wait.
+    They are opened in the background when needed, so that a slow database delays a request by no
+    more than the longest wait.
 
     Args:
-        connect: makes a connection; raises psycopg.Error.
+        url: of the database.
+        kind: the class of the connections.
+        limits: of the pool.
+        prepares: whether statements are prepared.
     """
 
-    def __init__(self, connect: Callable[[], Connection], limits: Limits) -> None:
-        self._connect = connect
+    def __init__(self, url: str, kind: type[Connection], limits: Limits, *, prepares: bool) -> None:
+        def configure(connection: Connection) -> None:
+            # Connection.run() prepares by itself.
+            connection.prepare_threshold = None
+            connection.prepares = prepares
+
         self.limits = limits
-        self._lock = Lock()
-        self._idle: deque[Connection] = deque()
-        self.waits, self.waited_seconds, self.round_trips = 0, 0.0, 0
-        self._waiting: deque[_Turn] = deque()
-        self._size = 0
-        self._is_closed = False
+        self.round_trips = 0
+        self._pool = ConnectionPool(
+            url,
+            connection_class=_reporting(kind),
+            kwargs=_CONNECT,
+            configure=configure,
+            min_size=0,
+            max_size=limits.connections,
+            max_waiting=limits.waiting,
+            max_idle=MAX_IDLE_SECONDS,
+            max_lifetime=MAX_AGE_SECONDS,
+            reconnect_timeout=limits.seconds,
+            open=False,
+        )
+
+    @property
+    def connection_class(self) -> type[Connection]:
+        """The class of the connections that are opened from now on."""
+        return self._pool.connection_class
+
+    @connection_class.setter
+    def connection_class(self, kind: type[Connection]) -> None:
+        self._pool.connection_class = kind
 
     def take(self, seconds: float | None = None) -> Connection:
-        """A connection that is open, as far as can be seen without asking the server.
+        """Return a connection that is open, as far as can be seen without a round trip.
 
-        Servers and poolers drop idle connections; nothing has been sent yet, so to take another
-        one is safe for reads and writes alike.
+        Servers and poolers drop idle connections. psycopg's own check waits a second before it
+        tries the next connection.
 
         Args:
-            seconds: how long to wait for one; None for as long as the pool's limits say.
+            seconds: how long to wait for one; None for the pool's limit.
 
         Raises:
-            PoolTimeout: none was free in time, or too many wait already.
-            psycopg.Error: none could be made.
+            psycopg.OperationalError: none was available in time, or too many requests wait.
         """
+        until = monotonic() + (self.limits.seconds if seconds is None else seconds)
+        if self._pool.closed:
+            # Not before the first use, which comes after any fork.
+            self._pool.open()
         while True:
-            connection = self._next(self.limits.seconds if seconds is None else seconds)
-            # What was idle for too long may be cut off without a sign that is_live() sees.
-            is_fresh = monotonic() - connection.used_at <= MAX_IDLE_SECONDS
-            if is_fresh and connection.is_live():
+            connection = self._pool.getconn(until - monotonic())
+            if monotonic() - connection.used_at < MAX_IDLE_SECONDS and connection.is_live():
                 return connection
-            self.give_back(connection, is_broken=True)
+            self._replace(connection)
 
-    def give_back(self, connection: Connection, *, is_broken: bool = False) -> None:
-        """Hand a connection on; a closed one, or one inside a transaction, is replaced."""
-        connection.used_at = now = monotonic()
-        is_ready = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
-        if is_broken or connection.is_worn(now) or self._is_closed or not is_ready:
-            self._drop(connection)
-            return
-        with self._lock:
-            self.round_trips += connection.round_trips
-            connection.round_trips = 0
-            if self._waiting:
-                self._waiting.popleft().give(connection)
-                return
-            self._idle.append(connection)
-            is_idle_for_long = now - self._idle[0].used_at > MAX_IDLE_SECONDS
-            oldest = self._idle.popleft() if is_idle_for_long else None
-        if oldest:
-            self._drop(oldest)
+    def give_back(self, connection: Connection) -> None:
+        """Return a connection; one that is closed, in a transaction or worn is replaced."""
+        self.round_trips += connection.round_trips
+        connection.round_trips = 0
+        connection.used_at = monotonic()
+        if connection.prepared >= MAX_PREPARED or not connection.is_ready:
+            self._replace(connection)
+        else:
+            self._pool.putconn(connection)
+
+    def close(self) -> None:
+        """Close the idle connections now, and the others when they are given back."""
+        self._pool.close()
 
     @property
     def size(self) -> int:
-        """Connections that are open or being made."""
-        return self._size
+        """Connections that are open or being opened."""
+        return self._count("pool_size")
 
     @property
     def in_use(self) -> int:
-        """Those of them that somebody has, or waits for."""
-        return self._size - len(self._idle)
+        """Connections that a request has, or waits for."""
+        return self.size - self._count("pool_available")
 
     @property
     def waiting(self) -> int:
-        """How many wait for one."""
-        return len(self._waiting)
+        """Requests that wait for a connection."""
+        return self._count("requests_waiting")
 
-    def close(self) -> None:
-        """Close what is idle now, and the rest when it is given back."""
-        with self._lock:
-            self._is_closed = True
-            idle, self._idle = self._idle, deque()
-        for connection in idle:
-            self._drop(connection)
+    @property
+    def waits(self) -> int:
+        """Requests that have had to wait."""
+        return self._count("requests_queued")
 
-    def _next(self, seconds: float) -> Connection:
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
-            if len(self._waiting) >= self.limits.waiting:
-                raise PoolTimeout("too many wait for a connection")
-            turn = _Turn()
-            self._waiting.append(turn)
-            grows = self._size < self.limits.connections
-            self._size += grows
-        if grows:
-            self._make()
-        began = monotonic()
-        try:
-            turn.wait(seconds)
-        finally:
-            with self._lock:
-                self.waits += 1
-                self.waited_seconds += monotonic() - began
-                if turn.outcome is None:
-                    self._waiting.remove(turn)
-        if turn.outcome is None:
-            raise PoolTimeout("no connection was free in time")
-        if isinstance(turn.outcome, psycopg.Error):
-            raise turn.outcome
-        return turn.outcome
+    @property
+    def waited_seconds(self) -> float:
+        """The sum of their waits."""
+        return self._count("requests_wait_ms") / 1000
 
-    def _make(self) -> None:
-        try:
-            Thread(target=self._make_now, name="connect", daemon=True).start()
-        except RuntimeError as error:  # the system starts no more threads
-            self._failed(error)
+    def _count(self, name: str) -> int:
+        return self._pool.get_stats().get(name, 0)
 
-    def _make_now(self) -> None:
-        try:
-            connection = self._connect()
-        except Exception as error:  # noqa: BLE001 - whatever it is, its place must come free
-            self._failed(error)
-        else:
-            self.give_back(connection)
-
-    def _failed(self, error: Exception) -> None:
-        """Report to all waiters that no connection could be made, unless others are in use."""
-        # The error's own text has the database's address and user.
-        _log.warning("connection_failed", extra={"error": type(error).__name__})
-        if not isinstance(error, psycopg.Error):
-            error = ConnectFailed(f"no connection could be made: {type(error).__name__}")
-        with self._lock:
-            self._size -= 1
-            while self._waiting and not self._size:
-                self._waiting.popleft().give(error)
-
-    def _drop(self, connection: Connection) -> None:
-        """Close a connection, and make another when somebody waits for it."""
+    def _replace(self, connection: Connection) -> None:
         connection.close()
-        with self._lock:
-            is_needed = bool(self._waiting) and not self._is_closed
-            self._size -= not is_needed
-        if is_needed:
-            self._make()
+        self._pool.putconn(connection)
+
+
+def _reporting(kind: type[Connection]) -> type[Connection]:
+    """The same class, which logs failures to connect."""
+
+    class ReportingConnection(kind):  # type: ignore[misc, valid-type]  # mypy knows no class by value
+        @classmethod
+        def connect(cls, *args: Any, **options: Any) -> Self:
+            try:
+                made: Self = super().connect(*args, **options)
+            except Exception as error:
+                # The error's own text has the database's address and user.
+                _log.warning("connection_failed", extra={"error": type(error).__name__})
+                raise
+            return made
+
+    return ReportingConnection

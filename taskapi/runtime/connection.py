@@ -7,7 +7,6 @@ as it is, and psycopg's adaptation turns values into bytes and rows into values.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from select import POLLIN
@@ -25,11 +24,8 @@ from psycopg.waiting import Ready, Wait
 
 Row = tuple[Any, ...]
 
-MAX_AGE_SECONDS = 1_800
-"""A connection is replaced at this age at the latest, which bounds the memory of its backend."""
-
 MAX_PREPARED = 200
-"""A connection that has prepared so many statements is replaced too."""
+"""A connection that has prepared so many statements is replaced: its backend keeps their plans."""
 
 # gevent's own would switch greenlets, and this one only looks.
 _poll = get_original("select", "poll")
@@ -75,9 +71,7 @@ class Connection(psycopg.Connection[Row]):
         self._eof = _poll()
         self._eof.register(self.pgconn.socket, POLLIN)
         self.prepared = 0
-        self.used_at = now = monotonic()
-        # Those that were made together are replaced at different times.
-        self.expires_at = now + MAX_AGE_SECONDS * (0.8 + 0.2 * random.random())  # noqa: S311 - no secret
+        self.used_at = monotonic()
         self.round_trips = 0
 
     def run(
@@ -105,7 +99,7 @@ class Connection(psycopg.Connection[Row]):
         try:
             return self._run(sql, values, types, is_kept=is_kept)
         except StalePlanError:
-            if self.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            if not self.is_ready:
                 raise
             return self._run(sql, values, types, is_kept=is_kept)
 
@@ -130,6 +124,11 @@ class Connection(psycopg.Connection[Row]):
         loading.set_pgresult(None)
         return rows
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is open and in no transaction."""
+        return self.pgconn.transaction_status == pq.TransactionStatus.IDLE
+
     def is_live(self) -> bool:
         """Whether the server has not closed it meanwhile; to look costs no round trip."""
         try:
@@ -138,10 +137,6 @@ class Connection(psycopg.Connection[Row]):
         except psycopg.OperationalError:
             return False
         return True
-
-    def is_worn(self, now: float) -> bool:
-        """Whether it should be replaced, for its age or for what its backend holds in memory."""
-        return now > self.expires_at or self.prepared >= MAX_PREPARED
 
     def _prepare(self, sql: bytes, types: tuple[int, ...]) -> bytes:
         key = (sql, types)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import pkgutil
-import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -108,18 +107,6 @@ def test_a_prepared_statement_is_named_by_its_text(database_url: str) -> None:
             connection.run(sql)
             names.append(_prepared(connection)[0][0])
     assert names[0] == names[2] != names[1]
-
-
-def test_a_connection_that_has_prepared_many_statements_is_to_be_replaced(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runtime, "MAX_PREPARED", 3)
-    now = time.monotonic()
-    for number in range(3):
-        assert not connection.is_worn(now)
-        connection.run(b"SELECT %d" % number)
-    assert connection.is_worn(now) == connection.prepares
-    assert len(_prepared(connection)) == 3 * connection.prepares
 
 
 def test_an_error_has_what_the_database_reports_of_it(connection: Connection) -> None:

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
+from taskapi.db.database import pools
 from taskapi.http.application import current_request
 from taskapi.runtime.connection import Connection, Row
 
@@ -36,8 +37,8 @@ def send(app: Flask) -> None:
     instrumentor: Any = FlaskInstrumentor()
     instrumentor.instrument_app(app, tracer_provider=provider, excluded_urls=_UNTRACED)
     tracer = provider.get_tracer("taskapi")
-    plain = app.extensions["taskapi_connection_class"]
-    app.extensions["taskapi_connection_class"] = _traced(plain, tracer)
+    for pool in pools(app):
+        pool.connection_class = _traced(pool.connection_class, tracer)
 
     @app.after_request
     def name_trace(response: Response) -> Response:
