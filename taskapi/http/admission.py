@@ -1,0 +1,130 @@
+"""Admission: how many requests of one caller a worker handles at a time, and how fast they come.
+
+A request counts towards its account once the worker has seen that its session is live, and until
+then towards its network, so that a revoked token takes nothing from the account that it names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_network
+from time import monotonic, sleep
+
+from flask import Flask, current_app
+
+from config import Settings
+from taskapi.db import database
+from taskapi.db.concurrency import Share, TooManyConcurrentRequests
+from taskapi.http.application import Request
+from taskapi.identity import Caller
+from taskapi.problems import RateLimited, TokenInvalid
+from taskapi.runtime import CLOSE
+
+MAX_OF_ACCOUNT = 100
+"""Requests of one account that a worker handles at a time."""
+
+MAX_OF_NETWORK = 500
+"""Requests without a verified session from one network, which may be many people's."""
+
+RATE = 500
+"""Requests a second that a worker takes from one account in the long run."""
+
+BURST = 20_000
+"""Requests that it takes at any rate after a pause."""
+
+PAUSE_SECONDS = 1.0
+"""Before a refusal: a client that repeats without a pause would keep the worker busy with them."""
+
+_VERIFIED_SECONDS = 60
+_REMEMBERED = 10_000
+
+
+class RequestRateExceeded(RateLimited):
+    """The account's requests come too fast."""
+
+    detail = f"Send at most {RATE} requests a second."
+    headers = {"Retry-After": "1"}
+
+
+class Admission:
+    """What a worker knows of the requests in progress."""
+
+    def __init__(self, *, limits_rate: bool) -> None:
+        self._limits_rate = limits_rate
+        self._in_progress: Counter[Hashable] = Counter()
+        self._next_free: dict[int, float] = {}
+        self._verified: dict[int, float] = {}
+
+    @contextmanager
+    def admit(self, request: Request, caller: Caller | None) -> Iterator[None]:
+        """Handle a request within its limits.
+
+        Raises:
+            TooManyConcurrentRequests, RequestRateExceeded: as they say, after a pause.
+        """
+        if caller and self._verified.get(caller.session_id, 0) > monotonic():
+            key, limit = f"account {caller.user_id}", MAX_OF_ACCOUNT
+            database.count_towards(Share(key, caller.workspace_id))
+        else:
+            key, limit = f"network {_network_of(request)}", MAX_OF_NETWORK
+            database.count_towards(Share(key, key))
+        if self._in_progress[key] >= limit:
+            raise _refused(request, TooManyConcurrentRequests())
+        if caller and self._limits_rate and self._is_too_fast(caller.user_id):
+            raise _refused(request, RequestRateExceeded())
+        self._in_progress[key] += 1
+        try:
+            yield
+            if caller and database.seconds_spent():
+                self._remember(caller)
+        except TokenInvalid:
+            if caller:
+                self._verified.pop(caller.session_id, None)
+            raise
+        finally:
+            self._in_progress[key] -= 1
+            if not self._in_progress[key]:
+                del self._in_progress[key]
+
+    def _is_too_fast(self, user_id: int) -> bool:
+        """The generic cell rate algorithm (ITU-T I.371)."""
+        now = monotonic()
+        next_free = max(self._next_free.get(user_id, now), now)
+        if next_free - now > BURST / RATE:
+            return True
+        if len(self._next_free) >= _REMEMBERED:
+            self._next_free = {k: time for k, time in self._next_free.items() if time > now}
+        self._next_free[user_id] = next_free + 1 / RATE
+        return False
+
+    def _remember(self, caller: Caller) -> None:
+        if len(self._verified) >= _REMEMBERED:
+            del self._verified[next(iter(self._verified))]
+        self._verified[caller.session_id] = monotonic() + _VERIFIED_SECONDS
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Count requests from here on."""
+    app.extensions["taskapi_admission"] = Admission(limits_rate=settings.ratelimit_enabled)
+
+
+def admission() -> Admission:
+    """The application's admission in this process."""
+    found: Admission = current_app.extensions["taskapi_admission"]
+    return found
+
+
+def _refused(request: Request, problem: RateLimited) -> RateLimited:
+    sleep(PAUSE_SECONDS)
+    request.environ[CLOSE] = True
+    return problem
+
+
+def _network_of(request: Request) -> str:
+    """The client's address; of IPv6 the /64, which belongs to one subscriber."""
+    address = request.remote_addr or ""
+    if ":" not in address:
+        return address
+    return str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
