@@ -6,7 +6,7 @@ A request that exceeds them waits in its caller's own queue, before it takes a c
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from threading import Event, Lock
 from typing import NamedTuple
@@ -27,6 +27,8 @@ class Share(NamedTuple):
 
     reads: Hashable
     writes: Hashable
+    is_congested: Callable[[], bool]
+    """Whether so much of its responses is still to be sent that it must not read more."""
 
 
 class _Queue:
@@ -109,4 +111,6 @@ class ConcurrencyLimits:
             return
         slots, key = (self._writes, share.writes) if writes else (self._reads, share.reads)
         with slots.slot(key, self._seconds):
+            if share.is_congested():
+                raise TooManyConcurrentRequests
             yield

@@ -39,7 +39,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from taskapi.db.pages import Ordering
+from taskapi.db.pages import MAX_PAGE_BYTES, Ordering
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import (
     ID,
@@ -67,6 +67,8 @@ _LIMIT = bindparam("limit", type_=BigInteger)
 _KNOWN = bindparam("known", type_=ARRAY(BigInteger))
 _GIVEN = bindparam("given", type_=BigInteger)
 _ZERO = literal_column("0", BigInteger)
+
+_MAX_PAGE_BYTES = literal_column(str(MAX_PAGE_BYTES), BigInteger)
 
 _WRITTEN_HERE = ("workspace_id", "id", "user_id", "version", "created_at", "updated_at")
 
@@ -152,18 +154,19 @@ class ContentStatements:
             for conditions, order in ordering.runs(self.table)
         ]
         merged = (union_all(*pages) if len(pages) > 1 else pages[0]).subquery("merged")
-        gated = (
-            select(*merged.c)
+        page = (
+            select(*merged.c, _bytes_before(merged, ordering).label("bytes_before"))
             .where(WORKSPACES.c.version != all_(_KNOWN))
             .order_by(*ordering.order(merged))
             .limit(_LIMIT)
             .lateral("page")
         )
+        shown = [page.c[column.name] for column in merged.c]
         return Statement(
-            select(*leading, *gated.c)
-            .select_from(WORKSPACES.outerjoin(gated, true()))
+            select(*leading, *shown)
+            .select_from(WORKSPACES.outerjoin(page, page.c.bytes_before <= _MAX_PAGE_BYTES))
             .where(own_workspace())
-            .order_by(*ordering.order(gated)),
+            .order_by(*ordering.order(page)),
             is_dynamic=missing is not None,
         )
 
@@ -289,6 +292,16 @@ class _NewRow:
     def __init__(self, statements: ContentStatements) -> None:
         values = {column.name: statements.value(column.name) for column in statements.table.c}
         self.c = SimpleNamespace(**values)
+
+
+def _bytes_before(rows: FromClause, ordering: Ordering) -> ColumnElement[int]:
+    """The size of the long texts of the rows before one; 0 where a page is never too large."""
+    texts = [column for column in rows.c if type(column.type) is Text]
+    if not ordering.is_long or not texts:
+        return _ZERO
+    size = sum((func.octet_length(func.coalesce(text, "")) for text in texts), start=_ZERO)
+    before = func.sum(size).over(order_by=ordering.order(rows), rows=(None, -1))
+    return func.coalesce(before, _ZERO)
 
 
 def _default(column: Column[Any]) -> Any:

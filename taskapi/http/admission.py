@@ -7,17 +7,17 @@ then towards its network, so that a revoked token takes nothing from the account
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
-from ipaddress import ip_network
+from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address, ip_network
 from time import monotonic, sleep
 
-from flask import Flask, current_app
+from flask import Flask, Response, current_app
 
 from config import Settings
 from taskapi.db import database
 from taskapi.db.concurrency import Share, TooManyConcurrentRequests
-from taskapi.http.application import Request
+from taskapi.http.application import Answer, Request
 from taskapi.identity import Caller
 from taskapi.problems import RateLimited, TokenInvalid
 from taskapi.runtime import CLOSE
@@ -37,8 +37,13 @@ BURST = 20_000
 PAUSE_SECONDS = 1.0
 """Before a refusal: a client that repeats without a pause would keep the worker busy with them."""
 
+MAX_UNSENT_BYTES = 16_000_000
+"""Of large responses to one account that are still to be sent, before it gets another one."""
+
+_LARGE_BYTES = 64_000
 _VERIFIED_SECONDS = 60
 _REMEMBERED = 10_000
+_IPV4 = 4
 
 
 class RequestRateExceeded(RateLimited):
@@ -53,40 +58,57 @@ class Admission:
 
     def __init__(self, *, limits_rate: bool) -> None:
         self._limits_rate = limits_rate
-        self._in_progress: Counter[Hashable] = Counter()
+        self._in_progress: Counter[str] = Counter()
+        self._unsent: Counter[str] = Counter()
         self._next_free: dict[int, float] = {}
         self._verified: dict[int, float] = {}
 
-    @contextmanager
-    def admit(self, request: Request, caller: Caller | None) -> Iterator[None]:
+    def admit(
+        self, request: Request, caller: Caller | None, respond: Callable[[], Response]
+    ) -> Response:
         """Handle a request within its limits.
+
+        Args:
+            respond: makes the response.
 
         Raises:
             TooManyConcurrentRequests, RequestRateExceeded: as they say, after a pause.
         """
-        if caller and self._verified.get(caller.session_id, 0) > monotonic():
-            key, limit = f"account {caller.user_id}", MAX_OF_ACCOUNT
-            database.count_towards(Share(key, caller.workspace_id))
-        else:
-            key, limit = f"network {_network_of(request)}", MAX_OF_NETWORK
-            database.count_towards(Share(key, key))
+        key, limit = self._counted_towards(request, caller)
         if self._in_progress[key] >= limit:
             raise _refused(request, TooManyConcurrentRequests())
         if caller and self._limits_rate and self._is_too_fast(caller.user_id):
             raise _refused(request, RequestRateExceeded())
         self._in_progress[key] += 1
         try:
-            yield
-            if caller and database.seconds_spent():
-                self._remember(caller)
+            response = respond()
         except TokenInvalid:
             if caller:
                 self._verified.pop(caller.session_id, None)
             raise
         finally:
-            self._in_progress[key] -= 1
-            if not self._in_progress[key]:
-                del self._in_progress[key]
+            _take_off(self._in_progress, key, 1)
+        if caller and database.seconds_spent():
+            self._remember(caller)
+        self._count_unsent(key, response)
+        return response
+
+    def _counted_towards(self, request: Request, caller: Caller | None) -> tuple[str, int]:
+        is_verified = caller and self._verified.get(caller.session_id, 0) > monotonic()
+        if caller and is_verified:
+            key, limit = f"account {caller.user_id}", MAX_OF_ACCOUNT
+            writes = f"workspace {caller.workspace_id}"
+        else:
+            key, limit = f"network {_network_of(request)}", MAX_OF_NETWORK
+            writes = key
+        database.count_towards(Share(key, writes, lambda: self._unsent[key] > MAX_UNSENT_BYTES))
+        return key, limit
+
+    def _count_unsent(self, key: str, response: Response) -> None:
+        size = response.content_length or 0
+        if size >= _LARGE_BYTES and isinstance(response, Answer):
+            self._unsent[key] += size
+            response.on_sent = partial(_take_off, self._unsent, key, size)
 
     def _is_too_fast(self, user_id: int) -> bool:
         """The generic cell rate algorithm (ITU-T I.371)."""
@@ -116,6 +138,12 @@ def admission() -> Admission:
     return found
 
 
+def _take_off(counter: Counter[str], key: str, amount: int) -> None:
+    counter[key] -= amount
+    if not counter[key]:
+        del counter[key]
+
+
 def _refused(request: Request, problem: RateLimited) -> RateLimited:
     sleep(PAUSE_SECONDS)
     request.environ[CLOSE] = True
@@ -124,7 +152,9 @@ def _refused(request: Request, problem: RateLimited) -> RateLimited:
 
 def _network_of(request: Request) -> str:
     """The client's address; of IPv6 the /64, which belongs to one subscriber."""
-    address = request.remote_addr or ""
-    if ":" not in address:
-        return address
-    return str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
+    host, _, _zone = (request.remote_addr or "").partition("%")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return str(address if address.version == _IPV4 else ip_network(f"{host}/64", strict=False))

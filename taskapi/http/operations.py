@@ -129,6 +129,12 @@ def operation(**declared: Any) -> Callable[[View], View]:
     takes_key = call.takes_key
 
     def decorate(view: View) -> View:
+        def respond(request: Request, given: dict[str, Any]) -> Response:
+            arguments = _arguments(call, request, given)
+            if takes_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
+                return _once(call, request, arguments, partial(view, **arguments))
+            return view(**arguments)
+
         @wraps(view)
         def checked(**arguments: Any) -> Response:
             request = current_request()
@@ -138,11 +144,7 @@ def operation(**declared: Any) -> Callable[[View], View]:
                 request.user_id = caller.user_id
             elif request.method in _READS:
                 return view(**_arguments(call, request, arguments))
-            with admission().admit(request, caller):
-                arguments = _arguments(call, request, arguments)
-                if takes_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
-                    return _once(call, request, arguments, partial(view, **arguments))
-                return view(**arguments)
+            return admission().admit(request, caller, partial(respond, request, arguments))
 
         _declared[checked] = call
         return checked
