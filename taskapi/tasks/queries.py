@@ -78,8 +78,16 @@ def _is_completed(rows: FromClause) -> ColumnElement[int]:
     return cast(cast(rows.c.is_completed, Boolean), Integer)
 
 
+def text_bytes(rows: FromClause) -> ColumnElement[int]:
+    """The size of a task's texts."""
+    description = func.coalesce(func.octet_length(rows.c.description), literal_column("0", Integer))
+    return func.octet_length(rows.c.title) + description
+
+
 class _TaskStatements(ContentStatements):
     """What tasks do beside the usual: completion times, counts of occurrences, words."""
+
+    growing_totals = ("text_bytes",)
 
     def initial(self, column: Column[Any], moment: Moment) -> Any:
         if column.name == "completed_at":
@@ -160,6 +168,19 @@ class _TaskStatements(ContentStatements):
         }
 
 
+def removed_totals(gone: CTE) -> dict[str, ColumnElement[int]]:
+    """How the totals change when these tasks are deleted.
+
+    Args:
+        gone: has their is_completed and text_bytes.
+    """
+    nothing = literal_column("0", BigInteger)
+    every = select(func.count()).select_from(gone).scalar_subquery()
+    completed = select(func.count()).where(gone.c.is_completed.is_(true())).scalar_subquery()
+    size = select(func.coalesce(func.sum(gone.c.text_bytes), nothing)).scalar_subquery()
+    return {"task_count": -every, "completed_task_count": -completed, "text_bytes": -size}
+
+
 def may_affect_others(values: Values) -> bool:
     """Whether for some tasks an update of these columns is not `standalone`."""
     names = {"list_id", "parent_id", "due_date", "rrule"}
@@ -169,7 +190,14 @@ def may_affect_others(values: Values) -> bool:
 tasks = ContentTable(
     Task,
     "task",
-    _TaskStatements(Task, {"task_count": lambda rows: ONE, "completed_task_count": _is_completed}),
+    _TaskStatements(
+        Task,
+        {
+            "task_count": lambda rows: ONE,
+            "completed_task_count": _is_completed,
+            "text_bytes": text_bytes,
+        },
+    ),
     references={"fk_tasks_lists": ("list_id", "list"), "fk_tasks_labels": ("label_ids", "label")},
 )
 
