@@ -139,6 +139,11 @@ class Settings:
     quota_lists: int = _setting(1_000, "lists in a workspace", _integer(1, 10**9))
     quota_labels: int = _setting(1_000, "labels in a workspace", _integer(1, 10**9))
     quota_filters: int = _setting(1_000, "saved filters in a workspace", _integer(1, 10**9))
+    quota_occurrences: int = _setting(
+        1_000_000,
+        "completed and skipped occurrences of recurring tasks in a workspace",
+        _integer(1, 10**9),
+    )
     quota_text_bytes: int = _setting(
         100_000_000,
         "bytes of titles and descriptions of tasks in a workspace",

@@ -175,6 +175,7 @@ def upgrade() -> None:
                 "list_count",
                 "label_count",
                 "filter_count",
+                "occurrence_count",
                 "text_bytes",
             )
         ),

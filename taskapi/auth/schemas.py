@@ -19,6 +19,7 @@ ACCOUNT_EXAMPLE = {
         "lists": {"used": 3, "limit": 1_000},
         "labels": {"used": 5, "limit": 1_000},
         "filters": {"used": 2, "limit": 1_000},
+        "occurrences": {"used": 17, "limit": 1_000_000},
         "text_bytes": {"used": 4_071, "limit": 100_000_000},
     },
 }

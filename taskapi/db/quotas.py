@@ -30,6 +30,7 @@ QUOTAS = (
     Quota("lists", "list_count", "quota_lists"),
     Quota("labels", "label_count", "quota_labels"),
     Quota("filters", "filter_count", "quota_filters"),
+    Quota("occurrences", "occurrence_count", "quota_occurrences"),
     Quota("text_bytes", "text_bytes", "quota_text_bytes"),
 )
 

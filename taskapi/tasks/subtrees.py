@@ -29,7 +29,7 @@ from taskapi.db.statement import Statement
 from taskapi.db.tenancy import ID, WORKSPACE_ID, increment_version, locked_workspace
 from taskapi.extensions import table_of
 from taskapi.tasks.models import Task
-from taskapi.tasks.queries import list_column, removed_totals, text_bytes
+from taskapi.tasks.queries import DELETED_TOTALS, list_column, removed_totals, text_bytes
 
 _tasks = table_of(Task)
 
@@ -41,7 +41,6 @@ _NO_TASK = literal_column("0", BigInteger)
 _DEEPER = bindparam("deeper", type_=SmallInteger)
 
 _MINE = _tasks.c.workspace_id == WORKSPACE_ID
-_TOTALS = ("task_count", "completed_task_count", "text_bytes")
 
 
 def _tree(root: ColumnElement[bool]) -> CTE:
@@ -136,7 +135,7 @@ RELOCATION = _new_relocation()
 
 
 def _new_deletion() -> Statement:
-    workspace = locked_workspace(_TOTALS)
+    workspace = locked_workspace(DELETED_TOTALS)
     gone = (
         delete(_tasks)
         .where(_tasks.c.workspace_id == workspace.c.id, _MINE)

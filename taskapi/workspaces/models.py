@@ -55,6 +55,7 @@ class Workspace(Model):
     list_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     label_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     filter_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    occurrence_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     # Of titles and descriptions of tasks.
     text_bytes: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)

@@ -65,6 +65,7 @@ class AccountRules(Service):
                 "lists": len(account.lists),
                 "labels": len(account.labels),
                 "filters": len(account.rows("filter")),
+                "occurrences": sum(map(len, account.ledgers.values())),
                 "text_bytes": sum(len(text.encode()) for text in texts),
             }
 

@@ -13,7 +13,7 @@ from support.world import at_once, person, sql, worker
 
 from config import Settings
 
-LIMITS = {"tasks": 4, "lists": 3, "labels": 2, "filters": 1, "text_bytes": 100}
+LIMITS = {"tasks": 4, "lists": 3, "labels": 2, "filters": 1, "occurrences": 2, "text_bytes": 100}
 NEW = {
     "tasks": lambda number: {"title": f"Task {number}"},
     "lists": lambda number: {"name": f"List {number}"},
@@ -45,7 +45,7 @@ def _used(api: Api) -> dict[str, int]:
 def test_an_account_shows_its_quotas(author: Api) -> None:
     quotas = author.expect(200, "GET", "/auth/me")["quotas"]
     assert {name: quota["limit"] for name, quota in quotas.items()} == LIMITS
-    assert _used(author) == {"tasks": 0, "lists": 1, "labels": 0, "filters": 0, "text_bytes": 0}
+    assert _used(author) == dict.fromkeys(LIMITS, 0) | {"lists": 1}
 
 
 @pytest.mark.parametrize("kind", NEW)
@@ -67,6 +67,16 @@ def test_a_quota_holds_when_rows_are_added_at_the_same_time(author: Api) -> None
         return author.send("POST", "/tasks", json={"title": "a"}).status_code
 
     assert sorted(at_once([add] * 8)) == [201] * LIMITS["tasks"] + [409] * 4
+
+
+def test_occurrences_have_a_quota(author: Api) -> None:
+    task = author.recurring()
+    path = f"/tasks/{task['id']}"
+    author.expect(200, "POST", f"{path}/skip")
+    before = author.expect(200, "GET", path)
+    problem = author.problem(409, "quota_exceeded", "POST", f"{path}/complete")
+    assert "2 occurrences" in problem["detail"]
+    assert author.expect(200, "GET", path) == before
 
 
 def test_text_has_a_quota_in_bytes(author: Api) -> None:
@@ -110,13 +120,18 @@ def test_what_ends_takes_its_counts_with_it(user: Api, settings: Settings) -> No
     user.task(title="Subtask", description="x" * 500, parent_id=parent["id"])
     for number in range(3):
         user.task(title=f"In a list {number}", description="é" * 100, list_id=into["id"])
+    user.recurring(list_id=into["id"])
+    undone = user.recurring(parent_id=parent["id"])
+    assert _used(user)["occurrences"] == 2
+    user.expect(200, "POST", f"/tasks/{undone['id']}/undo")
+    assert _used(user) == _counted(settings, user)
     first, second = user.label(), user.label()
     user.expect(200, "POST", f"/labels/{first['id']}/merge", json={"into": second["id"]})
     user.expect(204, "DELETE", f"/labels/{second['id']}")
     user.expect(204, "DELETE", f"/tasks/{parent['id']}")
     user.expect(204, "DELETE", f"/lists/{into['id']}", query_string={"tasks": "delete"})
     assert _used(user) == _counted(settings, user)
-    assert _used(user) == {"tasks": 1, "lists": 1, "labels": 0, "filters": 0, "text_bytes": 4}
+    assert _used(user) == dict.fromkeys(LIMITS, 0) | {"tasks": 1, "lists": 1, "text_bytes": 4}
     user.expect(204, "DELETE", f"/tasks/{kept['id']}")
     assert _used(user)["text_bytes"] == 0
 
@@ -129,6 +144,7 @@ def _counted(settings: Settings, user: Api) -> dict[str, Any]:
             ("lists", "lists"),
             ("labels", "labels"),
             ("filters", "saved_filters"),
+            ("occurrences", "occurrences"),
         )
     }
     texts = "octet_length(title) + coalesce(octet_length(description), 0)"

@@ -35,7 +35,7 @@ from taskapi.db.tenancy import (
 from taskapi.extensions import table_of
 from taskapi.tasks.lists.models import List
 from taskapi.tasks.models import Task
-from taskapi.tasks.queries import removed_totals, text_bytes
+from taskapi.tasks.queries import DELETED_TOTALS, removed_totals, text_bytes
 from taskapi.workspaces.models import NEXT_ID
 
 _lists, _tasks = table_of(List), table_of(Task)
@@ -49,8 +49,6 @@ manual_order = ManualOrder(
 )
 
 SORTS = {"created_at": BY_CREATION, "name": by_text("name"), "position": BY_POSITION}
-
-_TASK_TOTALS = ("task_count", "completed_task_count", "text_bytes")
 
 
 @cache
@@ -71,7 +69,7 @@ def deletion(tasks: str | None) -> Statement:
     Args:
         tasks: `move` them to the inbox, or `delete` them; None deletes an empty list only.
     """
-    totals = _TASK_TOTALS if tasks == "delete" else ()
+    totals = DELETED_TOTALS if tasks == "delete" else ()
     workspace = locked_workspace(["list_count", *totals])
     doomed = _doomed(workspace)
     # Compared with the parameter, which an index can begin with, and not with the list's row.
@@ -86,7 +84,9 @@ def deletion(tasks: str | None) -> Statement:
         written = [moved.cte("moved")]
     elif tasks == "delete":
         ended = delete(_tasks).where(inside, is_doomed)
-        sizes = ended.returning(_tasks.c.is_completed, text_bytes(_tasks).label("text_bytes"))
+        sizes = ended.returning(
+            _tasks.c.id, _tasks.c.is_completed, text_bytes(_tasks).label("text_bytes")
+        )
         change |= removed_totals(sizes.cte("ended"))
     else:
         gone = gone.where(~exists().where(inside))
