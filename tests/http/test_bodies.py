@@ -14,7 +14,7 @@ from flask import Flask
 from support import world
 from support.api import Api
 from support.calls import CALLS
-from support.resources import made
+from support.resources import body_of, made
 
 JSON = {"content_type": "application/json"}
 MERGE_PATCH = "application/merge-patch+json"
@@ -175,9 +175,8 @@ def test_another_media_type_is_refused_and_says_which_are_taken(
 
 
 def test_a_merge_patch_is_for_patch_alone(user: Api, task: dict[str, Any]) -> None:
-    for method, path in _each_call(user, task):
-        name = "name" if path.startswith(("/lists", "/labels", "/filters")) else "title"
-        data = json.dumps({name: "New"})
+    for call, (method, path) in zip(TAKES_A_BODY, _each_call(user, task), strict=True):
+        data = json.dumps(body_of(call, user))
         response = user.send(method, path, data=data, content_type=MERGE_PATCH)
         assert response.status_code == (200 if method == "PATCH" else 415)
 
