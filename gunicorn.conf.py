@@ -12,11 +12,9 @@ import signal
 from itertools import chain, repeat
 from pathlib import Path
 
-import gunicorn.http.wsgi
-import gunicorn.util
-
 from config import settings_or_exit
-from taskapi.server import observe, process, refusals
+from taskapi.runtime.worker import name_server
+from taskapi.server import observe, process
 from taskapi.server.worker import Worker
 
 _settings = settings_or_exit(observe.check)
@@ -41,7 +39,7 @@ timeout = 30
 # What is in flight at TERM may take so long; platforms kill 30 seconds after it.
 graceful_timeout = 25
 # Longer than a load balancer keeps idle connections (mostly 60 seconds), so that it never sends a
-# request into one that is being closed here. Once begun, a request must arrive sooner: see serving.
+# request into one that is being closed here. Once begun, a request must arrive sooner.
 keepalive = 75
 
 limit_request_line = 8_190
@@ -56,8 +54,7 @@ loglevel = _settings.log_level
 process.RootLogger.settings = Worker.settings = _settings
 logger_class = process.RootLogger
 
-gunicorn.http.wsgi.SERVER = "taskapi"
-gunicorn.util.http_date = refusals.http_date
+name_server("taskapi")
 
 
 # Before the library is imported, which looks for it once; after a HUP it is the same folder.

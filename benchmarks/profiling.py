@@ -37,10 +37,13 @@ _LOGGING = "logging"
 _JSON = "JSON (orjson)"
 _AREAS = (
     (r"gunicorn/http/(message|parser|unreader|body|headers)", "gunicorn: parsing requests"),
-    (r"gunicorn/|taskapi/serving|benchmarks/floor_settings", "gunicorn: all else"),
+    (
+        r"gunicorn/|taskapi/runtime/(worker|clients)|benchmarks/floor_settings",
+        "gunicorn: all else",
+    ),
     (r"gevent/_?socket", "sockets (gevent and the kernel)"),
     (r"gevent/|greenlet/", "waiting and switching (gevent)"),
-    (r"psycopg(_binary)?/|taskapi/db/connections", "psycopg and the pool"),
+    (r"psycopg(_binary)?/|taskapi/(db/connections|runtime/connection)", "psycopg and the pool"),
     (r"(flask_jwt_extended|jwt)/", "token"),
     (r"(flask|flask_cors|werkzeug|blinker)/", "Flask and werkzeug"),
     (r"marshmallow/", "marshmallow"),

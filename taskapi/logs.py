@@ -10,8 +10,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from time import perf_counter, time
-from typing import Any, TextIO
+from time import perf_counter
+from typing import Any
 
 import orjson
 from flask import Flask, Response, has_request_context
@@ -41,26 +41,18 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "filters": {"request": {"()": "taskapi.logs.RequestFilter"}},
         "handlers": {
             "stderr": {
-                "class": "taskapi.logs.LineHandler",
+                "class": "logging.StreamHandler",
                 "formatter": settings.log_format,
                 "filters": ["request"],
             }
         },
         "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
-        "loggers": {"alembic": {"level": "WARNING"}},
+        "loggers": {
+            "alembic": {"level": "WARNING"},
+            # Its warnings quote the database's address and user.
+            "psycopg.pool": {"level": "ERROR"},
+        },
     }
-
-
-class LineHandler(logging.StreamHandler[TextIO]):
-    """Writes each record in one piece, as its base does, for which no lock is needed."""
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        if self.filter(record):
-            self.emit(record)
-        return True
-
-    def flush(self) -> None:
-        self.stream.flush()
 
 
 class RequestFilter(logging.Filter):
@@ -104,19 +96,6 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
-_BLANK = vars(logging.LogRecord(requests.name, logging.INFO, "", 0, "request", (), None))
-
-
-class RequestRecord(logging.LogRecord):
-    """The record of a request, without what takes long to find out and nobody reads.
-
-    That is from where the line was logged, and by which thread.
-    """
-
-    def __init__(self, fields: dict[str, Any]) -> None:
-        self.__dict__ = {**_BLANK, "created": time(), **fields}
-
-
 def log_event(event: str, **fields: Any) -> None:
     """Add an event to the request's log line; outside of a request, log a line of its own.
 
@@ -145,7 +124,7 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def log_request(response: Response) -> Response:
         if requests.isEnabledFor(logging.INFO):
-            requests.handle(RequestRecord(_described(current_request(), response)))
+            requests.info("request", extra=_described(current_request(), response))
         return response
 
 

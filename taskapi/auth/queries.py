@@ -58,7 +58,7 @@ _new_hash = bindparam("new_hash", type_=Text)
 _refresh_hash = bindparam("refresh_hash", type_=LargeBinary)
 _next_hash = bindparam("next_hash", type_=LargeBinary)
 _family_hash = bindparam("family_hash", type_=LargeBinary)
-_expiry = func.now() + cast(bindparam("lifetime"), BigInteger) * _SECOND
+_expiry = func.now() + cast(bindparam("lifetime", type_=BigInteger), BigInteger) * _SECOND
 
 _DELETION_SECONDS = 25.0
 """An account may have very many rows."""

@@ -50,9 +50,8 @@ _counters = table_of(RateLimit)
 _key = bindparam("key", type_=Text)
 _amount = bindparam("amount", type_=BigInteger)
 _is_over = _counters.c.expires_at <= func.now()
-_window_end = func.now() + cast(bindparam("seconds"), BigInteger) * literal_column(
-    "interval '1 second'", Interval
-)
+_seconds = bindparam("seconds", type_=BigInteger)
+_window_end = func.now() + _seconds * literal_column("interval '1 second'", Interval)
 
 _new = insert(_counters).values(key=_key, count=_amount, expires_at=_window_end)
 _increment = Statement(

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from taskapi.db import database
-from taskapi.db.connections import Row
 from taskapi.db.content_sql import ContentStatements, Values
 from taskapi.db.rows import row_class
 from taskapi.db.statement import Statement
@@ -22,6 +21,7 @@ from taskapi.problems import (
     Problem,
     TokenInvalid,
 )
+from taskapi.runtime.connection import Row
 
 M = TypeVar("M", bound=Base)
 

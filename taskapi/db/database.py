@@ -18,21 +18,13 @@ from typing import Any
 
 import psycopg
 from flask import Flask, current_app, g
-from flask.globals import app_ctx
 from sqlalchemy import NullPool
 
 from config import Settings
-from taskapi.db.connections import (
-    ADAPTERS,
-    Connection,
-    Limits,
-    Pool,
-    QueryTooLongError,
-    Row,
-    connection_class,
-)
+from taskapi.db.connections import Limits, Pool
 from taskapi.db.statement import Statement
 from taskapi.problems import InsufficientStorage, OutcomeUnknown, Unavailable
+from taskapi.runtime.connection import Connection, QueryTooLongError, Row, connection_class
 
 _MAX_WAITING = 1_000
 _MORE_SECONDS = 0.4
@@ -144,38 +136,21 @@ def init_app(app: Flask, settings: Settings) -> None:
     # libpq sends this at connection start, where PgBouncer takes it; `options` it would refuse.
     os.environ["PGTZ"] = "UTC"
     limits = Limits(settings.database_pool_size, settings.database_pool_timeout, _MAX_WAITING)
-    app.extensions["taskapi_connection_class"] = connection_class()
 
-    def connections_to(url: str) -> Pool:
-        def connect() -> Connection:
-            kind = app.extensions["taskapi_connection_class"]
-            return _connect(kind, url, prepares=settings.database_prepare)
-
-        made = Pool(connect, limits)
+    def pool_of(url: str) -> Pool:
+        made = Pool(url, connection_class(), limits, prepares=settings.database_prepare)
         atexit.register(made.close)
         return made
 
-    app.extensions["taskapi_pool"] = connections_to(settings.database_url or "")
+    app.extensions["taskapi_pool"] = pool_of(settings.database_url or "")
     replica = settings.database_url_replica
-    app.extensions["taskapi_replica"] = _Replica(connections_to(replica)) if replica else None
+    app.extensions["taskapi_replica"] = _Replica(pool_of(replica)) if replica else None
 
 
-def _connect(kind: type[Connection], url: str, *, prepares: bool) -> Connection:
-    connection = kind.connect(
-        url,
-        autocommit=True,
-        application_name="taskapi",
-        connect_timeout=10,
-        keepalives_idle=30,
-        keepalives_interval=5,
-        keepalives_count=3,
-        tcp_user_timeout=15_000,
-        context=ADAPTERS,
-    )
-    # Whether this class prepares is decided here: psycopg's own cursors never do.
-    connection.prepare_threshold = None
-    connection.prepares = prepares
-    return connection
+def pools(app: Flask) -> list[Pool]:
+    """The application's pools: of the database, and of its replica where there is one."""
+    replica: _Replica | None = app.extensions["taskapi_replica"]
+    return [app.extensions["taskapi_pool"], *([replica.connections] if replica else [])]
 
 
 def pool() -> Pool:
@@ -335,10 +310,7 @@ class _Watch:
         return self.started
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        # The object itself: the proxy looks it up for each attribute.
-        spent = app_ctx.g
-        before = spent.get("database_seconds", 0.0)
-        spent.database_seconds = before + perf_counter() - self.started
+        g.database_seconds = seconds_spent() + perf_counter() - self.started
         if isinstance(error, (psycopg.Error, _ConnectionLost)):
             raise self._problem(error) from error
 
@@ -377,9 +349,8 @@ def _execute(
     connection.patience = _left(until)
     try:
         values = statement.values(parameters)
-        return connection.run(
-            statement.sql, values, types=statement.types, is_kept=not statement.is_dynamic
-        )
+        is_kept = not statement.is_dynamic
+        return connection.run(statement.sql, values, statement.types, is_kept=is_kept)
     except psycopg.errors.ForeignKeyViolation as error:
         raise ReferenceMissing(_constraint_of(error)) from error
     except psycopg.errors.UniqueViolation as error:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from taskapi.db import database
-from taskapi.db.connections import Row
 from taskapi.db.pages import is_known
 from taskapi.db.statement import Statement
+from taskapi.runtime.connection import Row
 
 
 def page_rows(statement: Statement, *, known: list[int] | None, **parameters: Any) -> list[Row]:

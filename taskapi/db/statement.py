@@ -6,51 +6,36 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from psycopg.types.numeric import Int8
+import psycopg
 from sqlalchemy import (
     ARRAY,
-    BigInteger,
     Boolean,
     Date,
     DateTime,
-    Double,
+    Float,
+    Integer,
     LargeBinary,
     Numeric,
-    Text,
+    String,
     Time,
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.selectable import ReturnsRows
 from sqlalchemy.types import TypeEngine
 
-_DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")
-
-_OIDS: dict[type[TypeEngine[Any]], tuple[int, int]] = {
-    Boolean: (16, 1000),
-    LargeBinary: (17, 1001),
-    BigInteger: (20, 1016),
-    Text: (25, 1009),
-    Double: (701, 1022),
-    Date: (1082, 1182),
-    Time: (1083, 1183),
-    Numeric: (1700, 1231),
+_SENT_AS: dict[type[TypeEngine[Any]], str] = {
+    # Every integer, so that a comparison takes numbers that its column could not hold.
+    Integer: "int8",
+    Float: "float8",
+    Numeric: "numeric",
+    String: "text",
+    LargeBinary: "bytea",
+    Boolean: "bool",
+    Date: "date",
+    Time: "time",
 }
-"""PostgreSQL's numbers of the types of parameters, and of arrays of them."""
 
-
-def _oid(kind: TypeEngine[Any]) -> int:
-    """The type of a null or an empty list as a parameter; 0 lets the server infer it."""
-    if isinstance(kind, DateTime):
-        return 1184 if kind.timezone else 1114
-    item = kind.item_type if isinstance(kind, ARRAY) else kind
-    return _OIDS.get(type(item), (0, 0))[isinstance(kind, ARRAY)]
-
-
-def _sized(value: Any, kind: int) -> Any:
-    """A whole number as a bigint: psycopg would take the smallest type that holds it."""
-    if kind == 20 and value is not None:
-        return Int8(value)
-    return [Int8(one) for one in value] if kind == 1016 and value else value
+_DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")
 
 
 class Statement:
@@ -97,8 +82,8 @@ class Statement:
 
     @cached_property
     def types(self) -> tuple[int, ...]:
-        """The types of the parameters, for values that have none."""
-        return tuple(_oid(self._compiled.binds[name].type) for name in self.names)
+        """The OIDs of the types of these parameters, as they are declared."""
+        return tuple(oid_of(self._compiled.binds[name].type) for name in self.names)
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
@@ -113,6 +98,28 @@ class Statement:
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
         """The values that are sent, in the order of `names`."""
         given = {**self.defaults, **parameters}
-        return [
-            _sized(given[name], kind) for name, kind in zip(self.names, self.types, strict=True)
-        ]
+        return [given[name] for name in self.names]
+
+
+def oid_of(declared: TypeEngine[Any]) -> int:
+    """The OID of the PostgreSQL type as which a parameter of this type is sent.
+
+    Raises:
+        TypeError: the parameter has no type, or one that is not among those that are sent.
+    """
+    if isinstance(declared, ARRAY):
+        return _registered(_name_of(declared.item_type)).array_oid
+    return _registered(_name_of(declared)).oid
+
+
+def _name_of(declared: TypeEngine[Any]) -> str:
+    if isinstance(declared, DateTime):
+        return "timestamptz" if declared.timezone else "timestamp"
+    for kind, name in _SENT_AS.items():
+        if isinstance(declared, kind):
+            return name
+    raise TypeError(f"a parameter of type {declared!r} cannot be sent: declare its type_")
+
+
+def _registered(name: str) -> psycopg.types.TypeInfo:
+    return psycopg.adapters.types[name]

@@ -1,21 +1,20 @@
 """Flask as this service uses it: what every request would otherwise pay for is left out.
 
-Each override is of a method that Flask documents for this, and leaves out only what none of our
-calls has: coroutines, host names in routes, headers that are still to be completed.
+Each override is of a method that Flask or werkzeug documents, and leaves out only what no operation
+has: host names in routes, and headers that are still to be completed.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
 from time import perf_counter
 from typing import Any, cast
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask import Request as FlaskRequest
-from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -55,19 +54,18 @@ class Application(Flask):
 
     request_class = Request
 
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function as it is: to look whether it is a coroutine costs something each time."""
-        return func
-
     def create_url_adapter(self, request: FlaskRequest | None) -> MapAdapter | None:
-        """What finds the view: by path and method alone."""
+        """Finds the view by path and method alone.
+
+        Flask's own looks at the host as well, takes /tasks and //tasks for the same, and finds no
+        view for a request that offers to become a websocket.
+        """
         if request is None:
             return super().create_url_adapter(request)
         environ = request.environ
         return self.url_map.bind(
             "",
             script_name=request.root_path,
-            # Not `request.path`, in which /tasks and //tasks are the same.
             path_info=environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
             default_method=environ["REQUEST_METHOD"],
             query_args=environ.get("QUERY_STRING", ""),
@@ -75,9 +73,9 @@ class Application(Flask):
 
 
 def current_request() -> Request:
-    """The request that is being answered, itself: Flask's proxy looks it up for each attribute.
+    """The request that is being answered, as the class that this application makes of it.
 
     Raises:
-        RuntimeError: there is none.
+        RuntimeError: there is none, as soon as an attribute is read.
     """
-    return cast("Request", request_ctx.request)
+    return cast("Request", request)

@@ -1,4 +1,4 @@
-"""What gunicorn does differently for taskapi; `gunicorn.conf.py` puts it in place.
+"""What gunicorn serves as taskapi; `gunicorn.conf.py` puts it in place.
 
 Imported after gevent has patched the standard library, and by nothing but gunicorn's processes.
 """

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from email.utils import formatdate
-from functools import lru_cache
 
 import orjson
 from gunicorn.http.errors import (  # type: ignore[attr-defined]  # two are newer than the stubs
@@ -66,19 +64,9 @@ def problem_answer(problem: errors.Problem, request_id: str) -> bytes:
     body = orjson.dumps(problem.body(request_id))
     head = (
         f"HTTP/1.1 {problem.status} {problem.title}\r\nServer: taskapi\r\n"
-        f"Date: {http_date()}\r\nConnection: close\r\n"
+        f"Date: {formatdate(usegmt=True)}\r\nConnection: close\r\n"
         "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"
         f"X-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
-
-
-def http_date() -> str:
-    """The present as a Date header has it, made once a second."""
-    return _http_date(int(time.time()))
-
-
-@lru_cache(1)
-def _http_date(now: int) -> str:
-    return formatdate(now, usegmt=True)

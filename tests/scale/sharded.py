@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 from support.servers import ROOT
 
-from taskapi.db.connections import Connection
+from taskapi.runtime.connection import Connection
 
 SCRIPT = ROOT / "deploy" / "citus" / "distribute.sql"
 SHARDS = 4
@@ -154,9 +154,11 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sent]]:
     sent: list[Sent] = []
     run = Connection.run
 
-    def heard(self: Connection, text: bytes, values: Sequence[Any], **how: Any) -> list[Row]:
+    def heard(
+        self: Connection, text: bytes, values: Sequence[Any], types: tuple[int, ...], **how: bool
+    ) -> list[Row]:
         sent.append(Sent(text, values))
-        return run(self, text, values, **how)
+        return run(self, text, values, types, **how)
 
     with monkeypatch.context() as patch:
         patch.setattr(Connection, "run", heard)

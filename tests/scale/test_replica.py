@@ -21,7 +21,7 @@ from support.servers import serving
 from support.writers import person
 
 from taskapi import create_app
-from taskapi.db.connections import Connection
+from taskapi.runtime.connection import Connection
 
 pytestmark = pytest.mark.slow
 

@@ -12,17 +12,19 @@ import sys
 from socket import socketpair
 
 import gevent
+import psycopg
 
-from taskapi.db import connections
-from taskapi.server import clients
+from taskapi.runtime import clients
+from taskapi.runtime import connection as connections
 
 SHORT, LONG, PATIENCE = 0.1, 1.0, 0.25
+FLOAT8 = psycopg.adapters.types["float8"].oid
 
 
 def query(connection: connections.Connection, seconds: float) -> bool:
     """Whether a query of this length is answered."""
     try:
-        connection.run(b"SELECT pg_sleep($1::float8)", [seconds])
+        connection.run(b"SELECT pg_sleep($1::float8)", [seconds], (FLOAT8,))
     except connections.QueryTooLongError:
         return False
     return True

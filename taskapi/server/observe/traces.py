@@ -19,8 +19,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
-from taskapi.db.connections import Connection, Row
+from taskapi.db.database import pools
 from taskapi.http.application import current_request
+from taskapi.runtime.connection import Connection, Row
 
 _UNTRACED = "livez,readyz"
 _WRITE = re.compile(r"\b(INSERT INTO|DELETE FROM|(?<!KEY )UPDATE) (\w+)")
@@ -36,8 +37,8 @@ def send(app: Flask) -> None:
     instrumentor: Any = FlaskInstrumentor()
     instrumentor.instrument_app(app, tracer_provider=provider, excluded_urls=_UNTRACED)
     tracer = provider.get_tracer("taskapi")
-    plain = app.extensions["taskapi_connection_class"]
-    app.extensions["taskapi_connection_class"] = _traced(plain, tracer)
+    for pool in pools(app):
+        pool.connection_class = _traced(pool.connection_class, tracer)
 
     @app.after_request
     def name_trace(response: Response) -> Response:
@@ -51,7 +52,14 @@ def _traced(plain: type[Connection], tracer: Tracer) -> type[Connection]:
     """The same class, each statement of which is a span: its text, never its values."""
 
     class TracedConnection(plain):  # type: ignore[misc, valid-type]  # one of two classes
-        def run(self, sql: bytes, values: Sequence[Any], **how: Any) -> list[Row]:
+        def run(
+            self,
+            sql: bytes,
+            values: Sequence[Any] = (),
+            types: tuple[int, ...] = (),
+            *,
+            is_kept: bool = True,
+        ) -> list[Row]:
             text = sql.decode()
             about = {"db.system.name": "postgresql", "db.query.text": text}
             # An error's text may quote values.
@@ -63,7 +71,7 @@ def _traced(plain: type[Connection], tracer: Tracer) -> type[Connection]:
                 set_status_on_exception=False,
             ) as span:
                 try:
-                    rows: list[Row] = super().run(sql, values, **how)
+                    rows: list[Row] = super().run(sql, values, types, is_kept=is_kept)
                 except psycopg.Error as error:
                     span.set_status(Status(StatusCode.ERROR))
                     span.set_attribute("error.type", error.sqlstate or type(error).__name__)

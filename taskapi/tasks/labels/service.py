@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from taskapi.db import database
-from taskapi.db.connections import Row
 from taskapi.db.listing import Page, read_page
 from taskapi.db.pages import page_request
 from taskapi.db.statement import Statement
@@ -15,6 +14,7 @@ from taskapi.db.tenancy import locked, scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
 from taskapi.problems import InvalidInput, Problem
+from taskapi.runtime.connection import Row
 from taskapi.tasks.labels.models import Label
 from taskapi.tasks.labels.queries import SORTS, deletion, label_page, labels, merge
 

@@ -45,11 +45,8 @@ class Client:
         self.idle_since = 0.0
         self.socket = sock
         self.send = sock.send
-        timer, self._throw = gevent.get_hub().loop.timer, gevent.getcurrent().throw
-        # As gevent.Timeout does it, which makes itself and a timer anew each time. They are used by
-        # again(): a timer that was stopped would with start() go on with the time that it had left.
-        self._idle_clock = timer(idle_seconds, idle_seconds)
-        self._head_clock = timer(HEAD_SECONDS, HEAD_SECONDS)
+        self._idle_seconds = idle_seconds
+        self._clock: gevent.Timeout | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.socket, name)
@@ -57,11 +54,10 @@ class Client:
     def __enter__(self) -> None:
         self.is_idle = True
         self.idle_since = time.monotonic()
-        self._idle_clock.again(self._throw, _TooLate)
+        self._start_clock(self._idle_seconds)
 
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
-        self._idle_clock.stop()
-        self._head_clock.stop()
+        self._stop_clock()
         self.is_idle = False
         return kind is _TooLate
 
@@ -70,9 +66,16 @@ class Client:
         data = self.socket.recv(size)
         if self.is_idle:
             self.is_idle = False
-            self._idle_clock.stop()
-            self._head_clock.again(self._throw, _TooLate)
+            self._stop_clock()
+            self._start_clock(HEAD_SECONDS)
         return data
+
+    def _start_clock(self, seconds: float) -> None:
+        self._clock = gevent.Timeout.start_new(seconds, _TooLate)
+
+    def _stop_clock(self) -> None:
+        if self._clock:
+            self._clock.close()
 
     def sendall(self, data: bytes) -> None:
         """Send all of it, as long as the client takes some of it now and then.
@@ -108,26 +111,6 @@ class Listener(StreamServer):
         them. Without a bound, who has more would get ever more of them.
         """
         return min(1 + len(self.pool) // _MAX_ACCEPT, _MAX_ACCEPT)
-
-
-class Response(wsgi.Response):
-    """An answer whose head and body, when that is in one piece, are sent together.
-
-    One system call instead of two, and one packet.
-    """
-
-    def write(self, data: bytes) -> None:
-        """Send a piece of the body, after the head if that was not sent yet."""
-        has_no_body = self._omits_body  # type: ignore[attr-defined]  # newer than the stubs
-        if self.headers_sent or has_no_body or self.response_length != len(data):
-            super().write(data)
-            return
-        lines = self.default_headers()
-        lines += [f"{name}: {value}\r\n" for name, value in self.headers]
-        whole = "".join([*lines, "\r\n"]).encode("latin-1") + data
-        self.headers_sent = True
-        self.sent = len(data)
-        self.sock.sendall(whole)
 
 
 def send(response: wsgi.Response, pieces: Any) -> None:

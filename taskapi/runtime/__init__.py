@@ -1,0 +1,1 @@
+"""What depends on how dependencies work inside; docs/runtime.md lists each use with its reason."""

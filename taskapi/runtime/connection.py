@@ -1,0 +1,218 @@
+"""A connection to PostgreSQL that runs compiled SQL in one round trip.
+
+psycopg's cursors convert a query, look up its prepared name and describe its result on every
+execution. Here the statement was compiled once, and its parameters have declared types: it is sent
+as it is, and psycopg's adaptation turns values into bytes and rows into values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from select import POLLIN
+from time import monotonic
+from typing import Any
+
+import psycopg
+from gevent import Timeout, get_hub
+from gevent.monkey import get_original
+from gevent.monkey import is_module_patched as is_patched
+from psycopg import errors, generators, pq, waiting
+from psycopg.abc import RV, PQGen
+from psycopg.adapt import Buffer, Transformer
+from psycopg.waiting import Ready, Wait
+
+Row = tuple[Any, ...]
+
+MAX_PREPARED = 200
+"""A connection that has prepared so many statements is replaced: its backend keeps their plans."""
+
+# gevent's own would switch greenlets, and this one only looks.
+_poll = get_original("select", "poll")
+
+
+class QueryTooLongError(psycopg.OperationalError):
+    """The database did not answer in time; its connection is given up, the statement may go on."""
+
+
+class StalePlanError(psycopg.OperationalError):
+    """A migration changed what a prepared statement returns; nothing was done, and it may retry."""
+
+
+class _Dumpers(dict[int, Callable[[Any], Buffer | None]]):
+    """How a value is sent, by the OID of the type that its parameter is declared with."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def __missing__(self, oid: int) -> Callable[[Any], Buffer | None]:
+        kind = self._connection.adapters.get_dumper_by_oid(oid, pq.Format.BINARY)
+        self[oid] = dump = kind(type(None), self._connection).dump
+        return dump
+
+
+class Connection(psycopg.Connection[Row]):
+    """A connection in autocommit that runs compiled SQL in one round trip.
+
+    `prepares` says whether the server keeps the statements, by name.
+    """
+
+    prepares = False
+    patience = 10.0
+    """Seconds that the server has for its next answer; without gevent it decides itself."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._dumpers = _Dumpers(self)
+        self._loading = Transformer(self)
+        self._names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
+        self._stale_plans = 0
+        self._eof = _poll()
+        self._eof.register(self.pgconn.socket, POLLIN)
+        self.prepared = 0
+        self.used_at = monotonic()
+        self.round_trips = 0
+
+    def run(
+        self,
+        sql: bytes,
+        values: Sequence[Any] = (),
+        types: tuple[int, ...] = (),
+        *,
+        is_kept: bool = True,
+    ) -> list[Row]:
+        """All rows of the result of a statement.
+
+        Args:
+            sql: one statement, with PostgreSQL's own placeholders: `$1`.
+            values: of the placeholders, in their order.
+            types: the OIDs of the placeholders' types; a value's own type changes nothing, so that
+                a statement is prepared once whatever its values are.
+            is_kept: whether it may be prepared, which lasts as long as the connection.
+
+        Raises:
+            psycopg.Error: as psycopg's cursors raise it.
+            QueryTooLongError: it took longer than `patience`.
+            StalePlanError: inside a transaction, which is lost.
+        """
+        try:
+            return self._run(sql, values, types, is_kept=is_kept)
+        except StalePlanError:
+            if not self.is_ready:
+                raise
+            return self._run(sql, values, types, is_kept=is_kept)
+
+    def _run(
+        self, sql: bytes, values: Sequence[Any], types: tuple[int, ...], *, is_kept: bool
+    ) -> list[Row]:
+        pgconn, dumpers = self.pgconn, self._dumpers
+        dumped = [
+            None if value is None else dumpers[oid](value)
+            for value, oid in zip(values, types, strict=True)
+        ]
+        formats = [pq.Format.BINARY] * len(types)
+        if self.prepares and is_kept:
+            name = self._names.get((sql, types)) or self._prepare(sql, types)
+            pgconn.send_query_prepared(name, dumped, formats, pq.Format.BINARY)
+        else:
+            pgconn.send_query_params(sql, dumped, types, formats, pq.Format.BINARY)
+        result, loading = self._result(), self._loading
+        loading.set_pgresult(result)
+        rows: list[Row] = loading.load_rows(0, result.ntuples, tuple)
+        # It would otherwise be kept, however large, until the connection is used again.
+        loading.set_pgresult(None)
+        return rows
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is open and in no transaction."""
+        return self.pgconn.transaction_status == pq.TransactionStatus.IDLE
+
+    def is_live(self) -> bool:
+        """Whether the server has not closed it meanwhile; to look costs no round trip."""
+        try:
+            while self._eof.poll(0):
+                self.pgconn.consume_input()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _prepare(self, sql: bytes, types: tuple[int, ...]) -> bytes:
+        key = (sql, types)
+        # Pad the SQL so that poolers prepare it anew: they keep the result's old description.
+        sql += b" " * self._stale_plans
+        # The name is a hash of the statement: behind a pooler that knows nothing of prepared
+        # statements, a name with a counter would run what another client has prepared.
+        name = blake2b(repr((sql, types)).encode(), digest_size=16).hexdigest().encode()
+        self.pgconn.send_prepare(name, sql, types)
+        self._result()
+        self._names[key] = name
+        self.prepared += 1
+        return name
+
+    def _result(self) -> pq.abc.PGresult:
+        result: pq.abc.PGresult
+        (result,) = self.wait(generators.execute(self.pgconn))
+        if result.status == pq.ExecStatus.FATAL_ERROR:
+            error = errors.error_from_result(result)
+            # Its words depend on the server's language.
+            if error.diag.source_function == "RevalidateCachedQuery":
+                self._names.clear()
+                self._stale_plans += 1
+                raise StalePlanError from error
+            raise error
+        return result
+
+
+class GeventConnection(Connection):
+    """A connection that waits on an event watcher of its own, and not for ever.
+
+    psycopg's own way under gevent makes a poll object and registers with it for each query.
+    """
+
+    _readable: Any = None
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
+        """Run one of psycopg's generators, giving way to other greenlets while it waits.
+
+        Raises:
+            QueryTooLongError: it took longer than `patience`.
+        """
+        self.round_trips += 1
+        if self._readable is None:
+            self._readable = get_hub().loop.io(self.pgconn.socket, Wait.R)
+        try:
+            with Timeout(self.patience, QueryTooLongError):
+                return self._wait(gen)
+        except QueryTooLongError:
+            self.pgconn.finish()
+            raise
+
+    def _wait(self, gen: PQGen[RV]) -> RV:
+        hub = get_hub()
+        try:
+            wanted = next(gen)
+            while True:
+                is_usual = wanted == Wait.R
+                hub.wait(self._readable if is_usual else hub.loop.io(self.pgconn.socket, wanted))
+                # To try what is not ready yet does no harm: the socket does not block.
+                wanted = gen.send(Ready(wanted))
+        except StopIteration as done:
+            result: RV = done.value
+            return result
+
+
+def connection_class() -> type[Connection]:
+    """The class for this process: one that knows gevent where gevent was put in place."""
+    return GeventConnection if is_patched("select") else Connection
+
+
+def raise_if_blocking() -> None:
+    """See that psycopg was imported after gevent patched the standard library.
+
+    Raises:
+        RuntimeError: it was not, and each query would stop the whole worker.
+    """
+    if waiting.wait is getattr(waiting, "wait_c", None):
+        raise RuntimeError("psycopg was imported before gevent patched the standard library")
