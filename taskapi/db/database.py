@@ -23,6 +23,7 @@ from sqlalchemy import NullPool
 from config import Settings
 from taskapi.db.connections import Limits, Pool
 from taskapi.db.statement import Statement
+from taskapi.db.timeouts import extended
 from taskapi.problems import InsufficientStorage, OutcomeUnknown, Unavailable
 from taskapi.runtime.connection import Connection, QueryTooLongError, Row, connection_class
 
@@ -333,7 +334,11 @@ def _run(
 ) -> list[Row]:
     connection = connections.take(min(_left(until), connections.limits.seconds))
     try:
-        return _execute(connection, statement, parameters, until)
+        if (statement.seconds or 0) <= connections.limits.seconds:
+            return _execute(connection, statement, parameters, until)
+        connection.patience = _left(until)
+        with extended(connection, statement.seconds or 0):
+            return _execute(connection, statement, parameters, until)
     finally:
         connections.give_back(connection)
 

@@ -47,7 +47,9 @@ _OPTIONS = {
     "unix_socket_directories": ".",
     "port": str(_PORT),
     "log_checkpoints": "off",
+    # For connections of other databases and roles than the service's, which has its own.
     "statement_timeout": "15s",
+    "lock_timeout": "10s",
     "log_error_verbosity": "terse",
 }
 """The socket is in the data folder, which only its owner can enter. Terse messages keep the values

@@ -1,4 +1,4 @@
-"""`flask purge`, `flask backup`, `flask restore`."""
+"""`flask purge`, `flask backup`, `flask restore`, `flask set-timeouts`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from taskapi.auth.administration import purge_sessions
 from taskapi.cli import explained
 from taskapi.http import idempotency
 from taskapi.server.operate.archive import ArchiveError, Counts, Say, back_up, bring_back
+from taskapi.server.operate.timeouts import TimeoutsError, set_timeouts
 
 
 @click.command()
@@ -50,6 +51,26 @@ def archive_commands(settings: Settings) -> list[click.Command]:
         _do(bring_back, url, file)
 
     return [backup, restore]
+
+
+def timeouts_command(settings: Settings) -> click.Command:
+    """`flask set-timeouts` for the database of these settings."""
+
+    @click.command("set-timeouts")
+    def set_timeouts_() -> None:
+        """Set the database's timeouts for the role of the service.
+
+        The database then cancels statements that the service no longer waits for. Run this after
+        a change of DATABASE_POOL_TIMEOUT, too. It applies to new connections.
+        """
+        try:
+            role, done = set_timeouts(settings)
+        except TimeoutsError as error:
+            raise click.ClickException(str(error)) from None
+        for name, value in done.items():
+            click.echo(f"{name} of role {role}: {value} ms")
+
+    return set_timeouts_
 
 
 def _do(work: Callable[[str, Path, Say], Counts], url: str, file: Path) -> None:
