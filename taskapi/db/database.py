@@ -24,6 +24,7 @@ from config import Settings
 from taskapi.db.concurrency import Share
 from taskapi.db.connections import Limits, Pool
 from taskapi.db.statement import Statement
+from taskapi.db.timeouts import extended
 from taskapi.problems import InsufficientStorage, OutcomeUnknown, Unavailable
 from taskapi.runtime.connection import Connection, QueryTooLongError, Row, connection_class
 
@@ -354,7 +355,11 @@ def _run(
 ) -> list[Row]:
     slot = connections.concurrency.slot(_share(), writes=statement.writes)
     with slot, _taken(connections, until) as connection:
-        return _execute(connection, statement, parameters, until)
+        if (statement.seconds or 0) <= connections.limits.seconds:
+            return _execute(connection, statement, parameters, until)
+        connection.patience = _left(until)
+        with extended(connection, statement.seconds or 0):
+            return _execute(connection, statement, parameters, until)
 
 
 def _left(until: float) -> float:
