@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import Schema
 
+from taskapi.db.quotas import QuotaExceeded
 from taskapi.http.operations import Link
 from taskapi.http.representation import (
     conflict_schema,
@@ -79,12 +80,12 @@ class Resource:
             body_example: the fields of the example that the client sends.
         """
         return self._response | {
-            "problems": problems,
             "body": self.new,
             "body_example": body_example,
             "status": 201,
             "parameters": ("Idempotency-Key",),
             "headers": ("ETag", "Location", "Idempotency-Replayed"),
+            "problems": (QuotaExceeded, *problems),
             "links": self._links,
         }
 

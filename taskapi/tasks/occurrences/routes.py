@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from taskapi.db.quotas import QuotaExceeded
 from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
 from taskapi.http.preconditions import entity_tag, if_match
@@ -34,7 +35,7 @@ _RESULT: dict[str, Any] = {
     summary="Complete a task or an occurrence",
     query=schemas.AdvanceQuery(),
     example=schemas.COMPLETED_EXAMPLE,
-    problems=WRITE_PROBLEMS,
+    problems=(*WRITE_PROBLEMS, QuotaExceeded),
     **_RESULT,
 )
 def complete_task(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
@@ -51,7 +52,7 @@ def complete_task(caller: Caller, task_id: int, query: dict[str, Any]) -> Respon
     summary="Skip an occurrence",
     query=schemas.AdvanceQuery(),
     example=schemas.SKIPPED_EXAMPLE,
-    problems=(*WRITE_PROBLEMS, NotRecurring),
+    problems=(*WRITE_PROBLEMS, NotRecurring, QuotaExceeded),
     **_RESULT,
 )
 def skip_occurrence(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
