@@ -7,8 +7,8 @@
   /** The key of the token in sessionStorage, which only this tab reads and which ends with it. */
   const TOKEN = "taskapi-token";
 
-  /** Authorizes the page after a login through it, and ends that after a logout. */
-  const followTheSession = (response) => {
+  /** Authorizes the page after a login through it, and revokes that after a logout. */
+  const followSession = (response) => {
     const path = new URL(response.url, location.href).pathname;
     if (response.ok && /\/auth\/(register|login|refresh)$/.test(path)) {
       authorize(response.body?.access_token);
@@ -18,7 +18,7 @@
     return response;
   };
 
-  /** Sets or removes the token of the bearer scheme, as the Authorize dialog does. */
+  /** Sets or clears the token of the bearer scheme, like the Authorize dialog. */
   const authorize = (token) => {
     const schemes = ui.specSelectors.specJson().getIn(["components", "securitySchemes"]);
     const name = schemes?.findKey((scheme) => scheme.get("scheme") === "bearer");
@@ -77,8 +77,8 @@
     displayOperationId: false,
     defaultModelsExpandDepth: 0,
     filter: false,
-    // Null: the document is not sent to the validator on its maker's host.
+    // Do not send the document to the public validator.
     validatorUrl: null,
-    responseInterceptor: followTheSession,
+    responseInterceptor: followSession,
   });
 }
