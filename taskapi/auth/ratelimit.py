@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from ipaddress import ip_network
 from math import ceil
 from time import time
 from typing import NamedTuple
@@ -129,13 +128,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     storage = storage_from_string(uri, wrap_exceptions=True)
     limiter = FixedWindowRateLimiter(storage) if settings.ratelimit_enabled else None
     app.extensions["taskapi_limiter"] = limiter
-
-
-def network(address: str | None) -> str:
-    """What the attempts from an address are counted by: of IPv6 the /64, which is one person's."""
-    if address is None or ":" not in address:
-        return address or ""
-    return str(ip_network(f"{address}/64", strict=False))
 
 
 def spend(limit: Limit, by: str | int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -11,6 +10,7 @@ from taskapi.auth import schemas, service
 from taskapi.auth.passwords import TooBusy
 from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPassword
 from taskapi.http import idempotency
+from taskapi.http.addresses import client_address
 from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
 from taskapi.http.responses import json_response
@@ -79,7 +79,7 @@ def refresh(body: dict[str, Any]) -> Response:
     For ten seconds a token that was used answers once more with the same successor, so that a lost
     answer logs nobody out. After that its use ends the session: somebody has a copy.
     """
-    return _login_answer(service.refresh(**body, address=_address()))
+    return _login_answer(service.refresh(**body, address=client_address(request)))
 
 
 @auth.post("/logout")
@@ -122,7 +122,7 @@ def get_me(caller: Caller) -> Response:
 )
 def change_password(caller: Caller, body: dict[str, Any]) -> Response:
     """Needs the current password, and ends all other sessions of the account."""
-    service.change_password(caller, **body, address=_address())
+    service.change_password(caller, **body, address=client_address(request))
     return json_response({"message": "Password changed"})
 
 
@@ -136,7 +136,7 @@ def change_password(caller: Caller, body: dict[str, Any]) -> Response:
 )
 def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
     """Needs the password. Deletes the account, its sessions and its tasks for good."""
-    service.delete_account(caller, **body, address=_address())
+    service.delete_account(caller, **body, address=client_address(request))
     return Response(status=204)
 
 
@@ -173,16 +173,7 @@ def _login_answer(opened: service.Login, status: int = 200) -> Response:
 
 
 def _device() -> Device:
-    return Device(request.headers.get("User-Agent", "")[:255] or None, _address())
-
-
-def _address() -> str | None:
-    host, _, _zone = (request.remote_addr or "").partition("%")
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    return Device(request.headers.get("User-Agent", "")[:255] or None, client_address(request))
 
 
 def _caller_to_log_out() -> Caller | None:

@@ -22,6 +22,7 @@ from taskapi.db.rows import row_class
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
 from taskapi.extensions import table_of
+from taskapi.http.addresses import network
 from taskapi.http.idempotency import Owner, owner_by_id
 from taskapi.identity import Caller, issue_access_token, signing_keys
 from taskapi.logs import log_event
@@ -106,7 +107,7 @@ def register(email: str, password: str, device: Device) -> Login:
     Raises:
         EmailTaken, RateLimited, TooBusy: as they say.
     """
-    ratelimit.spend(REGISTER_PER_ADDRESS, by=ratelimit.network(device.address))
+    ratelimit.spend(REGISTER_PER_ADDRESS, by=network(device.address))
     ratelimit.spend(REGISTER_PER_ACCOUNT, by=email)
     hashed_password = hash_password(password)
     login = _open(statements.register, device, email=email, hashed_password=hashed_password)
@@ -123,7 +124,7 @@ def login(email: str, password: str, device: Device) -> Login:
         InvalidCredentials: no such account, or another password; it takes the same time.
         AccountInactive, RateLimited, TooBusy: as they say.
     """
-    ratelimit.spend(LOGIN_PER_ADDRESS, by=ratelimit.network(device.address))
+    ratelimit.spend(LOGIN_PER_ADDRESS, by=network(device.address))
     ratelimit.spend(LOGIN_PER_ACCOUNT, by=email)
     account = database.row(statements.credentials, email=email) or {}
     hashed_password = account.get("hashed_password")
@@ -150,7 +151,7 @@ def refresh(refresh_token: str, address: str | None) -> Login:
             ends, for one of those who used it is a thief (RFC 9700 section 4.14.2).
         RateLimited: as it says.
     """
-    ratelimit.spend(REFRESH_PER_ADDRESS, by=ratelimit.network(address))
+    ratelimit.spend(REFRESH_PER_ADDRESS, by=network(address))
     token = parse_refresh_token(refresh_token)
     if token is None:
         raise TokenInvalid
@@ -322,7 +323,7 @@ def _refreshed_before(token: RefreshToken) -> tuple[User, RefreshToken]:
 
 
 def _spend_reauthentication(caller: Caller, address: str | None) -> None:
-    ratelimit.spend(REAUTHENTICATE_PER_ADDRESS, by=ratelimit.network(address))
+    ratelimit.spend(REAUTHENTICATE_PER_ADDRESS, by=network(address))
     ratelimit.spend(REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
 
 

@@ -222,6 +222,21 @@ def test_behind_one_proxy_the_last_hop_counts(
     assert user.expect(200, "GET", "/auth/sessions")["sessions"][0]["address"] == "203.0.113.9"
 
 
+@pytest.mark.parametrize("written", ["{address}:{port}", "[::ffff:{address}]:{port}"])
+def test_the_port_in_a_forwarded_address_is_no_part_of_it(
+    settings: Settings, user: Api, contract: Contract, written: str
+) -> None:
+    with worker(settings, ratelimit_enabled=True, trusted_proxy_hops=1) as proxied:
+        api = person(proxied, contract, user)
+        client, ports = new_address(), itertools.count(1_024)
+
+        def attempt() -> TestResponse:
+            forwarded = written.format(address=client, port=next(ports))
+            return log_in(api, address=new_address(), HTTP_X_FORWARDED_FOR=forwarded)
+
+        used_up(attempt, 30)
+
+
 def test_made_up_refresh_tokens_do_not_use_up_the_attempts_of_a_session(api: Api) -> None:
     """Sessions' numbers can be guessed; who does must not keep others from refreshing."""
     genuine = api.login["refresh_token"]
