@@ -109,7 +109,11 @@ def register(email: str, password: str, device: Device) -> Login:
     """
     ratelimit.spend(REGISTER_PER_ADDRESS, by=network(device.address))
     ratelimit.spend(REGISTER_PER_ACCOUNT, by=email)
-    hashed_password = hash_password(password)
+    account = database.row(statements.credentials, email=email)
+    # A repeated request with an idempotency key proves the password before it gets the response.
+    if account and not verify_password(password, account["hashed_password"]):
+        raise EmailTaken
+    hashed_password = account["hashed_password"] if account else hash_password(password)
     login = _open(statements.register, device, email=email, hashed_password=hashed_password)
     if login is None:
         raise EmailTaken
@@ -170,9 +174,18 @@ def refresh(refresh_token: str, address: str | None) -> Login:
 
 
 def owner_of_refresh(body: Mapping[str, Any]) -> Owner | None:
-    """Whose idempotency key comes with a refresh token; None when it cannot be one of ours."""
+    """The owner of an idempotency key that is sent with a refresh token.
+
+    None unless the token is the current one of a live session, or the one before: only these can
+    have been refreshed with a stored response, and others must not learn of any.
+    """
     token = parse_refresh_token(body["refresh_token"])
-    return owner_by_id(token.caller.user_id) if token else None
+    found = token and database.row(statements.live_session, **_named(token))
+    if not token or not found:
+        return None
+    proven = [token, *map(token.successor, signing_keys())]
+    is_proven = found["refresh_hash"] in [one.secret_hash for one in proven]
+    return owner_by_id(token.caller.user_id) if is_proven else None
 
 
 def logout(caller: Caller) -> None:
@@ -310,7 +323,7 @@ def _named(token: RefreshToken) -> dict[str, Any]:
 
 def _refreshed_before(token: RefreshToken) -> tuple[User, RefreshToken]:
     """The same successor once more for a token that was rotated a moment ago; else an end to it."""
-    found = database.row(statements.rotated_before, **_named(token))
+    found = database.row(statements.live_session, **_named(token))
     if found is None:
         raise TokenInvalid
     for successor in map(token.successor, signing_keys()):
