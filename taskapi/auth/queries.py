@@ -215,6 +215,13 @@ live_session = Statement(
 )
 """The live session that a refresh token belongs to, whether or not it is the current one."""
 
+known_device = Statement(
+    select(_sessions.c.id)
+    .join(_users, _users.c.id == _sessions.c.user_id)
+    .where(_named_session, _users.c.email == _email)
+)
+"""The session, live or ended, that a refresh token belongs to, if it is one of this account."""
+
 revoke = Statement(
     update(_sessions)
     .values(revoked_at=func.now())

@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from taskapi.auth import schemas, service
-from taskapi.auth.passwords import TooBusy
+from taskapi.auth import schemas, service, sessions
+from taskapi.auth.fairness import TooBusy
 from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPassword
 from taskapi.http import idempotency
 from taskapi.http.addresses import client_address
@@ -150,14 +150,14 @@ def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
 )
 def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
     """Where the account is logged in, newest first."""
-    return json_response(service.list_sessions(caller, query)._asdict())
+    return json_response(sessions.list_sessions(caller, query)._asdict())
 
 
 @auth.delete("/sessions/<id:session_id>")
 @operation(summary="End a session", status=204, problems=(NotFound,))
 def end_session(caller: Caller, session_id: int) -> Response:
     """Its tokens die at once. To end one's own is to log out."""
-    service.end_session(caller, session_id)
+    sessions.end_session(caller, session_id)
     return Response(status=204)
 
 
@@ -165,7 +165,7 @@ def end_session(caller: Caller, session_id: int) -> Response:
 @operation(summary="End all other sessions", answers=schemas.Ended, example={"ended": 2})
 def end_other_sessions(caller: Caller) -> Response:
     """Ends every session of the account but the one that asks."""
-    return json_response({"ended": service.end_other_sessions(caller)})
+    return json_response({"ended": sessions.end_other_sessions(caller)})
 
 
 def _login_answer(opened: service.Login, status: int = 200) -> Response:

@@ -59,6 +59,16 @@ class Credentials(Input):
     read_only = _READ_ONLY
     email = EmailAddress(required=True, metadata={"maxLength": 255})
     password = Password(required=True)
+    refresh_token = Text(
+        least=1,
+        most=255,
+        metadata={
+            "description": (
+                "The last refresh token of this device for the account, also of an ended session."
+                " Failed logins from other devices then do not delay this one."
+            )
+        },
+    )
 
 
 class RefreshRequest(Input):

@@ -81,6 +81,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": (
             "A key that the client has made up for this request, such as a UUID. Sent again with"
             " the same key within 24 hours, it is not done again, and gets the answer that it had."
+            " Responses with tokens are kept for two minutes."
         ),
         "schema": {
             "type": "string",
