@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from ipaddress import ip_address, ip_network
 from time import monotonic, sleep
 
 from flask import Flask, Response, current_app
@@ -17,6 +16,7 @@ from flask import Flask, Response, current_app
 from config import Settings
 from taskapi.db import database
 from taskapi.db.concurrency import Share, TooManyConcurrentRequests
+from taskapi.http.addresses import client_address, network
 from taskapi.http.application import Answer, Request
 from taskapi.identity import Caller
 from taskapi.problems import RateLimited, TokenInvalid
@@ -43,7 +43,6 @@ MAX_UNSENT_BYTES = 16_000_000
 _LARGE_BYTES = 64_000
 _VERIFIED_SECONDS = 60
 _REMEMBERED = 10_000
-_IPV4 = 4
 
 
 class RequestRateExceeded(RateLimited):
@@ -99,7 +98,7 @@ class Admission:
             key, limit = f"account {caller.user_id}", MAX_OF_ACCOUNT
             writes = f"workspace {caller.workspace_id}"
         else:
-            key, limit = f"network {_network_of(request)}", MAX_OF_NETWORK
+            key, limit = f"network {network(client_address(request))}", MAX_OF_NETWORK
             writes = key
         database.count_towards(Share(key, writes, lambda: self._unsent[key] > MAX_UNSENT_BYTES))
         return key, limit
@@ -148,13 +147,3 @@ def _refused(request: Request, problem: RateLimited) -> RateLimited:
     sleep(PAUSE_SECONDS)
     request.environ[CLOSE] = True
     return problem
-
-
-def _network_of(request: Request) -> str:
-    """The client's address; of IPv6 the /64, which belongs to one subscriber."""
-    host, _, _zone = (request.remote_addr or "").partition("%")
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    return str(address if address.version == _IPV4 else ip_network(f"{host}/64", strict=False))

@@ -83,7 +83,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": (
             "A unique key that the client generates for this request, such as a UUID. A request"
             " that is repeated with the same key within 24 hours is not performed again: it gets"
-            " the stored response."
+            " the stored response. Responses with tokens are stored"
+            " for two minutes."
         ),
         "schema": {
             "type": "string",
