@@ -297,6 +297,10 @@ class Unavailable(Problem):
     headers = {"Retry-After": "1"}
 
 
+class StatementTimeout(Unavailable):
+    """A read took too long and was canceled."""
+
+
 class OutcomeUnknown(Unavailable):
     """The database was lost while it worked on a write: it may have been done or not."""
 

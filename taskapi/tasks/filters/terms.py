@@ -36,6 +36,11 @@ _SECONDS = {"m": 60, "h": 3600}
 _DAYS = {"d": 1, "w": 7}
 _MONTHS = {"mo": 1, "y": 12}
 
+MAX_TEXT_CONDITIONS = 5
+"""Of a request. Each reads texts of 10,000 characters, in the worst case those of all tasks."""
+
+TOO_COSTLY = "too_costly"
+
 AnyDate = TypeVar("AnyDate", date, datetime)
 
 
@@ -153,6 +158,9 @@ class Resolver:
         self.named_at: list[int | None] = []
         """The offsets of what names the references."""
 
+        self.text_conditions = 0
+        """How many conditions search in texts."""
+
         self.is_time_dependent = False
         """Whether the result depends on the current time."""
 
@@ -160,7 +168,8 @@ class Resolver:
         """The shape of a node.
 
         Raises:
-            FilterError: a field is unknown, or compared with what does not fit it.
+            FilterError: a field is unknown, or compared with what does not fit it; or too many
+                conditions search in texts.
         """
         if isinstance(node, All):
             return ("all", *map(self.shape, node.parts))
@@ -178,6 +187,8 @@ class Resolver:
     def _compared(self, node: Comparison, name: str, field: Field) -> Shape:
         value, operator = node.value, node.operator
         _check(name, field, operator, value, node.offset)
+        if operator == "~":
+            self._count_text_condition(node.offset)
         if value.kind is Kind.TIME:
             return self._time(name, operator, value)
         if value.kind is Kind.BOOLEAN:
@@ -189,6 +200,12 @@ class Resolver:
             return self._reference(name, value)
         given = ascii_lower(value.value) if operator == "~" else value.value
         return self._test(f"{name} {operator}", given)
+
+    def _count_text_condition(self, offset: int | None) -> None:
+        self.text_conditions += 1
+        if self.text_conditions > MAX_TEXT_CONDITIONS:
+            message = f"Must have at most {MAX_TEXT_CONDITIONS} conditions with ~."
+            raise FilterError(message, TOO_COSTLY, offset)
 
     def _test(self, name: str, *values: Any) -> Shape:
         self.values += values
