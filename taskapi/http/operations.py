@@ -16,11 +16,11 @@ from werkzeug.routing import BaseConverter
 from taskapi import problems as errors
 from taskapi.db.concurrency import TooManyConcurrentRequests
 from taskapi.http import idempotency
-from taskapi.http.admission import RequestRateExceeded, admission
+from taskapi.http.admission import RequestRateExceeded, Turn, admission
 from taskapi.http.application import Request, current_request
 from taskapi.http.bodies import JSON, read_object
 from taskapi.http.schemas import Input, load
-from taskapi.identity import MAX_ID, authenticate
+from taskapi.identity import MAX_ID, Caller, authenticate
 
 _REMEMBERED_QUERIES = 256
 _READS = ("GET", "HEAD")
@@ -129,18 +129,19 @@ def operation(**declared: Any) -> Callable[[View], View]:
     takes_key = call.takes_key
 
     def decorate(view: View) -> View:
-        def respond(request: Request, given: dict[str, Any]) -> Response:
+        def respond(request: Request, given: dict[str, Any], turn: Turn) -> Response:
             arguments = _arguments(call, request, given)
-            if takes_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
-                return _once(call, request, arguments, partial(view, **arguments))
-            return view(**arguments)
+            with turn:
+                if takes_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
+                    return _once(call, request, arguments, partial(view, **arguments))
+                return view(**arguments)
 
         @wraps(view)
         def checked(**arguments: Any) -> Response:
             request = current_request()
             caller = None
             if not call.is_public:
-                caller = arguments["caller"] = authenticate(request)
+                caller = arguments["caller"] = _authenticated(request)
                 request.user_id = caller.user_id
             elif request.method in _READS:
                 return view(**_arguments(call, request, arguments))
@@ -150,6 +151,14 @@ def operation(**declared: Any) -> Callable[[View], View]:
         return checked
 
     return decorate
+
+
+def _authenticated(request: Request) -> Caller:
+    try:
+        return authenticate(request)
+    except errors.Unauthenticated:
+        admission().delay_refusal(request)
+        raise
 
 
 def _arguments(call: Operation, request: Request, given: dict[str, Any]) -> dict[str, Any]:
