@@ -6,7 +6,7 @@ import httpx
 import psycopg
 import pytest
 from neighbours.data import add_tasks
-from neighbours.scenario import SECONDS, Scenario, was_answered
+from neighbours.scenario import DURATION, Scenario, was_answered
 from support.api import PASSWORD
 from support.attack import Attack
 from support.production import Place
@@ -33,7 +33,7 @@ def test_refresh_tokens_used_again(place: Place, scenario: Scenario, attacker: P
         for body in used
         for n in range(6)
     ]
-    outcome = scenario.run(Attack(requests, 48, SECONDS))
+    outcome = scenario.run(Attack(requests, 48, DURATION))
     assert was_answered(outcome.responses)
 
 
@@ -42,5 +42,5 @@ def test_deletion_of_a_large_account(
 ) -> None:
     add_tasks(database, attacker, LARGE, piece="a# ", pieces=10, has_words=True)
     deletion = request("POST", "/auth/delete", attacker.token, {"password": PASSWORD})
-    outcome = scenario.run(Attack([deletion], 4, SECONDS))
+    outcome = scenario.run(Attack([deletion], 4, DURATION))
     assert was_answered(outcome.responses)

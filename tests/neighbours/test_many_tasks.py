@@ -6,7 +6,7 @@ import httpx
 import psycopg
 import pytest
 from neighbours.data import add_tasks, id_of
-from neighbours.scenario import SECONDS, Scenario
+from neighbours.scenario import DURATION, Scenario
 from support.attack import Attack
 from support.production import Place
 from support.rawhttp import Person, request
@@ -42,7 +42,7 @@ def test_moves_among_packed_tasks(
         request("POST", f"/tasks/{task_id}/move", attacker.token, {"after": task_ids[n]})
         for n, task_id in enumerate(task_ids[-20:])
     ]
-    scenario.run(Attack(moves, 24, SECONDS))
+    scenario.run(Attack(moves, 24, DURATION))
 
 
 def test_a_move_among_packed_tasks_succeeds(
