@@ -119,6 +119,7 @@ def build(app: Flask, version: str) -> dict[str, Any]:
     )
     converter: Any = marshmallow.converter
     converter.add_attribute_function(_alternatives)
+    converter.add_attribute_function(_uses)
     spec.components.security_scheme(
         "bearer",
         {
@@ -166,6 +167,13 @@ def _alternatives(converter: Any, field: fields.Field[Any], **_: Any) -> dict[st
     refs = [converter.resolve_nested_schema(shape) for shape in shapes]
     refs += [{"type": "null"}] if refs and field.allow_none else []
     return {"oneOf": refs} if refs else {}
+
+
+def _uses(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
+    """The description of a field that filters use, with its name in filters."""
+    name = field.metadata.get("filter")
+    about = field.metadata.get("description", "")
+    return {"description": f"{about} Its name in filters is `{name}`.".strip()} if name else {}
 
 
 def _schema_name(schema: Any) -> str:

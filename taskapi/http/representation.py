@@ -1,7 +1,7 @@
 """A resource is declared once, as one schema; its input, its output and its JSON follow from it.
 
 Fields that are `dump_only` are written by the service. A client may send them back, and they are
-ignored. The metadata `sort` says that lists sort by the field.
+ignored. The metadata `sort` says that lists sort by the field, and `filter` is its name in filters.
 """
 
 from __future__ import annotations

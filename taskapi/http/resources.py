@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from marshmallow import Schema
@@ -35,10 +35,21 @@ class Resource:
         noun: what one is called: `task`.
         declared: its schema.
         example: one as it looks.
+        parent: for rows below another, the argument of the list's path that names it: `task_id`.
+        verbs: the operations that change one.
     """
 
-    def __init__(self, noun: str, declared: type[Schema], example: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        noun: str,
+        declared: type[Schema],
+        example: Mapping[str, Any],
+        *,
+        parent: str | None = None,
+        verbs: Sequence[str] = ("update", "patch", "delete"),
+    ) -> None:
         self._noun = noun
+        self._parent = parent
         self._id = f"{noun}_id"
         self.represent = representation(noun, declared)
         self.output = output_schema(declared)
@@ -46,7 +57,7 @@ class Resource:
         self._shown: Declared = {"answers": self.output, "example": example}
         of_answer = {self._id: "$response.body#/id"}
         current = {**of_answer, "If-Match": "$response.header.ETag"}
-        writes = [f"{verb}_{noun}" for verb in ("update", "patch", "delete")]
+        writes = [f"{verb}_{noun}" for verb in verbs]
         self._to_write = tuple(Link(name, current) for name in writes)
         self._to_all = (Link(f"get_{noun}", of_answer), *self._to_write)
         self.conflict = {412: (conflict_schema(noun, self.output), {noun: example})}
@@ -60,6 +71,9 @@ class Resource:
         """What `GET` of all takes and answers."""
         plural = f"{self._noun}s"
         first = {self._id: f"$response.body#/{plural}/0/id"}
+        following = {"cursor": "$response.body#/next_cursor"}
+        if self._parent:
+            following[self._parent] = f"$response.body#/{plural}/0/{self._parent}"
         return {
             "query": query,
             "parameters": ("If-None-Match",),
@@ -67,7 +81,7 @@ class Resource:
             "example": {plural: [self._shown["example"]], "total": 1, "next_cursor": None},
             "headers": ("ETag", "Link"),
             "links": (
-                Link(f"list_{plural}", {"cursor": "$response.body#/next_cursor"}),
+                Link(f"list_{plural}", following),
                 Link(f"get_{self._noun}", first),
             ),
         }
