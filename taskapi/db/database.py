@@ -25,7 +25,7 @@ from taskapi.db.concurrency import Share
 from taskapi.db.connections import Limits, Pool
 from taskapi.db.statement import Statement
 from taskapi.db.timeouts import extended
-from taskapi.problems import InsufficientStorage, OutcomeUnknown, Unavailable
+from taskapi.problems import InsufficientStorage, OutcomeUnknown, StatementTimeout, Unavailable
 from taskapi.runtime.connection import Connection, QueryTooLongError, Row, connection_class
 
 _MAX_WAITING = 1_000
@@ -37,6 +37,8 @@ _REPLICA_SECONDS = 0.5
 
 _REPLICA_PAUSE = 5.0
 """Seconds for which a replica is not used after it failed."""
+
+_TIMEOUTS = (psycopg.errors.QueryCanceled, QueryTooLongError)
 
 _QUOTED = re.compile(r'constraint "(\w+)"')
 _NUMBERED = re.compile(r"_?[0-9]+$")
@@ -336,6 +338,8 @@ class _Watch:
             raise self._problem(error) from error
 
     def _problem(self, error: psycopg.Error | _ConnectionLost) -> Exception:
+        if not self.writes and isinstance(error, _TIMEOUTS):
+            return StatementTimeout()
         if isinstance(error, (_ConnectionLost, QueryTooLongError)):
             return OutcomeUnknown() if self.writes else Unavailable()
         if self.writes and isinstance(error, psycopg.errors.DiskFull):
