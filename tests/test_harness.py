@@ -15,7 +15,7 @@ def test_a_test_that_hangs_fails() -> None:
         time.sleep(20)
 
 
-def test_what_is_done_in_time_passes() -> None:
+def test_a_test_within_its_limit_passes() -> None:
     with limited(0.05):
         pass
     time.sleep(0.1)

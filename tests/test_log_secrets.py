@@ -47,7 +47,9 @@ def tokens(response: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_no_line_has_what_was_sent_or_issued(user: Api, logged: Lines, call: Call) -> None:
+def test_no_line_contains_secrets_of_requests_or_responses(
+    user: Api, logged: Lines, call: Call
+) -> None:
     request = filled_in(call, user)
     secrets = {*texts(request.body), *texts(call.required), *texts(user.headers)}
     secrets |= {user.email, PASSWORD, user.login["access_token"], user.login["refresh_token"]}

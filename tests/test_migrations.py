@@ -105,7 +105,7 @@ def _downgrade(url: str, revision: str) -> None:
         flask_migrate.downgrade(databases.MIGRATIONS, revision)
 
 
-def test_up_down_and_up_again_gives_the_same_tables(empty: str) -> None:
+def test_upgrade_downgrade_and_upgrade_give_the_same_tables(empty: str) -> None:
     databases.migrate(empty)
     first = _schema(empty)
     assert {row[1] for row in first if row[0] == "table"} == set(db.metadata.tables)
@@ -116,7 +116,7 @@ def test_up_down_and_up_again_gives_the_same_tables(empty: str) -> None:
     assert _schema(empty) == first
 
 
-def test_each_migration_goes_over_data_and_keeps_it(empty: str) -> None:
+def test_each_migration_keeps_data(empty: str) -> None:
     for number, revision in enumerate(HISTORY):
         databases.migrate(empty, revision)
         assert number == 0 or _counts(empty)[0][0] == 100 * number
@@ -126,7 +126,7 @@ def test_each_migration_goes_over_data_and_keeps_it(empty: str) -> None:
     assert _counts(empty) == before
 
 
-def test_each_migration_but_the_first_can_be_taken_back_over_data(empty: str) -> None:
+def test_each_migration_but_the_first_can_be_downgraded_with_data(empty: str) -> None:
     databases.migrate(empty)
     _fill(empty)
     before = _counts(empty)
@@ -137,7 +137,7 @@ def test_each_migration_but_the_first_can_be_taken_back_over_data(empty: str) ->
     assert _counts(empty) == before
 
 
-def test_the_models_are_what_the_migrations_make(empty: str, database_url: str) -> None:
+def test_the_models_match_the_migrations(empty: str, database_url: str) -> None:
     with create_app(databases.settings_for(empty)).app_context():
         db.create_all()
     assert _schema(empty) == _schema(database_url)
@@ -146,7 +146,7 @@ def test_the_models_are_what_the_migrations_make(empty: str, database_url: str) 
 def _is_of_a_sequence(difference: Any) -> bool:
     """Alembic takes any sequence by default for the column's own, and says that there is none.
 
-    `test_the_models_are_what_the_migrations_make` compares these.
+    `test_the_models_match_the_migrations` compares these.
     """
     change = difference[0] if isinstance(difference, list) else difference
     return change[0] == "modify_default" and "workspace_ids" in str(change[-1].arg)
@@ -155,7 +155,7 @@ def _is_of_a_sequence(difference: Any) -> bool:
 def _is_of_words(difference: Any) -> bool:
     """Alembic compares the text of an index's expression, which PostgreSQL writes in its own way.
 
-    `test_the_models_are_what_the_migrations_make` compares these too.
+    `test_the_models_match_the_migrations` compares these too.
     """
     return getattr(difference[1], "name", None) in ("ix_task_words", "ix_tasks_due")
 
@@ -171,11 +171,11 @@ def test_a_new_migration_would_be_empty(database_url: str) -> None:
         assert [d for d in differences if not _is_of_a_sequence(d) and not _is_of_words(d)] == []
 
 
-def test_the_head_is_one_and_stands_in_its_file() -> None:
+def test_there_is_one_head_which_is_in_its_file() -> None:
     assert SCRIPTS.get_heads() == [migration_head()]
 
 
-def test_revisions_are_numbered_so_that_older_code_knows_a_newer_one() -> None:
+def test_revisions_are_ordered_numbers() -> None:
     assert [f"{number:04}" for number in range(1, len(HISTORY) + 1)] == HISTORY
 
 
@@ -196,19 +196,19 @@ def _run(url: str, *command: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_command_upgrades_and_says_where_it_is(empty: str) -> None:
+def test_the_command_upgrades_and_reports_the_revision(empty: str) -> None:
     assert _run(empty, "-m", "flask", "db", "current") == ""
     _run(empty, "-m", "flask", "db", "upgrade")
     assert _run(empty, "-m", "flask", "db", "current").startswith(f"{migration_head()} (head)")
 
 
 @pytest.mark.slow
-def test_who_serves_does_not_load_what_migrates(database_url: str) -> None:
+def test_a_serving_worker_does_not_load_alembic(database_url: str) -> None:
     loaded = "import sys, wsgi; print('alembic' in sys.modules, 'flask_migrate' in sys.modules)"
     assert _run(database_url, "-c", loaded).split() == ["False", "False"]
 
 
-def test_two_that_migrate_at_once_both_succeed(empty: str) -> None:
+def test_two_concurrent_migrations_both_succeed(empty: str) -> None:
     env = (Path(databases.MIGRATIONS) / "env.py").read_text()
     key = re.search(r"MIGRATION_LOCK = ([0-9_]+)", env)
     assert key
@@ -236,7 +236,7 @@ def _until_two_ask_for_the_lock(url: str) -> None:
         assert time.monotonic() < deadline, "they do not ask"
 
 
-def test_the_migrations_can_be_written_down_as_sql(
+def test_the_migrations_can_be_written_as_sql(
     app: Flask, empty: str, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with app.app_context():
@@ -300,14 +300,14 @@ def alone(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Co
 
 
 @pytest.mark.parametrize(("statement", "error"), BROKEN)
-def test_the_database_refuses_what_breaks_a_rule_whoever_writes_it(
+def test_the_database_rejects_invalid_rows(
     alone: psycopg.Connection, statement: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error), alone.transaction():
         alone.execute(statement)
 
 
-def test_with_an_account_goes_what_belongs_to_it(empty: str) -> None:
+def test_deleting_an_account_deletes_its_rows(empty: str) -> None:
     databases.migrate(empty)
     _fill(empty)
     _asked(empty, "DELETE FROM users WHERE id > (SELECT min(id) FROM users)")

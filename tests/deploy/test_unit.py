@@ -25,7 +25,7 @@ def _analyse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_systemd_finds_no_fault_in_it(run_folder: Path) -> None:
+def test_systemd_verifies_the_unit(run_folder: Path) -> None:
     """Its programs are those of this environment, so that they are found."""
     here = run_folder / "taskapi.service"
     here.write_text(UNIT.read_text().replace("/opt/taskapi", str(ROOT)))
@@ -33,14 +33,14 @@ def test_systemd_finds_no_fault_in_it(run_folder: Path) -> None:
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
-def test_it_is_hardly_exposed() -> None:
+def test_the_exposure_of_the_unit_is_low() -> None:
     judged = _analyse("security", "--offline=true", "--no-pager", UNIT)
     found = re.search(r"exposure level for \S+: ([\d.]+)", judged.stdout)
     assert found, judged.stderr
     assert float(found[1]) <= MOST_EXPOSED
 
 
-def test_no_memory_need_be_writable_and_executable(database_url: str) -> None:
+def test_the_service_needs_no_writable_executable_memory(database_url: str) -> None:
     """What MemoryDenyWriteExecute forbids; the libraries that are compiled could need it."""
     assert "MemoryDenyWriteExecute=yes" in UNIT.read_text()
     launch = (

@@ -32,7 +32,7 @@ from support.writers import person, writing
 pytestmark = [pytest.mark.faults, pytest.mark.alone]
 
 
-def test_a_killed_database_loses_nothing(
+def test_killing_the_database_loses_no_acknowledged_write(
     place: Place, figures: Figures, anybody: httpx.Client
 ) -> None:
     with ExitStack() as stack:
@@ -60,7 +60,7 @@ def test_a_killed_database_loses_nothing(
     assert writers.seconds_until_success(ready) < 2
 
 
-def test_a_database_that_stands_still_keeps_nobody_waiting(
+def test_a_hanging_database_returns_503_in_time(
     place: Place, figures: Figures, anybody: httpx.Client
 ) -> None:
     lives, readies = [], []
@@ -88,7 +88,7 @@ def test_a_database_that_stands_still_keeps_nobody_waiting(
     assert writers.seconds_until_success(awake) < 2
 
 
-def test_with_all_connections_busy_the_answer_is_soon_to_come_again(
+def test_with_all_connections_busy_the_response_is_503_in_time(
     place: Place, figures: Figures, anybody: httpx.Client
 ) -> None:
     with (
@@ -117,7 +117,7 @@ def test_with_all_connections_busy_the_answer_is_soon_to_come_again(
         assert back < 1
 
 
-def test_a_read_only_database_still_reads(place: Place) -> None:
+def test_a_read_only_database_serves_reads(place: Place) -> None:
     with person(place.url) as client:
         task = client.post("/tasks", json={"title": "Before"}).json()
         _set_read_only(place, "on")
@@ -136,7 +136,7 @@ def _set_read_only(place: Place, value: str) -> None:
     time.sleep(0.3)
 
 
-def test_after_all_connections_were_ended_every_request_is_answered(
+def test_requests_succeed_after_all_connections_were_terminated(
     place: Place, figures: Figures
 ) -> None:
     with person(place.url) as client:

@@ -67,7 +67,7 @@ def _starting(database_url: str) -> Iterator[Start]:
             process.wait(PATIENCE)
 
 
-def test_two_first_starts_at_once_both_serve(faults_folder: Path, figures: Figures) -> None:
+def test_two_concurrent_first_starts_both_serve(faults_folder: Path, figures: Figures) -> None:
     with databases.server(faults_folder, is_durable=True) as server_url, ExitStack() as stack:
         url = databases.create(server_url, f"empty_{time.monotonic_ns()}")
         begun = time.monotonic()

@@ -39,7 +39,9 @@ def bouncer(database_url: str, run_folder: Path) -> Iterator[Bouncer]:
         yield bouncer
 
 
-def test_all_is_as_without_it(bouncer: Bouncer, database_url: str, figures: Figures) -> None:
+def test_the_service_works_through_pgbouncer(
+    bouncer: Bouncer, database_url: str, figures: Figures
+) -> None:
     with started(bouncer.url) as service:
         with writing(service.url) as writers, visiting(service.url) as visits:
             time.sleep(SECONDS)
@@ -53,7 +55,7 @@ def test_all_is_as_without_it(bouncer: Bouncer, database_url: str, figures: Figu
     assert visits.unexpected() == {}
 
 
-def test_prepared_statements_are_carried_from_the_version_on_that_is_documented(
+def test_prepared_statements_work_from_the_documented_version_on(
     bouncer: Bouncer, database_url: str, figures: Figures
 ) -> None:
     """An older one fails at once; but never does it run another statement than was meant."""
@@ -75,7 +77,7 @@ def _see_that_nothing_is_left(bouncer: Bouncer, database_url: str) -> None:
     assert sql(database_url, locks) == [(0,)]
 
 
-def test_what_is_left_behind_would_be_seen(bouncer: Bouncer) -> None:
+def test_a_leaked_session_setting_is_detected(bouncer: Bouncer) -> None:
     with psycopg.connect(bouncer.url, autocommit=True, prepare_threshold=None) as connection:
         connection.execute("SET statement_timeout = '7s'")
         assert bouncer.leaked_settings() == {"statement_timeout": "7000"}

@@ -22,7 +22,7 @@ for name in ("lock_timeout", "statement_timeout"):
 """
 
 
-def test_behind_a_pooler_nothing_of_a_migration_is_left(
+def test_a_migration_through_a_pooler_leaves_no_session_state(
     faults_folder: Path, tmp_path: Path, run_folder: Path
 ) -> None:
     """Its limits hold in each transaction, one after an index that was made concurrently too."""

@@ -53,7 +53,7 @@ def _refused(client: httpx.Client) -> httpx.Response:
     raise AssertionError("the disk is not full")
 
 
-def test_a_full_disk_refuses_writes_and_still_reads(
+def test_a_full_disk_rejects_writes_and_serves_reads(
     faults_folder: Path, run_folder: Path, figures: Figures
 ) -> None:
     with (
@@ -94,7 +94,7 @@ def _use_up_the_log(database_url: str) -> None:
         sql(database_url, "SELECT pg_switch_wal()")
 
 
-def test_a_full_disk_of_the_write_ahead_log_stops_the_database_and_loses_nothing(
+def test_a_full_wal_disk_stops_the_database_and_loses_no_acknowledged_write(
     run_folder: Path, figures: Figures, anybody: httpx.Client
 ) -> None:
     with ExitStack() as stack:

@@ -81,7 +81,7 @@ def _is_there_once(client: httpx.Client) -> bool:
     ],
     ids=["in the head", "in the body", "once sent", "before the answer", "in the answer"],
 )
-def test_a_write_that_is_sent_again_after_the_client_was_cut_off_is_done_once(
+def test_a_write_repeated_after_the_client_lost_its_connection_is_performed_once(
     wires: Wires, cut: Cut
 ) -> None:
     with person(wires.url) as client:
@@ -105,7 +105,7 @@ def test_a_write_that_is_sent_again_after_the_client_was_cut_off_is_done_once(
     ],
     ids=["begin", "claim", "write", "keep", "commit"],
 )
-def test_a_write_that_is_sent_again_after_the_database_was_cut_off_is_done_once(
+def test_a_write_repeated_after_the_database_connection_broke_is_performed_once(
     wires: Wires, at: bytes, moment: Moment
 ) -> None:
     with person(wires.url) as client:
@@ -117,7 +117,7 @@ def test_a_write_that_is_sent_again_after_the_database_was_cut_off_is_done_once(
         assert _is_there_once(client)
 
 
-def test_a_database_that_wakes_slowly_is_waited_for_with_503(
+def test_a_slowly_starting_database_returns_503_meanwhile(
     wires: Wires, figures: Figures, anybody: httpx.Client
 ) -> None:
     lives = []
@@ -142,7 +142,7 @@ def test_a_database_that_wakes_slowly_is_waited_for_with_503(
     assert writers.seconds_until_success(asleep) < 7
 
 
-def test_a_wire_on_which_nothing_moves_keeps_nobody_waiting(
+def test_a_stalled_network_returns_503_in_time(
     wires: Wires, figures: Figures, anybody: httpx.Client
 ) -> None:
     lives = []

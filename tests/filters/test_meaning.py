@@ -106,7 +106,7 @@ def _ids(person: Api, text: str, zone: str, **more: Any) -> list[int]:
 
 @given(said=FILTERS, zone=st.sampled_from(ZONES), now=st.sampled_from(NOW))
 @examples(250)
-def test_a_filter_finds_what_it_means_and_its_negation_the_rest(
+def test_a_filter_and_its_negation_partition_the_tasks(
     everything: Found, clock: list[datetime], said: Said, zone: str, now: datetime
 ) -> None:
     seen = everything.seen._replace(now=now, zone=ZoneInfo(zone))
@@ -120,7 +120,7 @@ def test_a_filter_finds_what_it_means_and_its_negation_the_rest(
 
 
 @pytest.mark.parametrize("sort", ["-created_at", "updated_at", "-title"])
-def test_filtered_pages_follow_one_another(
+def test_filtered_pages_contain_all_matches_once(
     everything: Found, clock: list[datetime], sort: str
 ) -> None:
     text = "priority >= 2 or due is null"

@@ -75,7 +75,7 @@ def _a_million_steps() -> int:
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_costs_little_to_refuse(anonymous: Api, name: str) -> None:
+def test_an_invalid_body_is_cheap_to_reject(anonymous: Api, name: str) -> None:
     sent: dict[str, Any] = {"data": BODIES[name], "content_type": "application/json"}
     assert len(sent["data"]) <= LARGEST
     response = anonymous.client.post("/auth/login", **sent)
@@ -89,7 +89,7 @@ def test_a_body_costs_little_to_refuse(anonymous: Api, name: str) -> None:
 
 
 @pytest.mark.parametrize("length", [1_000, 8_000])
-def test_the_name_of_a_parameter_is_not_echoed_at_length(anonymous: Api, length: int) -> None:
+def test_a_long_parameter_name_is_shortened_in_errors(anonymous: Api, length: int) -> None:
     response = anonymous.client.get(f"/?{'a' * length}=1")
     assert response.status_code == 400
     assert len(response.data) < 1_000

@@ -38,7 +38,7 @@ def _tasks_in(response: TestResponse) -> list[dict[str, Any]]:
 
 @examples(60)
 @given(texts=st.lists(TEXTS, min_size=3, max_size=3), is_escaped=st.booleans())
-def test_any_text_that_is_taken_comes_back_as_it_was(
+def test_accepted_text_is_returned_unchanged(
     user: Api, texts: list[dict[str, Any]], is_escaped: bool
 ) -> None:
     path = "/tasks"

@@ -121,13 +121,13 @@ def _is_refused(place: Place, value: Any) -> bool:
 
 
 @pytest.mark.parametrize("call", WITH_A_BODY, ids=str)
-def test_the_request_that_the_others_are_spoilt_from_works(user: Api, call: Call) -> None:
+def test_the_valid_request_works(user: Api, call: Call) -> None:
     response = filled_in(call, user).send(user)
     assert 200 <= response.status_code < 300
 
 
 @pytest.mark.parametrize("place", FIELDS, ids=str)
-def test_what_no_field_takes_is_refused_in_each(user: Api, kept: Books, place: Place) -> None:
+def test_values_that_no_field_accepts_return_400(user: Api, kept: Books, place: Place) -> None:
     request = filled_in(place.call, user)
     before = kept.read()
     for text in NEVER:
@@ -137,7 +137,7 @@ def test_what_no_field_takes_is_refused_in_each(user: Api, kept: Books, place: P
 
 
 @pytest.mark.parametrize("place", FIELDS, ids=str)
-def test_what_a_field_does_not_take_is_refused_by_its_name(
+def test_an_invalid_value_is_reported_with_the_name_of_its_field(
     user: Api, kept: Books, place: Place
 ) -> None:
     request = filled_in(place.call, user)
@@ -153,7 +153,7 @@ def test_what_a_field_does_not_take_is_refused_by_its_name(
 
 
 @pytest.mark.parametrize("place", FIELDS, ids=str)
-def test_what_a_field_takes_comes_back_or_changes_nothing(
+def test_an_accepted_value_is_returned_or_changes_nothing(
     user: Api, kept: Books, place: Place
 ) -> None:
     taken = [text for text in VALUES if not _is_refused(place, _value(text))]
@@ -174,7 +174,7 @@ def test_what_a_field_takes_comes_back_or_changes_nothing(
 
 
 @pytest.mark.parametrize("place", ANSWERED_ONLY, ids=str)
-def test_what_the_service_itself_writes_cannot_be_given(
+def test_read_only_fields_cannot_be_set(
     user: Api, stranger: Api, kept: Books, place: Place
 ) -> None:
     for value in (stranger.user_id, 2**53, 0, -1, None, True, "x", [], {}, *MOMENTS[:2]):
@@ -195,7 +195,7 @@ def test_what_the_service_itself_writes_cannot_be_given(
 
 
 @pytest.mark.parametrize("place", _places("query"), ids=str)
-def test_a_parameter_in_a_query_is_taken_as_it_is_documented_or_refused(
+def test_a_query_parameter_is_accepted_as_documented_or_returns_400(
     user: Api, kept: Books, place: Place
 ) -> None:
     user.task()
@@ -233,7 +233,7 @@ def _is_utf8(text: str) -> bool:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_a_name_in_a_query_that_no_call_knows_is_refused(
+def test_an_unknown_query_parameter_returns_400_everywhere(
     user: Api, kept: Books, call: Call
 ) -> None:
     known = call.parameters("query")
@@ -248,7 +248,7 @@ def test_a_name_in_a_query_that_no_call_knows_is_refused(
 
 
 @pytest.mark.parametrize("place", _places("path"), ids=str)
-def test_what_names_nothing_in_a_path_is_not_found(user: Api, kept: Books, place: Place) -> None:
+def test_an_invalid_path_parameter_returns_404(user: Api, kept: Books, place: Place) -> None:
     request = filled_in(place.call, user)
     before = kept.read()
     for segment in SEGMENTS:
@@ -260,9 +260,7 @@ def test_what_names_nothing_in_a_path_is_not_found(user: Api, kept: Books, place
 
 
 @pytest.mark.parametrize("place", _places("header"), ids=str)
-def test_a_header_that_a_call_understands_is_heeded_or_refused(
-    user: Api, kept: Books, place: Place
-) -> None:
+def test_a_malformed_request_header_is_handled(user: Api, kept: Books, place: Place) -> None:
     for value in HEADERS:
         request = filled_in(place.call, user)
         before = kept.read()
@@ -277,7 +275,9 @@ def test_a_header_that_a_call_understands_is_heeded_or_refused(
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if not call.is_public], ids=str)
-def test_what_is_no_token_is_refused_at_each_call(user: Api, kept: Books, call: Call) -> None:
+def test_an_invalid_token_returns_401_for_each_operation(
+    user: Api, kept: Books, call: Call
+) -> None:
     request = filled_in(call, user)
     before = kept.read()
     for value in HEADERS:
@@ -292,9 +292,7 @@ def test_what_is_no_token_is_refused_at_each_call(user: Api, kept: Books, call: 
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_no_header_that_a_call_does_not_understand_changes_what_it_does(
-    user: Api, call: Call
-) -> None:
+def test_unknown_request_headers_are_ignored(user: Api, call: Call) -> None:
     request = filled_in(call, user)
     request.send(user)
     expected = request.send(user).status_code  # what was done once may be refused from then on

@@ -111,7 +111,7 @@ def _each_call(user: Api, task: dict[str, Any]) -> list[tuple[str, str]]:
     return [(method, path.format(**ids)) for method, path in TAKES_A_BODY]
 
 
-def test_each_operation_that_takes_a_body_is_tested_here(contract: Contract) -> None:
+def test_every_operation_with_a_body_is_tested(contract: Contract) -> None:
     documented = {
         (method.upper(), path)
         for path, operations in contract.document["paths"].items()
@@ -122,7 +122,7 @@ def test_each_operation_that_takes_a_body_is_tested_here(contract: Contract) -> 
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_what_is_no_single_json_document_is_malformed(
+def test_a_body_that_is_not_one_json_document_is_malformed(
     user: Api, task: dict[str, Any], name: str
 ) -> None:
     body, said = MALFORMED[name]
@@ -133,7 +133,7 @@ def test_what_is_no_single_json_document_is_malformed(
 
 
 @pytest.mark.parametrize("body", [b"[]", b'[{"title": "a"}]', b'"title"', b"1", b"-0.5", b"null"])
-def test_a_document_that_is_no_object_is_refused(
+def test_a_document_that_is_not_an_object_returns_400(
     user: Api, task: dict[str, Any], body: bytes
 ) -> None:
     for method, path in _each_call(user, task):
@@ -145,7 +145,7 @@ def test_a_document_that_is_no_object_is_refused(
 
 
 @pytest.mark.parametrize("name", UNCARRIABLE)
-def test_text_that_cannot_be_kept_or_sent_is_refused_where_it_is(
+def test_text_that_cannot_be_stored_is_reported_with_its_pointer(
     user: Api, task: dict[str, Any], name: str
 ) -> None:
     body, pointer = UNCARRIABLE[name]
@@ -165,7 +165,7 @@ def test_text_that_cannot_be_kept_or_sent_is_refused_where_it_is(
         b'{"description": "\\\\u0000", "title": "\xf0\x9f\x8c\xb1"}',
     ],
 )
-def test_every_way_to_write_the_same_document_is_taken(user: Api, body: bytes) -> None:
+def test_every_notation_of_a_document_is_accepted(user: Api, body: bytes) -> None:
     assert user.expect(201, "POST", "/tasks", data=body, **JSON)["title"] == "🌱"
 
 
@@ -189,7 +189,7 @@ def test_every_way_to_write_the_same_document_is_taken(user: Api, body: bytes) -
         'application/json; charset="iso-8859-1"',
     ],
 )
-def test_another_media_type_is_refused_and_says_which_are_taken(
+def test_another_media_type_returns_415_with_the_supported_ones(
     user: Api, task: dict[str, Any], content_type: str | None
 ) -> None:
     for method, path in _each_call(user, task):
@@ -203,7 +203,7 @@ def test_another_media_type_is_refused_and_says_which_are_taken(
     assert _unchanged(user, task)
 
 
-def test_a_merge_patch_is_for_patch_alone(user: Api, task: dict[str, Any]) -> None:
+def test_only_patch_accepts_a_merge_patch(user: Api, task: dict[str, Any]) -> None:
     for method, path in _each_call(user, task):
         name = "name" if path.startswith(("/lists", "/labels", "/filters")) else "title"
         data = json.dumps({name: "New"})
@@ -221,13 +221,11 @@ def test_a_merge_patch_is_for_patch_alone(user: Api, task: dict[str, Any]) -> No
         "application/json; profile=x",
     ],
 )
-def test_the_same_media_type_in_other_words_is_taken(user: Api, content_type: str) -> None:
+def test_every_notation_of_the_media_type_is_accepted(user: Api, content_type: str) -> None:
     user.expect(201, "POST", "/tasks", data=b'{"title": "New"}', content_type=content_type)
 
 
-def test_a_body_of_the_largest_size_is_read_and_one_byte_more_is_not(
-    user: Api, task: dict[str, Any]
-) -> None:
+def test_a_body_may_have_the_maximum_size_but_no_byte_more(user: Api, task: dict[str, Any]) -> None:
     body = b'{"title": "New"}'
     for method, path in _each_call(user, task):
         problem = user.problem(
@@ -246,13 +244,13 @@ def test_the_longest_task_fits_with_every_character_escaped(user: Api) -> None:
 
 
 @pytest.mark.parametrize("length", [str(LARGEST + 1), str(2**63), "9" * 30])
-def test_a_body_that_is_announced_as_too_large_is_not_read(user: Api, length: str) -> None:
+def test_a_body_with_too_large_a_length_is_not_read(user: Api, length: str) -> None:
     announced = {"CONTENT_LENGTH": length}
     user.problem(413, "content_too_large", "POST", "/tasks", environ_overrides=announced, **JSON)
 
 
 @pytest.mark.parametrize("coding", ["chunked", "Chunked", "gzip, chunked"])
-def test_a_body_in_chunks_needs_a_length(user: Api, task: dict[str, Any], coding: str) -> None:
+def test_a_chunked_body_returns_411(user: Api, task: dict[str, Any], coding: str) -> None:
     sent: dict[str, Any] = {"headers": {"Transfer-Encoding": coding}, "data": b"{}"} | JSON
     for method, path in _each_call(user, task):
         problem = user.problem(411, "length_required", method, path, **sent)
@@ -261,7 +259,7 @@ def test_a_body_in_chunks_needs_a_length(user: Api, task: dict[str, Any], coding
 
 
 @pytest.mark.parametrize("body", [b'{"title": "New"}', b""])
-def test_a_body_that_ends_early_is_refused(user: Api, task: dict[str, Any], body: bytes) -> None:
+def test_a_truncated_body_returns_400(user: Api, task: dict[str, Any], body: bytes) -> None:
     announced = {"CONTENT_LENGTH": str(len(body) + 1)}
     sent: dict[str, Any] = {"environ_overrides": announced, "data": body} | JSON
     for method, path in _each_call(user, task):
@@ -271,13 +269,13 @@ def test_a_body_that_ends_early_is_refused(user: Api, task: dict[str, Any], body
 
 
 @pytest.mark.parametrize("length", ["", "-1", "x", "1.5"])
-def test_a_length_that_is_none_announces_no_body(user: Api, length: str) -> None:
+def test_an_invalid_length_means_no_body(user: Api, length: str) -> None:
     announced = {"CONTENT_LENGTH": length}
     sent: dict[str, Any] = {"environ_overrides": announced, "data": b'{"title": "a"}'} | JSON
     user.problem(400, "malformed_body", "POST", "/tasks", **sent)
 
 
-def test_at_no_depth_does_nesting_fail(user: Api, task: dict[str, Any]) -> None:
+def test_nesting_of_any_depth_is_handled(user: Api, task: dict[str, Any]) -> None:
     for depth in (*range(10, 800, 50), *range(800, 1_001), 2_000, 9_990, 20_000):
         body = b'{"title": ' + b"[" * depth + b'"\\u0000"' + b"]" * depth + b"}"
         response = user.send("PATCH", f"/tasks/{task['id']}", data=body, **JSON)
@@ -285,7 +283,7 @@ def test_at_no_depth_does_nesting_fail(user: Api, task: dict[str, Any]) -> None:
     assert _unchanged(user, task)
 
 
-def test_deep_nesting_is_refused_in_a_thread_of_little_stack_too(app: Flask, user: Api) -> None:
+def test_deep_nesting_returns_400_in_a_thread_with_a_small_stack(app: Flask, user: Api) -> None:
     body = MALFORMED["100,000 lists"][0]
     person = world.person(app, user.contract, like=user)
     before = threading.stack_size(512 * 1024)

@@ -43,13 +43,13 @@ def _value(expression: str, response: TestResponse) -> Any:
     return found
 
 
-def test_what_is_made_leads_to_what_can_be_done_with_it() -> None:
+def test_the_links_of_a_new_resource_work() -> None:
     led_to = {link.target.method for link in LINKS if str(link.source) == "POST /tasks"}
     assert led_to == {"GET", "PUT", "PATCH", "DELETE"}
 
 
 @pytest.mark.parametrize("link", LINKS, ids=str)
-def test_a_link_leads_on(user: Api, link: Followed) -> None:
+def test_a_link_works(user: Api, link: Followed) -> None:
     for _ in range(2):
         user.task()
         user.label()

@@ -84,7 +84,7 @@ def _allowed(path: str) -> set[str]:
     return {method for route in ROUTES if route.rule.rule == path for method in route.rule.methods}
 
 
-def test_each_view_is_an_operation_or_listed_as_none() -> None:
+def test_each_view_is_an_operation_or_an_exception() -> None:
     undeclared = {route.endpoint for route in ROUTES if not route.operation}
     assert undeclared == NO_OPERATION
 

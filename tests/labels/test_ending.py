@@ -22,7 +22,7 @@ def labels(user: Api) -> list[int]:
     return [user.label()["id"] for _ in range(3)]
 
 
-def test_with_a_label_it_is_taken_off_the_tasks(user: Api, labels: list[int]) -> None:
+def test_deleting_a_label_removes_it_from_its_tasks(user: Api, labels: list[int]) -> None:
     marked = [user.task(label_ids=ids) for ids in (labels[:1], labels, labels[:1])]
     others = [user.task(), user.task(label_ids=labels[1:])]
     version = others[-1]["version"]
@@ -39,7 +39,7 @@ def test_with_a_label_it_is_taken_off_the_tasks(user: Api, labels: list[int]) ->
     assert user.label()["version"] == version + 2
 
 
-def test_a_merged_label_is_on_the_tasks_once(user: Api, labels: list[int]) -> None:
+def test_a_merged_label_is_on_each_task_once(user: Api, labels: list[int]) -> None:
     one, into, other = labels
     marked = [user.task(label_ids=ids) for ids in ([one], [one, into], [one, other], labels)]
     others = [user.task(), user.task(label_ids=[into, other])]
@@ -57,7 +57,7 @@ def test_a_merged_label_is_on_the_tasks_once(user: Api, labels: list[int]) -> No
     assert user.expect(200, "GET", "/labels")["total"] == 2
 
 
-def test_a_label_without_tasks_is_merged_too(user: Api, labels: list[int]) -> None:
+def test_a_label_without_tasks_can_be_merged(user: Api, labels: list[int]) -> None:
     user.expect(200, "POST", f"/labels/{labels[0]}/merge", json={"into": labels[1]})
     assert user.expect(200, "GET", "/labels")["total"] == 2
 
@@ -73,7 +73,7 @@ def test_a_label_without_tasks_is_merged_too(user: Api, labels: list[int]) -> No
         (0, "out_of_range"),
     ],
 )
-def test_into_what_a_label_cannot_be_merged(
+def test_a_label_cannot_be_merged_into_itself_or_an_unknown_label(
     user: Api, stranger: Api, labels: list[int], into: Any, code: str
 ) -> None:
     ids = {"itself": labels[0], "nobody's": NOBODYS, "a stranger's": stranger.label()["id"]}
@@ -87,7 +87,7 @@ def test_into_what_a_label_cannot_be_merged(
     assert user.expect(200, "GET", "/labels")["total"] == 3
 
 
-def test_a_label_is_merged_once_for_a_key(user: Api, labels: list[int]) -> None:
+def test_a_merge_with_a_key_is_performed_once(user: Api, labels: list[int]) -> None:
     task = user.task(label_ids=labels[:1])
     sent = {"json": {"into": labels[1]}, "headers": {"Idempotency-Key": "once"}}
     answers = [user.send("POST", f"/labels/{labels[0]}/merge", **sent) for _ in range(2)]
@@ -100,7 +100,7 @@ def test_a_label_is_merged_once_for_a_key(user: Api, labels: list[int]) -> None:
 
 
 @pytest.mark.parametrize("is_merged", [False, True], ids=["deleted", "merged"])
-def test_a_task_that_got_the_label_meanwhile_is_seen(
+def test_deleting_a_label_sees_a_task_that_got_it_concurrently(
     settings: Settings,
     app: Flask,
     contract: Contract,
@@ -139,7 +139,7 @@ def test_a_task_that_got_the_label_meanwhile_is_seen(
     assert found == ([[labels[1]], labels[1:]] if is_merged else [[], [labels[2]]])
 
 
-def test_labels_that_end_while_tasks_get_them_leave_nothing_behind(
+def test_deleting_labels_during_concurrent_labelling_leaves_no_reference(
     app: Flask, contract: Contract, user: Api
 ) -> None:
     into = user.label()["id"]

@@ -28,14 +28,14 @@ def titles(api: Api, list_id: int, **query: object) -> list[str]:
     return [t["title"] for t in api.expect(200, "GET", "/tasks", query_string=asked)["tasks"]]
 
 
-def test_a_task_is_in_the_inbox_unless_said(user: Api, garden: int) -> None:
+def test_a_task_is_in_the_inbox_by_default(user: Api, garden: int) -> None:
     assert user.task()["list_id"] == user.user_id
     assert user.task(list_id=user.user_id)["list_id"] == user.user_id
     assert user.task(list_id=garden)["list_id"] == garden
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_task_goes_to_another_list_and_back(user: Api, garden: int, method: str) -> None:
+def test_a_task_moves_to_another_list_and_back(user: Api, garden: int, method: str) -> None:
     task = user.task()
     path = f"/tasks/{task['id']}"
     for list_id in (garden, user.user_id, garden):
@@ -48,7 +48,7 @@ def test_a_task_goes_to_another_list_and_back(user: Api, garden: int, method: st
 
 
 @pytest.mark.parametrize("value", [None, 0, -1, 1.0, True, "1", 2**53, [1]])
-def test_what_is_no_id_is_refused(user: Api, value: object) -> None:
+def test_an_invalid_list_id_returns_400(user: Api, value: object) -> None:
     for method, path in (("POST", "/tasks"), ("PATCH", f"/tasks/{user.task()['id']}")):
         body = {"title": "a", "list_id": value}
         problem = user.problem(400, "invalid_input", method, path, json=body)
@@ -58,7 +58,7 @@ def test_what_is_no_id_is_refused(user: Api, value: object) -> None:
 @pytest.mark.parametrize(
     "kind", ["nobody's", "a stranger's", "a stranger's inbox", "a deleted one"]
 )
-def test_a_list_that_is_not_the_callers_is_refused(user: Api, stranger: Api, kind: str) -> None:
+def test_another_users_list_is_an_unknown_reference(user: Api, stranger: Api, kind: str) -> None:
     make: dict[str, Callable[[], int]] = {
         "nobody's": lambda: NOBODYS,
         "a stranger's": lambda: stranger.expect(201, "POST", "/lists", json={"name": "a"})["id"],
@@ -92,13 +92,13 @@ def _deleted(api: Api) -> int:
     return int(made)
 
 
-def test_another_accounts_task_takes_no_list(user: Api, stranger: Api, garden: int) -> None:
+def test_another_users_task_cannot_be_moved(user: Api, stranger: Api, garden: int) -> None:
     task = stranger.task()
     user.problem(403, "forbidden", "PATCH", f"/tasks/{task['id']}", json={"list_id": garden})
     assert stranger.expect(200, "GET", f"/tasks/{task['id']}") == task
 
 
-def test_the_database_itself_refuses_a_foreign_list(
+def test_the_database_rejects_a_list_of_another_workspace(
     settings: Settings, user: Api, stranger: Api, garden: int
 ) -> None:
     task = stranger.task()["id"]
@@ -108,7 +108,7 @@ def test_the_database_itself_refuses_a_foreign_list(
 
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "updated_at", "title", "-title"])
 @pytest.mark.parametrize("is_completed", [None, "true", "false"])
-def test_the_tasks_of_a_list_are_listed_in_pages(
+def test_the_tasks_of_a_list_are_paginated(
     user: Api, garden: int, sort: str, is_completed: str | None
 ) -> None:
     for number in range(8):
@@ -125,7 +125,7 @@ def test_the_tasks_of_a_list_are_listed_in_pages(
         assert found == expected
 
 
-def test_an_empty_list_has_no_tasks_and_is_known(user: Api, garden: int) -> None:
+def test_an_empty_list_returns_an_empty_page(user: Api, garden: int) -> None:
     assert titles(user, garden) == []
     response = user.send("GET", f"/tasks?list_id={garden}")
     again = user.send(
@@ -138,7 +138,7 @@ def test_an_empty_list_has_no_tasks_and_is_known(user: Api, garden: int) -> None
     ("tasks", "status", "list_of_task"),
     [("move", 204, "inbox"), ("delete", 204, None), (None, 409, "garden")],
 )
-def test_a_task_that_came_after_the_deletion_had_looked_is_seen(
+def test_deleting_a_list_sees_a_task_that_was_added_concurrently(
     settings: Settings,
     app: Flask,
     contract: Contract,
@@ -175,7 +175,7 @@ def test_a_task_that_came_after_the_deletion_had_looked_is_seen(
     assert found["total"] == len(places)
 
 
-def test_of_tasks_that_come_while_their_list_is_deleted_none_is_lost(
+def test_no_task_is_lost_while_its_list_is_deleted(
     app: Flask, contract: Contract, user: Api
 ) -> None:
     for tasks in ("move", "delete"):

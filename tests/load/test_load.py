@@ -69,7 +69,7 @@ def log_in_again_and_again(client: httpx.Client, email: str, stop: Event) -> lis
     return found
 
 
-def test_a_hundred_clients_are_served_soon(place: Place, record_property: Record) -> None:
+def test_a_hundred_clients_are_served_fairly(place: Place, record_property: Record) -> None:
     stop = Event()
     with (
         person(place.url) as client,
@@ -96,7 +96,7 @@ def test_a_hundred_clients_are_served_soon(place: Place, record_property: Record
     assert times.p95 < FAIR * times.p50
 
 
-def test_a_thousand_at_once_are_served_or_told_to_come_again(
+def test_a_thousand_concurrent_clients_are_served_or_get_503(
     place: Place, record_property: Record
 ) -> None:
     with crowd.at_work(
@@ -112,7 +112,7 @@ def test_a_thousand_at_once_are_served_or_told_to_come_again(
     check_kept(place, heard)
 
 
-def test_those_who_only_keep_connections_keep_nobody_out(
+def test_idle_connections_do_not_exclude_other_clients(
     place: Place, record_property: Record
 ) -> None:
     crowd.allow_many_files()
@@ -142,7 +142,7 @@ def load_with_rude_ones(
         return heard(), visits()
 
 
-def test_clients_that_leave_leave_nothing_behind(
+def test_disconnecting_clients_leak_nothing(
     place: Place, collector: Person, record_property: Record
 ) -> None:
     with watch.watching(place.service, place.database_url) as watcher:

@@ -31,7 +31,7 @@ def _due(days: int) -> dict[str, str]:
     return {"date": (_today() + timedelta(days)).isoformat()}
 
 
-def test_a_task_shows_how_it_comes_again(user: Api) -> None:
+def test_a_recurring_task_has_its_recurrence(user: Api) -> None:
     due = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}
     task = user.task(due=due, recurrence={"rrule": "FREQ=DAILY"})
     shown = {"rrule": "FREQ=DAILY", "anchor": "due", "timezone": "Europe/Berlin", "occurred": None}
@@ -45,7 +45,7 @@ def test_a_task_shows_how_it_comes_again(user: Api) -> None:
     assert (gone["recurrence"], gone["due"]) == (None, task["due"])
 
 
-def test_completing_answers_what_is_over_and_what_comes_next(user: Api) -> None:
+def test_completing_returns_the_occurrence_and_the_next_due(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     step = _step(user, task["id"], "complete")
     following = {"date": "2150-01-12"}
@@ -75,7 +75,7 @@ def test_after_the_last_occurrence_the_task_is_completed(user: Api) -> None:
     user.problem(409, "not_recurring", "POST", f"/tasks/{task_id}/skip")
 
 
-def test_a_task_that_does_not_come_again_is_completed(user: Api) -> None:
+def test_a_task_without_recurrence_is_completed(user: Api) -> None:
     parent = user.task()
     child = user.task(parent_id=parent["id"])
     step = _step(user, parent["id"], "complete")
@@ -87,7 +87,7 @@ def test_a_task_that_does_not_come_again_is_completed(user: Api) -> None:
     user.problem(409, "nothing_to_undo", "POST", f"/tasks/{parent['id']}/undo")
 
 
-def test_skipping_goes_on_as_completing_does(user: Api) -> None:
+def test_skipping_advances_like_completing(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence=WEEKLY)["id"]
     step = _step(user, task_id, "skip")
     assert step["occurrence"]["outcome"] == "skipped"
@@ -97,7 +97,7 @@ def test_skipping_goes_on_as_completing_does(user: Api) -> None:
 
 
 @pytest.mark.parametrize("verb", ["complete", "skip"])
-def test_undo_gives_back_what_there_was(user: Api, verb: str) -> None:
+def test_undo_restores_the_previous_occurrence(user: Api, verb: str) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     states = [task, *(_step(user, task["id"], verb)["task"] for _ in range(3))]
     for before in states[-2::-1]:
@@ -110,7 +110,7 @@ def test_undo_gives_back_what_there_was(user: Api, verb: str) -> None:
     assert user.expect(200, "GET", "/tasks?is_completed=false")["total"] == 1
 
 
-def test_what_was_missed_is_left_out_unless_it_is_to_be_kept(user: Api) -> None:
+def test_missed_occurrences_are_left_out_unless_kept(user: Api) -> None:
     values = {"due": _due(-10), "recurrence": {"rrule": "FREQ=DAILY"}}
     left_out = _step(user, user.task(**values)["id"], "complete")
     assert left_out["next"] in (_due(0), _due(1)), "midnight may have passed"
@@ -122,14 +122,14 @@ def test_what_was_missed_is_left_out_unless_it_is_to_be_kept(user: Api) -> None:
     assert kept["occurrence"]["missed"] == 0
 
 
-def test_counted_from_its_completion_it_comes_so_long_after_that(user: Api) -> None:
+def test_with_the_anchor_completion_the_next_due_follows_the_completion(user: Api) -> None:
     recurrence = {"rrule": "FREQ=DAILY;INTERVAL=3", "anchor": "completion"}
     for days in (-10, 10):
         task = user.task(due=_due(days), recurrence=recurrence)
         assert _step(user, task["id"], "complete")["next"] in (_due(3), _due(2))
 
 
-def test_times_stay_on_the_wall_when_clocks_change(user: Api) -> None:
+def test_local_times_stay_the_same_when_daylight_saving_changes(user: Api) -> None:
     due = {"datetime": "2027-03-27T09:00:00", "timezone": "Europe/Berlin"}
     task = user.task(due=due, recurrence={"rrule": "FREQ=DAILY"})
     assert task["due"]["at"] == "2027-03-27T08:00:00Z"
@@ -137,7 +137,7 @@ def test_times_stay_on_the_wall_when_clocks_change(user: Api) -> None:
     assert following == due | {"datetime": "2027-03-28T09:00:00", "at": "2027-03-28T07:00:00Z"}
 
 
-def test_what_is_below_a_task_is_open_again_at_its_next_occurrence(user: Api) -> None:
+def test_subtasks_are_reopened_for_the_next_occurrence(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     child = user.task(parent_id=task["id"], is_completed=True)
     low = user.task(parent_id=child["id"], is_completed=True)
@@ -150,7 +150,7 @@ def test_what_is_below_a_task_is_open_again_at_its_next_occurrence(user: Api) ->
     assert user.expect(200, "GET", "/tasks?is_completed=false")["total"] == 0, "it was the last"
 
 
-def test_setting_it_completed_ends_the_series_and_opening_it_goes_on(user: Api) -> None:
+def test_is_completed_ends_the_series_and_reopening_continues_it(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     path = f"/tasks/{task['id']}"
     ended = user.expect(200, "PATCH", path, json={"is_completed": True})
@@ -160,7 +160,7 @@ def test_setting_it_completed_ends_the_series_and_opening_it_goes_on(user: Api) 
     assert _step(user, task["id"], "complete")["next"] == {"date": "2150-01-12"}
 
 
-def test_a_due_that_was_moved_by_hand_moves_what_follows_and_is_counted(user: Api) -> None:
+def test_a_changed_due_moves_the_following_occurrences_and_counts(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     path = f"/tasks/{task['id']}"
     _step(user, task["id"], "complete")
@@ -192,7 +192,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_does_not_fit_together_is_refused(user: Api, name: str) -> None:
+def test_a_recurrence_that_does_not_match_the_due_returns_400(user: Api, name: str) -> None:
     given, pointer, code = REFUSED[name]
     task = user.task(due=FAR)
     path = f"/tasks/{task['id']}"
@@ -205,7 +205,7 @@ def test_what_does_not_fit_together_is_refused(user: Api, name: str) -> None:
     assert user.expect(200, "GET", "/tasks")["tasks"] == [task]
 
 
-def test_what_was_given_before_must_fit_too(user: Api) -> None:
+def test_a_change_must_match_the_stored_fields(user: Api) -> None:
     timed = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}
     until = {"rrule": "FREQ=DAILY;UNTIL=21500205"}
     task = user.task(due=FAR, recurrence=until)
@@ -228,7 +228,7 @@ def test_what_was_given_before_must_fit_too(user: Api) -> None:
     assert user.expect(200, "PATCH", path, json={"due": FAR})["due"] == FAR
 
 
-def test_a_step_of_another_version_is_refused(user: Api) -> None:
+def test_completing_an_outdated_version_returns_412(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     stale, current = {"If-Match": '"0"'}, {"If-Match": f'"{task["version"]}"'}
     for verb in ("complete", "skip", "undo"):
@@ -241,7 +241,7 @@ def test_a_step_of_another_version_is_refused(user: Api) -> None:
     assert _ledger(user, task["id"])["total"] == 1
 
 
-def test_a_step_that_is_sent_twice_with_a_key_is_done_once(user: Api) -> None:
+def test_completing_with_a_key_is_performed_once(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     sent = {"headers": {"Idempotency-Key": "once"}}
     first, second = (
@@ -253,7 +253,7 @@ def test_a_step_that_is_sent_twice_with_a_key_is_done_once(user: Api) -> None:
     user.problem(422, "idempotency_key_reused", "POST", other, **sent)
 
 
-def test_a_task_that_comes_again_is_added_once_with_a_key(user: Api) -> None:
+def test_a_recurring_task_with_a_key_is_created_once(user: Api) -> None:
     due = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}
     body = {"title": "a", "due": due, "recurrence": {"rrule": "FREQ=MONTHLY;BYDAY=-1FR"}}
     sent = {"json": body, "headers": {"Idempotency-Key": "once"}}
@@ -263,7 +263,7 @@ def test_a_task_that_comes_again_is_added_once_with_a_key(user: Api) -> None:
     user.problem(422, "idempotency_key_reused", "POST", "/tasks", **sent)
 
 
-def test_the_ledger_comes_in_pages_and_goes_with_the_task(user: Api) -> None:
+def test_the_history_is_paginated_and_deleted_with_the_task(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence={"rrule": "FREQ=DAILY"})["id"]
     other = user.task(due=FAR, recurrence={"rrule": "FREQ=DAILY"})["id"]
     done = [_step(user, task_id, "complete")["occurrence"] for _ in range(5)]
@@ -279,7 +279,7 @@ def test_the_ledger_comes_in_pages_and_goes_with_the_task(user: Api) -> None:
 
 
 @pytest.mark.parametrize("verb", ["complete", "skip", "undo"])
-def test_each_step_takes_the_next_numbers_of_the_account(user: Api, verb: str) -> None:
+def test_each_occurrence_takes_the_next_versions(user: Api, verb: str) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     before = _step(user, task["id"], "complete")["task"]["version"]
     after = _step(user, task["id"], verb)["task"]["version"]
@@ -288,7 +288,7 @@ def test_each_step_takes_the_next_numbers_of_the_account(user: Api, verb: str) -
     assert tag == f'"{user.user_id}.{after}"'
 
 
-def test_what_is_not_ones_own_is_out_of_reach(user: Api, stranger: Api) -> None:
+def test_another_users_task_returns_403(user: Api, stranger: Api) -> None:
     task = stranger.task(due=FAR, recurrence=WEEKLY)
     calls: list[Callable[[], Any]] = [
         lambda verb=verb: user.problem(403, "forbidden", "POST", f"/tasks/{task['id']}/{verb}")
@@ -300,7 +300,7 @@ def test_what_is_not_ones_own_is_out_of_reach(user: Api, stranger: Api) -> None:
     assert _ledger(stranger, task["id"])["total"] == 0
 
 
-def test_what_was_counted_by_another_rule_is_not_counted_again(user: Api) -> None:
+def test_occurrences_of_another_rule_do_not_count(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence=WEEKLY)["id"]
     for _ in range(2):
         _step(user, task_id, "complete")
@@ -312,7 +312,7 @@ def test_what_was_counted_by_another_rule_is_not_counted_again(user: Api) -> Non
     assert not _step(user, task_id, "complete")["task"]["is_completed"]
 
 
-def test_an_occurrence_that_does_not_fit_the_rule_of_now_is_not_taken_back(user: Api) -> None:
+def test_an_occurrence_that_does_not_match_the_current_rule_cannot_be_undone(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence={"rrule": "FREQ=DAILY;UNTIL=21501231"})["id"]
     _step(user, task_id, "complete")
     due = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}

@@ -62,7 +62,7 @@ def rows(url: str) -> dict[str, list[str]]:
         }
 
 
-def test_what_was_backed_up_is_back_and_goes_on(place: Place) -> None:
+def test_a_restored_database_works(place: Place) -> None:
     account = {"email": new_email(), "password": PASSWORD}
     with serving(place.url) as url, person(url) as client:
         login = client.post("/auth/register", json=account).json()
@@ -111,7 +111,7 @@ def test_what_was_backed_up_is_back_and_goes_on(place: Place) -> None:
         assert client.post("/tasks", json=body | {"label_ids": []}).json()["id"] > task["id"]
 
 
-def test_a_backup_beside_the_service_is_of_one_moment(place: Place) -> None:
+def test_a_backup_of_a_running_service_is_consistent(place: Place) -> None:
     with serving(place.url) as url, writing(url):
         done = place.flask("backup", str(place.file))
     assert done.returncode == 0, done.stderr
@@ -125,7 +125,7 @@ def test_a_backup_beside_the_service_is_of_one_moment(place: Place) -> None:
         assert wrong == (0,)
 
 
-def test_nothing_is_overwritten(place: Place, template: str) -> None:
+def test_a_backup_overwrites_no_file(place: Place, template: str) -> None:
     place.file.write_text("precious")
     done = place.flask("backup", str(place.file))
     assert (done.returncode, place.file.read_text()) == (1, "precious")
@@ -163,7 +163,7 @@ def test_a_damaged_file_restores_nothing(place: Place, harm: str) -> None:
         assert connection.execute(listed).fetchone() == (0,)
 
 
-def test_a_database_that_does_not_answer_is_said(place: Place) -> None:
+def test_an_unreachable_database_is_reported(place: Place) -> None:
     done = place.flask("backup", str(place.file), url="postgresql://u:secret@127.0.0.1:1/nothing")
     assert done.returncode == 1
     assert "does not answer" in done.stderr

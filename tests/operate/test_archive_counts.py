@@ -72,7 +72,7 @@ def tables_of(url: str) -> int:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_an_archive_that_lacks_rows_is_no_backup(
+def test_an_archive_without_all_rows_is_not_a_backup(
     settings: Settings, user: Api, tmp_path: Path, lossy: Callable[..., None], table: str
 ) -> None:
     assert settings.database_url
@@ -84,7 +84,7 @@ def test_an_archive_that_lacks_rows_is_no_backup(
     assert list(tmp_path.glob("tasks.backup*")) == []
 
 
-def test_a_restore_that_lacks_rows_fails(
+def test_a_restore_without_all_rows_fails(
     settings: Settings, user: Api, tmp_path: Path, lossy: Callable[..., None], other: str
 ) -> None:
     assert settings.database_url
@@ -97,7 +97,7 @@ def test_a_restore_that_lacks_rows_fails(
         archive.bring_back(other, file, silent)
 
 
-def test_what_is_whole_is_backed_up_and_restored_with_its_counts(
+def test_a_complete_backup_and_restore_report_their_counts(
     settings: Settings, user: Api, tmp_path: Path, other: str
 ) -> None:
     assert settings.database_url

@@ -140,7 +140,7 @@ def _successors(refresh_token: str, instances: tuple[Instance, Instance]) -> lis
     return [answer.json()["refresh_token"] for answer in at_once(calls)]
 
 
-def test_no_session_is_lost_while_the_key_changes_step_by_step(database_url: str) -> None:
+def test_key_rotation_ends_no_session(database_url: str) -> None:
     people: list[Person] = []
     asleep = ""
     for keys in itertools.pairwise(STEPS):

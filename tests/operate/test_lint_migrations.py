@@ -73,17 +73,17 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("rule", REFUSED)
-def test_what_would_stop_the_service_is_refused(rule: str, refusals: str) -> None:
+def test_a_migration_that_locks_a_table_is_rejected(rule: str, refusals: str) -> None:
     number = int(revisions.NEXT) + list(REFUSED).index(rule)
     assert f"{number:04}_later.py: {rule}: " in refusals
 
 
-def test_how_it_is_done_without_a_pause_is_not(tmp_path: Path) -> None:
+def test_a_migration_without_long_locks_is_accepted(tmp_path: Path) -> None:
     steps = (SAFE, CONCURRENT, VALIDATE, NOT_NULL, FOREIGN_KEY, UNIQUE)
     assert _lint(revisions.later(tmp_path, *steps)) == (0, "")
 
 
-def test_an_exemption_has_its_reason_and_says_what_code_still_works(tmp_path: Path) -> None:
+def test_an_exemption_has_a_reason_and_the_oldest_code(tmp_path: Path) -> None:
     folder = revisions.later(tmp_path, CONTRACT, marks=f"{REASON}\n{OLDEST}")
     assert _lint(folder) == (0, "")
 
@@ -96,7 +96,7 @@ def test_an_exemption_has_its_reason_and_says_what_code_still_works(tmp_path: Pa
     ],
     ids=["no oldest code", "needless"],
 )
-def test_an_exemption_that_is_not_whole_is_refused(
+def test_an_incomplete_exemption_is_rejected(
     body: str, marks: str, complaint: str, tmp_path: Path
 ) -> None:
     status, said = _lint(revisions.later(tmp_path, body, marks=marks))

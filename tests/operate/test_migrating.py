@@ -44,9 +44,7 @@ def _revision(url: str) -> str:
     return str(found)
 
 
-def test_a_migration_tries_again_when_somebody_holds_its_table(
-    private: str, tmp_path: Path
-) -> None:
+def test_a_migration_retries_while_its_table_is_locked(private: str, tmp_path: Path) -> None:
     settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD)
     with world.holding(settings, "SELECT FROM tasks LIMIT 1") as holder:
         upgrade = _upgrading(private, folder)
@@ -60,7 +58,7 @@ def test_a_migration_tries_again_when_somebody_holds_its_table(
     assert _revision(private) == revisions.NEXT
 
 
-def test_a_migration_that_never_gets_its_table_gives_up_and_has_done_nothing(
+def test_a_migration_that_never_gets_its_lock_fails_and_changes_nothing(
     private: str, tmp_path: Path
 ) -> None:
     settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD)
@@ -73,9 +71,7 @@ def test_a_migration_that_never_gets_its_table_gives_up_and_has_done_nothing(
     assert _revision(private) == revisions.HEAD
 
 
-def test_two_that_make_an_index_concurrently_do_not_wait_for_one_another(
-    private: str, tmp_path: Path
-) -> None:
+def test_concurrent_index_migrations_do_not_deadlock(private: str, tmp_path: Path) -> None:
     settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD, INDEX)
     with world.holding(settings, "INSERT INTO users (email, hashed_password) VALUES ('a@b', 'x')"):
         both = [_upgrading(private, folder) for _ in range(2)]
@@ -87,7 +83,7 @@ def test_two_that_make_an_index_concurrently_do_not_wait_for_one_another(
     assert world.sql(settings, valid) == [(True,)]
 
 
-def test_an_index_that_is_made_concurrently_may_take_longer_than_a_statement_of_the_service(
+def test_a_concurrent_index_may_take_longer_than_the_statement_timeout(
     private: str, tmp_path: Path
 ) -> None:
     settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD, INDEX)
@@ -103,7 +99,7 @@ def test_an_index_that_is_made_concurrently_may_take_longer_than_a_statement_of_
     assert upgrade.returncode == 0, said
 
 
-def test_statements_that_are_prepared_are_so_anew_when_a_column_changes_its_type(
+def test_statements_are_prepared_again_after_a_change_of_type(
     private: str, tmp_path: Path, contract: Contract
 ) -> None:
     folder = revisions.later(

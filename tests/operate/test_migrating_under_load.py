@@ -88,7 +88,7 @@ def test_no_request_fails_while_the_schema_changes(
     assert writers.slowest() < BOUND
 
 
-def test_what_is_prepared_outlives_another_type_of_a_column(
+def test_prepared_statements_survive_a_change_of_type(
     small: str, tmp_path: Path, figures: Figures
 ) -> None:
     """A statement that it breaks is prepared anew; a transaction is lost, and told to come again.

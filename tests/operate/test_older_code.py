@@ -61,7 +61,7 @@ def grown(private: str, tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("prepare", ["true", "false"], ids=["prepared", "unprepared"])
-def test_older_code_starts_and_serves_on_a_schema_that_has_grown(grown: str, prepare: str) -> None:
+def test_older_code_serves_on_a_newer_schema(grown: str, prepare: str) -> None:
     with serving(grown, DATABASE_PREPARE=prepare) as url:
         assert httpx.get(f"{url}/readyz").status_code == 200
         with writing(url) as writers, visiting(url) as visits:
@@ -71,13 +71,13 @@ def test_older_code_starts_and_serves_on_a_schema_that_has_grown(grown: str, pre
     assert visits.unexpected() == {}
 
 
-def test_older_code_has_nothing_to_migrate_in_a_database_that_is_ahead(grown: str) -> None:
+def test_older_code_has_nothing_to_migrate_on_a_newer_schema(grown: str) -> None:
     status, said = flask(grown, "db", "upgrade")
     assert status == 0, said
     assert f"ahead of this release ({revisions.HEAD}): nothing to do" in said
 
 
-def test_what_older_code_uses_is_gone_and_it_says_so(
+def test_older_code_is_not_ready_on_an_incompatible_schema(
     private: str, tmp_path: Path, contract: Contract
 ) -> None:
     folder = revisions.later(tmp_path, EXPAND, CONTRACT, marks=OLDEST)

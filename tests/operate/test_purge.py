@@ -69,7 +69,7 @@ def purge(app: Flask) -> str:
     return done.output
 
 
-def test_what_is_over_goes_and_the_rest_stays(app: Flask, own: Settings) -> None:
+def test_only_expired_rows_are_purged(app: Flask, own: Settings) -> None:
     fill(own, 2_500, is_over=True)
     fill(own, 1_200, is_over=False)
     said = purge(app)
@@ -78,7 +78,7 @@ def test_what_is_over_goes_and_the_rest_stays(app: Flask, own: Settings) -> None
     assert [line.split()[0] for line in purge(app).splitlines()] == ["0"] * 3
 
 
-def test_many_at_once_share_the_work(app: Flask, own: Settings) -> None:
+def test_concurrent_purges_share_the_work(app: Flask, own: Settings) -> None:
     fill(own, 5_000, is_over=True)
 
     def purge_sessions() -> int:
@@ -91,7 +91,7 @@ def test_many_at_once_share_the_work(app: Flask, own: Settings) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_rows_that_somebody_holds_are_left(app: Flask, own: Settings, table: str) -> None:
+def test_locked_rows_are_skipped(app: Flask, own: Settings, table: str) -> None:
     fill(own, 3, is_over=True)
     held = f"SELECT 1 FROM {table} ORDER BY 1 LIMIT 1 FOR UPDATE"
     with world.holding(own, held):
@@ -101,7 +101,7 @@ def test_rows_that_somebody_holds_are_left(app: Flask, own: Settings, table: str
     assert counts(own)[table] == 0
 
 
-def test_live_sessions_go_on(app: Flask) -> None:
+def test_live_sessions_are_kept(app: Flask) -> None:
     contract = Contract(json.loads(app.extensions["taskapi_openapi"]()))
     person = Api(app.test_client(), contract).registered()
     key: dict[str, Any] = {"headers": {"Idempotency-Key": "kept"}}

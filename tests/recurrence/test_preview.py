@@ -32,7 +32,7 @@ def _refusal(user: Api, *arguments: Any, **rest: Any) -> tuple[str, str]:
     return error["pointer"], error["code"]
 
 
-def test_ten_dates_are_shown_unless_another_number_is_asked_for(user: Api) -> None:
+def test_the_default_count_is_ten(user: Api) -> None:
     shown = _preview(user)
     assert len(shown["occurrences"]) == 10
     assert shown["occurrences"][:2] == [{"date": "2026-12-24"}, {"date": "2026-12-25"}]
@@ -49,12 +49,12 @@ def test_ten_dates_are_shown_unless_another_number_is_asked_for(user: Api) -> No
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", 0, False),
     ],
 )
-def test_the_end_is_told(user: Api, rrule: str, number: int, has_more: bool) -> None:
+def test_has_more_is_false_at_the_end(user: Api, rrule: str, number: int, has_more: bool) -> None:
     shown = _preview(user, rrule, count=3)
     assert (len(shown["occurrences"]), shown["has_more"]) == (number, has_more)
 
 
-def test_a_time_stays_on_the_wall(user: Api) -> None:
+def test_a_local_time_stays_the_same(user: Api) -> None:
     shown = _preview(user, "FREQ=DAILY;COUNT=3", _timed("2026-10-24T18:00:00"))["occurrences"]
     assert shown == [
         _timed("2026-10-24T18:00:00") | {"at": "2026-10-24T16:00:00Z"},
@@ -63,13 +63,13 @@ def test_a_time_stays_on_the_wall(user: Api) -> None:
     ]
 
 
-def test_the_time_of_another_zone_is_turned_into_that_of_the_recurrence(user: Api) -> None:
+def test_a_due_in_another_time_zone_is_converted(user: Api) -> None:
     due = _timed("2026-10-24T12:00:00", "America/New_York")
     shown = _preview(user, "FREQ=DAILY;COUNT=2", due, timezone="Europe/Berlin")["occurrences"]
     assert [one["datetime"] for one in shown] == ["2026-10-24T18:00:00", "2026-10-25T18:00:00"]
 
 
-def test_a_time_that_another_zone_has_twice_is_refused_where_it_is_the_second(user: Api) -> None:
+def test_the_second_of_two_equal_local_times_is_rejected(user: Api) -> None:
     for wall, is_first in (("2026-10-24T20:30:00", True), ("2026-10-24T21:30:00", False)):
         sent = ("FREQ=DAILY;COUNT=1", _timed(wall, "America/New_York"))
         if is_first:
@@ -97,9 +97,7 @@ def test_a_time_that_another_zone_has_twice_is_refused_where_it_is_the_second(us
         ("2026-01-01T00:00:00", "Asia/Kathmandu", "2025-12-31T18:15:00Z"),
     ],
 )
-def test_each_time_on_the_wall_has_one_instant(
-    user: Api, wall: str, timezone: str, at: str
-) -> None:
+def test_each_local_time_has_one_instant(user: Api, wall: str, timezone: str, at: str) -> None:
     shown = _preview(user, "FREQ=DAILY;COUNT=1", _timed(wall, timezone))
     assert shown == {"occurrences": [_timed(wall, timezone) | {"at": at}], "has_more": False}
 
@@ -113,12 +111,12 @@ def test_each_time_on_the_wall_has_one_instant(
         ("2026-10-25T00:30:00Z", "2026-10-25T02:30:00"),
     ],
 )
-def test_an_instant_is_turned_into_the_time_on_the_wall(user: Api, given: str, wall: str) -> None:
+def test_an_instant_is_converted_to_local_time(user: Api, given: str, wall: str) -> None:
     due = _timed(given)
     assert _preview(user, "FREQ=DAILY", due, count=1)["occurrences"][0]["datetime"] == wall
 
 
-def test_what_an_answer_shows_can_be_sent_back(user: Api) -> None:
+def test_a_due_of_a_response_can_be_sent_back(user: Api) -> None:
     shown = _preview(user, due=_timed("2026-12-24T18:00:00"))["occurrences"]
     assert _preview(user, due=shown[0])["occurrences"] == shown
 
@@ -158,14 +156,14 @@ def test_what_an_answer_shows_can_be_sent_back(user: Api) -> None:
     ],
     ids=str,
 )
-def test_what_is_wrong_with_a_due_is_told_where_it_stands(
+def test_an_invalid_due_is_reported_with_its_pointer(
     user: Api, due: Any, pointer: str, code: str
 ) -> None:
     assert _refusal(user, "FREQ=DAILY", due) == (pointer, code)
 
 
 @pytest.mark.parametrize("name", ["date", "datetime", "timezone"])
-def test_what_no_part_of_a_due_takes_is_refused_in_each(user: Api, name: str) -> None:
+def test_invalid_values_are_rejected_in_each_field_of_a_due(user: Api, name: str) -> None:
     whole = DAY if name == "date" else _timed("2026-12-24T18:00:00")
     for value in VALUES:
         due = b", ".join(
@@ -203,14 +201,14 @@ def test_what_no_part_of_a_due_takes_is_refused_in_each(user: Api, name: str) ->
     ],
     ids=str,
 )
-def test_what_is_wrong_with_the_rest(
+def test_other_invalid_fields_are_reported(
     user: Api, rest: dict[str, Any], pointer: str, code: str | None
 ) -> None:
     found = _refusal(user, **({"rrule": "FREQ=DAILY"} | rest))
     assert found == (pointer, code or found[1])
 
 
-def test_until_of_a_time_is_a_time(user: Api) -> None:
+def test_until_has_a_time_if_the_due_has_one(user: Api) -> None:
     due = _timed("2026-12-24T18:00:00")
     assert _refusal(user, "FREQ=DAILY;UNTIL=20261225", due) == ("/rrule", "until_type")
     for until in ("20261225T170000Z", "20261225T180000"):
@@ -222,14 +220,14 @@ def test_until_of_a_time_is_a_time(user: Api) -> None:
         assert number == (0 if until < "1" else 10)
 
 
-def test_everything_that_is_wrong_is_told_at_once(user: Api) -> None:
+def test_all_errors_are_reported(user: Api) -> None:
     body = {"rrule": "FREQ=NEVER", "due": {"date": "x", "y": 1}, "count": 0}
     problem = user.problem(400, "invalid_input", "POST", "/recurrence/preview", json=body)
     pointers = {error["pointer"] for error in problem["errors"]}
     assert pointers == {"/rrule", "/due/date", "/due/y", "/count"}
 
 
-def test_many_unknown_names_in_a_due_are_refused_shortly(user: Api) -> None:
+def test_many_unknown_names_in_a_due_return_a_short_error(user: Api) -> None:
     due = DAY | {f"name {number}": 0 for number in range(10_000)}
     problem = user.problem(400, "invalid_input", "POST", "/recurrence/preview", json=_body(due=due))
     assert len(problem["errors"]) == 10
@@ -246,12 +244,12 @@ def test_from_completion_the_rule_starts_again(user: Api) -> None:
 
 @pytest.mark.parametrize("anchor", ["due", "completion"])
 @pytest.mark.parametrize("name", NASTY)
-def test_no_rule_is_too_much(user: Api, name: str, anchor: str) -> None:
+def test_no_rule_is_too_expensive(user: Api, name: str, anchor: str) -> None:
     for due in (DAY, _timed("1970-01-01T12:00:00"), _timed("2199-12-31T18:00:00", "Asia/Tokyo")):
         shown = _preview(user, NASTY[name], due, anchor=anchor, count=100)
         assert len(shown["occurrences"]) <= 100
 
 
-def test_the_session_must_live(user: Api) -> None:
+def test_the_session_must_be_live(user: Api) -> None:
     user.expect(200, "POST", "/auth/logout")
     user.problem(401, "token_invalid", "POST", "/recurrence/preview", json=_body())

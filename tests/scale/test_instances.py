@@ -106,7 +106,7 @@ def kill(service: Service) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def test_both_instances_are_asked_and_say_the_same(instances: Instances) -> None:
+def test_both_instances_serve_the_same_data(instances: Instances) -> None:
     with visiting(instances, "127.0.0.31") as visitor:
         register(visitor)
         task = visitor.one.post("/tasks", json={"title": "Shared"}).json()
@@ -122,7 +122,7 @@ def test_both_instances_are_asked_and_say_the_same(instances: Instances) -> None
 
 
 @pytest.mark.parametrize("how", ["logout", "another password", "ended from elsewhere"])
-def test_what_ends_a_session_at_one_instance_ends_it_at_the_other(
+def test_a_session_ended_on_one_instance_is_ended_on_the_other(
     instances: Instances, how: str
 ) -> None:
     with visiting(instances, "127.0.0.32") as visitor:
@@ -144,7 +144,7 @@ def test_what_ends_a_session_at_one_instance_ends_it_at_the_other(
         assert refused.json()["code"] == errors.TokenInvalid.code
 
 
-def test_attempts_are_counted_together(instances: Instances) -> None:
+def test_attempts_are_counted_across_instances(instances: Instances) -> None:
     with visiting(instances, "127.0.0.33") as visitor:
         wrong = {"email": register(visitor), "password": "a wrong password"}
         attempts = [visitor.one, visitor.two, visitor.balanced] * 4
@@ -152,7 +152,7 @@ def test_attempts_are_counted_together(instances: Instances) -> None:
         assert statuses == [401] * LOGINS_A_MINUTE + [429] * 2
 
 
-def test_what_was_done_at_one_instance_is_replayed_by_the_other(instances: Instances) -> None:
+def test_a_response_of_one_instance_is_replayed_by_the_other(instances: Instances) -> None:
     with visiting(instances, "127.0.0.34") as visitor:
         register(visitor)
         keyed = {"Idempotency-Key": str(uuid.uuid4())}
@@ -166,7 +166,7 @@ def test_what_was_done_at_one_instance_is_replayed_by_the_other(instances: Insta
         assert visitor.one.get("/tasks").json()["total"] == 1
 
 
-def test_what_is_still_at_work_at_one_instance_is_told_by_the_other(instances: Instances) -> None:
+def test_a_key_in_use_on_one_instance_returns_409_on_the_other(instances: Instances) -> None:
     with (
         visiting(instances, "127.0.0.35") as visitor,
         psycopg.connect(instances.database_url) as other,
@@ -186,9 +186,7 @@ def test_what_is_still_at_work_at_one_instance_is_told_by_the_other(instances: I
         assert third.json() == first.result().json()
 
 
-def test_an_instance_that_is_killed_costs_its_clients_nothing(
-    run_folder: Path, figures: Figures
-) -> None:
+def test_killing_an_instance_fails_no_request(run_folder: Path, figures: Figures) -> None:
     """Every write carries a key: what the dead instance had in hand is sent to the other."""
     with (
         new_database(run_folder / f"instances-{os.getpid()}") as url,
@@ -206,7 +204,7 @@ def test_an_instance_that_is_killed_costs_its_clients_nothing(
     assert writers.seconds_until_success(killed) < 2
 
 
-def test_a_write_without_a_key_is_sent_once(database_url: str, run_folder: Path) -> None:
+def test_a_write_without_a_key_is_not_retried(database_url: str, run_folder: Path) -> None:
     """Each instance has one in hand when the one dies: its client hears that nobody knows."""
     with (
         running(database_url, run_folder) as ours,
@@ -231,7 +229,7 @@ def test_a_write_without_a_key_is_sent_once(database_url: str, run_folder: Path)
         assert visitor.two.get("/tasks").json()["total"] in {1, 2}
 
 
-def test_without_any_instance_a_client_hears_to_come_again(
+def test_without_any_instance_the_response_is_503_with_retry_after(
     database_url: str, run_folder: Path
 ) -> None:
     with running(database_url, run_folder) as ours, visiting(ours, "127.0.0.37") as visitor:

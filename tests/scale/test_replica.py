@@ -83,9 +83,7 @@ def _within(seconds: float) -> Iterator[None]:
     assert time.monotonic() - begun < seconds
 
 
-def test_a_list_comes_from_a_replica_that_has_all(
-    me: Api, replica: Replica, asked: list[str]
-) -> None:
+def test_an_up_to_date_replica_serves_lists(me: Api, replica: Replica, asked: list[str]) -> None:
     tasks = [me.task(title=title) for title in ("one", "two", "three")]
     replica.catch_up()
     asked.clear()
@@ -97,9 +95,7 @@ def test_a_list_comes_from_a_replica_that_has_all(
     assert asked == [PRIMARY, REPLICA] * 2
 
 
-def test_a_list_that_the_client_has_is_known_by_the_primary_alone(
-    me: Api, replica: Replica, asked: list[str]
-) -> None:
+def test_the_primary_alone_returns_304(me: Api, replica: Replica, asked: list[str]) -> None:
     me.task()
     known = {"If-None-Match": me.send("GET", LIST).headers["ETag"]}
     with replica.behind():
@@ -110,7 +106,7 @@ def test_a_list_that_the_client_has_is_known_by_the_primary_alone(
         assert me.expect(200, "GET", LIST, headers=known)["tasks"][0] == task
 
 
-def test_whoever_has_written_sees_it_though_the_replica_does_not(
+def test_a_client_reads_its_writes_before_the_replica_has_them(
     me: Api, replica: Replica, asked: list[str]
 ) -> None:
     kept, gone = me.task(title="Kept"), me.task(title="Gone")
@@ -132,9 +128,7 @@ def test_whoever_has_written_sees_it_though_the_replica_does_not(
     assert asked[-2:] == [PRIMARY, REPLICA]
 
 
-def test_a_list_never_goes_back_while_the_replica_comes_and_goes(
-    me: Api, replica: Replica, asked: list[str]
-) -> None:
+def test_a_list_never_goes_back_in_time(me: Api, replica: Replica, asked: list[str]) -> None:
     made = 0
     for _ in range(8):
         with replica.behind():
@@ -148,7 +142,7 @@ def test_a_list_never_goes_back_while_the_replica_comes_and_goes(
     assert asked.count(REPLICA) > 8
 
 
-def test_an_ended_session_reads_nothing_though_it_lives_on_the_replica(
+def test_an_ended_session_reads_nothing_from_a_lagging_replica(
     me: Api, replica: Replica, asked: list[str]
 ) -> None:
     me.task()
@@ -162,7 +156,7 @@ def test_an_ended_session_reads_nothing_though_it_lives_on_the_replica(
         assert REPLICA not in asked
 
 
-def test_a_session_that_ends_in_between_reads_nothing(
+def test_a_session_that_ends_between_the_queries_reads_nothing(
     me: Api, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends after the primary was asked and before the replica is, which knows of it."""
@@ -182,13 +176,13 @@ def test_a_session_that_ends_in_between_reads_nothing(
     me.problem(401, "token_invalid", "GET", LIST)
 
 
-def test_a_new_session_reads_though_the_replica_does_not_know_it(me: Api, replica: Replica) -> None:
+def test_a_new_session_reads_before_the_replica_has_it(me: Api, replica: Replica) -> None:
     me.task(title="Here")
     with replica.behind():
         assert _titles(me.again()) == ["Here"]
 
 
-def test_a_dead_replica_is_no_outage(me: Api, replica: Replica, asked: list[str]) -> None:
+def test_a_stopped_replica_causes_no_outage(me: Api, replica: Replica, asked: list[str]) -> None:
     me.task(title="Here")
     replica.catch_up()
     assert _titles(me) == ["Here"]
@@ -206,7 +200,7 @@ def test_a_dead_replica_is_no_outage(me: Api, replica: Replica, asked: list[str]
     assert asked == [PRIMARY, REPLICA]
 
 
-def test_a_replica_that_stands_still_is_waited_for_once(database: tuple[str, Replica]) -> None:
+def test_a_hanging_replica_delays_only_one_request(database: tuple[str, Replica]) -> None:
     """By each worker, for half a second; then it is left alone for a while."""
     url, replica = database
     with (

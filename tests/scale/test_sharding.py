@@ -66,7 +66,9 @@ def cut(server_url: str, template: str, worker_id: str, contract: Contract) -> I
 
 
 @pytest.mark.parametrize("name", DONE)
-def test_a_task_call_asks_one_shard(cut: Cut, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_task_operation_queries_one_shard(
+    cut: Cut, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     with sharded.listening(monkeypatch) as sent:
         DONE[name](cut.me)
     mine = cut.shard_of(cut.me)
@@ -76,7 +78,7 @@ def test_a_task_call_asks_one_shard(cut: Cut, monkeypatch: pytest.MonkeyPatch, n
         assert parts <= {f"{table}{mine}" for table in COLUMN_OF}, one.sql
 
 
-def test_a_new_row_lies_with_its_account(cut: Cut) -> None:
+def test_a_new_row_is_in_the_shard_of_its_workspace(cut: Cut) -> None:
     for person in (cut.me, cut.stranger):
         task = person.task()
         (found,) = cut.connection.execute(
@@ -86,7 +88,7 @@ def test_a_new_row_lies_with_its_account(cut: Cut) -> None:
         assert found == (f"tasks{cut.shard_of(person)}",)
 
 
-def test_labels_are_kept_right_by_triggers_that_ask_the_same_shard(cut: Cut) -> None:
+def test_label_triggers_query_the_same_shard(cut: Cut) -> None:
     mine, theirs = cut.me.label()["id"], cut.stranger.label()["id"]
     body = {"title": "a", "label_ids": [mine, theirs]}
     cut.me.problem(400, "invalid_input", "POST", "/tasks", json=body)
@@ -104,9 +106,7 @@ def test_labels_are_kept_right_by_triggers_that_ask_the_same_shard(cut: Cut) -> 
         assert {(table, COLUMN_OF[table]) for table, _ in asked} == set(asked)
 
 
-def test_only_to_tell_a_403_from_a_404_all_shards_are_asked(
-    cut: Cut, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_403_and_404_query_all_shards(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether a task is somebody else's cannot be known where one's own lie."""
     theirs = cut.stranger.task()["id"]
     with sharded.listening(monkeypatch) as sent:
@@ -120,7 +120,7 @@ def test_only_to_tell_a_403_from_a_404_all_shards_are_asked(
     assert why == why_too == everywhere
 
 
-def test_an_account_lives_from_its_registration_to_its_deletion_and_again(cut: Cut) -> None:
+def test_an_account_can_be_registered_deleted_and_registered_again(cut: Cut) -> None:
     email = new_email()
     body = {"email": email, "password": PASSWORD}
     keyed = {"json": body, "headers": {"Idempotency-Key": "once"}}
@@ -144,7 +144,7 @@ def test_an_account_lives_from_its_registration_to_its_deletion_and_again(cut: C
     assert len({*ids, cut.me.user_id, cut.stranger.user_id}) == 4
 
 
-def test_of_twenty_who_register_one_email_at_once_one_gets_it(cut: Cut) -> None:
+def test_one_of_twenty_concurrent_registrations_of_an_email_succeeds(cut: Cut) -> None:
     email = new_email()
     body = {"email": email, "password": PASSWORD}
     calls = [
@@ -158,7 +158,7 @@ def test_of_twenty_who_register_one_email_at_once_one_gets_it(cut: Cut) -> None:
     assert cut.ids(email) == [won["user"]["id"]]
 
 
-def test_who_runs_the_service_makes_finds_and_deletes_accounts_by_email(cut: Cut) -> None:
+def test_user_commands_create_find_and_delete_accounts_by_email(cut: Cut) -> None:
     email = new_email()
     flask = partial(cut.app.test_cli_runner().invoke, input=f"{PASSWORD}\n")
     assert flask(args=["users", "create", email]).exit_code == 0
@@ -168,7 +168,7 @@ def test_who_runs_the_service_makes_finds_and_deletes_accounts_by_email(cut: Cut
     assert cut.ids(email) == []
 
 
-def test_a_login_reads_tables_that_each_node_has(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_reads_only_reference_tables(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
     body = {"email": cut.me.email, "password": PASSWORD}
     with sharded.listening(monkeypatch) as sent:
         cut.person().expect(200, "POST", "/auth/login", json=body)

@@ -55,7 +55,7 @@ def _post(person: httpx.Client, headers: str, body: bytes) -> bytes:
     ).encode() + body
 
 
-def test_a_waiting_query_keeps_nobody_waiting(
+def test_a_slow_query_does_not_block_other_requests(
     service: str, person: httpx.Client, database_url: str
 ) -> None:
     with (
@@ -71,7 +71,9 @@ def test_a_waiting_query_keeps_nobody_waiting(
         assert waiting.result().status_code == 200
 
 
-def test_hashing_a_password_keeps_nobody_waiting(service: str, person: httpx.Client) -> None:
+def test_hashing_a_password_does_not_block_other_requests(
+    service: str, person: httpx.Client
+) -> None:
     account = {"email": person.headers["X-Email"], "password": PASSWORD}
     with ThreadPoolExecutor() as threads:
         logins = [threads.submit(person.post, "/auth/login", json=account) for _ in range(3)]
@@ -82,7 +84,7 @@ def test_hashing_a_password_keeps_nobody_waiting(service: str, person: httpx.Cli
     assert answered_meanwhile > 10
 
 
-def test_too_many_logins_at_once_are_told_to_come_back(service: str, person: httpx.Client) -> None:
+def test_too_many_concurrent_logins_return_503(service: str, person: httpx.Client) -> None:
     account = {"email": person.headers["X-Email"], "password": PASSWORD}
 
     def log_in(_: int) -> httpx.Response:
@@ -98,7 +100,7 @@ def test_too_many_logins_at_once_are_told_to_come_back(service: str, person: htt
     assert all("logging in" in answer.json()["detail"] for answer in refused)
 
 
-def test_a_body_in_chunks_is_refused_whole(person: httpx.Client, service: str) -> None:
+def test_a_chunked_body_is_rejected_completely(person: httpx.Client, service: str) -> None:
     chunks = b'11\r\n{"title": "x"}   \r\n0\r\n\r\n'
     status, body = _exchange(service, _post(person, "Transfer-Encoding: chunked\r\n", chunks))
     assert status == 411
@@ -106,7 +108,7 @@ def test_a_body_in_chunks_is_refused_whole(person: httpx.Client, service: str) -
     assert person.get("/tasks").json()["total"] == 0
 
 
-def test_a_body_that_ends_early_changes_nothing(person: httpx.Client, service: str) -> None:
+def test_a_truncated_body_changes_nothing(person: httpx.Client, service: str) -> None:
     body = b'{"title": "x"}'
     status, said = _exchange(service, _post(person, f"Content-Length: {len(body) + 5}\r\n", body))
     assert status == 400
@@ -114,11 +116,11 @@ def test_a_body_that_ends_early_changes_nothing(person: httpx.Client, service: s
     assert person.get("/tasks").json()["total"] == 0
 
 
-def test_the_server_does_not_tell_its_version(service: str) -> None:
+def test_the_server_header_has_no_version(service: str) -> None:
     assert not any(c.isdigit() for c in httpx.get(service).headers.get("Server", ""))
 
 
-def test_a_session_ends_at_once_in_every_worker(database_url: str) -> None:
+def test_a_session_ends_in_every_worker_at_once(database_url: str) -> None:
     with serving(database_url, WEB_CONCURRENCY="2") as url:
         account = {"email": new_email(), "password": PASSWORD}
         login = httpx.post(f"{url}/auth/register", json=account).json()
@@ -133,7 +135,7 @@ def test_a_session_ends_at_once_in_every_worker(database_url: str) -> None:
         assert statuses() == {401}
 
 
-def test_a_request_in_flight_is_finished_when_the_server_ends(database_url: str) -> None:
+def test_a_request_in_progress_is_completed_when_the_server_stops(database_url: str) -> None:
     answers: list[Any] = []
     with psycopg.connect(database_url) as other, ThreadPoolExecutor() as threads:
         with serving(database_url, WEB_CONCURRENCY="1", DATABASE_POOL_TIMEOUT="10") as url:
@@ -185,7 +187,7 @@ def _let_go_when_the_port_closes(url: str, holder: psycopg.Connection[Any]) -> N
         holder.rollback()
 
 
-def test_a_body_that_stalls_is_given_up(person: httpx.Client, service: str) -> None:
+def test_a_stalled_body_returns_408(person: httpx.Client, service: str) -> None:
     address = urlsplit(service)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(_post(person, "Content-Length: 100\r\n", b'{"title":'))
@@ -197,7 +199,7 @@ def test_a_body_that_stalls_is_given_up(person: httpx.Client, service: str) -> N
     assert '"code":"request_timeout"' in answer
 
 
-def test_a_body_that_nobody_wants_is_not_read_to_its_end(service: str) -> None:
+def test_an_unwanted_body_is_not_read_completely(service: str) -> None:
     address = urlsplit(service)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(
@@ -226,9 +228,7 @@ def _is_closed_within(connection: socket.socket, seconds: float) -> bool:
     return True
 
 
-def test_slow_clients_are_closed_and_keep_nobody_waiting(
-    person: httpx.Client, service: str
-) -> None:
+def test_slow_clients_are_closed_and_block_no_other(person: httpx.Client, service: str) -> None:
     address = urlsplit(service)
     head = b"GET /tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
     body = _post(person, "Content-Length: 100000\r\n", b'{"title": "')
@@ -254,7 +254,7 @@ def test_slow_clients_are_closed_and_keep_nobody_waiting(
     assert person.get("/tasks").json()["total"] == 0
 
 
-def test_a_client_that_takes_no_answer_is_dropped(person: httpx.Client, service: str) -> None:
+def test_a_client_that_accepts_no_data_is_closed(person: httpx.Client, service: str) -> None:
     for _ in range(40):
         person.post("/tasks", json={"title": "x", "description": "x" * 10_000}).raise_for_status()
     address = urlsplit(service)

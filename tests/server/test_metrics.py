@@ -71,7 +71,7 @@ def test_requests_are_counted_by_route_and_status_over_all_workers(metrics: Metr
     assert metrics.value("problems_total", code="authentication_required") == 20
 
 
-def test_what_the_workers_count_themselves_is_shown_soon(metrics: Metrics) -> None:
+def test_counters_of_workers_are_updated(metrics: Metrics) -> None:
     with person(metrics.service.url) as client:
         client.post("/tasks", json={"title": "Counted"}).raise_for_status()
         assert metrics.value("events_total", event="registered") == 1
@@ -85,7 +85,7 @@ def test_what_the_workers_count_themselves_is_shown_soon(metrics: Metrics) -> No
             until(lambda level=level: metrics.value(level) == 0)
 
 
-def test_names_that_a_client_makes_up_are_no_labels(metrics: Metrics) -> None:
+def test_names_from_clients_are_not_used_as_labels(metrics: Metrics) -> None:
     url = metrics.service.url
     for n in range(3):
         httpx.request(f"INVENTED{n}", f"{url}/invented/{n}")
@@ -94,13 +94,13 @@ def test_names_that_a_client_makes_up_are_no_labels(metrics: Metrics) -> None:
     assert "INVENTED" not in httpx.get(metrics.url).text.upper()
 
 
-def test_they_are_not_public(metrics: Metrics) -> None:
+def test_metrics_are_not_public(metrics: Metrics) -> None:
     assert httpx.get(f"{metrics.service.url}/metrics").status_code == 404
     assert httpx.get(metrics.url.replace("/metrics", "/tasks")).text.startswith("# HELP taskapi_")
 
 
 @pytest.mark.parametrize("change", [signal.SIGKILL, signal.SIGHUP])
-def test_counts_stay_and_levels_go_with_their_worker(metrics: Metrics, change: int) -> None:
+def test_counters_survive_their_worker_and_gauges_do_not(metrics: Metrics, change: int) -> None:
     with person(metrics.service.url) as client:
         client.get("/tasks").raise_for_status()
     labels = {"route": "/auth/register"}
@@ -118,7 +118,7 @@ def test_counts_stay_and_levels_go_with_their_worker(metrics: Metrics, change: i
 
 
 @pytest.mark.parametrize("shown", ["prometheus/alerts.yml", "grafana/taskapi.json"])
-def test_what_is_shown_or_warned_of_is_counted(metrics: Metrics, shown: str) -> None:
+def test_dashboards_and_alerts_use_existing_metrics(metrics: Metrics, shown: str) -> None:
     names = set(re.findall(r"\btaskapi_\w+", (ROOT / "deploy" / shown).read_text()))
     with person(metrics.service.url) as client:  # so that there is an event
         client.get("/nothing")
@@ -131,7 +131,7 @@ def test_what_is_shown_or_warned_of_is_counted(metrics: Metrics, shown: str) -> 
     assert names <= counted
 
 
-def test_their_files_go_with_the_service(database_url: str) -> None:
+def test_metrics_files_are_removed_with_the_service(database_url: str) -> None:
     port = free_port()
     with started(database_url, METRICS_PORT=str(port)) as service:
         folder = Metrics(service, port).folder()
@@ -139,7 +139,7 @@ def test_their_files_go_with_the_service(database_url: str) -> None:
     assert not folder.exists()
 
 
-def test_a_service_that_shows_none_loads_nothing_for_it() -> None:
+def test_without_metrics_the_library_is_not_loaded() -> None:
     code = (
         "from gevent import monkey; monkey.patch_all();"
         "import sys; from config import Settings; from taskapi import create_app;"
