@@ -1,4 +1,4 @@
-"""The documentation pages: they work from this server's own files and load nothing else."""
+"""The documentation pages: they load only local assets."""
 
 from __future__ import annotations
 

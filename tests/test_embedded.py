@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: who starts it, who stops it, and what a crash leaves behind."""
+"""The embedded PostgreSQL: start, stop, sharing and recovery."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ with embedded.provide(Settings.from_environment()) as settings:
 
 
 class User:
-    """Another process that uses the embedded server of a folder."""
+    """Another process that uses the embedded server of a directory."""
 
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
@@ -105,14 +105,14 @@ def answer(url: str | None, statement: str) -> object:
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """A folder of our own: pytest closes the one above its own to other users, PostgreSQL's too."""
+    """A separate directory, because pytest's own is inaccessible to PostgreSQL's user."""
     with tempfile.TemporaryDirectory(prefix="taskapi-test-embedded-") as path:
         yield Path(path)
 
 
 @pytest.fixture
 def folder(scratch: Path) -> Iterator[Path]:
-    """A data folder; a server that a failed test left there is stopped."""
+    """A data directory. A server that a failed test left there is stopped."""
     path = scratch / "data"
     yield path
     if (path / "postgres" / "postmaster.pid").exists():
@@ -231,7 +231,7 @@ def test_a_server_that_was_killed_recovers(folder: Path) -> None:
 
 
 def test_the_start_waits_for_a_query_of_a_killed_server(folder: Path) -> None:
-    # A query that only computes does not notice that its server died.
+    # A query that only computes does not notice that its server was killed.
     busy = b"SELECT count(*) FROM generate_series(1, 20000000)"
     with users(folder) as [other]:
         url, _ = other.wait_for_server()

@@ -1,4 +1,4 @@
-"""What the tests themselves rely on to end: a time limit, and a bound on pages."""
+"""Limits of the tests themselves: the time limit and the bound on pages."""
 
 from __future__ import annotations
 

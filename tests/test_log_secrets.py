@@ -14,7 +14,7 @@ from support.resources import filled_in
 from taskapi.logs import JsonFormatter, TextFormatter
 
 SHORT = 5
-"""Texts with fewer characters, such as `due`, may be part of a word that is logged."""
+"""Shorter texts, such as `due`, may be part of a logged word."""
 
 OTHERS = "somebody.else@example.com"
 
@@ -24,7 +24,7 @@ Lines = Callable[[], str]
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
-    """Gives the lines since the test began, as both formats write them."""
+    """Returns the lines since the test began, in both formats."""
     formatters = (JsonFormatter(), TextFormatter())
     with caplog.at_level(logging.DEBUG):
         yield lambda: "\n".join(one.format(line) for line in caplog.records for one in formatters)

@@ -1,4 +1,4 @@
-"""Migrations: up, down and up again, at once and over data; and the rules that they give tables."""
+"""Migrations: up, down and up again, concurrently and with data; and the constraints of tables."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname 
 
 @pytest.fixture
 def empty(server_url: str, worker_id: str) -> Iterator[str]:
-    """The URL of a database without any table."""
+    """The URL of an empty database."""
     name = f"migrated_{worker_id}_{next(_numbers)}"
     yield databases.create(server_url, name)
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -71,7 +71,7 @@ def _schema(url: str) -> set[tuple[str, ...]]:
 
 
 def _fill(url: str) -> None:
-    """Rows in each of the first tables, beside those that are there."""
+    """Insert rows into each of the first tables."""
     _asked(
         url,
         "INSERT INTO users (email, hashed_password)"
@@ -144,7 +144,7 @@ def test_the_models_match_the_migrations(empty: str, database_url: str) -> None:
 
 
 def _is_of_a_sequence(difference: Any) -> bool:
-    """Alembic takes any sequence by default for the column's own, and says that there is none.
+    """Alembic does not compare sequences of columns.
 
     `test_the_models_match_the_migrations` compares these.
     """
@@ -153,7 +153,7 @@ def _is_of_a_sequence(difference: Any) -> bool:
 
 
 def _is_of_words(difference: Any) -> bool:
-    """Alembic compares the text of an index's expression, which PostgreSQL writes in its own way.
+    """Alembic compares the text of index expressions, which PostgreSQL rewrites.
 
     `test_the_models_match_the_migrations` compares these too.
     """
@@ -180,7 +180,7 @@ def test_revisions_are_ordered_numbers() -> None:
 
 
 def _run(url: str, *command: str) -> str:
-    """What a command writes that must succeed, run as a person would."""
+    """The output of a command that must succeed."""
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "JWT_SECRET_KEY": databases.KEY}
     ran = subprocess.run(
         [sys.executable, *command],
@@ -225,7 +225,7 @@ def test_two_concurrent_migrations_both_succeed(empty: str) -> None:
 
 
 def _until_two_ask_for_the_lock(url: str) -> None:
-    """Nobody waits inside a statement: an index that is made concurrently would wait for it."""
+    """No migration waits inside a statement, for which a concurrent index would wait."""
     asking = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND application_name = 'taskapi-migrations' AND wait_event_type = 'Client'"
@@ -241,7 +241,7 @@ def test_the_migrations_can_be_written_as_sql(
 ) -> None:
     with app.app_context():
         flask_migrate.upgrade(databases.MIGRATIONS, sql=True)
-    # As it is used: an index that is made concurrently must be a statement of its own.
+    # A concurrent index must be a separate statement.
     psql = [binaries() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", empty]
     subprocess.run(psql, input=capsys.readouterr().out, text=True, check=True, timeout=60)
     assert _schema(empty) == _schema(database_url)

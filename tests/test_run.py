@@ -1,4 +1,4 @@
-"""`flask serve`, which is `make run`: it starts everything, and leaves nothing behind."""
+"""`flask serve`, which is `make run`: start, stop and errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 
 def flask(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """A command run to its end."""
+    """Run a command until it ends."""
     return subprocess.run(
         [sys.executable, "-m", "flask", *arguments],
         cwd=ROOT,
@@ -58,7 +58,7 @@ def wait_until(event: Callable[[], bool], what: str) -> None:
 
 
 def left_of(folder: Path) -> list[psutil.Process]:
-    """The processes that work with a data folder below this one."""
+    """The processes that use a data directory below this one."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -69,12 +69,12 @@ def left_of(folder: Path) -> list[psutil.Process]:
 
 
 def like_a_terminal() -> None:
-    # A shell without job control starts what is in its background with SIGINT ignored.
+    # A shell without job control starts background processes with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Run:
-    """`flask serve` in a group of its own, as a terminal would start it."""
+    """`flask serve` in its own process group, as in a terminal."""
 
     def __init__(self, folder: Path, log: Path) -> None:
         self.folder = folder
@@ -110,7 +110,7 @@ class Run:
         return time.monotonic() - self.started
 
     def processes(self) -> list[psutil.Process]:
-        """It, gunicorn and PostgreSQL, with all of their children."""
+        """`flask serve`, gunicorn and PostgreSQL with all their children."""
         try:
             serve = psutil.Process(self.process.pid)
             return [serve, *serve.children(recursive=True)]
@@ -118,11 +118,11 @@ class Run:
             return []
 
     def signal_group(self, number: int) -> None:
-        """What the terminal does at Ctrl-C: PostgreSQL is in a session of its own."""
+        """Ctrl-C in the terminal, which does not reach PostgreSQL's session."""
         os.killpg(self.process.pid, number)
 
     def end(self, number: int = signal.SIGINT) -> None:
-        """End it as a user would; it must end well, with everything that it had started."""
+        """Stop it like a user. It must exit with status 0 and leave no process."""
         before = self.processes()
         self.signal_group(number)
         assert self.process.wait(AT_ONCE) == 0, self.output
@@ -141,7 +141,7 @@ def running(folder: Path) -> Iterator[Run]:
         processes = run.processes()
         yield run
     finally:
-        # Whatever a failed test leaves of this run, by its own processes.
+        # Kill the processes that a failed test of this run has left.
         for process in processes or run.processes():
             if process.is_running():
                 process.kill()
@@ -150,7 +150,7 @@ def running(folder: Path) -> Iterator[Run]:
 
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[Path]:
-    """A folder of our own: pytest closes the one above its own to other users, PostgreSQL's too."""
+    """A separate directory, because pytest's own is inaccessible to PostgreSQL's user."""
     with tempfile.TemporaryDirectory(prefix="taskapi-test-run-") as path:
         yield Path(path)
         _, left = psutil.wait_procs(left_of(Path(path)), timeout=AT_ONCE)
@@ -161,7 +161,7 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def folder(scratch: Path) -> Path:
-    """A data folder that the tests use one after the other, as `make run` uses instance/."""
+    """A data directory that the tests share, as `make run` uses instance/."""
     return scratch / "data"
 
 
@@ -182,7 +182,7 @@ def test_ctrl_c_during_the_start_leaves_nothing_running(folder: Path) -> None:
         time.sleep(pause)
         before = run.processes()
         run.signal_group(signal.SIGINT)
-        # It had not begun to serve: Python, click or `flask serve` itself ended it.
+        # It had not started to serve: Python, click or `flask serve` ended it.
         assert run.process.wait(AT_ONCE) in (0, 1, 130, -signal.SIGINT), run.output
         _, alive = psutil.wait_procs(before, timeout=AT_ONCE)
         assert not alive
@@ -193,7 +193,7 @@ def test_it_starts_after_all_its_processes_were_killed(folder: Path) -> None:
     with running(folder) as run:
         run.signal_group(signal.SIGKILL)
         assert run.process.wait(PATIENCE) == -signal.SIGKILL
-        # PostgreSQL is in a session of its own, so it still runs.
+        # PostgreSQL has its own session, so it still runs.
         with running(folder) as second:
             second.end()
 
@@ -291,7 +291,7 @@ def test_a_worker_refuses_a_database_driver_that_blocks(scratch: Path) -> None:
         "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{free_port()}/none",
         "JWT_SECRET_KEY": databases.KEY,
         "PORT": str(free_port()),
-        "PSYCOPG_WAIT_FUNC": "wait_c",  # as if psycopg was imported before gevent's patch
+        "PSYCOPG_WAIT_FUNC": "wait_c",  # as if psycopg were imported before gevent's patch
     }
     log = scratch / "blocking.log"
     with log.open("w") as output:

@@ -1,4 +1,4 @@
-"""What the linters cannot see of the source itself."""
+"""Rules for the source that the linters do not check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WITH_REASON = re.compile(
 
 
 def _without_reason(source: str) -> list[str]:
-    """The lines with an exception from a rule that does not say why it is made."""
+    """The lines with an exemption from a rule without a reason."""
     return [
         line
         for line in source.splitlines()

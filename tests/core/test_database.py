@@ -1,6 +1,6 @@
-"""The database when something is wrong with it: lost, busy, away, misconfigured, or not as thought.
+"""Database failures: lost connections, locks, an unreachable server, an unexpected schema.
 
-No answer hangs, repeats a write, or says what only the operator may know.
+No request hangs, no write is repeated, and no response reveals internals.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OF_THE_DATABASE = ("description", "user_id", "INSERT", "SELECT", "tasks", "colum
 
 @pytest.fixture
 def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
-    """The URL of a database of this test alone."""
+    """The URL of a database for this test."""
     name = f"private_{worker_id}"
     yield databases.create(server_url, name, template)
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -37,7 +37,7 @@ def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
 
 @contextmanager
 def _logged(caplog: pytest.LogCaptureFixture, name: str) -> Iterator[None]:
-    """Catch what a logger says, though a worker that was started has set the root's handlers."""
+    """Capture a logger, although a worker may have replaced the handlers of the root logger."""
     logger = logging.getLogger(name)
     logger.addHandler(caplog.handler)
     try:
@@ -48,7 +48,7 @@ def _logged(caplog: pytest.LogCaptureFixture, name: str) -> Iterator[None]:
 
 @contextmanager
 def _every_connection(app: Flask) -> Iterator[None]:
-    """While another request has the one connection of the pool."""
+    """Hold the only connection of the pool while the block runs."""
     pool = app.extensions["taskapi_pool"]
     connection = pool.take()
     try:
@@ -58,7 +58,7 @@ def _every_connection(app: Flask) -> Iterator[None]:
 
 
 def _end_connections(settings: Settings) -> int:
-    """End all other connections to a database, as a pooler or a restart does; how many."""
+    """Close all other connections to a database, as a restart does; returns their number."""
     ended = world.sql(
         settings,
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -78,7 +78,7 @@ def _end_blocked(settings: Settings) -> None:
 
 
 def _unavailable(api: Api, method: str, path: str, **kwargs: Any) -> str:
-    """The text of an answer that must be 503 and say when to come again."""
+    """The text of a response that must be 503 with Retry-After."""
     response = api.send(method, path, **kwargs)
     assert response.status_code == 503
     assert response.get_json()["code"] == "unavailable"

@@ -1,4 +1,4 @@
-"""Logs: one line a record with the request's id, the events, and nothing that is private."""
+"""Logs: one line per record, with the request ID and the event, without private data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEW_ID = re.compile(r"[0-9a-f]{24}")
 
 
 class Log:
-    """What the application has written since it was last asked."""
+    """The lines that the application has written since the last call."""
 
     def __init__(self) -> None:
         self.stream = io.StringIO()
@@ -47,7 +47,7 @@ class Log:
 
 @contextmanager
 def logged(settings: Settings, contract: Contract, **changes: Any) -> Iterator[tuple[Api, Log]]:
-    """A new person at an application whose log goes into a string, and that log."""
+    """A new user of an application that logs into a string, and that log."""
     log = Log()
     with worker(settings, **changes) as app:
         (handler,) = logging.getLogger().handlers
@@ -69,7 +69,7 @@ def watched(settings: Settings, contract: Contract) -> Iterator[tuple[Api, Log]]
 
 @contextmanager
 def forbidden_by_the_database(settings: Settings, table: str, rule: str) -> Iterator[None]:
-    """While a constraint that the application knows nothing of makes its writes fail."""
+    """Make all writes fail by an unknown constraint while the block runs."""
     sql(settings, f"ALTER TABLE {table} ADD CONSTRAINT surprise CHECK ({rule}) NOT VALID")
     try:
         yield
@@ -178,9 +178,9 @@ EVERY_REQUEST = EVERY | {"message", "method", "route", "status", "duration_ms", 
 
 
 def _event(log: Log, response: TestResponse) -> dict[str, Any]:
-    """The one event of a request, without what every record has.
+    """The only event of a request, without the common fields.
 
-    A warning is a line of its own, anything else stands in the request's.
+    A warning is a separate line. Any other event is in the line of the request.
     """
     assert response.status_code != 500, response.get_data(as_text=True)
     request_id = response.headers["X-Request-ID"]
@@ -271,7 +271,7 @@ def test_task_events_are_logged(watched: tuple[Api, Log], stranger: Api) -> None
 
 
 def _live_privately(settings: Settings, api: Api) -> list[TestResponse]:
-    """Send everything that is private wherever it may be sent, also where the service fails."""
+    """Send private data in every possible place, including requests that fail."""
     anonymous = Api(api.client, api.contract)
     title = {"title": f"{CANARY} title", "description": f"{CANARY} description"}
     login = {"email": f"{CANARY}{new_email()}", "password": f"{CANARY} password"}

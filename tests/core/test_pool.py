@@ -1,4 +1,4 @@
-"""The pool of connections: in order, in time, and never more than it may have."""
+"""The connection pool: order of waiting requests, timeouts and limits."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_connections_closed_by_the_server_are_replaced_without_a_wait(database_u
         with psycopg.connect(database_url, autocommit=True) as admin:
             for pid in ended:
                 admin.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
-        # psycopg's own check would wait a second after each of the three.
+        # psycopg_pool's own check would wait for a second after each of the three.
         connection = pool.take()
         assert connection.info.backend_pid not in ended
         pool.give_back(connection)

@@ -1,4 +1,4 @@
-"""The number of statements that a connection prepares is fixed, whatever requests contain."""
+"""The number of prepared statements of a connection does not depend on the requests."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def test_no_combination_of_fields_adds_a_statement(settings: Settings, contract:
                     with line.watched() as traffic:
                         person.expect(200, "PATCH", address, json=body)
                         person.expect(201, "POST", "/tasks", json={"title": "New"} | body)
-                    # Sent by their names: their text was sent before.
+                    # Statements that are sent by name were sent as text before.
                     assert traffic.statements == []

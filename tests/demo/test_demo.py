@@ -1,4 +1,4 @@
-"""The demo: things of each kind, in an account that one can log in to."""
+"""`flask demo`: an account with example data of each kind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _rows(api: Api, path: str, **query: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def filled(app: Flask, anonymous: Api) -> Api:
-    """Whoever looks at a demo of the usual size."""
+    """A user whose account has a demo of the default size."""
     email = new_email()
     said = _said(app, email.upper(), 200)
     told, _, password = said.rpartition(": ")

@@ -1,4 +1,4 @@
-"""compose.yaml, as a compose program reads it; no engine runs here that could start it."""
+"""compose.yaml, as compose parses it. No container engine is needed."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_its_pooler_accepts_its_configuration(run_folder: Path) -> None:
         }.items():
             assert old in configuration
             configuration = configuration.replace(old, new)
-        configuration += "server_tls_sslmode = require\n"  # which this database asks for
+        configuration += "server_tls_sslmode = require\n"  # required by this database
         with pgbouncer.running(configuration, port, folder, database.account):
             url = database.url(port=port, sslmode="disable")
             with psycopg.connect(url) as connection:

@@ -1,4 +1,4 @@
-"""The deployment guides: their SQL runs, and they name only settings that exist."""
+"""The deployment guides: their SQL runs, and their settings exist."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The image that `deploy/try-image` has built, run as in production: read-only, and as nobody.
+"""The image that `deploy/try-image` builds, run as in production: read-only and unprivileged.
 
-Its database is behind TLS, on this machine's own network, which the containers share.
+Its database requires TLS. The containers share the host's network.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HARDENED = [
     "--network=host",
     "--ulimit=nofile=4096:4096",
     "--ulimit=nproc=1024:1024",
-    # Where there is no systemd, podman cannot ask by itself.
+    # Without systemd, podman does not run health checks by itself.
     "--health-interval=disable",
 ]
 PATIENCE = 30
@@ -48,13 +48,13 @@ def podman(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def ran(*command: str, settings: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """A command in a container, run to its end."""
+    """Run a command in a container until it ends."""
     return podman("run", "--rm", *HARDENED, *settings, os.environ["TASKAPI_IMAGE"], *command)
 
 
 @pytest.fixture(scope="module")
 def settings(run_folder: Path) -> Iterator[tuple[str, ...]]:
-    """The options of a container that has the settings, and a database without tables."""
+    """The options of a container with all settings and an empty database."""
     with TemporaryDirectory(dir=run_folder) as name, secured.database(Path(name)) as database:
         environment = {
             "DATABASE_URL": database.url(sslrootcert=AUTHORITY, channel_binding="require"),
@@ -67,7 +67,7 @@ def settings(run_folder: Path) -> Iterator[tuple[str, ...]]:
 
 @contextmanager
 def serving(settings: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """A container of the service, whose health check has passed; its name and its URL."""
+    """A healthy container of the service: its name and its URL."""
     port = free_port()
     name = f"taskapi-{port}"
     options = ["--detach", f"--name={name}", *HARDENED, *settings, f"--env=PORT={port}"]

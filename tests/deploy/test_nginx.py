@@ -1,4 +1,4 @@
-"""The nginx of the guide before the real service: what it passes on, keeps back and answers."""
+"""nginx with the configuration of the guide, in front of the service."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def proxy(database_url: str, run_folder: Path) -> Iterator[nginx.Proxy]:
 
 @contextmanager
 def client(proxy: nginx.Proxy, address: str) -> Iterator[httpx.Client]:
-    """Somebody who comes from this address of the loopback network."""
+    """A client with this address of the loopback network."""
     transport = httpx.HTTPTransport(verify=proxy.trust, local_address=address)
     with httpx.Client(base_url=proxy.url, transport=transport, timeout=30) as made:
         yield made
 
 
 def register(client: httpx.Client) -> None:
-    """Go on as a new person."""
+    """Continue as a new user."""
     account = {"email": new_email(), "password": PASSWORD}
     login = client.post("/auth/register", json=account).raise_for_status().json()
     client.headers["Authorization"] = f"Bearer {login['access_token']}"
@@ -67,7 +67,7 @@ def test_attempts_are_counted_by_the_real_address(
     with client(proxy, "127.0.0.22") as guesser, client(proxy, "127.0.0.23") as other:
         statuses = [attempt(guesser, number) for number in range(61)]
         assert set(statuses) == {401, 429}
-        assert statuses.count(401) <= 60  # a new minute may begin among them
+        assert statuses.count(401) <= 60  # a new minute may begin in between
         assert attempt(other, 1) == 401
 
 
@@ -92,7 +92,7 @@ def test_http_is_redirected_to_https(proxy: nginx.Proxy) -> None:
 
 
 def test_nginx_buffers_slow_clients(proxy: nginx.Proxy) -> None:
-    """Its body takes longer than the ten seconds in which the service wants all of it."""
+    """Its body takes longer than the service's limit of ten seconds."""
     with client(proxy, "127.0.0.25") as visitor:
         register(visitor)
         token = visitor.headers["Authorization"]
@@ -124,7 +124,7 @@ def test_connections_to_the_service_are_reused(proxy: nginx.Proxy) -> None:
 
 
 def _upstream_port() -> int:
-    """The port of the service, which is a child of this process and has workers."""
+    """The port of the service, which is a child of this process with workers."""
     ports = [
         connection.laddr.port
         for child in psutil.Process().children()
@@ -137,7 +137,7 @@ def _upstream_port() -> int:
 
 
 def _connections_to(port: int) -> set[int]:
-    """The clients' ports of all connections to it, those that were just closed included."""
+    """The client ports of all connections to the service, including those just closed."""
     there = (one for one in psutil.net_connections("tcp") if one.raddr and one.raddr.port == port)
     return {one.laddr.port for one in there}
 

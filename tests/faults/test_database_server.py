@@ -1,4 +1,4 @@
-"""A database that dies, stands still, is busy, or takes nothing: nothing is lost, nobody hangs."""
+"""A killed, hanging, busy or read-only database: no write is lost and no request hangs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_killing_the_database_loses_no_acknowledged_write(
         assert anybody.get(f"{place.url}/livez").status_code == 200
         assert anybody.get(f"{place.url}/readyz").status_code == UNAVAILABLE
         up = time.monotonic()
-        # Entered last, so that it runs until the writers have looked for what they wrote.
+        # Entered last, so that it runs until the writers have checked their tasks.
         url = stack.enter_context(databases.server(place.folder, is_durable=True))
         assert url.partition("?")[2] == place.database_url.partition("?")[2]
         ready = time.monotonic()
@@ -152,7 +152,7 @@ def test_requests_succeed_after_all_connections_were_terminated(
 
 
 def _at_once(calls: list[Callable[[], httpx.Response]]) -> list[httpx.Response]:
-    """The answers to calls that start at the same moment."""
+    """The responses to concurrent requests."""
     start = Barrier(len(calls))
 
     def run(call: Callable[[], httpx.Response]) -> httpx.Response:

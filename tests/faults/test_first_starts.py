@@ -1,4 +1,4 @@
-"""Two first starts at once on one empty database: both migrate it once, and both serve."""
+"""Two concurrent first starts on one empty database: it is migrated once, and both serve."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATIENCE = 60
 
 
 class Start(NamedTuple):
-    """`flask serve`, and what it says."""
+    """`flask serve` and its output."""
 
     url: str
     process: subprocess.Popen[bytes]

@@ -1,6 +1,6 @@
-"""Behind PgBouncer in transaction mode all is as without it, and nobody leaves anything behind.
+"""The service behind PgBouncer in transaction mode. It leaves no session state.
 
-PGBOUNCER_SECONDS says for how long it is used.
+PGBOUNCER_SECONDS is the duration of the load.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def test_the_service_works_through_pgbouncer(
 def test_prepared_statements_work_from_the_documented_version_on(
     bouncer: Bouncer, database_url: str, figures: Figures
 ) -> None:
-    """An older one fails at once; but never does it run another statement than was meant."""
+    """An older version fails at once, but never executes another statement."""
     with started(bouncer.url, DATABASE_PREPARE="true") as service:
         with visiting(service.url) as visits:
             time.sleep(2 * SETTLE)

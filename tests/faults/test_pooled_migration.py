@@ -1,4 +1,4 @@
-"""A migration behind a pooler leaves nothing on the pooler's connections."""
+"""A migration through a pooler leaves no settings on the pooler's connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ for name in ("lock_timeout", "statement_timeout"):
 def test_a_migration_through_a_pooler_leaves_no_session_state(
     faults_folder: Path, tmp_path: Path, run_folder: Path
 ) -> None:
-    """Its limits hold in each transaction, one after an index that was made concurrently too."""
+    """Its timeouts apply to each transaction, also after a concurrent index."""
     folder = revisions.later(tmp_path, SAY_LIMITS, INDEX + SAY_LIMITS)
     with new_database(faults_folder) as url:
         sql(url, "CREATE TABLE said (name text, value text)")

@@ -1,4 +1,4 @@
-"""A full disk refuses what it has no room for, in words; it loses nothing and stays readable."""
+"""A full disk: writes return 507, no write is lost, and reads work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFLICT = 409
 
 @contextmanager
 def _database_on(disk: Disk, server_folder: Path) -> Iterator[str]:
-    """The URL of a migrated database whose tables are on this disk, and its write-ahead log not."""
+    """The URL of a migrated database with its tables on this disk, but not its write-ahead log."""
     with databases.server(server_folder, is_durable=True) as server_url:
         tables = disk.folder / "tables"
         tables.mkdir()
@@ -44,7 +44,7 @@ def _database_on(disk: Disk, server_folder: Path) -> Iterator[str]:
 
 
 def _refused(client: httpx.Client) -> httpx.Response:
-    """The answer to the first large task for which there is no room."""
+    """The response to the first large task that does not fit."""
     for _ in range(100):
         body = {"title": "Large", "description": secrets.token_hex(4_500)}
         answer = client.post("/tasks", json=body)
@@ -88,7 +88,7 @@ def test_a_full_disk_rejects_writes_and_serves_reads(
 
 
 def _use_up_the_log(database_url: str) -> None:
-    """Write to the write-ahead log beyond those of its files that were made in advance."""
+    """Write more to the write-ahead log than its preallocated files hold."""
     for _ in range(5):
         sql(database_url, "SELECT pg_logical_emit_message(true, '', 'something to log')")
         sql(database_url, "SELECT pg_switch_wal()")

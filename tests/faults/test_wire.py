@@ -1,6 +1,6 @@
-"""Connections that are cut, slow or dead: what is sent again is done once, and nobody hangs.
+"""Broken, slow and stalled connections: a repeated write is performed once, and no request hangs.
 
-One proxy stands between clients and the service, another between the service and PostgreSQL.
+One proxy is between clients and the service, another between the service and PostgreSQL.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def wires(faults_folder: Path) -> Iterator[Wires]:
     with new_database(faults_folder) as url:
         about = conninfo.conninfo_to_dict(url)
         with proxied(f"{about['host']}/.s.PGSQL.{about['port']}") as to_database:
-            # Encryption would hide where to cut.
+            # The proxy searches the data, which must not be encrypted.
             through = (
                 f"postgresql://{about['user']}@127.0.0.1:{to_database.port}/{about['dbname']}"
                 "?sslmode=disable&gssencmode=disable"
@@ -51,7 +51,7 @@ def wires(faults_folder: Path) -> Iterator[Wires]:
 
 
 def _sent_until_acknowledged(client: httpx.Client) -> list[int]:
-    """What each attempt got to add a task, all with the same key."""
+    """The results of all attempts to create a task with the same key."""
     headers, statuses = {"Idempotency-Key": str(uuid.uuid4())}, []
     while CREATED not in statuses:
         assert len(statuses) < ATTEMPTS, statuses
@@ -65,7 +65,7 @@ def _sent_until_acknowledged(client: httpx.Client) -> list[int]:
 
 
 def _is_there_once(client: httpx.Client) -> bool:
-    """Whether there is one task, which a second attempt with the key has not added again."""
+    """Whether there is exactly one task after a second attempt with the key."""
     listed = client.get("/tasks").json()
     return listed["total"] == 1 and [task["title"] for task in listed["tasks"]] == ["Once"]
 

@@ -1,4 +1,4 @@
-"""Workers that are killed, replaced or ended lose nothing, and cost as good as no request."""
+"""Killed, replaced and stopped workers: no write is lost, and almost no request fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters at random, each with what it means: a second reading, over tasks as JSON has them."""
+"""Random filters, each with a second implementation that evaluates it on the JSON of a task."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LABELS = ["urgent", "Later", "waiting for"]
 
 
 class Seen(NamedTuple):
-    """What a filter's meaning depends on beside the task."""
+    """The context of a filter's evaluation."""
 
     now: datetime
     zone: ZoneInfo
@@ -51,7 +51,7 @@ Meaning = Callable[[Task, Seen], bool]
 
 
 class Said(NamedTuple):
-    """A filter, and what it means. `{}` in the text stand for ids that the test knows."""
+    """A filter and its predicate. `{}` in the text are placeholders for IDs."""
 
     text: Callable[[Seen], str]
     means: Meaning
@@ -132,7 +132,7 @@ def _instant(text: str) -> datetime:
 
 
 def _holds(symbol: str, found: Any, bound: date | datetime, seen: Seen) -> bool:
-    """Whether a due or an instant is so beside a bound; `!=` is the contrary of `=`."""
+    """Whether a due or an instant compares so with a bound. `!=` is the negation of `=`."""
     if symbol == "!=":
         return not _holds("=", found, bound, seen)
     if found is None:

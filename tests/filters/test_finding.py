@@ -1,4 +1,4 @@
-"""Finding tasks over HTTP: parameters, what they name, entity tags, and filters that are kept."""
+"""Filters over HTTP: parameters, references, entity tags, and saved filters."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def new(person: Api, feature: str, **values: Any) -> int:
 
 @pytest.fixture
 def some(user: Api) -> dict[str, int]:
-    """Tasks a to d of a person, and the ids of what they have."""
+    """The tasks a to d of a user, and the IDs of their lists and labels."""
     ids = {"work": new(user, "lists", name="Work")}
     ids |= {name: new(user, "labels", name=name) for name in ("urgent", "later")}
     user.task(title="a", priority=4, due={"date": "2026-12-24"}, label_ids=[ids["urgent"]])
@@ -260,7 +260,7 @@ def test_statements_of_filters_are_not_prepared_and_their_cache_is_bounded(
             person = world.person(app, contract).registered()
             for number in range(1, 50):
                 text = " or ".join(["priority = 1"] * number)
-                for _ in range(2):  # sent with its text again, since it is not prepared
+                for _ in range(2):  # sent with its text again, as it is not prepared
                     with line.watched() as traffic:
                         person.expect(200, "GET", "/tasks", query_string={"filter": text})
                     assert len(traffic.statements) == 1

@@ -1,4 +1,4 @@
-"""The language of filters: what is one, how it is read, and where one that is none goes wrong."""
+"""The filter language: syntax, precedence, and the position of errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OVERDUE = ("all", OPEN, "due <")
 
 
 def read(text: str) -> tuple[Any, list[Any]]:
-    """What a filter asks, and with which values."""
+    """The shape of a filter, and its values."""
     resolver = Resolver(BERLIN, INBOX)
     return resolver.shape(parse(text)), resolver.values
 

@@ -1,4 +1,4 @@
-"""Whatever a filter says: it finds what a second reading of it finds, and `not` the rest."""
+"""Random filters match the same tasks as a second implementation, and `not` the others."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def _body(chosen: random.Random, seen: Seen) -> dict[str, Any]:
 
 
 class Found(dict[int, dict[str, Any]]):
-    """The tasks of a person, by their ids, and what filters are about beside them."""
+    """The tasks of a user by ID, and the context of filters."""
 
     person: Api
     seen: Seen
 
     def __repr__(self) -> str:
-        # Hypothesis shows the arguments of a test that fails.
+        # Hypothesis prints the arguments of a failing test.
         return f"<{len(self)} tasks>"
 
 
@@ -92,7 +92,7 @@ def everything(app: Flask, settings: Settings, contract: Contract) -> Found:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[datetime]]:
-    """What the service's clock shows: the first of these."""
+    """The current time of the service: the first of these."""
     shown = [NOW[0]]
     monkeypatch.setattr(service, "clock", lambda timezone: Clock(shown[0], timezone))
     return shown

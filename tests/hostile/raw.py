@@ -1,4 +1,4 @@
-"""HTTP written by hand, byte for byte, and the answers that come back on its connection."""
+"""Raw HTTP requests, and the responses on their connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATIENCE = 20
 
 
 class Answer(NamedTuple):
-    """One answer, as it stood on the wire."""
+    """One response."""
 
     status: int
     headers: dict[str, str]
@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """Everything that was answered on a connection, and whether the server then ended it."""
+    """All responses on a connection, and whether the server closed it."""
 
     answers: list[Answer]
     is_closed: bool
@@ -39,10 +39,10 @@ class Conversation(NamedTuple):
 def talk(
     url: str, *pieces: bytes, is_ended: bool = False, patience: float = PATIENCE
 ) -> Conversation:
-    """What is answered to these bytes, until the connection is closed or the patience ends.
+    """The responses to these bytes, until the connection is closed or a timeout ends.
 
     Args:
-        is_ended: whether the client says that it sends no more.
+        is_ended: whether the client closes its sending side.
     """
     address = urlsplit(url)
     received = b""
@@ -87,7 +87,7 @@ def written(
     length: bool = True,
     body: bytes | None = None,
 ) -> bytes:
-    """A request of a person's that adds a task, with these lines in its head."""
+    """A request of a user that creates a task, with these header lines."""
     content = json.dumps({"title": title}).encode() if body is None else body
     head = [
         start,
@@ -101,5 +101,5 @@ def written(
 
 
 def titles(person: httpx.Client) -> list[str]:
-    """What a person's tasks are called, in the order in which they were added."""
+    """The titles of a user's tasks in the order of creation."""
     return [task["title"] for task in person.get("/tasks?sort=created_at").json()["tasks"]]

@@ -1,6 +1,6 @@
-"""What a request may cost: no body, however built, keeps the event loop for long or is echoed back.
+"""The cost of invalid bodies: none blocks the event loop for long or is echoed back.
 
-Anybody may send such a body, with no account: the login reads it before it knows whom it is from.
+Such a body needs no account: the login operation reads it before authentication.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.security
 
 LARGEST = 256 * 1024
 LARGEST_COST = 6
-"""Times a million steps of a loop, on the same machine at the same moment; half of it is usual."""
+"""A multiple of the time of a million loop iterations, measured alongside. Usual is half."""
 
 LARGEST_ANSWER = 64 * 1024
 

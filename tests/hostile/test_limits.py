@@ -1,4 +1,4 @@
-"""How long and how many the parts of a request may be, off the wire to the real gunicorn."""
+"""The limits of gunicorn on the parts of a request."""
 
 from __future__ import annotations
 

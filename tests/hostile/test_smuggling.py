@@ -1,7 +1,7 @@
-"""Requests that two servers may read differently, off the wire to the real gunicorn.
+"""Requests that two servers may parse differently, sent to gunicorn.
 
-Each is refused as a whole and its connection closed, or answered once for each true request. What
-is hidden in another request is never done: the tasks that are there afterwards say so.
+Each is rejected and its connection closed, or gets one response per request. A request that is
+hidden in another is never performed, which the tasks show afterwards.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _assert_refused(answers: list[Answer]) -> None:
     assert answer.headers["connection"] == "close"
 
 
-# What stands between the name and the end of the line, in a head that says chunked in some way.
+# Variants of the rest of a header line that says chunked.
 OBFUSCATED = (
     *("Transfer-Encoding: xchunked", "Transfer-Encoding : chunked", "Transfer-Encoding\t: chunked"),
     *("Transfer-Encoding: chunked, identity", "Transfer-Encoding: identity", "Transfer-Encoding:"),
@@ -381,7 +381,7 @@ def test_a_request_requires_a_host_header(service: str, person: httpx.Client) ->
     conversation = talk(service, sent, written(person, "hidden"))
     _assert_refused(conversation.answers)
     assert conversation.is_closed
-    old = sent.replace(b"HTTP/1.1", b"HTTP/1.0")  # which knew no Host
+    old = sent.replace(b"HTTP/1.1", b"HTTP/1.0")  # HTTP/1.0 has no Host
     assert talk(service, old).statuses == [201]
     assert titles(person) == ["one"]
 

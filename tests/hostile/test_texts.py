@@ -1,4 +1,4 @@
-"""Text comes back byte for byte, whatever it is and wherever it is shown."""
+"""Text is returned unchanged in every response."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _bytes_of(task: dict[str, Any]) -> list[bytes]:
 
 def _tasks_in(response: TestResponse) -> list[dict[str, Any]]:
     assert response.status_code in (200, 201)
-    shown = json.loads(response.data.decode())  # UTF-8, strictly
+    shown = json.loads(response.data.decode())  # strict UTF-8
     return list(shown.get("tasks", [shown]))
 
 

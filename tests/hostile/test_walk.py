@@ -1,8 +1,8 @@
-"""Every field, parameter, header and argument of every call, given what breaks other services.
+"""Invalid values for every field, parameter, header and path argument of every operation.
 
-The walk follows the OpenAPI document, which also says which of the values a place takes. What it
-does not take is refused where it stands, and the refusal changes nothing; what it takes comes back
-as it was sent. Nothing is a failure of the service's.
+The tests follow the OpenAPI document, which also says which values a place accepts. An invalid
+value is reported with its pointer and changes nothing. An accepted value is returned
+unchanged. No value causes a 500.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ EVERY_CALLS_HEADERS = (
     *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto"),
     *("X-HTTP-Method-Override", "X-Original-URL", "X-Real-IP", "X-Request-ID", "X-Rewrite-URL"),
 )
-"""What any client may send with any call."""
+"""Headers that any client may send with any request."""
 
 REFUSED_IN_A_BODY = {"invalid_input", "malformed_body"}
 
 
 class Place(NamedTuple):
-    """Where in a call a value can stand, and what the document says of it."""
+    """A place for a value in a request, with its schema in the document."""
 
     call: Call
     name: str
@@ -82,7 +82,7 @@ WITH_A_BODY = [call for call in CALLS if call.body]
 
 @pytest.fixture
 def kept(settings: Settings, user: Api, stranger: Api) -> Iterator[Books]:
-    """What is kept of two people, who are there before it is first read."""
+    """The stored rows of two users who exist before the first read."""
     stranger.task(title="Somebody else's")
     with books(settings, user, stranger) as kept:
         yield kept
@@ -115,7 +115,7 @@ def _value(text: bytes) -> Any:
 
 
 def _is_refused(place: Place, value: Any) -> bool:
-    """Whether the document alone says that a place does not take a value."""
+    """Whether the value is invalid by the document."""
     is_moment = place.schema.get("format") in ("date", "date-time")
     return not takes(place.schema, value) or (is_moment and value in MOMENTS)
 
@@ -146,7 +146,7 @@ def test_an_invalid_value_is_reported_with_the_name_of_its_field(
     for text in refused:
         response = request.send(user, data=request.body_with(place.name, text))
         problem = _assert_refused(response, {"invalid_input"})
-        # In an object, what is wrong may be told where it stands.
+        # In an object, the pointer may be that of the nested value.
         assert {pointer.split("/")[1] for pointer in _pointers(problem)} == {place.name}
     assert kept.read() == before
     assert refused
@@ -167,7 +167,7 @@ def test_an_accepted_value_is_returned_or_changes_nothing(
         elif place.name in response.get_json(silent=True) or {}:
             value = _value(text)
             shown = response.get_json()[place.name]
-            if isinstance(value, dict):  # of which more may be shown than was given
+            if isinstance(value, dict):  # the response may have more fields than the request
                 shown = {name: shown[name] for name in value}
             assert shown in (value, value.strip(WHITE_SPACE) if isinstance(value, str) else value)
     assert taken
@@ -207,7 +207,7 @@ def test_a_query_parameter_is_accepted_as_documented_or_returns_400(
         if _is_refused_in_query(place, text):
             assert _pointers(_assert_refused(response, {"invalid_input"})) == {place.name}
         elif place.call.method != "GET":
-            before = kept.read()  # it was done
+            before = kept.read()  # it succeeded
         for twice in (f"{place.name}={text}&{place.name}={text}", f"{place.name}&{place.name}="):
             problem = _assert_refused(request.send(user, query_string=twice), {"invalid_input"})
             assert _pointers(problem) == {place.name}
@@ -241,7 +241,7 @@ def test_an_unknown_query_parameter_returns_400_everywhere(
     before = kept.read()
     for name in {unquote_plus(text) for text in QUERY} - set(known):
         if name in ("", " "):
-            continue  # a lone "=" names nothing
+            continue  # a lone "=" is no parameter
         problem = _assert_refused(request.send(user, query_string={name: "1"}), {"invalid_input"})
         assert len(problem["errors"]) == 1
     assert kept.read() == before
@@ -295,7 +295,7 @@ def test_an_invalid_token_returns_401_for_each_operation(
 def test_unknown_request_headers_are_ignored(user: Api, call: Call) -> None:
     request = filled_in(call, user)
     request.send(user)
-    expected = request.send(user).status_code  # what was done once may be refused from then on
+    expected = request.send(user).status_code  # a repeated request may fail
     for value in HEADERS:
         response = request.send(user, headers=dict.fromkeys(EVERY_CALLS_HEADERS, value))
         _assert_sound(response)

@@ -1,4 +1,4 @@
-"""One account's requests wait for each other, and not others for them."""
+"""The requests of one account wait for each other, and no others wait for them."""
 
 from __future__ import annotations
 

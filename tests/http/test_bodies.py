@@ -1,6 +1,6 @@
-"""What a request body may be: how it is announced, measured and decoded, and what is refused.
+"""Request bodies: media type, length, decoding and errors.
 
-Every refusal is a problem that names what is wrong, and changes nothing.
+Every error is a problem with its cause, and changes nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TAKES_A_BODY = [
     ("POST", "/auth/delete"),
 ]
 
-# Each with a word that the answer must say of it.
+# Each with a word that the error must contain.
 MALFORMED = {
     "empty": (b"", "no body"),
     "blank": (b" \n", "not valid JSON"),

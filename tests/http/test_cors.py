@@ -1,4 +1,4 @@
-"""CORS: pages of the named origins may call with credentials and read answers, no others."""
+"""CORS: only pages of the allowed origins can send credentials and read responses."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def api(app_for_pages: Flask, user: Api, contract: Contract) -> Api:
 
 
 def _allowed(response: TestResponse) -> dict[str, str]:
-    """The CORS headers of an answer, without their prefix."""
+    """The CORS headers of a response, without their prefix."""
     prefix = "Access-Control-"
     return {
         name.removeprefix(prefix): value

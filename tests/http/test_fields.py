@@ -1,4 +1,4 @@
-"""What `load` relies on, since it does not run all that a schema of marshmallow could have."""
+"""What `load` relies on, because it does not support all features of marshmallow."""
 
 from __future__ import annotations
 

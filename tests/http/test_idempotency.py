@@ -1,4 +1,4 @@
-"""Idempotency keys: what is sent twice is done once."""
+"""Idempotency keys: a repeated request is performed once."""
 
 from __future__ import annotations
 

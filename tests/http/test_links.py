@@ -1,4 +1,4 @@
-"""The links of the OpenAPI document: what an answer gives for another call is good for it."""
+"""The links of the OpenAPI document work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 
 class Followed(NamedTuple):
-    """A link, from one call to another."""
+    """A link from one operation to another."""
 
     source: Call
     target: Call
@@ -34,7 +34,7 @@ LINKS = [
 
 
 def _value(expression: str, response: TestResponse) -> Any:
-    """What a runtime expression gives."""
+    """The value of a runtime expression."""
     if expression.startswith("$response.header."):
         return response.headers[expression.removeprefix("$response.header.")]
     found = response.get_json()

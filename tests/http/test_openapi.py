@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, complete, true to the service, and the one that is committed."""
+"""The OpenAPI document is valid, complete, correct and committed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _resolved(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _media(call: Call) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each content that a call takes or gives, with its status; "body" for what it takes."""
+    """Each content of an operation with its status, or "body" for the request."""
     for media in call.described.get("requestBody", {}).get("content", {}).values():
         yield "body", media
     for status, response in call.described["responses"].items():

@@ -1,4 +1,4 @@
-"""Deleting and merging labels: what becomes of the tasks, also beside others who write."""
+"""Deleting and merging labels, also during concurrent writes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOBODYS = 9_007_199_254_740_991
 
 @pytest.fixture
 def labels(user: Api) -> list[int]:
-    """Ids of labels of the user's, ascending."""
+    """IDs of labels of the user, ascending."""
     return [user.label()["id"] for _ in range(3)]
 
 

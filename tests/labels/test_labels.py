@@ -1,4 +1,4 @@
-"""Labels: what the calls do, and what they refuse."""
+"""Operations on labels, and their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks with labels: set as a whole, or one at a time, and none of another account's."""
+"""Labels of tasks: set together or one at a time, never those of another user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 100
 
 @pytest.fixture
 def labels(user: Api) -> list[int]:
-    """Ids of labels of the user's, ascending."""
+    """IDs of labels of the user, ascending."""
     return [user.label()["id"] for _ in range(3)]
 
 
@@ -161,7 +161,7 @@ def test_a_label_is_added_and_removed(user: Api, labels: list[int]) -> None:
         assert changed["version"] == task["version"] + 1
         assert changed["updated_at"] > task["updated_at"]
         list_tag = user.send("GET", "/tasks").headers["ETag"]
-        # A second time it changes nothing.
+        # The second request changes nothing.
         assert user.expect(200, method, f"{path}/labels/{label_id}") == changed
         assert user.send("GET", "/tasks").headers["ETag"] == list_tag
         assert user.expect(200, "GET", path) == changed
@@ -250,7 +250,7 @@ def test_the_database_sorts_labels_and_removes_duplicates(
 def test_labelling_waits_for_a_concurrent_deletion_of_the_label(
     settings: Settings, user: Api, labels: list[int]
 ) -> None:
-    """By a writer who does not lock the account, as the service does."""
+    """By a writer that does not lock the workspace, unlike the service."""
     task, update = user.task()["id"], "UPDATE tasks SET label_ids = %s WHERE id = %s"
     delete = "DELETE FROM labels WHERE id = %s"
     for first, then in (
@@ -284,7 +284,7 @@ def test_adding_a_label_after_a_wait_uses_the_current_task(
     labels: list[int],
     method: str,
 ) -> None:
-    """What others did while the statement waited for the account is seen, in the answer too."""
+    """The statement sees changes that were committed while it waited, and returns them."""
     task = user.task(title="Old", label_ids=labels[:1])
     waiting = world.person(app, contract, user)
     path = f"/tasks/{task['id']}/labels/{labels[1]}"

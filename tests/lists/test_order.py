@@ -1,4 +1,4 @@
-"""The order of lists by hand: right after any moves, and beside one another."""
+"""The manual order of lists: after any moves, and with concurrent moves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _move(user: Api, list_id: int, **values: Any) -> dict[str, Any]:
 def test_a_list_that_gets_a_new_position_gets_a_new_version(
     user: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(positions, "MAX_SCALE", 0)  # no room between two neighbours
+    monkeypatch.setattr(positions, "MAX_SCALE", 0)  # no free position between two neighbours
     a, b, c = (user.expect(201, "POST", "/lists", json={"name": name}) for name in "abc")
     _move(user, c["id"], after=a["id"])
     follower = user.expect(200, "GET", f"/lists/{b['id']}")
@@ -32,7 +32,7 @@ def test_a_list_that_gets_a_new_position_gets_a_new_version(
 
 
 def _order(user: Api, sort: str = "position", **query: Any) -> list[int]:
-    """The ids of the lists, read in pages, which positions must agree with."""
+    """The IDs of the lists, read in pages, in the order of their positions."""
     query |= {"sort": sort, "limit": 3}
     lists: list[dict[str, Any]] = []
     for page in user.pages("/lists", **query):
@@ -142,5 +142,5 @@ def test_a_hundred_concurrent_moves(user: Api) -> None:
     with ThreadPoolExecutor(20) as threads:
         versions = dict(zip(ids, threads.map(move, ids), strict=True))
     assert len(set(versions.values())) == 100
-    # Each was put right behind the first, so that the last to be moved is the nearest.
+    # Each was moved after the first, so the last one moved is the nearest.
     assert _order(user) == [user.user_id, *sorted(ids, key=lambda one: -versions[one])]

@@ -1,4 +1,4 @@
-"""Tasks in lists: each is in exactly one, and in none of another account's."""
+"""Tasks in lists: each task is in exactly one list of its own account."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOBODYS = 9_007_199_254_740_991
 
 @pytest.fixture
 def garden(user: Api) -> int:
-    """The id of a list of the user's."""
+    """The ID of a list of the user."""
     return int(user.expect(201, "POST", "/lists", json={"name": "Garden"})["id"])
 
 
@@ -148,7 +148,7 @@ def test_deleting_a_list_sees_a_task_that_was_added_concurrently(
     status: int,
     list_of_task: str | None,
 ) -> None:
-    """It waits for the account, and finds by the foreign key that it saw an older state."""
+    """It waits for the workspace, and the foreign key reports that its snapshot was outdated."""
     query = f"?tasks={tasks}" if tasks else ""
     lock = "SELECT 1 FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
     with world.holding(settings, lock, user.user_id) as connection:

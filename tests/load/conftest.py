@@ -1,4 +1,4 @@
-"""The service as in production, on a durable PostgreSQL of its own, and the people who use it."""
+"""The service as in production with its own durable PostgreSQL, and its users."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TASKS_EACH = 10
 
 
 class Place(NamedTuple):
-    """The service, and the database that it uses."""
+    """The service and its database."""
 
     service: Service
     database_url: str
@@ -57,7 +57,7 @@ def place(load_server: str) -> Iterator[Place]:
 
 @contextmanager
 def _usual_file_limit() -> Iterator[None]:
-    """What most systems allow a process that does not ask for more: 1,024 open files."""
+    """The default limit of open files on most systems: 1,024."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, limits[1]))
     try:
@@ -67,7 +67,7 @@ def _usual_file_limit() -> Iterator[None]:
 
 
 def newcomer(app: Flask, tasks: int, description: str = "As before") -> Person:
-    """Somebody who has just registered and added some tasks."""
+    """A new user with some tasks."""
     client, email = app.test_client(), new_email()
     login = client.post("/auth/register", json={"email": email, "password": PASSWORD}).json
     assert login
@@ -79,6 +79,6 @@ def newcomer(app: Flask, tasks: int, description: str = "As before") -> Person:
 
 @pytest.fixture
 def collector(place: Place) -> Person:
-    """Somebody whose list has more in it than sockets hold."""
+    """A user whose list is larger than the socket buffers."""
     with worker(databases.settings_for(place.database_url, log_level="warning")) as app:
         return newcomer(app, tasks=60, description="x" * 10_000)

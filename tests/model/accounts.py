@@ -13,16 +13,16 @@ from support.api import PASSWORD
 
 PASSWORDS = st.sampled_from((PASSWORD, "staple 42 times", "\u5bc6\u7801\U0001f511" * 9))
 GRACE = 10
-"""Seconds in which a refresh token that was used answers with its successor once more."""
+"""The seconds in which a used refresh token returns its successor again."""
 
 MARGIN = 3
 
 
 class AccountRules(Service):
-    """What one can do with one's account, and with those of others."""
+    """Operations on the user's own account and on others."""
 
     def _of(self, person: int) -> Account:
-        """The account of one of the two people, the last one that they have had."""
+        """The current account of one of the two users, or the last one."""
         email = self.accounts[person].email
         return next(one for one in reversed(self.accounts) if one.email == email)
 
@@ -70,7 +70,7 @@ class AccountRules(Service):
     @rarely
     @rule(session=Service.sessions, generation=st.integers(2, 4))
     def refresh_again(self, session: Session, generation: int) -> None:
-        """With a token that was used before: the last of these is good for a moment."""
+        """Refresh with a used token. The last used one is valid for a moment."""
         age = time.monotonic() - session.refreshed
         if len(session.refresh_tokens) < generation or abs(age - GRACE) < MARGIN:
             return

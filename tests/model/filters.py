@@ -1,4 +1,4 @@
-"""Rules of filters that are kept, and of the tasks that they find."""
+"""Rules of saved filters, and of the tasks that match them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ CHANGES = st.fixed_dictionaries(
 
 
 class FilterRules(Service):
-    """What one can do with one's filters, and what with those of others."""
+    """Operations on the user's saved filters and on those of others."""
 
     filters = Bundle("filters")
-    """The ids of all filters that there ever were, of both people."""
+    """The IDs of all saved filters of both users, including deleted ones."""
 
     @rule(target=filters, session=Service.sessions, name=NAMES, query=st.sampled_from([*FINDS]))
     def keep_a_filter(self, session: Session, name: str, query: str) -> int | MultipleResults[int]:
@@ -95,7 +95,7 @@ class FilterRules(Service):
         return NAMED.get(query, set()) <= lists
 
     def check(self, account: Account) -> None:
-        """See that an account with a live session has the filters that the model has."""
+        """Check that the saved filters of an account match the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
             found = self.answer(200, session, "GET", "/filters")["filters"]

@@ -1,4 +1,4 @@
-"""Rules of labels, and of tasks that have them."""
+"""Rules of labels, and of tasks with labels."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SORTS = {
 
 
 class LabelRules(Changes):
-    """What one can do with one's labels, with or without tasks, and what with those of others."""
+    """Operations on the user's labels and on those of others."""
 
     labels = Bundle("labels")
-    """The ids of all labels that there ever were, of both people."""
+    """The IDs of all labels of both users, including deleted ones."""
 
     @rule(target=labels, session=Service.sessions, body=NEW)
     def add_label(self, session: Session, body: dict[str, Any]) -> int | MultipleResults[int]:
@@ -135,7 +135,7 @@ class LabelRules(Changes):
         return ascii_lower(name) in {ascii_lower(label["name"]) for label in others}
 
     def _ended(self, session: Session, label_id: int, instead: set[int]) -> None:
-        """A label is gone, and its tasks have others in its place."""
+        """Record that a label was deleted, or replaced by another on its tasks."""
         account = session.account
         account.version += 1
         del account.labels[label_id]
@@ -146,7 +146,7 @@ class LabelRules(Changes):
         self.see(session)
 
     def check(self, account: Account) -> None:
-        """See that an account with a live session has the labels that the model has."""
+        """Check that the labels of an account match the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
             found: list[Row] = self.answer(200, session, "GET", "/labels")["labels"]

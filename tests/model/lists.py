@@ -1,4 +1,4 @@
-"""Rules of lists, and of tasks in them."""
+"""Rules of lists, and of tasks in lists."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ SORTS = {
 
 
 class ListRules(Changes):
-    """What one can do with one's lists and their tasks, and what with those of others."""
+    """Operations on the user's lists and on those of others."""
 
     lists = Bundle("lists")
-    """The ids of all lists that there ever were, inboxes aside, of both people."""
+    """The IDs of all lists of both users except inboxes, including deleted ones."""
 
     @rule(target=lists, session=Service.sessions, body=NEW)
     def add_list(self, session: Session, body: dict[str, Any]) -> int | MultipleResults[int]:
@@ -96,7 +96,7 @@ class ListRules(Changes):
 
     @staticmethod
     def _made_room(account: Account, behind: list[dict[str, Any]]) -> None:
-        """See that of the lists behind a place the nearest have moved on, or none."""
+        """Check that either no list after a position was moved, or the nearest ones."""
         shifted = [made for made in behind if made != account.lists[made["id"]]]
         assert shifted == behind[: len(shifted)]
         account.version += bool(shifted)
@@ -169,7 +169,7 @@ class ListRules(Changes):
         assert page == {"lists": expected, "total": len(expected), "next_cursor": None}
 
     def check(self, account: Account) -> None:
-        """See that an account with a live session has the lists that the model has."""
+        """Check that the lists of an account match the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
             found = self.answer(200, session, "GET", "/lists")["lists"]
@@ -177,10 +177,10 @@ class ListRules(Changes):
 
 
 def _by_hand(account: Account) -> list[int]:
-    """The ids of an account's lists in the order of their positions."""
+    """The IDs of an account's lists in the manual order."""
     return [made["id"] for made in sorted(account.lists.values(), key=SORTS["position"])]
 
 
 def _written(made: dict[str, Any]) -> dict[str, Any]:
-    """What a move changes of a list."""
+    """The fields that a move of a list changes."""
     return {name: made[name] for name in ("position", "version", "updated_at")}

@@ -1,4 +1,4 @@
-"""Rules of the order by hand: each list against a list of Python's."""
+"""Rules of the manual order, compared with Python lists."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ELSEWHERE = st.fixed_dictionaries(
 
 
 class MoveRules(Changes):
-    """Where one can put one's tasks."""
+    """Moves of the user's tasks."""
 
     @rule(session=Service.sessions, task_id=Service.tasks, body=_ELSEWHERE, condition=CONDITIONS)
     def move(self, session: Session, task_id: int, body: Body, condition: str | None) -> None:
@@ -32,7 +32,7 @@ class MoveRules(Changes):
 
     @rule(session=Service.sessions, data=st.data(), count=st.integers(1, 5))
     def move_behind_siblings(self, session: Session, data: st.DataObject, count: int) -> None:
-        """Again and again, until there is no room and those behind it have to move on."""
+        """Repeat a move until no position is free and the following tasks get new ones."""
         for _ in range(count):
             tasks = session.account.tasks
             if not tasks:
@@ -77,7 +77,7 @@ class MoveRules(Changes):
 
     @staticmethod
     def _order(account: Account, task: Task, target: Body, body: Body) -> list[int] | None:
-        """The ids of a list when the task has been moved there; None where it cannot be."""
+        """The IDs of a list after a move; None if the move is invalid."""
         with_it = {task["id"], *(one["id"] for one in account.below(task["id"]))}
         joined = [*account.inside(target["list_id"])]
         joined += [one for one in account.tasks.values() if one["id"] in with_it]
@@ -94,7 +94,7 @@ class MoveRules(Changes):
         return order
 
     def _moved(self, session: Session, expected: Task, moved: Task, order: list[int]) -> None:
-        """See that a task has come to its place, and that those behind it have made room."""
+        """Check the position of a moved task, and that following tasks were moved if necessary."""
         account, task_id = session.account, expected["id"]
         query: dict[str, Any] = {"list_id": expected["list_id"], "sort": "position"}
         found = self.answer(200, session, "GET", "/tasks", query_string=query)["tasks"]

@@ -34,7 +34,7 @@ DUES = st.sampled_from(
         {"datetime": "2150-01-05T23:59:59", "timezone": "Asia/Tokyo"},
     )
 )
-"""So far away that no occurrence from there on is over."""
+"""So far in the future that no occurrence from then on has passed."""
 
 _RULES = st.sampled_from(
     (
@@ -97,10 +97,10 @@ _DEFAULTS = {
 
 
 class TaskRules(Changes):
-    """What one can do with one's tasks, and what with those of others."""
+    """Operations on the user's tasks and on those of others."""
 
     def registered(self, email: str) -> Session:
-        """With something to begin with."""
+        """Begin with some data."""
         session = super().registered(email)
         for body in _FIRST:
             self.add(session, body, None)
@@ -109,7 +109,7 @@ class TaskRules(Changes):
         return session
 
     cursors = Bundle("cursors")
-    """Where pages of lists ended, of both people."""
+    """The cursors that the service returned to both users."""
 
     @rule(session=Service.sessions, body=NEW, key=KEYS)
     def add(self, session: Session, body: Body, key: str | None) -> None:
@@ -173,7 +173,7 @@ class TaskRules(Changes):
 
     @rule(session=Service.sessions, task_id=Service.tasks, changes=CHANGES)
     def send_a_whole_task_back(self, session: Session, task_id: int, changes: Body) -> None:
-        """As it came, but for some fields."""
+        """Send a task back with some changes."""
         task = session.account.tasks.get(self.near(session.account.tasks, task_id))
         if task:
             self.change_task(session, task["id"], task | changes, "PUT")
@@ -211,7 +211,7 @@ class TaskRules(Changes):
         if self.is_refused(session, "GET", "/tasks"):
             return multiple()
         found: list[Cursor] = []
-        # Each page is held against the model, so that a wrong cursor fails at once.
+        # Each page is compared with the model, so that a wrong cursor fails at once.
         while cursor := self._page(
             session, sort, is_completed, limit, found[-1] if found else None
         ):
@@ -227,7 +227,7 @@ class TaskRules(Changes):
     def go_on_later(
         self, session: Session, after: Cursor, sort: str | None, is_completed: bool | None
     ) -> None:
-        """From a place of a list that may have changed, or may be somebody else's."""
+        """Continue from a cursor of a list that may have changed, or of another user."""
         query = {"sort": sort or after.sort, "cursor": after.text}
         if sort not in (None, after.sort):
             code = "invalid_input"
@@ -258,7 +258,7 @@ class TaskRules(Changes):
         limit: int,
         after: Cursor | None,
     ) -> Cursor | None:
-        """Ask for a page, hold it against the model, and give where it ended."""
+        """Request a page, compare it with the model, and return its last row."""
         account = session.account
         query: dict[str, Any] = {"sort": sort, "limit": limit}
         query |= {"cursor": after.text} if after else {}
@@ -274,7 +274,7 @@ class TaskRules(Changes):
         return Cursor(page["next_cursor"], sort, rest[limit - 1]) if has_more else None
 
     def added(self, account: Account, body: Body, task: Task) -> None:
-        """See that a new task is shown as it should be, and keep it."""
+        """Check the response with a new task, and store it."""
         defaults = {"user_id": account.id, "list_id": account.id, "position": place_of(task["id"])}
         expected = _DEFAULTS | defaults | shown(None, body)
         unseen = [name for name, value in expected.items() if value is UNSEEN]
@@ -283,7 +283,7 @@ class TaskRules(Changes):
         self.task_ids.append(task["id"])
 
     def check(self, account: Account) -> None:
-        """See that an account with a live session has the tasks that the model has."""
+        """Check that the tasks of an account match the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
             self._page(session, "-created_at", None, 1_000, None)

@@ -1,4 +1,4 @@
-"""Tasks that come again: completed, skipped, taken back; and the ledger of what is over."""
+"""Recurring tasks: completing, skipping and undoing occurrences, and the history."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from support.api import Api
 
 FAR = {"date": "2150-01-05"}
-"""A Monday, so far away that no occurrence from there on is over."""
+"""A Monday so far in the future that no occurrence from then on has passed."""
 
 WEEKLY = {"rrule": "FREQ=WEEKLY;COUNT=3"}
 

@@ -1,4 +1,4 @@
-"""`flask backup` and `flask restore`: all of one moment, and all of it back."""
+"""`flask backup` and `flask restore`: a consistent snapshot, restored completely."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 class Place:
-    """A database that holds something, and the folder for its backup."""
+    """A database with data, and the directory for its backup."""
 
     def __init__(self, server_url: str, template: str, folder: Path) -> None:
         self._server_url = server_url
@@ -48,7 +48,7 @@ def place(server_url: str, template: str, tmp_path: Path) -> Place:
 
 
 def rows(url: str) -> dict[str, list[str]]:
-    """All tables with all that they hold, but for what a restored service begins anew."""
+    """All rows of all tables except those that a restore leaves out."""
     with psycopg.connect(url) as connection:
         names = connection.execute(
             "SELECT tablename FROM pg_tables"
@@ -104,7 +104,7 @@ def test_a_restored_database_works(place: Place) -> None:
     assert "Done, and checked" in done.stdout
     assert rows(restored) == before
     assert place.flask("db", "upgrade", url=restored).returncode == 0
-    with serving(restored) as url, person(url) as client:  # numbers go on, too
+    with serving(restored) as url, person(url) as client:  # sequences continue
         assert client.get("/tasks", headers=mine).json()["tasks"] == known
         assert client.get(f"{path}/occurrences", headers=mine).json() == over
         assert client.post("/tasks", json=body, headers=mine).json() == task

@@ -1,6 +1,6 @@
-"""A backup or a restore that lacks rows fails, and says so.
+"""An incomplete backup or restore fails with a message.
 
-PostgreSQL's programs are replaced by scripts that run the real ones and leave out a table's rows.
+PostgreSQL's programs are replaced by scripts that call them and drop the rows of a table.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TABLES = ("tasks", "sessions", "users")
 
 @pytest.fixture
 def lossy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, str], None]:
-    """Puts a script in place of one of PostgreSQL's programs."""
+    """Replaces one of PostgreSQL's programs by a script."""
 
     def replace(program: str, script: str, table: str) -> None:
         (folder,) = embedded.programs()
@@ -60,7 +60,7 @@ def other(server_url: str, tmp_path: Path) -> str:
 
 
 def silent(line: str) -> None:
-    """Progress that nobody reads."""
+    """Ignores progress messages."""
 
 
 def tables_of(url: str) -> int:

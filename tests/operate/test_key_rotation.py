@@ -1,7 +1,7 @@
-"""The key that signs tokens changes in the steps of docs/operate.md, while people go on working.
+"""Key rotation in the steps of docs/operate.md while clients keep working.
 
-During each step two services run side by side on one database, one of them a step ahead, as while a
-release is deployed machine by machine.
+During each step, two instances run on one database, one of them a step ahead, as during a
+rolling deployment.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SECONDS_OF_USE = 2.0
 
 
 class Keys(NamedTuple):
-    """What a service signs with, and what it accepts besides."""
+    """The signing key of an instance, and the previous keys that it accepts."""
 
     signing: str
     previous: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ IDS = ["add the new key", "swap the two", "take the old one away"]
 
 @dataclass(frozen=True)
 class Instance:
-    """A service, and its keys."""
+    """An instance and its keys."""
 
     client: httpx.Client
     keys: Keys
@@ -60,7 +60,7 @@ class Instance:
         return answer
 
     def me(self, access_token: str) -> int:
-        """The status that an access token gets."""
+        """The status of a request with an access token."""
         headers = {"Authorization": f"Bearer {access_token}"}
         return self.client.get("/auth/me", headers=headers).status_code
 
@@ -71,7 +71,7 @@ class Instance:
 
 
 class Issued(NamedTuple):
-    """An answer with tokens, the idempotency key and body of its request, and who signed it."""
+    """A response with tokens, the idempotency key and body of its request, and its signing key."""
 
     answer: dict[str, object]
     key: str
@@ -81,7 +81,7 @@ class Issued(NamedTuple):
 
 @dataclass
 class Person:
-    """Somebody who refreshes all the time, here and there, and keeps whatever they were given."""
+    """A client that refreshes continuously on both instances, and stores all tokens."""
 
     refresh_token: str
     issued: list[Issued] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Person:
             time.sleep(0.02)
 
     def look_back(self, instances: tuple[Instance, Instance]) -> None:
-        """All that was ever issued is good wherever the key that signed it is known."""
+        """Each token is valid on each instance that has its signing key."""
         for issued, instance in itertools.product(self.issued, instances):
             self._see(issued, instance)
 
@@ -128,14 +128,14 @@ def _instance(database_url: str, keys: Keys) -> Iterator[Instance]:
 
 
 def _registered(instance: Instance) -> str:
-    """The refresh token of somebody new."""
+    """The refresh token of a new user."""
     account = {"email": new_email(), "password": PASSWORD}
     login = instance.call(201, "POST", "/auth/register", json=account).json()
     return str(login["refresh_token"])
 
 
 def _successors(refresh_token: str, instances: tuple[Instance, Instance]) -> list[str]:
-    """What twenty refreshes at once give, ten at each instance."""
+    """The results of twenty concurrent refreshes, ten on each instance."""
     calls = [lambda i=instance: i.refresh(refresh_token) for instance in instances * 10]
     return [answer.json()["refresh_token"] for answer in at_once(calls)]
 

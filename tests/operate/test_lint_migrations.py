@@ -1,4 +1,4 @@
-"""What `make lint` refuses of a migration: whatever would stop the service on a full table."""
+"""The linter of migrations rejects statements that would lock a large table."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ OLDEST = f'oldest_code = "{revisions.HEAD}"'
 
 
 def _lint(folder: str) -> tuple[int, str]:
-    """The exit status, and what it says."""
+    """The exit status and the output."""
     command = [sys.executable, str(ROOT / "scripts" / "lint-migrations"), folder]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return ran.returncode, ran.stderr
@@ -65,7 +65,7 @@ def _lint(folder: str) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def refusals(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What is said of all of them, a migration each."""
+    """The findings for all statements, each in its own migration."""
     folder = revisions.later(tmp_path_factory.mktemp("refused"), *REFUSED.values())
     status, said = _lint(folder)
     assert status == 1

@@ -1,4 +1,4 @@
-"""A migration gets in nobody's way: it waits a moment for a table, and leaves nothing behind."""
+"""A migration blocks no request: it waits a moment for a table, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ with op.get_context().autocommit_block():
 
 @pytest.fixture
 def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
-    """The URL of a migrated database of this test alone."""
+    """The URL of a migrated database for this test."""
     name = f"migrating_{worker_id}_{next(_numbers)}"
     yield databases.create(server_url, name, template)
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -35,7 +35,7 @@ def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
 
 
 def _upgrading(url: str, folder: str) -> subprocess.Popen[str]:
-    """`flask db upgrade`, at work."""
+    """A running `flask db upgrade`."""
     return revisions.flask_at_work(url, "db", "upgrade", "-d", folder)
 
 

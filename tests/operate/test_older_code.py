@@ -1,6 +1,6 @@
-"""Code of the release before runs on a schema that has grown, and knows when too much is gone.
+"""The previous release works on a newer schema, and detects an incompatible one.
 
-To today's code, a schema with further migrations is what the next release's is to it.
+A schema with additional migrations stands for that of the next release.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ OLDEST = f'oldest_code = "{revisions.NEXT}"'
 
 @pytest.fixture
 def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
-    """The URL of a migrated database of this test alone."""
+    """The URL of a migrated database for this test."""
     name = f"older_{worker_id}_{time.monotonic_ns()}"
     yield databases.create(server_url, name, template)
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -55,7 +55,7 @@ def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
 
 @pytest.fixture
 def grown(private: str, tmp_path: Path) -> str:
-    """The URL of a database that is ahead: columns, a table, a constraint and an index more."""
+    """The URL of a database with more columns, a table, a constraint and an index."""
     revisions.upgrade(private, revisions.later(tmp_path, EXPAND, INDEX))
     return private
 

@@ -1,4 +1,4 @@
-"""`flask purge`: what is over goes, what is not stays, and nobody waits for it."""
+"""`flask purge` deletes only expired rows, and blocks no request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TABLES = ("sessions", "idempotency_keys", "rate_limits")
 
 @pytest.fixture
 def own(server_url: str, template: str, request: pytest.FixtureRequest) -> Settings:
-    """A database of this test's own: a purge is of everybody's."""
+    """A database for this test, because a purge affects all users."""
     name = f"purge_{abs(hash(request.node.nodeid))}"
     return databases.settings_for(databases.create(server_url, name, template))
 
@@ -32,7 +32,7 @@ def app(own: Settings) -> Iterator[Flask]:
 
 
 def fill(settings: Settings, count: int, *, is_over: bool) -> None:
-    """Rows of each kind, of one new account."""
+    """Rows of each table of a new account."""
     email = f"{'over' if is_over else 'alive'}@example.com"
     made = "INSERT INTO users (email, hashed_password) VALUES (%s, '') RETURNING id"
     ((user_id,),) = world.sql(settings, made, email)

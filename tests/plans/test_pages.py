@@ -1,7 +1,7 @@
 """Query plans on large tables: every statement finds its rows through an index.
 
-A page of a list reads about as many rows as it shows, wherever it begins. Plans are made both for
-known values and, as PostgreSQL may do for prepared statements, for any.
+A page of a list reads about as many rows as it returns, wherever it begins. Plans are made for
+specific values and, as PostgreSQL may do for prepared statements, for any values.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PLACES = {
     "due": datetime.fromisoformat("2027-06-01"),
     "priority": 2,
 }
-"""For each sort of all tasks, a key about the middle of the list. Places are those of one list."""
+"""For each sort, a key near the middle of the list. Positions are those of one list."""
 
 CONSTANT = ("created_at", "due")
 """The orders in which a page costs the same at any size; others sort the workspace's tasks."""
@@ -35,7 +35,7 @@ CONSTANT = ("created_at", "due")
 OWN = 20_000
 
 OF_LISTS = {None: 60, 1_000_001: 200, 1_000_002: 220}
-"""For each list, as many of the tasks as may be read for a page of it."""
+"""For each list, the maximum number of tasks that a page of it may read."""
 
 
 @pytest.mark.parametrize("is_completed", [None, True, False], ids=str)
@@ -95,13 +95,13 @@ FOUND = {
     "text ~ abc and not completed": 400,
     "created = 2026-12-24": 20_000,
 }
-"""For each filter, as many of the owner's 20,000 tasks as may be read for a page."""
+"""For each filter, the maximum number of the user's 20,000 tasks that a page may read."""
 
 
 @pytest.mark.parametrize("sort", ["created_at", "title"])
 @pytest.mark.parametrize("text", FOUND)
 def test_filters_use_an_index(full: psycopg.Connection, text: str, sort: str) -> None:
-    # These are always planned with their values.
+    # Always planned with their values.
     full.execute("SET plan_cache_mode = force_custom_plan")
     resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "Asia/Tokyo"), OWNER)
     shape = resolver.shape(parse(text))

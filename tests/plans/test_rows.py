@@ -1,4 +1,4 @@
-"""Query plans on large tables: what concerns a row reads that row, and the callers' alone."""
+"""Query plans on large tables: an operation on a row reads only that row."""
 
 from __future__ import annotations
 

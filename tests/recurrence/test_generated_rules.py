@@ -1,4 +1,4 @@
-"""The service's rules against a second implementation that asks each day in turn."""
+"""The service's rules compared with a second implementation that checks each day."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHANGES = {
     "Pacific/Apia": (date(2011, 12, 30),),
     "America/St_Johns": (date(2006, 10, 29),),
 }
-"""For each zone, days on which its clock was changed."""
+"""For each time zone, days on which daylight saving time begins or ends."""
 
 _OFTEN = rules("DAILY", "WEEKLY")
 TIMES = st.sampled_from(
@@ -84,7 +84,7 @@ def test_until_of_a_timed_rule_is_the_last_instant(data: st.DataObject) -> None:
 @examples(EXAMPLES // 5)
 @given(data=st.data())
 def test_the_next_due_is_the_next_of_the_list(data: st.DataObject) -> None:
-    """Completed day by day, with the number of occurrences kept by whoever asks."""
+    """Completes one occurrence after the other, and counts them."""
     text, start, _ = data.draw(rules_of_dates())
     anchor = data.draw(st.sampled_from(Anchor))
     recurrence = Recurrence(parse(text), anchor, "Europe/Berlin")

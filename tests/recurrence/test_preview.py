@@ -1,4 +1,4 @@
-"""The call that previews a recurrence, and what it takes for a due."""
+"""The preview of a recurrence, and the forms of a due."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _preview(user: Api, *arguments: Any, **rest: Any) -> Any:
 
 
 def _refusal(user: Api, *arguments: Any, **rest: Any) -> tuple[str, str]:
-    """Where the only broken rule is, and which."""
+    """The pointer and the code of the only error."""
     body = _body(*arguments, **rest)
     problem = user.problem(400, "invalid_input", "POST", "/recurrence/preview", json=body)
     (error,) = problem["errors"]
@@ -83,7 +83,7 @@ def test_the_second_of_two_equal_local_times_is_rejected(user: Api) -> None:
 @pytest.mark.parametrize(
     ("wall", "timezone", "at"),
     [
-        # Left out: the offset before the gap (RFC 5545 section 3.3.5).
+        # Skipped: the offset before the gap (RFC 5545 section 3.3.5).
         ("2026-03-29T02:30:00", "Europe/Berlin", "2026-03-29T01:30:00Z"),
         ("2026-03-08T02:30:00", "America/New_York", "2026-03-08T07:30:00Z"),
         ("2026-10-04T02:15:00", "Australia/Lord_Howe", "2026-10-03T15:45:00Z"),

@@ -1,4 +1,4 @@
-"""What a rule may be, what the RFC's own examples give, and what a rule may cost."""
+"""Recurrence rules: syntax, the examples of the RFC, and the cost."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from taskapi.tasks.recurrence.service import (
 
 PACKAGE = module.__file__.rpartition("/")[0]
 MOST_LINES = 30_000
-"""Lines of Python that any rule may take: some ten milliseconds."""
+"""The lines of Python that any rule may execute: about ten milliseconds."""
 
 
 def _dates(text: str, start: str, most: int = 5, anchor: Anchor = Anchor.DUE) -> str:
-    """The first dates of a rule, the month and the day of each, with the year where it changes."""
+    """The first dates of a rule as month and day, with the year where it changes."""
     recurrence = Recurrence(parse(text), anchor, "America/New_York")
     found = islice(occurrences(recurrence, DateDue(date.fromisoformat(start))), most)
     said, year = [], ""
@@ -139,12 +139,12 @@ def test_the_examples_of_the_rfc(text: str, start: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "start", "expected"),
     [
-        # A start that the rule does not give is none of its occurrences, and is not counted.
+        # A start that does not match the rule is not an occurrence, and is not counted.
         ("FREQ=WEEKLY;BYDAY=MO;COUNT=2", "2026-11-25", "2026-11-30 12-07"),
         ("FREQ=WEEKLY;BYDAY=WE;COUNT=2", "2026-11-25", "2026-11-25 12-02"),
-        # The set of BYSETPOS begins with the interval, though the start lies in its middle.
+        # The set of BYSETPOS begins with the interval, even if the start is in its middle.
         ("FREQ=WEEKLY;BYDAY=MO,WE,FR;BYSETPOS=2;COUNT=2", "2026-01-07", "2026-01-07 01-14"),
-        # What is missing comes from the start: a weekday with BYWEEKNO, else a day of the month.
+        # Missing parts come from the start: a weekday with BYWEEKNO, else a day of the month.
         ("FREQ=YEARLY;BYWEEKNO=20;COUNT=2", "2026-01-07", "2026-05-13 2027-05-19"),
         ("FREQ=MONTHLY;COUNT=4", "2026-01-31", "2026-01-31 03-31 05-31 07-31"),
         ("FREQ=YEARLY;COUNT=2", "2024-02-29", "2024-02-29 2028-02-29"),
@@ -277,7 +277,7 @@ def test_count_includes_earlier_occurrences() -> None:
     assert next_due(WEEKLY, DUE) == Following(DateDue(date(2026, 11, 9)), 0, 2)
     assert next_due(WEEKLY, DUE, occurred=3) == Following(DateDue(date(2026, 11, 9)), 0, 4)
     assert next_due(WEEKLY, DUE, occurred=4) is None
-    # What is left out has been an occurrence all the same.
+    # Occurrences that are left out count too.
     later = _time("2026-11-20T12:00:00Z")
     assert next_due(WEEKLY, DUE, after=later, occurred=1) == (DateDue(date(2026, 11, 23)), 2, 4)
     assert next_due(WEEKLY, DUE, after=later, occurred=2) is None
@@ -297,7 +297,7 @@ def test_the_day_of_completion_is_in_the_time_zone_of_the_recurrence() -> None:
         found = next_due(Recurrence(rule, Anchor.COMPLETION, zone), due, completed_at=late)
         assert found
         assert found.due.date == date(2026, 11, day)
-    # Early is as good as late.
+    # Completion may be early or late.
     early = _time("2026-10-20T08:00:00Z")
     found = next_due(Recurrence(rule, Anchor.COMPLETION, due.timezone), due, completed_at=early)
     assert found == (TimedDue(_time("2026-10-23T18:00:00"), "Europe/Berlin"), 0, 2)
@@ -329,7 +329,7 @@ def _first_hundred(text: str, anchor: Anchor, due: TimedDue) -> None:
 
 
 def _lines_of(work: Callable[[], object]) -> int:
-    """How many lines of the package were run, those of loops each time."""
+    """The number of executed lines of the package, including repetitions."""
     lines = 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:

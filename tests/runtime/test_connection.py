@@ -1,4 +1,4 @@
-"""A connection: declared types, one prepared statement each, and no more than it may hold."""
+"""Connections: declared types, prepared statements, errors and results."""
 
 from __future__ import annotations
 

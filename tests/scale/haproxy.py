@@ -1,4 +1,4 @@
-"""HAProxy with the configuration that the page on scale gives, before instances of the service."""
+"""HAProxy with the documented configuration, in front of instances of the service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Balancer(NamedTuple):
 
 @contextmanager
 def before(one: str, two: str, folder: Path) -> Iterator[Balancer]:
-    """HAProxy before two instances, by their URLs; ports and certificate are our own.
+    """HAProxy in front of two instances, with test ports and a test certificate.
 
     Raises:
         RuntimeError: it is not installed, or does not start.

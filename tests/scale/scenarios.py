@@ -1,4 +1,4 @@
-"""What a person does with tasks and all that goes with them, call by call."""
+"""Sequences of requests of one user."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _all_calls_on_one_list(me: Api) -> None:
     first = me.expect(200, "GET", "/lists?limit=1")
     me.expect(200, "GET", f"/lists?limit=1&cursor={first['next_cursor']}")
     me.expect(200, "POST", f"{paths[0]}/move", json={"after": None})
-    for n in range(150):  # until there is no room
+    for n in range(150):  # until no position is free
         me.expect(200, "POST", f"{paths[n % 2]}/move", json={"after": me.user_id})
     me.expect(200, "GET", "/lists?limit=1&sort=position")
     task = me.task(list_id=made[0]["id"])
@@ -90,7 +90,7 @@ def _all_calls_on_one_family(me: Api) -> None:
     path = f"/tasks/{parent['id']}"
     me.expect(200, "POST", f"{path}/move", json={"after": beside["id"]})
     me.expect(200, "POST", f"{path}/move", json={"after": None})
-    for _ in range(100):  # until there is no room
+    for _ in range(100):  # until no position is free
         me.expect(200, "POST", f"{path}/move", json={"after": beside["id"]})
         me.expect(200, "POST", f"/tasks/{me.task()['id']}/move", json={"after": beside["id"]})
     me.expect(200, "PATCH", path, json={"list_id": _new_list(me)})

@@ -1,4 +1,4 @@
-"""The script that distributes the tables by account: what it does, and when it refuses."""
+"""The script that distributes the tables: its result, and the schemas that it rejects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCAL = {"rate_limits"}
 
 @pytest.fixture
 def plain(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection to a migrated database of this test's own."""
+    """A connection to a migrated database for this test."""
     name = f"plain_{worker_id}_{time.monotonic_ns()}"
     url = databases.create(server_url, name, template)
     with psycopg.connect(url, autocommit=True) as connection:
@@ -55,7 +55,7 @@ def test_distribution_columns_have_one_type(plain: psycopg.Connection[Any]) -> N
 
 
 def test_each_key_contains_the_distribution_column(plain: psycopg.Connection[Any]) -> None:
-    """What is unique without being a constraint, and what excludes, counts as well."""
+    """Unique indexes and exclusion constraints count too."""
     sharded.distribute(plain)
     unique = plain.execute(
         "SELECT indrelid::regclass::text, indexrelid::regclass::text, array_agg(attname::text)"
@@ -68,7 +68,7 @@ def test_each_key_contains_the_distribution_column(plain: psycopg.Connection[Any
 
 
 def test_each_foreign_key_stays_in_one_shard(plain: psycopg.Connection[Any]) -> None:
-    """It pairs the columns by which the two tables are distributed."""
+    """It references the distribution column by the distribution column."""
     keys = plain.execute(
         "SELECT conrelid::regclass::text, confrelid::regclass::text, one.attname, other.attname"
         " FROM pg_constraint, unnest(conkey, confkey) AS pair (here, there)"

@@ -1,4 +1,4 @@
-"""Two instances of the service behind a load balancer are one service to everybody."""
+"""Two instances behind a load balancer behave like one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOGINS_A_MINUTE = 10
 
 
 class Instances(NamedTuple):
-    """Two instances on one database, and the balancer before them."""
+    """Two instances on one database, behind a load balancer."""
 
     one: Service
     two: Service
@@ -66,7 +66,7 @@ def figures(record_property: object) -> Figures:
 
 
 class Visitor(NamedTuple):
-    """Somebody who may come through the balancer, or be sent to either instance by it."""
+    """A client that connects through the balancer or to either instance."""
 
     balanced: httpx.Client
     one: httpx.Client
@@ -79,11 +79,11 @@ class Visitor(NamedTuple):
 
 @contextmanager
 def visiting(instances: Instances, address: str) -> Iterator[Visitor]:
-    """Somebody who comes from this address of the loopback network."""
+    """A client with this address of the loopback network."""
     with ExitStack() as stack:
         transport = httpx.HTTPTransport(verify=instances.balancer.trust, local_address=address)
         balanced = httpx.Client(base_url=instances.balancer.url, transport=transport, timeout=30)
-        said = {"X-Forwarded-For": address}  # by the balancer
+        said = {"X-Forwarded-For": address}  # through the balancer
         direct = (
             httpx.Client(base_url=one.url, headers=said, timeout=30)
             for one in (instances.one, instances.two)
@@ -92,7 +92,7 @@ def visiting(instances: Instances, address: str) -> Iterator[Visitor]:
 
 
 def register(visitor: Visitor) -> str:
-    """Go on as a new person; the email."""
+    """Continue as a new user. Returns the email."""
     email = new_email()
     account = {"email": email, "password": PASSWORD}
     login = visitor.one.post("/auth/register", json=account).raise_for_status().json()
@@ -101,7 +101,7 @@ def register(visitor: Visitor) -> str:
 
 
 def kill(service: Service) -> None:
-    """End it with all its workers, as a machine that loses its power."""
+    """Kill it with all its workers, like a machine that loses power."""
     for pid in [service.process.pid, *service.workers()]:
         os.kill(pid, signal.SIGKILL)
 
@@ -187,7 +187,7 @@ def test_a_key_in_use_on_one_instance_returns_409_on_the_other(instances: Instan
 
 
 def test_killing_an_instance_fails_no_request(run_folder: Path, figures: Figures) -> None:
-    """Every write carries a key: what the dead instance had in hand is sent to the other."""
+    """Each write has a key, so those of the killed instance are retried on the other."""
     with (
         new_database(run_folder / f"instances-{os.getpid()}") as url,
         running(url, run_folder, DATABASE_PREPARE="true") as instances,
@@ -199,13 +199,13 @@ def test_killing_an_instance_fails_no_request(run_folder: Path, figures: Figures
         time.sleep(2 * SETTLE)
     figures.add_writers(writers, back_after=killed)
     assert sum(outcome.answered < killed for outcome in writers.outcomes()) > 0
-    # 409: what the dead instance had begun is still at work in the database.
+    # 409: a request of the killed instance is still in progress in the database.
     assert set(writers.statuses()) <= {CREATED, 409}
     assert writers.seconds_until_success(killed) < 2
 
 
 def test_a_write_without_a_key_is_not_retried(database_url: str, run_folder: Path) -> None:
-    """Each instance has one in hand when the one dies: its client hears that nobody knows."""
+    """Each instance processes one write when one is killed. Its client gets outcome_unknown."""
     with (
         running(database_url, run_folder) as ours,
         visiting(ours, "127.0.0.36") as visitor,
@@ -214,7 +214,7 @@ def test_a_write_without_a_key_is_not_retried(database_url: str, run_folder: Pat
     ):
         email = register(visitor)
         other.execute(HOLD, [email])
-        # On connections that were used before, HAProxy only closes them, as the service would.
+        # HAProxy closes connections that were used before, as the service would.
         sent = [
             threads.submit(visitor.balanced.post, "/tasks", json={"title": "Perhaps"})
             for _ in range(2)

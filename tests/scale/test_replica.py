@@ -1,4 +1,4 @@
-"""Lists from a replica: nobody sees an older state, and without it nothing is missing.
+"""Lists from a replica: no client sees an older state, and the service works without it.
 
 The replica is a real one, whose replay is paused to make it lag.
 """
@@ -45,7 +45,7 @@ def replica(database: tuple[str, Replica]) -> Replica:
 
 @pytest.fixture
 def replicating(database: tuple[str, Replica]) -> Iterator[Flask]:
-    """The service, which has not asked the replica for anything yet."""
+    """The service before its first query of the replica."""
     url, replica = database
     app = create_app(databases.settings_for(url, database_url_replica=replica.url))
     yield app
@@ -60,7 +60,7 @@ def me(replicating: Flask, contract: Contract) -> Api:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which server each statement is sent to."""
+    """The server of each statement."""
     servers: list[str] = []
     run = Connection.run
 
@@ -159,7 +159,7 @@ def test_an_ended_session_reads_nothing_from_a_lagging_replica(
 def test_a_session_that_ends_between_the_queries_reads_nothing(
     me: Api, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends after the primary was asked and before the replica is, which knows of it."""
+    """The session ends between the queries of the primary and the replica."""
     from taskapi.db import replicas  # noqa: PLC0415 - what is patched here alone
 
     me.task()
@@ -201,7 +201,7 @@ def test_a_stopped_replica_causes_no_outage(me: Api, replica: Replica, asked: li
 
 
 def test_a_hanging_replica_delays_only_one_request(database: tuple[str, Replica]) -> None:
-    """By each worker, for half a second; then it is left alone for a while."""
+    """Each worker waits for half a second, and then does not use it for a while."""
     url, replica = database
     with (
         serving(url, DATABASE_URL_REPLICA=replica.url, WEB_CONCURRENCY="1") as service,

@@ -1,6 +1,6 @@
-"""One account's data can lie on one shard: each task call asks that one alone.
+"""The data of a workspace is in one shard, and each operation on tasks queries only that one.
 
-What stands for a distributed PostgreSQL here, and what was not run, says `sharded`.
+`sharded` describes what stands for a distributed PostgreSQL.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from taskapi import create_app
 
 
 class Cut:
-    """The service on tables that are cut as the script says, with two who were there before."""
+    """The service on tables that are partitioned like the shards of the script, with two users."""
 
     def __init__(self, app: Flask, contract: Contract, url: str) -> None:
         self.app, self.contract = app, contract
@@ -34,7 +34,7 @@ class Cut:
         sharded.cut(self.connection, sharded.distribute(self.connection))
 
     def person(self) -> Api:
-        """Somebody who has no account yet."""
+        """A client without an account."""
         return Api(self.app.test_client(), self.contract)
 
     def ids(self, email: str) -> list[int]:
@@ -43,11 +43,11 @@ class Cut:
         return [one for (one,) in users]
 
     def shards(self, sent: list[sharded.Sent]) -> list[set[str]]:
-        """Of each statement, the partitions that it reads or changes."""
+        """The partitions that each statement reads or changes."""
         return [sharded.parts(self.connection, one) for one in sent]
 
     def shard_of(self, person: Api) -> str:
-        """The end of the names of the partitions that hold a person's rows."""
+        """The suffix of the partitions with a user's rows."""
         found = self.connection.execute(
             "SELECT tableoid::regclass::text FROM workspaces WHERE id = %s", [person.user_id]
         ).fetchone()
@@ -107,7 +107,7 @@ def test_label_triggers_query_the_same_shard(cut: Cut) -> None:
 
 
 def test_only_403_and_404_query_all_shards(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether a task is somebody else's cannot be known where one's own lie."""
+    """The caller's shard does not know whether a task belongs to another user."""
     theirs = cut.stranger.task()["id"]
     with sharded.listening(monkeypatch) as sent:
         cut.me.problem(403, "forbidden", "GET", f"/tasks/{theirs}")

@@ -1,4 +1,4 @@
-"""Search by words: what is found, in which order, with which pieces; among one's own alone."""
+"""Search: matches, order and snippets, only among the caller's tasks."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_other_users_tasks_are_not_found(filled: Api, stranger: Api) -> None:
     mine = stranger.task(title="My bank")
     assert _titles(stranger, "bank") == ["My bank"]
     assert len(_titles(filled, "bank")) == 4
-    # Whose words they are is a part of each, and cannot be said in a search.
+    # The workspace is part of each lexeme, and cannot be given in a search.
     for text in (f"{filled.user_id}:bank", f"{stranger.user_id}:my", "':bank", "'1':bank"):
         assert set(_titles(stranger, text)) <= {mine["title"]}
 

@@ -190,7 +190,7 @@ def test_a_snippet_shows_a_word_of_the_description(text: str, start: int) -> Non
     ],
 )
 def test_a_snippet_takes_linear_time(text: str, asked: str) -> None:
-    # Linear time takes a tenth of a second at most, quadratic time minutes.
+    # Linear time takes at most a tenth of a second, quadratic time minutes.
     start = time.process_time()
     snippet(text * 10, parse_search(asked))
     assert time.process_time() - start < 10

@@ -1,4 +1,4 @@
-"""What only the real server shows: workers, an event loop that never stops, bodies off the wire."""
+"""Tests that need gunicorn: workers, the event loop, bodies on the network."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def service(database_url: str) -> Iterator[str]:
-    """One worker, so that whatever stops its event loop stops everything."""
+    """One worker, so that a blocked event loop blocks everything."""
     with serving(database_url, WEB_CONCURRENCY="1", BCRYPT_ROUNDS="12") as url:
         yield url
 
 
 @pytest.fixture
 def person(service: str) -> Iterator[httpx.Client]:
-    """A logged in client."""
+    """A client with a token."""
     with httpx.Client(base_url=service, timeout=30) as client:
         account = {"email": new_email(), "password": PASSWORD}
         login = client.post("/auth/register", json=account).json()
@@ -38,7 +38,7 @@ def person(service: str) -> Iterator[httpx.Client]:
 
 
 def _exchange(service: str, request: bytes) -> tuple[int, str]:
-    """Status and body of the answer to these very bytes, which the client ends there."""
+    """The status and body of the response to these bytes, after which the client stops sending."""
     address = urlsplit(service)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(request)
@@ -127,7 +127,7 @@ def test_a_session_ends_in_every_worker_at_once(database_url: str) -> None:
         headers = {"Authorization": f"Bearer {login['access_token']}"}
 
         def statuses() -> set[int]:
-            # A new connection each time, so that both workers are asked.
+            # A new connection each time, so that both workers get requests.
             return {httpx.get(f"{url}/tasks", headers=headers).status_code for _ in range(30)}
 
         assert statuses() == {200}
@@ -216,7 +216,7 @@ def _pour_into(connection: socket.socket) -> None:
 
 
 def _is_closed_within(connection: socket.socket, seconds: float) -> bool:
-    """Whether the other side ends a connection in this time, whatever it says before."""
+    """Whether the server closes a connection within this time."""
     connection.settimeout(seconds)
     try:
         while connection.recv(65_536):

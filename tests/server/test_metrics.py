@@ -1,4 +1,4 @@
-"""What Prometheus is shown: all workers together, on a port of their own."""
+"""Prometheus metrics of all workers on a separate port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PATIENCE = 10
 
 
 class Metrics:
-    """The metrics of a service, and its folder for them."""
+    """The metrics of a service, and their directory."""
 
     def __init__(self, service: Service, port: int) -> None:
         self.service = service
@@ -62,7 +62,7 @@ def metrics(database_url: str) -> Iterator[Metrics]:
 
 def test_requests_are_counted_by_route_and_status_over_all_workers(metrics: Metrics) -> None:
     url = metrics.service.url
-    for _ in range(20):  # each on a connection of its own, so that both workers get some
+    for _ in range(20):  # each on a new connection, so that both workers get some
         assert httpx.get(f"{url}/tasks/7").status_code == 401
     labels = {"method": "GET", "route": "/tasks/<id:task_id>", "status": "401"}
     assert metrics.value("request_duration_seconds_count", **labels) == 20
@@ -76,7 +76,7 @@ def test_counters_of_workers_are_updated(metrics: Metrics) -> None:
         client.post("/tasks", json={"title": "Counted"}).raise_for_status()
         assert metrics.value("events_total", event="registered") == 1
         assert metrics.value("events_total", event="task_created") == 1
-        # Each worker tells of its own part once a second.
+        # Each worker updates its values once a second.
         until(lambda: metrics.value("password_hashes_total") == 1)
         until(lambda: metrics.value("password_hash_seconds_total") > 0)
         until(lambda: metrics.value("database_round_trips_total") >= 2)

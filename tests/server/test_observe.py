@@ -1,4 +1,4 @@
-"""Traces and reports of errors: what those get who ask for them, and what they must not get."""
+"""Traces and error reports: their content, and what they must not contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patience under gevent: for the database's answer, and for the next request of a connection."""
+"""Timeouts under gevent: of the database, and of idle connections."""
 
 from __future__ import annotations
 

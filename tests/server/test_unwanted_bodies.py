@@ -1,4 +1,4 @@
-"""A refusal before the body was read: its sender finds it, and cannot stay for long."""
+"""An error before the body was read: the client receives it and cannot stay connected for long."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def client(url: str) -> Iterator[httpx.Client]:
 
 
 def _post(client: httpx.Client, path: str, size: int) -> httpx.Response:
-    """Head and body are sent apart, and the next request goes on the same connection if it may."""
+    """Headers and body are sent separately. The next request reuses the connection if possible."""
     content = b'{"title": "x"}'.ljust(size)
     return client.post(path, content=content, headers={"Content-Type": "application/json"})
 
@@ -54,7 +54,7 @@ def test_a_body_that_is_too_large_returns_413(client: httpx.Client) -> None:
 
 @contextmanager
 def refused(url: str) -> Iterator[socket.socket]:
-    """A connection on which the answer is on its way, to a request of which half was sent."""
+    """A connection with a response to a request whose body is half sent."""
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 10) as connection:
         connection.sendall(HEAD + b"x" * (LENGTH // 2))
         time.sleep(0.3)

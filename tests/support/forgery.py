@@ -1,4 +1,4 @@
-"""Access tokens that the service never gave out: each is wrong in one way, signed by hand."""
+"""Forged access tokens, each invalid in one way."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parts_of(token: str) -> Parts:
 
 
 def signed(header: Any, claims: Any, key: str = KEY, digest: str = "sha256") -> str:
-    """A token signed by hand, so that it can say what no library would let it."""
+    """A token that is signed without a library, so that it can have invalid parts."""
     head = ".".join(encoded(json.dumps(part).encode()) for part in (header, claims))
     return f"{head}.{encoded(hmac.digest(key.encode(), head.encode(), digest))}"
 
@@ -74,7 +74,7 @@ def _flipped_signature(parts: Parts) -> str:
 
 
 def _brought(**header: Any) -> Callable[[Parts], str]:
-    """A token that brings along, or points to, the key that it is signed with."""
+    """A token that contains or references the key that it is signed with."""
     return lambda parts: signed(parts[0] | header, parts[1], key=OTHER_KEY)
 
 

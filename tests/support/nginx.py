@@ -1,4 +1,4 @@
-"""nginx with the configuration that the guide gives, in front of a running service."""
+"""nginx with the configuration of the guide, in front of a running service."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Proxy(NamedTuple):
 
 @contextmanager
 def before(service_port: int, folder: Path) -> Iterator[Proxy]:
-    """nginx before the service on this port of this machine; ports and certificate are our own.
+    """nginx in front of the service on this port, with test ports and a test certificate.
 
     Raises:
         RuntimeError: it is not installed, or does not start.

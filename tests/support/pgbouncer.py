@@ -1,4 +1,4 @@
-"""PgBouncer in front of a database, in transaction mode, with few connections of its own."""
+"""PgBouncer in transaction mode with few connections, in front of a database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.servers import free_port
 
 POOL_SIZE = 3
 KEPT_BY_IT = {"application_name", "client_encoding", "DateStyle", "TimeZone"}
-"""Settings of a client that it carries to whichever connection the client gets."""
+"""Client settings that PgBouncer applies to each connection that the client gets."""
 
 _START_SECONDS = 10
 _SESSION_SETTINGS = "SELECT name, setting FROM pg_settings WHERE source = 'session'"
@@ -36,10 +36,10 @@ class Bouncer(NamedTuple):
         return self.version >= (1, 22)
 
     def leaked_settings(self) -> dict[str, str]:
-        """What sessions have set on its connections to the database, which others then get."""
+        """Settings that sessions have left on its connections to the database."""
         leaked: dict[str, str] = {}
         with ExitStack() as stack:
-            for _ in range(POOL_SIZE):  # each has one to itself until its transaction ends
+            for _ in range(POOL_SIZE):  # each holds one connection until its transaction ends
                 connection = stack.enter_context(psycopg.connect(self.url, prepare_threshold=None))
                 leaked |= dict(connection.execute(_SESSION_SETTINGS).fetchall())
         return {name: value for name, value in leaked.items() if name not in KEPT_BY_IT}
@@ -50,7 +50,7 @@ def bouncing(database_url: str, folder: Path) -> Iterator[Bouncer]:
     """PgBouncer in front of a database.
 
     Args:
-        folder: for its configuration.
+        folder: the directory for its configuration.
 
     Raises:
         RuntimeError: it is not installed, or it does not start.
@@ -76,11 +76,11 @@ default_pool_size = {POOL_SIZE}
 
 @contextmanager
 def running(configuration: str, port: int, folder: Path, account: dict[str, Any]) -> Iterator[Path]:
-    """PgBouncer with a configuration that has it listen on a port; the file of its log.
+    """PgBouncer with a configuration that listens on a port. The value is its log file.
 
     Args:
-        folder: for its configuration.
-        account: whom to run it as, for Popen.
+        folder: the directory for its configuration.
+        account: the operating system user, as arguments of Popen.
 
     Raises:
         RuntimeError: it is not installed, or it does not start.
@@ -105,7 +105,7 @@ def _program() -> str:
 
 
 def version() -> tuple[int, int]:
-    """Of the PgBouncer that is installed."""
+    """The version of the installed PgBouncer."""
     said = subprocess.run([_program(), "--version"], capture_output=True, text=True, check=True)
     found = re.search(r"(\d+)\.(\d+)", said.stdout)
     assert found
@@ -113,7 +113,7 @@ def version() -> tuple[int, int]:
 
 
 def _owner_of(sockets: Path) -> dict[str, Any]:
-    """Whom to run it as: as root the one who may enter the folder of the database's socket."""
+    """The user to run it as: for root, the owner of the directory of the database's socket."""
     if os.geteuid() != 0:
         return {}
     about = sockets.stat()

@@ -1,4 +1,4 @@
-"""People who do all else than writers do: register, read, change, refresh, log in and out."""
+"""Clients that register, read, change, refresh, log in and log out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PATIENCE = 20
 
 
 class Visits(Counter[tuple[str, int]]):
-    """How often each call got each status."""
+    """The number of responses by request and status."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,12 +29,12 @@ class Visits(Counter[tuple[str, int]]):
             self[call, status] += 1
 
     def unexpected(self) -> dict[tuple[str, int], int]:
-        """What was no success."""
+        """The unsuccessful ones."""
         return {seen: number for seen, number in self.items() if seen[1] not in range(200, 300)}
 
 
 class Visitor:
-    """One visit after the other, each of somebody new."""
+    """One visit after the other, each by a new user."""
 
     def __init__(self, url: str, visits: Visits) -> None:
         self._url = url
@@ -45,7 +45,7 @@ class Visitor:
             with httpx.Client(base_url=self._url, timeout=_PATIENCE) as client:
                 try:
                     self._visit(client)
-                except httpx.HTTPError:  # which is noted
+                except httpx.HTTPError:  # already counted
                     stop.wait(0.05)
 
     def _visit(self, client: httpx.Client) -> None:
@@ -82,7 +82,7 @@ class Visitor:
 
 @contextmanager
 def visiting(url: str) -> Iterator[Visits]:
-    """The visitors, at it until the block ends."""
+    """Run the visitors until the block ends."""
     stop, visits = Event(), Visits()
     with ThreadPoolExecutor(VISITORS) as threads:
         running = [threads.submit(Visitor(url, visits).run, stop) for _ in range(VISITORS)]

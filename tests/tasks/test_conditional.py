@@ -1,7 +1,7 @@
-"""Versions: entity tags, conditional requests and the account's change number.
+"""Versions: entity tags, conditional requests, and the workspace's version.
 
-A task's version is the change number of its last change; numbers of an account have no gap, and a
-list's tag is the account's last number.
+The version of a task is the workspace's version at its last change. Versions have no gaps. The
+ETag of a list is the workspace's version.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ JUNK = (
     '"9223372036854775807"',
     '"9223372036854775808"',
 )
-"""Headers that name no version, with the current one in the place of {version}."""
+"""Headers that match no version. {version} is replaced by the current one."""
 
 
 def _tag(user: Api, address: str = "/tasks") -> str:

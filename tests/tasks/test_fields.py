@@ -1,4 +1,4 @@
-"""Priority, due, start, estimate and completion of a task: what they take, show and sort by."""
+"""Priority, due, start, estimate and completion of a task: values, representation, sorting."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ DUES = (
     {"date": "2199-12-31"},
 )
 IN_ORDER_OF_DUES = [2, 5, 3, 1, 6, 0, 4]
-"""Of those, by what the clock on the wall shows, a day alone at its end."""
+"""By local time; a date sorts at the end of its day."""
 
 
 @pytest.mark.parametrize(("given", "shown"), GOOD, ids=str)

@@ -1,4 +1,4 @@
-"""Lists of tasks: their order, pages, filter, totals, and what the query string may say."""
+"""Lists of tasks: order, pages, filter, totals and query parameters."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from config import Settings
 SORTS = ("created_at", "updated_at", "title")
 EACH_SORT = [sign + name for name in SORTS for sign in ("", "-")]
 FILTERS = (None, True, False)
-# Titles that differ in nothing but ASCII case are ties, which the id decides.
+# Titles that differ only in ASCII case are ties, which the ID decides.
 TITLES = (
     *("b", "B", "a", "A", "aa", "Aa", "É", "é", "e", "ß", "SS", "_", "^", "Z", "[", "0", "10"),
     *("2", "a b", "a-b", "a", "\x01", "~", "\x7f", "\ufffd", "🌱", "İ", "i", "I", "k", "K"),
-    *("\U0001d538", "\u0131", "\u212a"),  # which other lower cases take for A, I and K
-    "\x01" * 255,  # the longest that a cursor has to carry
+    *("\U0001d538", "\u0131", "\u212a"),  # which other case foldings map to A, I and K
+    "\x01" * 255,  # the longest key of a cursor
     "🌱" * 255,
 )
 
@@ -34,7 +34,7 @@ Tasks = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def owner(app: Flask, contract: Contract) -> Api:
-    """A person with a task of each title, half of them done, changed in another order."""
+    """A user with a task for each title, half of them completed, changed in another order."""
     api = Api(app.test_client(), contract).registered()
     made = [api.task(title=title, is_completed=i % 2 == 0) for i, title in enumerate(TITLES)]
     for task in made[::3] + made[5:1:-1]:
@@ -121,7 +121,7 @@ def test_no_task_is_repeated_or_missed_during_concurrent_changes(user: Api, sort
     for page in user.pages("/tasks", sort=sort, limit=3):
         shown = [task["id"] for task in page["tasks"]]
         if not seen:
-            doomed.append(shown[-1])  # which the cursor names
+            doomed.append(shown[-1])  # the row of the cursor
         if doomed:
             user.send("DELETE", f"/tasks/{doomed.pop()}")
         user.task(title="dd")

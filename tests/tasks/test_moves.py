@@ -1,4 +1,4 @@
-"""The order by hand: right after any moves, beside one another and all at the same place."""
+"""The manual order of tasks: after any moves, with concurrent moves, and at one position."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _move(user: Api, task_id: int, **values: Any) -> dict[str, Any]:
 
 
 def _order(user: Api, list_id: int | None = None) -> list[int]:
-    """The ids of a list in the order by hand, read in pages, which positions must agree with."""
+    """The IDs of a list in the manual order, read in pages, in the order of their positions."""
     query = {"list_id": list_id or user.user_id, "sort": "position", "limit": 7}
     tasks: list[dict[str, Any]] = []
     for page in user.pages("/tasks", **query):
@@ -68,7 +68,7 @@ def test_a_move_changes_only_position_and_version(user: Api) -> None:
 def test_a_task_that_gets_a_new_position_gets_a_new_version(
     user: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(positions, "MAX_SCALE", 0)  # no room between two neighbours
+    monkeypatch.setattr(positions, "MAX_SCALE", 0)  # no free position between two neighbours
     a, b, c = (user.task() for _ in range(3))
     _move(user, c["id"], after=a["id"])
     path = f"/tasks/{b['id']}"
@@ -144,7 +144,7 @@ def test_repeated_moves_to_one_position(user: Api) -> None:
 
 
 def test_a_move_between_equal_positions(user: Api) -> None:
-    """Which comes of lists that are joined: what was first in each has the same place."""
+    """As after joining lists: the first task of each has the same position."""
     lists = [_list(user), _list(user)]
     ids: list[int] = []
     anchor = user.task()["id"]
@@ -176,7 +176,7 @@ def test_a_hundred_concurrent_moves(user: Api) -> None:
     with ThreadPoolExecutor(20) as threads:
         versions = dict(zip(ids, threads.map(move, ids), strict=True))
     assert len(set(versions.values())) == 100
-    # Each was put right behind the first, so that the last to be moved is the nearest.
+    # Each was moved after the first, so the last one moved is the nearest.
     assert _order(user) == [fixed, *sorted(ids, key=lambda one: -versions[one])]
 
 

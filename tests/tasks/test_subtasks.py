@@ -1,4 +1,4 @@
-"""Tasks below others: where they may be, and what completing, moving and deleting does to them."""
+"""Subtasks: valid parents, and completing, moving and deleting with their parent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _list(user: Api) -> int:
 
 
 def _chain(user: Api, length: int, **values: Any) -> list[int]:
-    """The ids of tasks, each below the one before."""
+    """The IDs of a chain of subtasks."""
     ids = [user.task(**values)["id"]]
     while len(ids) < length:
         ids.append(user.task(parent_id=ids[-1])["id"])

@@ -1,4 +1,4 @@
-"""One task: made, read, changed, deleted; what its fields take, and what changes nothing."""
+"""Operations on one task: create, get, change and delete; values of its fields."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ TEXTS = {
     "not-white": "\x1c\x1f\u180e\u200btitle\u200b\u180e\x1f\x1c",
 }
 
-# Each says which fields it is refused for.
+# Each with its invalid fields.
 BAD_VALUES: list[tuple[dict[str, Any], list[str]]] = [
     ({"title": None}, ["/title"]),
     ({"title": ""}, ["/title"]),
@@ -278,7 +278,7 @@ def test_without_a_token_no_id_reveals_whether_it_exists(anonymous: Api, task_id
 
 @pytest.mark.parametrize("method", EACH_CALL)
 def test_a_slash_in_an_id_is_another_url(user: Api, method: str) -> None:
-    # A WSGI server decodes %2F before anyone can tell it from a slash.
+    # A WSGI server decodes %2F, which then equals a slash.
     user.problem(404, "not_found", method, f"/tasks/{user.task()['id']}%2F2")
 
 
