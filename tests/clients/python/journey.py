@@ -204,7 +204,7 @@ def create_five(client: AuthenticatedClient) -> list[Task]:
 
 
 def page_through(client: AuthenticatedClient, tasks: list[Task]) -> None:
-    """List the tasks in pages of two, then in one page, then with the ETag of the unchanged list."""
+    """List the tasks in pages of two, in one page, and with the ETag of the unchanged list."""
     seen: list[Task] = []
     cursor: str | None = None
     sizes = []
