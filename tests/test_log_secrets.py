@@ -42,8 +42,8 @@ def texts(value: Any) -> Iterator[str]:
 def tokens(response: Any) -> set[str]:
     """The tokens in a response."""
     body = response.get_json(silent=True)
-    shown = body if isinstance(body, dict) else {}
-    return {shown[name] for name in ("access_token", "refresh_token") if name in shown}
+    fields = body if isinstance(body, dict) else {}
+    return {fields[name] for name in ("access_token", "refresh_token") if name in fields}
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
@@ -63,9 +63,9 @@ def test_no_line_contains_secrets_of_requests_or_responses(
         request.send(user, data=body)
         request.send(user, data=body[:-3])
     secrets |= {"private-", OTHERS, *tokens(response)}
-    said = logged()
-    assert said
-    assert {secret for secret in secrets if secret in said} == set()
+    lines = logged()
+    assert lines
+    assert {secret for secret in secrets if secret in lines} == set()
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.needs_token], ids=str)
@@ -87,6 +87,6 @@ def test_a_failed_login_is_logged_without_its_password_and_its_whole_email(
 ) -> None:
     body = {"email": user.email if is_known else OTHERS, "password": "private password"}
     user.problem(401, "invalid_credentials", "POST", "/auth/login", json=body)
-    said = logged()
-    assert "login_failed" in said
-    assert {secret for secret in body.values() if secret in said} == set()
+    lines = logged()
+    assert "login_failed" in lines
+    assert {secret for secret in body.values() if secret in lines} == set()

@@ -62,32 +62,32 @@ def empty(server_url: str, worker_id: str) -> Iterator[str]:
         connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
 
 
-def _asked(url: str, statement: str) -> list[tuple[Any, ...]]:
+def _rows(url: str, statement: str) -> list[tuple[Any, ...]]:
     return world.sql(databases.settings_for(url), statement)
 
 
 def _schema(url: str) -> set[tuple[str, ...]]:
-    return {row for row in _asked(url, SCHEMA) if row[1] != "alembic_version"}
+    return {row for row in _rows(url, SCHEMA) if row[1] != "alembic_version"}
 
 
 def _fill(url: str) -> None:
     """Insert rows into each of the first tables."""
-    _asked(
+    _rows(
         url,
         "INSERT INTO users (email, hashed_password)"
         " SELECT gen_random_uuid() || '@example.com', 'x' FROM generate_series(1, 100)",
     )
-    _asked(
+    _rows(
         url,
         "INSERT INTO workspaces (id, owner_id, name, task_count)"
         " SELECT id, id, 'Personal', 1 FROM users",
     )
-    _asked(
+    _rows(
         url,
         "INSERT INTO tasks (workspace_id, user_id, title, version)"
         " SELECT id, id, 'Task', 1 FROM users",
     )
-    _asked(
+    _rows(
         url,
         "INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)"
         " SELECT id, 'a', 'b', now() FROM users",
@@ -97,7 +97,7 @@ def _fill(url: str) -> None:
 def _counts(url: str) -> list[tuple[Any, ...]]:
     tables = ("users", "workspaces", "tasks", "sessions")
     counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
-    return _asked(url, f"SELECT {counts}")
+    return _rows(url, f"SELECT {counts}")
 
 
 def _downgrade(url: str, revision: str) -> None:
@@ -221,7 +221,7 @@ def test_two_concurrent_migrations_both_succeed(empty: str) -> None:
             assert _schema(empty) == set()
         for migration in migrations:
             migration.result()
-    assert _asked(empty, "SELECT version_num FROM alembic_version") == [(migration_head(),)]
+    assert _rows(empty, "SELECT version_num FROM alembic_version") == [(migration_head(),)]
 
 
 def _until_two_ask_for_the_lock(url: str) -> None:
@@ -232,7 +232,7 @@ def _until_two_ask_for_the_lock(url: str) -> None:
         " AND backend_start < clock_timestamp() - interval '0.5 s'"
     )
     deadline = time.monotonic() + 20
-    while _asked(url, asking) != [(2,)]:
+    while _rows(url, asking) != [(2,)]:
         assert time.monotonic() < deadline, "they do not ask"
 
 
@@ -310,5 +310,5 @@ def test_the_database_rejects_invalid_rows(
 def test_deleting_an_account_deletes_its_rows(empty: str) -> None:
     databases.migrate(empty)
     _fill(empty)
-    _asked(empty, "DELETE FROM users WHERE id > (SELECT min(id) FROM users)")
+    _rows(empty, "DELETE FROM users WHERE id > (SELECT min(id) FROM users)")
     assert _counts(empty) == [(1, 1, 1, 1)]

@@ -134,8 +134,8 @@ def test_values_are_read() -> None:
 
 def test_the_example_file_lists_each_setting_with_description_and_default() -> None:
     text = (ROOT / ".env.example").read_text()
-    told = re.findall(r"^# (.+)\n# ([A-Z_]+)=(.*)$", text, re.MULTILINE)
-    assert told == [
+    documented = re.findall(r"^# (.+)\n# ([A-Z_]+)=(.*)$", text, re.MULTILINE)
+    assert documented == [
         (
             setting.metadata["about"].replace("`", ""),
             setting.name.upper(),

@@ -153,7 +153,7 @@ def test_an_errors_request_id_is_in_header_body_and_log(
 ) -> None:
     api, log = watched
     bare = Api(api.client, api.contract)
-    answers = [
+    responses = [
         bare.send("GET", "/tasks"),
         api.send("POST", "/tasks", json={}),
         api.send("GET", "/nowhere"),
@@ -161,10 +161,10 @@ def test_an_errors_request_id_is_in_header_body_and_log(
         api.send("POST", "/tasks", data="x", content_type="text/plain"),
     ]
     with forbidden_by_the_database(settings, "tasks", "false"):
-        answers.append(api.send("POST", "/tasks", json={"title": "Never"}))
-    assert [answer.status_code for answer in answers] == [401, 400, 404, 405, 415, 500]
-    ids = [answer.headers["X-Request-ID"] for answer in answers]
-    assert [answer.get_json()["request_id"] for answer in answers] == ids
+        responses.append(api.send("POST", "/tasks", json={"title": "Never"}))
+    assert [response.status_code for response in responses] == [401, 400, 404, 405, 415, 500]
+    ids = [response.headers["X-Request-ID"] for response in responses]
+    assert [response.get_json()["request_id"] for response in responses] == ids
     records = log.records()
     assert [r["request_id"] for r in records if r["message"] == "request"] == ids
     (failed,) = [record for record in records if record["message"] == "failed"]
@@ -191,8 +191,8 @@ def _event(log: Log, response: TestResponse) -> dict[str, Any]:
         assert (warning["logger"], warning["level"]) == ("taskapi.event", "WARNING")
         assert "event" not in request
         return {k: v for k, v in warning.items() if k not in EVERY}
-    said = {k: v for k, v in request.items() if k not in EVERY_REQUEST and v is not None}
-    return said | {"message": said.pop("event")}
+    fields = {k: v for k, v in request.items() if k not in EVERY_REQUEST and v is not None}
+    return fields | {"message": fields.pop("event")}
 
 
 def test_account_events_are_logged(

@@ -161,21 +161,21 @@ def test_a_write_with_a_key_takes_five_round_trips_and_a_replay_three(
 def test_task_operations_load_no_orm_object(
     app: Flask, user: Api, request: pytest.FixtureRequest
 ) -> None:
-    made: list[Any] = []
+    created: list[Any] = []
 
-    def note(target: Any, *_: Any) -> None:
-        made.append(target)
+    def record(target: Any, *_: Any) -> None:
+        created.append(target)
 
     for name in ("load", "init"):
-        event.listen(db.Model, name, note, propagate=True)
-        request.addfinalizer(lambda name=name: event.remove(db.Model, name, note))
+        event.listen(db.Model, name, record, propagate=True)
+        request.addfinalizer(lambda name=name: event.remove(db.Model, name, record))
     task = user.task()
     address = f"/tasks/{task['id']}"
     user.expect(200, "GET", "/tasks")
     user.expect(200, "GET", address)
     user.expect(200, "PATCH", address, json={"title": "New"})
     user.expect(200, "GET", "/auth/me")
-    assert made == []
+    assert created == []
     with app.app_context():
         db.session.get(Task, (user.user_id, task["id"]))
-    assert len(made) == 1, "the tap does not work"
+    assert len(created) == 1, "the tap does not work"

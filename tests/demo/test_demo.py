@@ -21,7 +21,7 @@ def _run(app: Flask, email: str, count: int) -> Result:
     return app.test_cli_runner().invoke(args=arguments)
 
 
-def _said(app: Flask, email: str, count: int) -> str:
+def _output(app: Flask, email: str, count: int) -> str:
     """The last line that the demo prints when it succeeds."""
     result = _run(app, email, count)
     assert result.exit_code == 0, result.output
@@ -37,9 +37,9 @@ def _rows(api: Api, path: str, **query: Any) -> list[dict[str, Any]]:
 def filled(app: Flask, anonymous: Api) -> Api:
     """A user whose account has a demo of the default size."""
     email = new_email()
-    said = _said(app, email.upper(), 200)
-    told, _, password = said.rpartition(": ")
-    assert told == f"{email} has 200 more tasks. Log in with the password"
+    output = _output(app, email.upper(), 200)
+    message, _, password = output.rpartition(": ")
+    assert message == f"{email} has 200 more tasks. Log in with the password"
     body = {"email": email, "password": password.removesuffix(".")}
     anonymous.email, anonymous.login = (
         email,
@@ -101,7 +101,7 @@ def test_recurring_tasks_have_a_history(filled: Api) -> None:
 
 def test_it_can_be_filled_twice(app: Flask, filled: Api) -> None:
     before = [_rows(filled, path) for path in ("/lists", "/labels", "/filters")]
-    assert _said(app, filled.email, 30) == f"{filled.email} has 30 more tasks. Log in."
+    assert _output(app, filled.email, 30) == f"{filled.email} has 30 more tasks. Log in."
     assert [_rows(filled, path) for path in ("/lists", "/labels", "/filters")] == before
     assert filled.expect(200, "GET", "/tasks")["total"] == 230
     assert filled.expect(200, "GET", "/auth/sessions")["total"] == 1
@@ -110,13 +110,13 @@ def test_it_can_be_filled_twice(app: Flask, filled: Api) -> None:
 def test_it_fills_an_existing_account_without_its_password(app: Flask, user: Api) -> None:
     user.task()
     user.label(name="urgent")
-    assert _said(app, user.email, 3) == f"{user.email} has 3 more tasks. Log in."
+    assert _output(app, user.email, 3) == f"{user.email} has 3 more tasks. Log in."
     assert user.expect(200, "GET", "/tasks")["total"] == 4
     assert user.expect(200, "GET", "/auth/sessions")["total"] == 1
 
 
 def test_it_logs_no_event_for_what_it_creates(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    _said(app, new_email(), 3)
+    _output(app, new_email(), 3)
     events = [record for record in caplog.records if record.name == "taskapi.event"]
     assert [record.getMessage() for record in events] == ["user_created"]
 
@@ -124,14 +124,14 @@ def test_it_logs_no_event_for_what_it_creates(app: Flask, caplog: pytest.LogCapt
 def test_it_does_not_fill_a_deactivated_account(app: Flask, settings: Settings, user: Api) -> None:
     app.test_cli_runner().invoke(args=["users", "deactivate", user.email])
     result = _run(app, user.email, 3)
-    said = f"Error: There is no active account with the email {user.email}.\n"
-    assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
+    output = f"Error: There is no active account with the email {user.email}.\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", output)
     assert sql(settings, "SELECT FROM tasks WHERE user_id = %s", user.user_id) == []
 
 
 def test_it_takes_seconds(app: Flask) -> None:
     started = time.monotonic()
-    _said(app, new_email(), 200)
+    _output(app, new_email(), 200)
     assert time.monotonic() - started < 20
 
 

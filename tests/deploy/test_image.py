@@ -135,8 +135,8 @@ def _cannot_write(name: str) -> None:
 
 def _is_nobody(name: str) -> None:
     status = podman("exec", name, "cat", "/proc/1/status").stdout
-    told = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert told["Uid"].split() == ["10001"] * 4
-    assert told["Gid"].split() == ["10001"] * 4
-    assert int(told["CapBnd"], 16) == 0
-    assert told["NoNewPrivs"] == "1"
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert fields["Uid"].split() == ["10001"] * 4
+    assert fields["Gid"].split() == ["10001"] * 4
+    assert int(fields["CapBnd"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"

@@ -37,8 +37,8 @@ def proxy(database_url: str, run_folder: Path) -> Iterator[nginx.Proxy]:
 def client(proxy: nginx.Proxy, address: str) -> Iterator[httpx.Client]:
     """A client with this address of the loopback network."""
     transport = httpx.HTTPTransport(verify=proxy.trust, local_address=address)
-    with httpx.Client(base_url=proxy.url, transport=transport, timeout=30) as made:
-        yield made
+    with httpx.Client(base_url=proxy.url, transport=transport, timeout=30) as created:
+        yield created
 
 
 def register(client: httpx.Client) -> None:
@@ -61,8 +61,8 @@ def test_attempts_are_counted_by_the_real_address(
 ) -> None:
     def attempt(visitor: httpx.Client, number: int) -> int:
         body = {"email": new_email(), "password": PASSWORD}
-        told = {"X-Forwarded-For": f"198.51.100.{number}", "X-Real-IP": f"198.51.100.{number}"}
-        return visitor.post("/auth/login", json=body, headers=told).status_code
+        headers = {"X-Forwarded-For": f"198.51.100.{number}", "X-Real-IP": f"198.51.100.{number}"}
+        return visitor.post("/auth/login", json=body, headers=headers).status_code
 
     with client(proxy, "127.0.0.22") as guesser, client(proxy, "127.0.0.23") as other:
         statuses = [attempt(guesser, number) for number in range(61)]
@@ -75,20 +75,20 @@ def test_responses_contain_no_scheme_or_host(proxy: nginx.Proxy) -> None:
     with client(proxy, "127.0.0.24") as visitor:
         visitor.headers.update({"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "gopher"})
         register(visitor)
-        made = visitor.post("/tasks", json={"title": "Somewhere"})
-        assert made.headers["Location"].startswith("/tasks/")
+        created = visitor.post("/tasks", json={"title": "Somewhere"})
+        assert created.headers["Location"].startswith("/tasks/")
         visitor.post("/tasks", json={"title": "Elsewhere"})
         first_page = visitor.get("/tasks?limit=1")
         assert "//" not in first_page.headers["Link"]
-        for answer in (visitor.get("/"), made, first_page):
-            assert "evil.example" not in f"{answer.headers}{answer.text}"
+        for response in (visitor.get("/"), created, first_page):
+            assert "evil.example" not in f"{response.headers}{response.text}"
 
 
 def test_http_is_redirected_to_https(proxy: nginx.Proxy) -> None:
     url = f"http://127.0.0.1:{proxy.plain_port}/tasks?limit=1"
-    answer = httpx.get(url, headers={"Host": "tasks.example.com"})
-    assert answer.status_code == 308
-    assert answer.headers["Location"] == "https://tasks.example.com/tasks?limit=1"
+    response = httpx.get(url, headers={"Host": "tasks.example.com"})
+    assert response.status_code == 308
+    assert response.headers["Location"] == "https://tasks.example.com/tasks?limit=1"
 
 
 def test_nginx_buffers_slow_clients(proxy: nginx.Proxy) -> None:
@@ -146,8 +146,8 @@ def _connections_to(port: int) -> set[int]:
 def test_a_large_body_returns_the_services_error(proxy: nginx.Proxy, size: int) -> None:
     with client(proxy, "127.0.0.27") as visitor:
         register(visitor)
-        answer = visitor.post("/tasks", json={"title": "x" * size})
-    _check_problem(answer, errors.ContentTooLarge())
+        response = visitor.post("/tasks", json={"title": "x" * size})
+    _check_problem(response, errors.ContentTooLarge())
 
 
 def test_an_error_before_the_body_was_read_arrives(proxy: nginx.Proxy) -> None:
@@ -160,14 +160,14 @@ def test_without_the_service_the_response_is_503_with_retry_after(run_folder: Pa
     with TemporaryDirectory(dir=run_folder) as name:
         Path(name).chmod(0o755)
         with nginx.before(free_port(), Path(name)) as proxy, client(proxy, "127.0.0.28") as visitor:
-            answer = visitor.get("/tasks")
-    assert answer.headers["Retry-After"] == "1"
-    _check_problem(answer, errors.Unavailable())
+            response = visitor.get("/tasks")
+    assert response.headers["Retry-After"] == "1"
+    _check_problem(response, errors.Unavailable())
 
 
-def _check_problem(answer: httpx.Response, problem: errors.Problem) -> None:
-    assert answer.status_code == problem.status
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.headers["Strict-Transport-Security"]
-    assert answer.json() == problem.body(answer.json()["request_id"])
-    assert answer.json()["request_id"]
+def _check_problem(response: httpx.Response, problem: errors.Problem) -> None:
+    assert response.status_code == problem.status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Strict-Transport-Security"]
+    assert response.json() == problem.body(response.json()["request_id"])
+    assert response.json()["request_id"]

@@ -90,13 +90,15 @@ def test_the_service_works_through_a_pooler_with_tls_and_scram(
             assert statuses == {201}
             assert client.get("/tasks?limit=1").json()["total"] == 200
         with psycopg.connect(migrated.direct()) as connection:
-            kept = connection.execute(
+            connections = connection.execute(
                 "SELECT ssl, version FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
                 " WHERE usename = 'app' AND pid <> pg_backend_pid()"
             ).fetchall()
-    assert 0 < len(kept) <= pgbouncer.POOL_SIZE
-    assert {encrypted for encrypted, _ in kept} == {True}
-    record_property("connections of the service and its pooler", f"{len(kept)}, {kept[0][1]}")
+    assert 0 < len(connections) <= pgbouncer.POOL_SIZE
+    assert {encrypted for encrypted, _ in connections} == {True}
+    record_property(
+        "connections of the service and its pooler", f"{len(connections)}, {connections[0][1]}"
+    )
 
 
 def test_a_direct_connection_uses_channel_binding(place: Place) -> None:

@@ -105,11 +105,11 @@ def test_with_all_connections_busy_the_response_is_503_in_time(
         waiting = [threads.submit(ask) for _ in range(60)]
         assert seconds_of(lambda: anybody.get(f"{place.url}/livez"), 200) < 0.5
         assert seconds_of(lambda: anybody.get(f"{place.url}/docs"), 200) < 0.5
-        answers = [one.result(30) for one in waiting]
-        figures.add_seconds("slowest of 60", max(seconds for _, seconds in answers))
-        for answer, seconds in answers:
-            assert answer.status_code == UNAVAILABLE
-            assert int(answer.headers["Retry-After"]) >= 1
+        responses = [one.result(30) for one in waiting]
+        figures.add_seconds("slowest of 60", max(seconds for _, seconds in responses))
+        for response, seconds in responses:
+            assert response.status_code == UNAVAILABLE
+            assert int(response.headers["Retry-After"]) >= 1
             assert seconds < 3
         other.rollback()
         back = seconds_of(lambda: client.get("/tasks"), 200)
@@ -144,11 +144,13 @@ def test_requests_succeed_after_all_connections_were_terminated(
         calls = [lambda: client.get("/tasks")] * 20
         _at_once(calls)
         ended = end_connections(place.database_url)
-        answers = _at_once(calls)
+        responses = _at_once(calls)
     figures.add("connections ended", ended)
-    figures.add("answers", f"{len(answers)} x 200")
+    figures.add("answers", f"{len(responses)} x 200")
     assert ended > 2
-    assert [(answer.status_code, answer.json()["total"]) for answer in answers] == [(200, 1)] * 20
+    assert [(response.status_code, response.json()["total"]) for response in responses] == [
+        (200, 1)
+    ] * 20
 
 
 def _at_once(calls: list[Callable[[], httpx.Response]]) -> list[httpx.Response]:

@@ -33,15 +33,15 @@ class Start(NamedTuple):
     process: subprocess.Popen[bytes]
     log: IO[str]
 
-    def said(self) -> str:
+    def output(self) -> str:
         self.log.seek(0)
         return self.log.read()
 
     def wait(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        while "taskapi is ready" not in self.said():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
+        while "taskapi is ready" not in self.output():
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
             time.sleep(0.02)
 
 
@@ -75,7 +75,7 @@ def test_two_concurrent_first_starts_both_serve(faults_folder: Path, figures: Fi
         for one in both:
             one.wait()
         figures.add_seconds("both ready after", time.monotonic() - begun)
-        figures.add("migrated by", sum("Migrating" in one.said() for one in both))
+        figures.add("migrated by", sum("Migrating" in one.output() for one in both))
         assert sql(url, "SELECT version_num FROM alembic_version") == [(migration_head(),)]
         for one in both:
             assert httpx.get(f"{one.url}/readyz").status_code == 200

@@ -46,7 +46,7 @@ def test_the_service_works_through_pgbouncer(
         with writing(service.url) as writers, visiting(service.url) as visits:
             time.sleep(SECONDS)
         assert sql(database_url, f"SELECT count(*) {OTHERS}") == [(POOL_SIZE,)]
-        _see_that_nothing_is_left(bouncer, database_url)
+        _check_no_session_state(bouncer, database_url)
     figures.add_writers(writers)
     figures.add("other calls", visits.total())
     figures.add("version", ".".join(map(str, bouncer.version)))
@@ -62,14 +62,14 @@ def test_prepared_statements_work_from_the_documented_version_on(
     with started(bouncer.url, DATABASE_PREPARE="true") as service:
         with visiting(service.url) as visits:
             time.sleep(2 * SETTLE)
-        _see_that_nothing_is_left(bouncer, database_url)
+        _check_no_session_state(bouncer, database_url)
     failed = sum(visits.unexpected().values())
     figures.add("answers", f"{visits.total() - failed} x 2xx, {failed} x 500")
     assert {status for _, status in visits.unexpected()} <= {500}
     assert (failed == 0) == bouncer.carries_prepared_statements
 
 
-def _see_that_nothing_is_left(bouncer: Bouncer, database_url: str) -> None:
+def _check_no_session_state(bouncer: Bouncer, database_url: str) -> None:
     assert bouncer.leaked_settings() == {}
     idle = f"SELECT count(*) {OTHERS} AND state = 'idle in transaction'"
     assert sql(database_url, idle) == [(0,)]

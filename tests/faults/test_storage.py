@@ -47,9 +47,9 @@ def _refused(client: httpx.Client) -> httpx.Response:
     """The response to the first large task that does not fit."""
     for _ in range(100):
         body = {"title": "Large", "description": secrets.token_hex(4_500)}
-        answer = client.post("/tasks", json=body)
-        if answer.status_code != CREATED:
-            return answer
+        response = client.post("/tasks", json=body)
+        if response.status_code != CREATED:
+            return response
     raise AssertionError("the disk is not full")
 
 

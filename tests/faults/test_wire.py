@@ -56,8 +56,8 @@ def _sent_until_acknowledged(client: httpx.Client) -> list[int]:
     while CREATED not in statuses:
         assert len(statuses) < ATTEMPTS, statuses
         try:
-            answer = client.post("/tasks", json={"title": "Once"}, headers=headers)
-            statuses.append(answer.status_code)
+            response = client.post("/tasks", json={"title": "Once"}, headers=headers)
+            statuses.append(response.status_code)
         except httpx.TransportError:
             statuses.append(BROKEN)
         time.sleep(0.02)

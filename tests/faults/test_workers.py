@@ -78,9 +78,9 @@ def test_a_just_accepted_connection_is_served_before_the_worker_stops(place: Pla
         for client in clients:
             client.sendall(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n")
         for client in clients:
-            answer = b"".join(iter(lambda client=client: client.recv(65_536), b""))
-            assert answer.startswith(b"HTTP/1.1 200")
-            assert b"\r\nConnection: close\r\n" in answer
+            response = b"".join(iter(lambda client=client: client.recv(65_536), b""))
+            assert response.startswith(b"HTTP/1.1 200")
+            assert b"\r\nConnection: close\r\n" in response
 
 
 def test_a_request_in_progress_is_completed_at_shutdown(place: Place, figures: Figures) -> None:

@@ -102,7 +102,7 @@ FIRST = "Expected a field, found "
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "offset", "said"),
+    ("text", "code", "offset", "part"),
     [
         (" ", "syntax", 1, FIRST + "the end at offset 1."),
         ("completed and", "syntax", 13, FIRST + "the end at offset 13."),
@@ -160,12 +160,12 @@ FIRST = "Expected a field, found "
     ],
 )
 def test_a_syntax_error_is_reported_with_its_offset(
-    user: Api, text: str, code: str, offset: int | None, said: str
+    user: Api, text: str, code: str, offset: int | None, part: str
 ) -> None:
     problem = user.problem(400, "invalid_input", "GET", "/tasks", query_string={"filter": text})
     (error,) = problem["errors"]
     assert (error["pointer"], error["code"], error.get("offset")) == ("filter", code, offset)
-    assert said in error["message"]
+    assert part in error["message"]
     assert problem["detail"] == f"filter: {error['message']}"
 
 

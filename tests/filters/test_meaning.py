@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from filters import meaning
-from filters.meaning import FILTERS, INSTANTS, LABELS, LISTS, TITLES, ZONES, Said, Seen
+from filters.meaning import FILTERS, INSTANTS, LABELS, LISTS, TITLES, ZONES, FilterCase, Seen
 from flask import Flask
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -93,9 +93,9 @@ def everything(app: Flask, settings: Settings, contract: Contract) -> Found:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[datetime]]:
     """The current time of the service: the first of these."""
-    shown = [NOW[0]]
-    monkeypatch.setattr(service, "clock", lambda timezone: Clock(shown[0], timezone))
-    return shown
+    times = [NOW[0]]
+    monkeypatch.setattr(service, "clock", lambda timezone: Clock(times[0], timezone))
+    return times
 
 
 def _ids(person: Api, text: str, zone: str, **more: Any) -> list[int]:
@@ -104,16 +104,16 @@ def _ids(person: Api, text: str, zone: str, **more: Any) -> list[int]:
     return [task["id"] for task in page["tasks"]]
 
 
-@given(said=FILTERS, zone=st.sampled_from(ZONES), now=st.sampled_from(NOW))
+@given(case=FILTERS, zone=st.sampled_from(ZONES), now=st.sampled_from(NOW))
 @examples(250)
 def test_a_filter_and_its_negation_partition_the_tasks(
-    everything: Found, clock: list[datetime], said: Said, zone: str, now: datetime
+    everything: Found, clock: list[datetime], case: FilterCase, zone: str, now: datetime
 ) -> None:
     seen = everything.seen._replace(now=now, zone=ZoneInfo(zone))
     clock[0] = now
-    text = said.text(seen)
+    text = case.text(seen)
     note(f"filter: {text}\ntimezone: {zone}\nnow: {now.isoformat()}")
-    expected = {row_id for row_id, task in everything.items() if said.means(task, seen)}
+    expected = {row_id for row_id, task in everything.items() if case.means(task, seen)}
     assert set(_ids(everything.person, text, zone)) == expected, text
     contrary = f"not ({text})"
     assert set(_ids(everything.person, contrary, zone)) == everything.keys() - expected, contrary

@@ -28,12 +28,12 @@ class Answer(NamedTuple):
 class Conversation(NamedTuple):
     """All responses on a connection, and whether the server closed it."""
 
-    answers: list[Answer]
+    responses: list[Answer]
     is_closed: bool
 
     @property
     def statuses(self) -> list[int]:
-        return [answer.status for answer in self.answers]
+        return [response.status for response in self.responses]
 
 
 def talk(
@@ -55,13 +55,13 @@ def talk(
             while piece := wire.recv(65_536):
                 received += piece
         except TimeoutError:
-            return Conversation(_answers(received), is_closed=False)
+            return Conversation(_responses(received), is_closed=False)
         except ConnectionError:
             pass
-    return Conversation(_answers(received), is_closed=True)
+    return Conversation(_responses(received), is_closed=True)
 
 
-def _answers(received: bytes) -> list[Answer]:
+def _responses(received: bytes) -> list[Answer]:
     found = []
     while received:
         head, separator, rest = received.partition(b"\r\n\r\n")

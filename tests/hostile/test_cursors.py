@@ -81,8 +81,8 @@ def test_a_tampered_cursor_returns_only_the_callers_rows(
         response = user.send("GET", path, query_string=query)
         if response.status_code == 200:
             page = response.get_json()
-            shown = [row["id"] for row in _rows(page)]
-            assert shown == mine[len(mine) - len(shown) :]  # the end of the list in this order
+            ids = [row["id"] for row in _rows(page)]
+            assert ids == mine[len(mine) - len(ids) :]  # the end of the list in this order
             assert page["total"] == whole["total"]
         else:
             assert response.status_code == 400

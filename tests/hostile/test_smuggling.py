@@ -21,11 +21,11 @@ REFUSALS = {400, 411, 413, 414, 431}
 SOON = 1.0
 
 
-def _assert_refused(answers: list[Answer]) -> None:
-    (answer,) = answers
-    assert answer.status in REFUSALS
-    assert answer.problem["status"] == answer.status
-    assert answer.headers["connection"] == "close"
+def _assert_refused(responses: list[Answer]) -> None:
+    (response,) = responses
+    assert response.status in REFUSALS
+    assert response.problem["status"] == response.status
+    assert response.headers["connection"] == "close"
 
 
 # Variants of the rest of a header line that says chunked.
@@ -73,7 +73,7 @@ def test_a_possibly_chunked_body_hides_no_request(
     hidden = written(person, "hidden")
     for body in (END + hidden, b"5\r\n{}   \r\n" + END + hidden, b"ffffffff\r\n" + hidden):
         sent = written(person, "", line, length=has_length, body=body)
-        _assert_refused(talk(service, sent, is_ended=True).answers)
+        _assert_refused(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -123,7 +123,7 @@ def test_an_ambiguous_length_hides_no_request(
     filled = line.format(true=true, hex=hex(true), endless="9" * 5_000)
     for start in ("POST /tasks HTTP/1.1", "GET /tasks HTTP/1.1", "POST /auth/logout HTTP/1.1"):
         sent = written(person, "", filled, start=start, length=False, body=hidden)
-        _assert_refused(talk(service, sent, is_ended=True).answers)
+        _assert_refused(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -162,7 +162,7 @@ def test_a_malformed_header_section_is_rejected(
     service: str, person: httpx.Client, line: str
 ) -> None:
     sent = written(person, "refused", line) + written(person, "hidden")
-    _assert_refused(talk(service, sent, is_ended=True).answers)
+    _assert_refused(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -213,7 +213,7 @@ def test_a_malformed_request_line_is_rejected(
     service: str, person: httpx.Client, start: str
 ) -> None:
     sent = written(person, "refused", start=start) + written(person, "hidden")
-    _assert_refused(talk(service, sent, is_ended=True).answers)
+    _assert_refused(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -247,8 +247,8 @@ def test_each_form_of_request_target_is_one_request(
 def test_connect_is_rejected(service: str, person: httpx.Client, start: str) -> None:
     sent = written(person, "", start=start, body=b"") + written(person, "hidden")
     conversation = talk(service, sent)
-    assert len(conversation.answers) == 1
-    assert conversation.answers[0].status in (400, 404, 405)
+    assert len(conversation.responses) == 1
+    assert conversation.responses[0].status in (400, 404, 405)
     assert conversation.is_closed
     assert titles(person) == []
 
@@ -260,8 +260,8 @@ def test_pipelined_requests_are_answered_in_order(service: str, person: httpx.Cl
         before = titles(person)
         step = max(1, len(sent) // cut)
         pieces = [sent[place : place + step] for place in range(0, len(sent), step)]
-        answers = talk(service, *pieces, written(person, "last", CLOSE)).answers
-        assert [answer.status for answer in answers] == [201] * 31
+        responses = talk(service, *pieces, written(person, "last", CLOSE)).responses
+        assert [response.status for response in responses] == [201] * 31
         assert titles(person) == [*before, *names, "last"]
 
 
@@ -270,12 +270,12 @@ def test_an_unread_body_is_not_a_request(service: str, person: httpx.Client, sta
     hidden = written(person, "hidden")
     sent = written(person, "", start=f"{start} HTTP/1.1", body=hidden)
     conversation = talk(service, sent, written(person, "after"))
-    assert len(conversation.answers) == 1
+    assert len(conversation.responses) == 1
     assert conversation.is_closed
     chunks = f"{len(hidden):x}\r\n".encode() + hidden + b"\r\n" + END
     sent = written(person, "", CHUNKED, start=f"{start} HTTP/1.1", length=False, body=chunks)
     conversation = talk(service, sent, written(person, "after"))
-    assert len(conversation.answers) == 1
+    assert len(conversation.responses) == 1
     assert conversation.is_closed
     assert titles(person) == []
 
@@ -289,7 +289,7 @@ def test_no_request_follows_an_impossible_length(
     sent = written(person, "", line, start=f"{start} HTTP/1.1", length=False, body=b"")
     conversation = talk(service, sent, written(person, "hidden"))
     assert conversation.statuses == [413 if start == "POST /tasks" else 200]
-    assert conversation.answers[0].headers["connection"] == "close"
+    assert conversation.responses[0].headers["connection"] == "close"
     assert conversation.is_closed
 
 
@@ -322,7 +322,7 @@ def test_chunked_bodies_are_rejected_and_hide_no_request(
     service: str, person: httpx.Client, chunks: bytes
 ) -> None:
     sent = written(person, "", CHUNKED, length=False, body=chunks) + written(person, "hidden")
-    _assert_refused(talk(service, sent, is_ended=True).answers)
+    _assert_refused(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -379,7 +379,7 @@ def test_other_protocols_are_rejected(
 def test_a_request_requires_a_host_header(service: str, person: httpx.Client) -> None:
     sent = written(person, "one").replace(b"Host: localhost\r\n", b"")
     conversation = talk(service, sent, written(person, "hidden"))
-    _assert_refused(conversation.answers)
+    _assert_refused(conversation.responses)
     assert conversation.is_closed
     old = sent.replace(b"HTTP/1.1", b"HTTP/1.0")  # HTTP/1.0 has no Host
     assert talk(service, old).statuses == [201]

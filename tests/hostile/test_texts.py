@@ -32,8 +32,8 @@ def _bytes_of(task: dict[str, Any]) -> list[bytes]:
 
 def _tasks_in(response: TestResponse) -> list[dict[str, Any]]:
     assert response.status_code in (200, 201)
-    shown = json.loads(response.data.decode())  # strict UTF-8
-    return list(shown.get("tasks", [shown]))
+    returned = json.loads(response.data.decode())  # strict UTF-8
+    return list(returned.get("tasks", [returned]))
 
 
 @examples(60)
@@ -42,16 +42,16 @@ def test_accepted_text_is_returned_unchanged(
     user: Api, texts: list[dict[str, Any]], is_escaped: bool
 ) -> None:
     path = "/tasks"
-    for method, said in zip(("POST", "PUT", "PATCH"), texts, strict=True):
-        body = json.dumps(said, ensure_ascii=is_escaped).encode()
+    for method, text in zip(("POST", "PUT", "PATCH"), texts, strict=True):
+        body = json.dumps(text, ensure_ascii=is_escaped).encode()
         written = user.send(method, path, data=body, content_type="application/json")
         path = f"/tasks/{written.get_json()['id']}"
-        shown = [
+        returned = [
             written,
             user.send("GET", path),
             user.send("GET", "/tasks?limit=1"),
             user.send("GET", "/tasks?limit=1&sort=-updated_at"),
             user.send("PATCH", path, json={}),
         ]
-        for response in shown:
-            assert _bytes_of(_tasks_in(response)[0]) == _bytes_of(said)
+        for response in returned:
+            assert _bytes_of(_tasks_in(response)[0]) == _bytes_of(text)

@@ -125,10 +125,10 @@ def test_every_operation_with_a_body_is_tested(contract: Contract) -> None:
 def test_a_body_that_is_not_one_json_document_is_malformed(
     user: Api, task: dict[str, Any], name: str
 ) -> None:
-    body, said = MALFORMED[name]
+    body, word = MALFORMED[name]
     for method, path in _each_call(user, task):
         problem = user.problem(400, "malformed_body", method, path, data=body, **JSON)
-        assert said in problem["detail"]
+        assert word in problem["detail"]
     assert _unchanged(user, task)
 
 

@@ -62,10 +62,10 @@ def _varies(response: TestResponse) -> bool:
 
 
 def _preflight(api: Api, origin: str, method: str, headers: str = "") -> TestResponse:
-    asked = {"Origin": origin, "Access-Control-Request-Method": method}
+    requested = {"Origin": origin, "Access-Control-Request-Method": method}
     if headers:
-        asked["Access-Control-Request-Headers"] = headers
-    return api.client.options("/tasks/1", headers=asked)
+        requested["Access-Control-Request-Headers"] = headers
+    return api.client.options("/tasks/1", headers=requested)
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, OTHER_ORIGIN, LOCAL_ORIGIN])
@@ -105,14 +105,14 @@ def test_without_allowed_origins_no_page_can_read_responses(user: Api, origin: s
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 def test_a_preflight_allows_every_operation(api: Api, method: str) -> None:
-    asked = ["authorization", "content-type", "if-match", "if-none-match", "x-request-id"]
-    response = _preflight(api, ORIGIN, method, ", ".join(asked))
+    requested = ["authorization", "content-type", "if-match", "if-none-match", "x-request-id"]
+    response = _preflight(api, ORIGIN, method, ", ".join(requested))
     assert response.status_code == 200
     allowed = _allowed(response)
     assert allowed["Allow-Origin"] == ORIGIN
     assert allowed["Allow-Credentials"] == "true"
     assert method in allowed["Allow-Methods"].split(", ")
-    assert set(allowed["Allow-Headers"].split(", ")) == set(asked)
+    assert set(allowed["Allow-Headers"].split(", ")) == set(requested)
     assert allowed["Max-Age"] == "600"
     assert "*" not in "".join(allowed.values())
 
@@ -122,7 +122,7 @@ def test_errors_can_be_read(
 ) -> None:
     origin = {"Origin": ORIGIN}
     anonymous = person(app_for_pages, contract)
-    answers = [
+    responses = [
         anonymous.send("GET", "/tasks", headers=origin),
         api.send("POST", "/tasks", json={}, headers=origin),
         api.send("POST", "/tasks", data="{", content_type="application/json", headers=origin),
@@ -133,17 +133,17 @@ def test_errors_can_be_read(
     ]
     sql(settings, "ALTER TABLE tasks RENAME COLUMN title TO heading")
     try:
-        answers.append(api.send("GET", "/tasks", headers=origin))
+        responses.append(api.send("GET", "/tasks", headers=origin))
     finally:
         sql(settings, "ALTER TABLE tasks RENAME COLUMN heading TO title")
-    statuses = [answer.status_code for answer in answers]
+    statuses = [response.status_code for response in responses]
     assert statuses == [401, 400, 400, 415, 404, 404, 405, 500]
-    for answer in answers:
-        assert answer.mimetype == "application/problem+json"
-        allowed = _allowed(answer)
+    for response in responses:
+        assert response.mimetype == "application/problem+json"
+        allowed = _allowed(response)
         assert allowed["Allow-Origin"] == ORIGIN
         assert allowed["Allow-Credentials"] == "true"
-        assert _varies(answer)
+        assert _varies(response)
 
 
 @pytest.mark.parametrize(

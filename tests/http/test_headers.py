@@ -55,24 +55,24 @@ def test_tasks_are_cached_privately_and_revalidated(user: Api) -> None:
         user.send("POST", "/tasks", json={"title": "Water the roses"}),
         user.send("PATCH", path, json={"title": "Too late"}, headers={"If-Match": '"0"'}),
     ]
-    answers = [*read, *known, *changed]
-    statuses = [response.status_code for response in answers]
+    responses = [*read, *known, *changed]
+    statuses = [response.status_code for response in responses]
     assert statuses == [200, 200, 304, 304, 200, 200, 201, 412]
-    for response in answers:
+    for response in responses:
         assert response.headers.getlist("Cache-Control") == ["private, no-cache"]
 
 
 def test_a_404_is_not_cached(user: Api, stranger: Api) -> None:
     theirs = stranger.task()["id"]
-    answers = [
+    responses = [
         user.send("GET", "/tasks/9007199254740991"),
         user.send("GET", f"/tasks/{theirs}"),
         user.send("GET", "/tasks", headers={"Authorization": ""}),
         user.send("POST", "/tasks", json={}),
         user.send("PUT", "/tasks", json={}),
     ]
-    assert [response.status_code for response in answers] == [404, 403, 401, 400, 405]
-    for response in answers:
+    assert [response.status_code for response in responses] == [404, 403, 401, 400, 405]
+    for response in responses:
         assert response.headers.getlist("Cache-Control") == ["no-store"]
 
 

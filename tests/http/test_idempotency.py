@@ -136,8 +136,8 @@ def test_a_key_expires_after_a_day(settings: Settings, user: Api) -> None:
     age = "UPDATE idempotency_keys SET created_at = now() - interval '24 hours' WHERE user_id = %s"
     world.sql(settings, age, user.user_id)
     assert not is_replay(post(user, body={"title": "Another request"}))
-    kept = "SELECT key FROM idempotency_keys WHERE user_id = %s"
-    assert world.sql(settings, kept, user.user_id) == [(KEY,)]
+    statement = "SELECT key FROM idempotency_keys WHERE user_id = %s"
+    assert world.sql(settings, statement, user.user_id) == [(KEY,)]
     assert total(user) == 3
 
 
@@ -161,8 +161,8 @@ def test_a_stored_response_is_returned_only_to_its_owner(user: Api) -> None:
 def test_keys_are_deleted_with_their_account(settings: Settings, user: Api) -> None:
     post(user)
     world.sql(settings, "DELETE FROM users WHERE id = %s", user.user_id)
-    kept = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
-    assert world.sql(settings, kept, user.user_id) == [(0,)]
+    statement = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
+    assert world.sql(settings, statement, user.user_id) == [(0,)]
 
 
 def test_a_key_is_in_use_while_its_request_is_in_progress(
@@ -189,9 +189,11 @@ def test_a_key_is_in_use_while_its_request_is_in_progress(
 
 def test_one_of_many_concurrent_requests_is_performed(app: Flask, user: Api) -> None:
     people = [world.person(app, user.contract, like=user) for _ in range(20)]
-    answers = world.at_once([lambda api=api: post(api) for api in people])
-    assert {answer.status_code for answer in answers} <= {201, 409}
-    assert sum(answer.status_code == 201 and not is_replay(answer) for answer in answers) == 1
+    responses = world.at_once([lambda api=api: post(api) for api in people])
+    assert {response.status_code for response in responses} <= {201, 409}
+    assert (
+        sum(response.status_code == 201 and not is_replay(response) for response in responses) == 1
+    )
     assert total(user) == 1
 
 

@@ -16,7 +16,7 @@ import pytest
 from flask import Flask
 from support.api import Api
 from support.calls import BY_NAME, Call, everything_of, unconnected_app
-from support.resources import body_of, is_owned, made
+from support.resources import body_of, create, is_owned
 from werkzeug.routing import Rule
 
 from taskapi.http.operations import Operation, operation_of
@@ -67,7 +67,7 @@ def _address(rule: Rule, owner: Api) -> str:
     """The path with the IDs of the owner's rows."""
     values: dict[str, object] = {}
     for name in sorted(rule.arguments, key=rule.rule.index):
-        values[name] = made(name, owner, values)
+        values[name] = create(name, owner, values)
     built = rule.build(values, append_unknown=False)
     assert built
     call = next((route.call for route in ROUTES if route.rule is rule), None)

@@ -44,10 +44,10 @@ def test_a_merged_label_is_on_each_task_once(user: Api, labels: list[int]) -> No
     marked = [user.task(label_ids=ids) for ids in ([one], [one, into], [one, other], labels)]
     others = [user.task(), user.task(label_ids=[into, other])]
     version = others[-1]["version"]
-    kept = user.expect(200, "GET", f"/labels/{into}")
+    target = user.expect(200, "GET", f"/labels/{into}")
     response = user.send("POST", f"/labels/{one}/merge", json={"into": into})
-    assert (response.status_code, response.get_json()) == (200, kept)
-    assert response.headers["ETag"] == f'"{kept["version"]}"'
+    assert (response.status_code, response.get_json()) == (200, target)
+    assert response.headers["ETag"] == f'"{target["version"]}"'
     found = [user.expect(200, "GET", f"/tasks/{task['id']}") for task in marked]
     assert [task["label_ids"] for task in found] == [[into], [into], [into, other], [into, other]]
     assert {task["version"] for task in found} == {version + 1}
@@ -90,11 +90,11 @@ def test_a_label_cannot_be_merged_into_itself_or_an_unknown_label(
 def test_a_merge_with_a_key_is_performed_once(user: Api, labels: list[int]) -> None:
     task = user.task(label_ids=labels[:1])
     sent = {"json": {"into": labels[1]}, "headers": {"Idempotency-Key": "once"}}
-    answers = [user.send("POST", f"/labels/{labels[0]}/merge", **sent) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert answers[0].get_json() == answers[1].get_json()
-    assert answers[0].headers["ETag"] == answers[1].headers["ETag"]
-    assert answers[1].headers["Idempotency-Replayed"] == "true"
+    responses = [user.send("POST", f"/labels/{labels[0]}/merge", **sent) for _ in range(2)]
+    assert [response.status_code for response in responses] == [200, 200]
+    assert responses[0].get_json() == responses[1].get_json()
+    assert responses[0].headers["ETag"] == responses[1].headers["ETag"]
+    assert responses[1].headers["Idempotency-Replayed"] == "true"
     found = user.expect(200, "GET", f"/tasks/{task['id']}")
     assert (found["label_ids"], found["version"]) == ([labels[1]], task["version"] + 1)
 

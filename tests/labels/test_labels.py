@@ -30,27 +30,27 @@ def test_a_new_account_has_no_labels(user: Api) -> None:
 
 def test_a_label_is_created_with_defaults(user: Api) -> None:
     response = user.send("POST", "/labels", json={"name": " Urgent ", "color": "#C62828"})
-    made = response.get_json()
+    created = response.get_json()
     assert response.status_code == 201
-    assert response.headers["Location"] == f"/labels/{made['id']}"
-    assert response.headers["ETag"] == f'"{made["version"]}"'
+    assert response.headers["Location"] == f"/labels/{created['id']}"
+    assert response.headers["ETag"] == f'"{created["version"]}"'
     expected = {"user_id": user.user_id, "name": "Urgent", "color": "#c62828", "version": 1}
-    assert made == made | expected
-    assert user.expect(200, "GET", f"/labels/{made['id']}") == made
+    assert created == created | expected
+    assert user.expect(200, "GET", f"/labels/{created['id']}") == created
     assert add(user, name="Later")["color"] is None
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_a_change_keeps_missing_fields(user: Api, method: str) -> None:
-    made = add(user, color="#123abc")
-    path = f"/labels/{made['id']}"
+    created = add(user, color="#123abc")
+    path = f"/labels/{created['id']}"
     changed = user.expect(200, method, path, json={"name": "Now"})
     moved = {name: changed[name] for name in ("version", "updated_at")}
-    assert changed == made | {"name": "Now"} | moved
-    assert changed["version"] == made["version"] + 1
-    assert user.expect(200, method, path, json=changed)["version"] == made["version"] + 2
+    assert changed == created | {"name": "Now"} | moved
+    assert changed["version"] == created["version"] + 1
+    assert user.expect(200, method, path, json=changed)["version"] == created["version"] + 2
     assert user.expect(200, method, path, json={"color": None})["color"] is None
-    assert user.expect(200, method, path, json={})["version"] == made["version"] + 3
+    assert user.expect(200, method, path, json={})["version"] == created["version"] + 3
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_names_are_unique_ignoring_ascii_case(user: Api, stranger: Api, name: st
 
 
 def test_only_ascii_case_is_ignored_and_a_label_can_keep_its_name(user: Api) -> None:
-    made = add(user, name="\xc4rger")
+    created = add(user, name="\xc4rger")
     add(user, name="\xe4rger")
-    path = f"/labels/{made['id']}"
+    path = f"/labels/{created['id']}"
     assert user.expect(200, "PATCH", path, json={"name": "\xc4RGER"})["name"] == "\xc4RGER"
 
 
@@ -113,10 +113,10 @@ def test_the_database_rejects_a_repeated_name(settings: Settings, user: Api) -> 
 
 
 def test_read_only_fields_may_be_sent_back(user: Api) -> None:
-    made = add(user)
-    sent = made | {"id": 1, "user_id": 1, "version": 99}
-    changed = user.expect(200, "PUT", f"/labels/{made['id']}", json=sent)
-    assert (changed["id"], changed["user_id"]) == (made["id"], user.user_id)
+    created = add(user)
+    sent = created | {"id": 1, "user_id": 1, "version": 99}
+    changed = user.expect(200, "PUT", f"/labels/{created['id']}", json=sent)
+    assert (changed["id"], changed["user_id"]) == (created["id"], user.user_id)
 
 
 def test_labels_are_sorted(user: Api) -> None:
@@ -141,8 +141,8 @@ def test_pages_contain_all_rows_once(user: Api, sort: str) -> None:
 
 
 def test_labels_support_conditional_requests(user: Api) -> None:
-    made = add(user)
-    path, old = f"/labels/{made['id']}", {"If-Match": f'"{made["version"]}"'}
+    created = add(user)
+    path, old = f"/labels/{created['id']}", {"If-Match": f'"{created["version"]}"'}
     current = user.expect(200, "PATCH", path, json={"name": "Now"}, headers=old)
     into = {"json": {"into": user.label()["id"]}}
     for method, to, sent in (

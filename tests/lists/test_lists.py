@@ -35,8 +35,8 @@ def test_a_new_account_has_an_inbox_with_its_id(user: Api) -> None:
 
 def test_an_account_created_on_the_command_line_has_an_inbox(app: Flask, anonymous: Api) -> None:
     email = new_email()
-    made = app.test_cli_runner().invoke(args=["users", "create", email], input=f"{PASSWORD}\n")
-    assert made.exit_code == 0, made.output
+    created = app.test_cli_runner().invoke(args=["users", "create", email], input=f"{PASSWORD}\n")
+    assert created.exit_code == 0, created.output
     body = {"email": email, "password": PASSWORD}
     anonymous.login = anonymous.expect(200, "POST", "/auth/login", json=body)
     assert names(anonymous) == ["Inbox"]
@@ -44,11 +44,11 @@ def test_an_account_created_on_the_command_line_has_an_inbox(app: Flask, anonymo
 
 def test_a_list_is_created_with_defaults(user: Api) -> None:
     response = user.send("POST", "/lists", json={"name": " Garden ", "color": "#2E7D32"})
-    made = response.get_json()
+    created = response.get_json()
     assert response.status_code == 201
-    assert response.headers["Location"] == f"/lists/{made['id']}"
-    assert response.headers["ETag"] == f'"{made["version"]}"'
-    assert made == made | {
+    assert response.headers["Location"] == f"/lists/{created['id']}"
+    assert response.headers["ETag"] == f'"{created["version"]}"'
+    assert created == created | {
         "user_id": user.user_id,
         "name": "Garden",
         "color": "#2e7d32",
@@ -56,19 +56,19 @@ def test_a_list_is_created_with_defaults(user: Api) -> None:
         "is_archived": False,
         "version": 1,
     }
-    assert user.expect(200, "GET", f"/lists/{made['id']}") == made
+    assert user.expect(200, "GET", f"/lists/{created['id']}") == created
     assert add(user)["color"] is None
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_a_change_keeps_missing_fields(user: Api, method: str) -> None:
-    made = add(user, color="#123abc")
-    path = f"/lists/{made['id']}"
+    created = add(user, color="#123abc")
+    path = f"/lists/{created['id']}"
     changed = user.expect(200, method, path, json={"name": "Yard", "is_archived": True})
     moved = {name: changed[name] for name in ("version", "updated_at")}
-    assert changed == made | {"name": "Yard", "is_archived": True} | moved
-    assert changed["version"] == made["version"] + 1
-    assert user.expect(200, method, path, json=changed)["version"] == made["version"] + 2
+    assert changed == created | {"name": "Yard", "is_archived": True} | moved
+    assert changed["version"] == created["version"] + 1
+    assert user.expect(200, method, path, json=changed)["version"] == created["version"] + 2
     assert user.expect(200, method, path, json={"color": None})["color"] is None
 
 
@@ -95,10 +95,10 @@ def test_an_invalid_field_is_reported(user: Api, body: Any, pointer: str, code: 
 
 
 def test_read_only_fields_may_be_sent_back(user: Api) -> None:
-    made = add(user)
-    sent = made | {"id": 1, "user_id": 1, "is_inbox": True, "version": 99}
-    changed = user.expect(200, "PUT", f"/lists/{made['id']}", json=sent)
-    assert changed["id"] == made["id"]
+    created = add(user)
+    sent = created | {"id": 1, "user_id": 1, "is_inbox": True, "version": 99}
+    changed = user.expect(200, "PUT", f"/lists/{created['id']}", json=sent)
+    assert changed["id"] == created["id"]
     assert (changed["is_inbox"], changed["user_id"]) == (False, user.user_id)
 
 
@@ -124,8 +124,8 @@ def test_pages_contain_all_rows_once(user: Api, sort: str) -> None:
 
 
 def test_archived_lists_can_be_left_out(user: Api) -> None:
-    made = add(user)
-    user.expect(200, "PATCH", f"/lists/{made['id']}", json={"is_archived": True})
+    created = add(user)
+    user.expect(200, "PATCH", f"/lists/{created['id']}", json={"is_archived": True})
     assert names(user) == ["Inbox", "Garden"]
     assert names(user, is_archived="false") == ["Inbox"]
     assert names(user, is_archived="true") == ["Garden"]
@@ -156,9 +156,9 @@ def test_an_empty_list_can_be_deleted(user: Api) -> None:
 
 
 def test_a_list_with_tasks_requires_the_parameter_tasks(user: Api) -> None:
-    made = add(user)
-    path = f"/lists/{made['id']}"
-    inside = [user.task(list_id=made["id"], is_completed=done) for done in (True, False, True)]
+    created = add(user)
+    path = f"/lists/{created['id']}"
+    inside = [user.task(list_id=created["id"], is_completed=done) for done in (True, False, True)]
     outside = user.task()
     problem = user.problem(409, "list_not_empty", "DELETE", path)
     assert "tasks=move" in problem["detail"]
@@ -174,19 +174,19 @@ def test_a_list_with_tasks_requires_the_parameter_tasks(user: Api) -> None:
 
 
 def test_a_list_can_be_deleted_with_its_tasks(user: Api) -> None:
-    made = add(user)
+    created = add(user)
     for done in (True, False, True):
-        user.task(list_id=made["id"], is_completed=done)
+        user.task(list_id=created["id"], is_completed=done)
     left = user.task(is_completed=True)
-    user.expect(204, "DELETE", f"/lists/{made['id']}?tasks=delete")
+    user.expect(204, "DELETE", f"/lists/{created['id']}?tasks=delete")
     assert user.expect(200, "GET", "/tasks")["tasks"] == [left]
     for state, total in (("", 1), ("?is_completed=true", 1), ("?is_completed=false", 0)):
         assert user.expect(200, "GET", f"/tasks{state}")["total"] == total
 
 
 def test_lists_support_conditional_requests(user: Api) -> None:
-    made = add(user)
-    path, old = f"/lists/{made['id']}", {"If-Match": f'"{made["version"]}"'}
+    created = add(user)
+    path, old = f"/lists/{created['id']}", {"If-Match": f'"{created["version"]}"'}
     current = user.expect(200, "PATCH", path, json={"name": "Yard"}, headers=old)
     for method, sent in (("PATCH", {"json": {"name": "No"}}), ("DELETE", {})):
         problem = user.problem(412, "precondition_failed", method, path, headers=old, **sent)

@@ -65,12 +65,12 @@ def test_a_list_moves_after_another_or_to_the_beginning_or_the_end(user: Api) ->
 
 
 def test_a_move_changes_only_position_and_version(user: Api) -> None:
-    made = user.expect(201, "POST", "/lists", json={"name": "a", "color": "#2e7d32"})
+    created = user.expect(201, "POST", "/lists", json={"name": "a", "color": "#2e7d32"})
     inbox = user.expect(200, "GET", f"/lists/{user.user_id}")
-    moved = _move(user, made["id"], after=None)
+    moved = _move(user, created["id"], after=None)
     changes = {name: moved[name] for name in ("position", "version", "updated_at")}
-    assert moved == made | changes
-    assert moved["position"] < inbox["position"] < made["position"]
+    assert moved == created | changes
+    assert moved["position"] < inbox["position"] < created["position"]
     assert user.expect(200, "GET", f"/lists/{user.user_id}") == inbox
 
 
@@ -101,17 +101,17 @@ def test_after_must_reference_another_list_of_the_caller(
 
 
 def test_a_move_of_an_outdated_version_returns_412(user: Api) -> None:
-    made = user.expect(201, "POST", "/lists", json={"name": "a"})
+    created = user.expect(201, "POST", "/lists", json={"name": "a"})
     sent = {"json": {}, "headers": {"If-Match": '"0"'}}
-    path = f"/lists/{made['id']}/move"
-    assert user.problem(412, "precondition_failed", "POST", path, **sent)["list"] == made
+    path = f"/lists/{created['id']}/move"
+    assert user.problem(412, "precondition_failed", "POST", path, **sent)["list"] == created
 
 
 def test_a_move_with_a_key_is_performed_once(user: Api) -> None:
     first, _ = _list(user), _list(user)
     sent = {"json": {}, "headers": {"Idempotency-Key": "once"}}
-    answers = [user.expect(200, "POST", f"/lists/{first}/move", **sent) for _ in range(2)]
-    assert answers[0] == answers[1]
+    responses = [user.expect(200, "POST", f"/lists/{first}/move", **sent) for _ in range(2)]
+    assert responses[0] == responses[1]
 
 
 def test_moves_give_the_expected_order(user: Api) -> None:

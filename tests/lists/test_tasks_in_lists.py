@@ -24,8 +24,8 @@ def garden(user: Api) -> int:
 
 
 def titles(api: Api, list_id: int, **query: object) -> list[str]:
-    asked = {"list_id": list_id, **query}
-    return [t["title"] for t in api.expect(200, "GET", "/tasks", query_string=asked)["tasks"]]
+    parameters = {"list_id": list_id, **query}
+    return [t["title"] for t in api.expect(200, "GET", "/tasks", query_string=parameters)["tasks"]]
 
 
 def test_a_task_is_in_the_inbox_by_default(user: Api, garden: int) -> None:
@@ -87,9 +87,9 @@ def test_another_users_list_is_an_unknown_reference(user: Api, stranger: Api, ki
 
 
 def _deleted(api: Api) -> int:
-    made = api.expect(201, "POST", "/lists", json={"name": "a"})["id"]
-    api.expect(204, "DELETE", f"/lists/{made}")
-    return int(made)
+    created = api.expect(201, "POST", "/lists", json={"name": "a"})["id"]
+    api.expect(204, "DELETE", f"/lists/{created}")
+    return int(created)
 
 
 def test_another_users_task_cannot_be_moved(user: Api, stranger: Api, garden: int) -> None:
@@ -170,23 +170,23 @@ def test_deleting_a_list_sees_a_task_that_was_added_concurrently(
             connection.commit()
             assert deleted.result(20) == status
     found = user.expect(200, "GET", "/tasks")
-    places = {"inbox": [user.user_id], "garden": [garden], None: []}[list_of_task]
-    assert [task["list_id"] for task in found["tasks"]] == places
-    assert found["total"] == len(places)
+    list_ids = {"inbox": [user.user_id], "garden": [garden], None: []}[list_of_task]
+    assert [task["list_id"] for task in found["tasks"]] == list_ids
+    assert found["total"] == len(list_ids)
 
 
 def test_no_task_is_lost_while_its_list_is_deleted(
     app: Flask, contract: Contract, user: Api
 ) -> None:
     for tasks in ("move", "delete"):
-        made = user.expect(201, "POST", "/lists", json={"name": "Busy"})["id"]
+        created = user.expect(201, "POST", "/lists", json={"name": "Busy"})["id"]
 
-        def add(number: int, list_id: int = made) -> int:
+        def add(number: int, list_id: int = created) -> int:
             person = world.person(app, contract, user)
             body = {"title": str(number), "list_id": list_id}
             return person.send("POST", "/tasks", json=body).status_code
 
-        def end(list_id: int = made, tasks: str = tasks) -> int:
+        def end(list_id: int = created, tasks: str = tasks) -> int:
             person = world.person(app, contract, user)
             return person.send("DELETE", f"/lists/{list_id}?tasks={tasks}").status_code
 
@@ -202,4 +202,4 @@ def test_no_task_is_lost_while_its_list_is_deleted(
         assert after["total"] == len(after["tasks"])
         if tasks == "move":
             assert after["total"] == before + statuses.count(201)
-        assert made not in {task["list_id"] for task in after["tasks"]}
+        assert created not in {task["list_id"] for task in after["tasks"]}

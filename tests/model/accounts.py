@@ -42,19 +42,19 @@ class AccountRules(Service):
         if account.is_deleted or password != account.password:
             self.problem("invalid_credentials", None, "POST", "/auth/login", json=body)
             return multiple()
-        return self.opened(account, self.answer(200, None, "POST", "/auth/login", json=body))
+        return self.opened(account, self.response(200, None, "POST", "/auth/login", json=body))
 
     @rarely
     @rule(session=Service.sessions)
     def log_out(self, session: Session) -> None:
-        said = self.answer(200, session, "POST", "/auth/logout")
+        said = self.response(200, session, "POST", "/auth/logout")
         assert said == {"message": "Logged out"}
         session.is_live = False
 
     @rule(session=Service.sessions)
     def see_oneself(self, session: Session) -> None:
         if not self.is_refused(session, "GET", "/auth/me"):
-            assert self.answer(200, session, "GET", "/auth/me") == session.account.user
+            assert self.response(200, session, "GET", "/auth/me") == session.account.user
 
     @rule(session=Service.sessions)
     def refresh(self, session: Session) -> None:
@@ -82,7 +82,7 @@ class AccountRules(Service):
             session.is_live = False
 
     def _refreshed(self, session: Session, body: dict[str, Any]) -> dict[str, Any]:
-        login = self.answer(200, None, "POST", "/auth/refresh", json=body)
+        login = self.response(200, None, "POST", "/auth/refresh", json=body)
         assert login["user"] == session.account.user
         session.access_token = login["access_token"]
         return dict(login)
@@ -107,7 +107,7 @@ class AccountRules(Service):
         if self.is_refused(session, "DELETE", path):
             return
         if other.account is session.account and other.is_live:
-            self.answer(204, session, "DELETE", path)
+            self.response(204, session, "DELETE", path)
             other.is_live = False
         else:
             self.problem("not_found", session, "DELETE", path)
@@ -117,7 +117,7 @@ class AccountRules(Service):
     def end_other_sessions(self, session: Session) -> None:
         if not self.is_refused(session, "DELETE", "/auth/sessions"):
             ended = session.account.end_sessions(but=session)
-            assert self.answer(200, session, "DELETE", "/auth/sessions") == {"ended": ended}
+            assert self.response(200, session, "DELETE", "/auth/sessions") == {"ended": ended}
 
     @rule(session=Service.sessions, current=PASSWORDS, new=PASSWORDS)
     def change_password(self, session: Session, current: str, new: str) -> None:
@@ -128,7 +128,7 @@ class AccountRules(Service):
             problem = self.problem("wrong_password", session, "POST", "/auth/password", **sent)
             assert problem["errors"][0]["pointer"] == "/current_password"
             return
-        self.answer(200, session, "POST", "/auth/password", **sent)
+        self.response(200, session, "POST", "/auth/password", **sent)
         session.account.password = new
         session.account.end_sessions(but=session)
 
@@ -141,5 +141,5 @@ class AccountRules(Service):
         if password != session.account.password:
             self.problem("wrong_password", session, "POST", "/auth/delete", **sent)
             return
-        self.answer(204, session, "POST", "/auth/delete", **sent)
+        self.response(204, session, "POST", "/auth/delete", **sent)
         session.account.delete()

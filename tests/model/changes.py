@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
-from model.foresight import Body, is_placed, misfit, number_of, placed, shown
+from model.foresight import Body, is_placed, misfit, number_of, placed, written_fields
 from model.service import Service
 from model.state import UNSEEN, Account, Session, Task
 
@@ -44,7 +44,7 @@ class Changes(Service):
 
     def near(self, owned: Mapping[int, Any], row_id: int) -> int:
         """An ID, or more often the nearest ID of the user's own."""
-        if self.asked % 4 == 0 or not owned:
+        if self.request_count % 4 == 0 or not owned:
             return row_id
         return min(owned, key=lambda own: (abs(own - row_id), own))
 
@@ -82,7 +82,7 @@ class Changes(Service):
         if pointer := self._misplaced(account, task, body):
             self.invalid(pointer, session, method, path, **sent)
             return
-        changed = self.answer(200, session, method, path, **sent)
+        changed = self.response(200, session, method, path, **sent)
         if body:
             self._changed(session, task, body, changed)
         else:
@@ -117,7 +117,7 @@ class Changes(Service):
 
     def see(self, session: Session) -> None:
         """Check that all tasks match the model."""
-        session.account.recognize(self.answer(200, session, "GET", "/tasks")["tasks"])
+        session.account.recognize(self.response(200, session, "GET", "/tasks")["tasks"])
 
     def _misplaced(self, account: Account, task: Task, body: Body) -> str | None:
         pointer = misfit(task, body) if {"due", "recurrence"} & body.keys() else None
@@ -127,7 +127,7 @@ class Changes(Service):
         return target if isinstance(target, str) else None
 
     def _changed(self, session: Session, task: Task, body: Body, changed: Task) -> None:
-        account, expected = session.account, task | shown(task, body)
+        account, expected = session.account, task | written_fields(task, body)
         concerns_others = False
         if is_placed(task, body):
             target = placed(account, task, body)
@@ -137,12 +137,12 @@ class Changes(Service):
             concerns_others = self.place_below(account, task, target)
         if body.get("is_completed"):
             concerns_others |= self.complete_below(account, task, is_completed=True)
-        self.kept(account, expected, changed)
+        self.record(account, expected, changed)
         if concerns_others:
             self.see(session)
 
     @staticmethod
-    def kept(account: Account, expected: Task, changed: Task) -> None:
+    def record(account: Account, expected: Task, changed: Task) -> None:
         """Check the response with a task after a write, and record it."""
         moved = {name: changed[name] for name in ("version", "updated_at")}
         unseen = [name for name, value in expected.items() if value is UNSEEN]

@@ -37,7 +37,7 @@ class FamilyRules(TaskRules):
             if isinstance(target, str):
                 self.invalid(target, session, "POST", "/tasks", json=body)
                 break
-            task = self.answer(201, session, "POST", "/tasks", json=body)
+            task = self.response(201, session, "POST", "/tasks", json=body)
             self.added(session.account, body | target, task)
             parent_id = int(task["id"])
 

@@ -42,10 +42,10 @@ class FilterRules(Service):
         if self.is_refused(session, "POST", "/filters", **sent):
             return multiple()
         account = session.account
-        made = self.answer(201, session, "POST", "/filters", **sent)
-        assert made == made | {"color": None, "user_id": account.id} | sent["json"]
-        account.write("filter", made)
-        return int(made["id"])
+        created = self.response(201, session, "POST", "/filters", **sent)
+        assert created == created | {"color": None, "user_id": account.id} | sent["json"]
+        account.write("filter", created)
+        return int(created["id"])
 
     @rule(session=Service.sessions, filter_id=filters, body=CHANGES)
     def change_filter(self, session: Session, filter_id: int, body: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ class FilterRules(Service):
         if self.is_out_of_reach(session, "filter", filter_id, "update", "PATCH", path, **sent):
             return
         changed, before = (
-            self.answer(200, session, "PATCH", path, **sent),
+            self.response(200, session, "PATCH", path, **sent),
             account.rows("filter")[filter_id],
         )
         if not body:
@@ -70,7 +70,7 @@ class FilterRules(Service):
     def delete_filter(self, session: Session, filter_id: int) -> None:
         path = f"/filters/{filter_id}"
         if not self.is_out_of_reach(session, "filter", filter_id, "delete", "DELETE", path):
-            self.answer(204, session, "DELETE", path)
+            self.response(204, session, "DELETE", path)
             session.account.version += 1
             del session.account.rows("filter")[filter_id]
 
@@ -83,20 +83,24 @@ class FilterRules(Service):
         if query is None or not self._has_what_is_named(account, query):
             self.problem("invalid_input", session, "GET", "/tasks", **sent)
             return
-        kept = [task for task in account.tasks.values() if FINDS[query](account, task)]
-        found = self.answer(200, session, "GET", "/tasks", **sent)["tasks"]
-        assert found == sorted(kept, key=lambda task: -task["id"])
+        matching = [task for task in account.tasks.values() if FINDS[query](account, task)]
+        found = self.response(200, session, "GET", "/tasks", **sent)["tasks"]
+        assert found == sorted(matching, key=lambda task: -task["id"])
 
     @staticmethod
     def _has_what_is_named(account: Account, query: str) -> bool:
-        lists = {made["name"].lower() for made in account.lists.values()}
+        lists = {created["name"].lower() for created in account.lists.values()}
         if query.startswith("label"):
-            return {"home", "now"} <= {made["name"].lower() for made in account.labels.values()}
+            return {"home", "now"} <= {
+                created["name"].lower() for created in account.labels.values()
+            }
         return NAMED.get(query, set()) <= lists
 
     def check(self, account: Account) -> None:
         """Check that the saved filters of an account match the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
-            found = self.answer(200, session, "GET", "/filters")["filters"]
-            assert found == sorted(account.rows("filter").values(), key=lambda made: made["id"])
+            found = self.response(200, session, "GET", "/filters")["filters"]
+            assert found == sorted(
+                account.rows("filter").values(), key=lambda created: created["id"]
+            )

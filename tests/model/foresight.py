@@ -32,30 +32,30 @@ def trimmed(body: Body) -> Body:
     return body | ({"title": body["title"].strip(WHITE_SPACE)} if "title" in body else {})
 
 
-def shown(task: Task | None, body: Body) -> Body:
+def written_fields(task: Task | None, body: Body) -> Body:
     """The fields of a task after a body was written."""
-    made = trimmed(body)
+    fields = trimmed(body)
     for name in _MOMENTS:
         if body.get(name):
-            made[name] = _shown_due(body[name])
+            fields[name] = _represent_due(body[name])
     if body.get("recurrence"):
-        due = made["due"] if "due" in made else task and task["due"]
-        made["recurrence"] = _shown_recurrence(task, body["recurrence"], due)
+        due = fields["due"] if "due" in fields else task and task["due"]
+        fields["recurrence"] = _represent_recurrence(task, body["recurrence"], due)
     if "is_completed" in body:
         was_completed = task is not None and task["is_completed"]
         since = task["completed_at"] if task is not None and was_completed else UNSEEN
-        made["completed_at"] = since if body["is_completed"] else None
-    return made
+        fields["completed_at"] = since if body["is_completed"] else None
+    return fields
 
 
-def _shown_due(due: Body) -> Body:
+def _represent_due(due: Body) -> Body:
     if "date" in due:
         return due
     wall = datetime.fromisoformat(due["datetime"]).replace(tzinfo=ZoneInfo(due["timezone"]))
     return due | {"at": f"{wall.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def _shown_recurrence(task: Task | None, recurrence: Body, due: Body) -> Body:
+def _represent_recurrence(task: Task | None, recurrence: Body, due: Body) -> Body:
     before = task and task["recurrence"]
     goes_on = before and before["rrule"] == recurrence["rrule"]
     defaults = {"anchor": "due", "timezone": due.get("timezone", "UTC")}

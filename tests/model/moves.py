@@ -64,7 +64,7 @@ class MoveRules(Changes):
         if order is None:
             self.invalid("/after", session, "POST", path, **sent)
             return
-        moved = self.answer(200, session, "POST", path, **sent)
+        moved = self.response(200, session, "POST", path, **sent)
         if is_placed(task, body):
             self.place_below(account, task, target)
         self._moved(session, task | target, moved, order)
@@ -97,7 +97,7 @@ class MoveRules(Changes):
         """Check the position of a moved task, and that following tasks were moved if necessary."""
         account, task_id = session.account, expected["id"]
         query: dict[str, Any] = {"list_id": expected["list_id"], "sort": "position"}
-        found = self.answer(200, session, "GET", "/tasks", query_string=query)["tasks"]
+        found = self.response(200, session, "GET", "/tasks", query_string=query)["tasks"]
         assert [task["id"] for task in found] == order
         shifted = [
             task["id"]
@@ -112,5 +112,5 @@ class MoveRules(Changes):
                 account.leave(account.tasks[task["id"]], position=task["position"])
         if order[-1] == task_id and len(moved["position"]) == 20:
             account.last_place = max(account.last_place, number_of(moved["position"]))
-        self.kept(account, expected | {"position": moved["position"]}, moved)
+        self.record(account, expected | {"position": moved["position"]}, moved)
         self.see(session)

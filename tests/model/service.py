@@ -25,7 +25,7 @@ from support.contract import Contract
 from support.pages import pages
 from werkzeug.test import TestResponse
 
-rarely = precondition(lambda self: self.asked % 5 == 0)
+rarely = precondition(lambda self: self.request_count % 5 == 0)
 """For rules that end sessions or accounts. Otherwise most sequences would end early."""
 
 
@@ -40,7 +40,7 @@ class Service(RuleBasedStateMachine):
 
     people = st.sampled_from((0, 1))
 
-    asked = 0
+    request_count = 0
     """The number of requests."""
 
     def __init__(self, app: Flask, contract: Contract) -> None:
@@ -57,11 +57,11 @@ class Service(RuleBasedStateMachine):
     def registered(self, email: str) -> Session:
         """The first session of a new account."""
         body = {"email": email, "password": PASSWORD}
-        login = self.answer(201, None, "POST", "/auth/register", json=body)
+        login = self.response(201, None, "POST", "/auth/register", json=body)
         account = Account(email, PASSWORD, login["user"])
         self.accounts.append(account)
         session = self.opened(account, login)
-        (inbox,) = self.answer(200, session, "GET", "/lists")["lists"]
+        (inbox,) = self.response(200, session, "GET", "/lists")["lists"]
         assert (inbox["id"], inbox["is_inbox"], inbox["version"]) == (account.id, True, 0)
         account.lists[account.id] = inbox
         return session
@@ -72,7 +72,7 @@ class Service(RuleBasedStateMachine):
         assert login["token_type"] == "bearer"
         session = Session(account, 0, login["access_token"], [login["refresh_token"]])
         account.sessions.append(session)
-        listed = self.answer(200, session, "GET", "/auth/sessions")["sessions"]
+        listed = self.response(200, session, "GET", "/auth/sessions")["sessions"]
         session.id = next(one["id"] for one in listed if one["is_current"])
         assert session.id not in {one.id for one in account.sessions if one is not session}
         return session
@@ -89,12 +89,12 @@ class Service(RuleBasedStateMachine):
 
     def ask(self, session: Session | None, method: str, path: str, **kwargs: Any) -> TestResponse:
         """The response to a request, which must match the document."""
-        self.asked += 1
+        self.request_count += 1
         api = Api(self._client, self._contract)
         api.login = {"access_token": session.access_token} if session else {}
         return api.send(method, path, **kwargs)
 
-    def answer(
+    def response(
         self, status: int, session: Session | None, method: str, path: str, **kwargs: Any
     ) -> Any:
         """The body of a response that must have this status."""
@@ -105,7 +105,7 @@ class Service(RuleBasedStateMachine):
     def pages(self, session: Session, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Each page of a list."""
         return pages(
-            lambda sent: self.answer(200, session, "GET", path, query_string=sent), **query
+            lambda sent: self.response(200, session, "GET", path, query_string=sent), **query
         )
 
     def problem(

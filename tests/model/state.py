@@ -39,13 +39,13 @@ class Kept(NamedTuple):
     """A request with an idempotency key, and its response."""
 
     body: dict[str, Any]
-    answer: Task
+    response: Task
 
 
-class Over(NamedTuple):
+class PastOccurrence(NamedTuple):
     """A past occurrence, and the count of its task before it."""
 
-    shown: Occurrence
+    returned: Occurrence
     occurred: int | None
 
 
@@ -62,7 +62,7 @@ class Account:
     stored: dict[str, dict[int, Row]] = field(default_factory=lambda: defaultdict(dict))
     """Its rows by resource, such as `task`, and by ID."""
 
-    ledgers: dict[int, list[Over]] = field(default_factory=dict)
+    histories: dict[int, list[PastOccurrence]] = field(default_factory=dict)
     keys: dict[str, Kept] = field(default_factory=dict)
     last_place: int = 0
     """IDs and positions come from one sequence."""
@@ -104,7 +104,7 @@ class Account:
     def delete(self) -> None:
         self.end_sessions()
         self.stored.clear()
-        self.ledgers.clear()
+        self.histories.clear()
         self.is_deleted = True
 
     def follow(self, row: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ class Account:
         """Delete tasks with their history."""
         for task in list(tasks):
             del self.tasks[task["id"]]
-            self.ledgers.pop(task["id"], None)
+            self.histories.pop(task["id"], None)
 
     def inside(self, list_id: int) -> list[Task]:
         """The tasks of a list in the manual order."""
@@ -171,9 +171,9 @@ class Account:
         """Check that tasks match the model, and record the times of writes."""
         assert {task["id"] for task in found} == self.tasks.keys()
         for task in found:
-            kept = self.tasks[task["id"]]
-            unseen = {name for name in kept if kept[name] is UNSEEN}
-            assert task == kept | dict.fromkeys(unseen, task["updated_at"])
+            stored = self.tasks[task["id"]]
+            unseen = {name for name in stored if stored[name] is UNSEEN}
+            assert task == stored | dict.fromkeys(unseen, task["updated_at"])
             self.tasks[task["id"]] = task
         moments = {task["version"]: task["updated_at"] for task in found}
         assert moments == {task["version"]: task["updated_at"] for task in reversed(found)}

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, consumes, multiple, rule
 from model.changes import CONDITIONS, Changes, condition_on, sent_with, tags
-from model.foresight import Body, misfit, place_of, shown, trimmed
+from model.foresight import Body, misfit, place_of, trimmed, written_fields
 from model.service import Service
 from model.state import (
     EACH_SORT,
@@ -105,7 +105,9 @@ class TaskRules(Changes):
         for body in _FIRST:
             self.add(session, body, None)
         below = {"title": "c", "parent_id": self.task_ids[-1], "is_completed": True}
-        self.added(session.account, below, self.answer(201, session, "POST", "/tasks", json=below))
+        self.added(
+            session.account, below, self.response(201, session, "POST", "/tasks", json=below)
+        )
         return session
 
     cursors = Bundle("cursors")
@@ -120,8 +122,8 @@ class TaskRules(Changes):
             return
         if self.is_refused(session, "POST", "/tasks", **sent):
             return
-        kept = account.keys.get(key or "")
-        if kept and kept.body != trimmed(body):
+        stored = account.keys.get(key or "")
+        if stored and stored.body != trimmed(body):
             self.problem("idempotency_key_reused", session, "POST", "/tasks", **sent)
             return
         if pointer:
@@ -132,9 +134,9 @@ class TaskRules(Changes):
         assert response.status_code == 201, task
         assert response.headers["ETag"] == f'"{task["version"]}"'
         assert response.headers["Location"] == f"/tasks/{task['id']}"
-        assert response.headers.get("Idempotency-Replayed") == ("true" if kept else None)
-        if kept:
-            assert task == kept.answer
+        assert response.headers.get("Idempotency-Replayed") == ("true" if stored else None)
+        if stored:
+            assert task == stored.response
             return
         self.added(account, body, task)
         if key:
@@ -186,7 +188,7 @@ class TaskRules(Changes):
             return
         assert task
         if not self.is_stale(session, task, condition, "DELETE", path, **sent):
-            self.answer(204, session, "DELETE", path, **sent)
+            self.response(204, session, "DELETE", path, **sent)
             session.account.version += 1
             session.account.remove([task, *session.account.below(task_id)])
 
@@ -276,7 +278,7 @@ class TaskRules(Changes):
     def added(self, account: Account, body: Body, task: Task) -> None:
         """Check the response with a new task, and store it."""
         defaults = {"user_id": account.id, "list_id": account.id, "position": place_of(task["id"])}
-        expected = _DEFAULTS | defaults | shown(None, body)
+        expected = _DEFAULTS | defaults | written_fields(None, body)
         unseen = [name for name, value in expected.items() if value is UNSEEN]
         assert task == task | expected | dict.fromkeys(unseen, task["updated_at"])
         account.add(task)

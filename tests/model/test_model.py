@@ -19,8 +19,7 @@ from model.service import Service
 from support.contract import Contract
 from support.examples import examples
 
-from taskapi.db import manual_order as hand_order
-from taskapi.db import positions as places
+from taskapi.db import manual_order, positions
 
 EXAMPLES = 50
 STEPS = 40
@@ -47,8 +46,8 @@ Everything = type("Everything", tuple(RULES), {})
 def test_the_service_behaves_as_the_model(
     app: Flask, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "MAX_SCALE", 1)  # so that positions between two run out soon
-    monkeypatch.setattr(hand_order, "WINDOW", 1)
+    monkeypatch.setattr(positions, "MAX_SCALE", 1)  # so that positions between two run out soon
+    monkeypatch.setattr(manual_order, "WINDOW", 1)
     # Hypothesis shrinks for five minutes, and has no setting for it.
     monkeypatch.setattr(engine, "MAX_SHRINKING_SECONDS", SHRINKING_SECONDS)
     assert len(RULES) >= 7

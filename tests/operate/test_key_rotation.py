@@ -55,9 +55,9 @@ class Instance:
     keys: Keys
 
     def call(self, status: int, method: str, path: str, **kwargs: Any) -> httpx.Response:
-        answer = self.client.request(method, path, **kwargs)
-        assert answer.status_code == status, answer.text
-        return answer
+        response = self.client.request(method, path, **kwargs)
+        assert response.status_code == status, response.text
+        return response
 
     def me(self, access_token: str) -> int:
         """The status of a request with an access token."""
@@ -73,7 +73,7 @@ class Instance:
 class Issued(NamedTuple):
     """A response with tokens, the idempotency key and body of its request, and its signing key."""
 
-    answer: dict[str, object]
+    response: dict[str, object]
     key: str
     body: dict[str, str]
     signed_with: str
@@ -93,21 +93,21 @@ class Person:
             login = here.refresh(self.refresh_token, key).json()
             self.issued.append(Issued(login, key, body, here.keys.signing))
             self.refresh_token = login["refresh_token"]
-            self._see(self.issued[-1], there)
+            self._check(self.issued[-1], there)
             time.sleep(0.02)
 
     def look_back(self, instances: tuple[Instance, Instance]) -> None:
         """Each token is valid on each instance that has its signing key."""
         for issued, instance in itertools.product(self.issued, instances):
-            self._see(issued, instance)
+            self._check(issued, instance)
 
-    def _see(self, issued: Issued, instance: Instance) -> None:
+    def _check(self, issued: Issued, instance: Instance) -> None:
         is_known = issued.signed_with in instance.keys.known
-        assert instance.me(str(issued.answer["access_token"])) == (200 if is_known else 401)
+        assert instance.me(str(issued.response["access_token"])) == (200 if is_known else 401)
         if is_known:
             again = instance.refresh(issued.body["refresh_token"], issued.key)
             assert again.headers["Idempotency-Replayed"] == "true"
-            assert again.json() == issued.answer
+            assert again.json() == issued.response
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def _registered(instance: Instance) -> str:
 def _successors(refresh_token: str, instances: tuple[Instance, Instance]) -> list[str]:
     """The results of twenty concurrent refreshes, ten on each instance."""
     calls = [lambda i=instance: i.refresh(refresh_token) for instance in instances * 10]
-    return [answer.json()["refresh_token"] for answer in at_once(calls)]
+    return [response.json()["refresh_token"] for response in at_once(calls)]
 
 
 def test_key_rotation_ends_no_session(database_url: str) -> None:

@@ -67,9 +67,9 @@ def _lint(folder: str) -> tuple[int, str]:
 def refusals(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The findings for all statements, each in its own migration."""
     folder = revisions.later(tmp_path_factory.mktemp("refused"), *REFUSED.values())
-    status, said = _lint(folder)
+    status, output = _lint(folder)
     assert status == 1
-    return said
+    return output
 
 
 @pytest.mark.parametrize("rule", REFUSED)
@@ -99,6 +99,6 @@ def test_an_exemption_has_a_reason_and_the_oldest_code(tmp_path: Path) -> None:
 def test_an_incomplete_exemption_is_rejected(
     body: str, marks: str, complaint: str, tmp_path: Path
 ) -> None:
-    status, said = _lint(revisions.later(tmp_path, body, marks=marks))
+    status, output = _lint(revisions.later(tmp_path, body, marks=marks))
     assert status == 1
-    assert complaint in said
+    assert complaint in output

@@ -52,9 +52,9 @@ def test_a_migration_retries_while_its_table_is_locked(private: str, tmp_path: P
         time.sleep(1.5)
         assert world.sql(settings, "SELECT count(*) FROM tasks") == [(0,)], "somebody queues"
         holder.rollback()
-    said, _ = upgrade.communicate(timeout=30)
-    assert upgrade.returncode == 0, said
-    assert "The migration waits for others: canceling statement due to lock timeout" in said
+    output, _ = upgrade.communicate(timeout=30)
+    assert upgrade.returncode == 0, output
+    assert "The migration waits for others: canceling statement due to lock timeout" in output
     assert _revision(private) == revisions.NEXT
 
 
@@ -64,10 +64,10 @@ def test_a_migration_that_never_gets_its_lock_fails_and_changes_nothing(
     settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD)
     with world.holding(settings, "SELECT FROM tasks LIMIT 1"):
         upgrade = _upgrading(private, folder)
-        said, _ = upgrade.communicate(timeout=60)
+        output, _ = upgrade.communicate(timeout=60)
     assert upgrade.returncode == 1
-    assert "Gave up after 5 attempts" in said
-    assert "Traceback" not in said
+    assert "Gave up after 5 attempts" in output
+    assert "Traceback" not in output
     assert _revision(private) == revisions.HEAD
 
 
@@ -77,8 +77,8 @@ def test_concurrent_index_migrations_do_not_deadlock(private: str, tmp_path: Pat
         both = [_upgrading(private, folder) for _ in range(2)]
         time.sleep(4)
     for one in both:
-        said, _ = one.communicate(timeout=30)
-        assert one.returncode == 0, said
+        output, _ = one.communicate(timeout=30)
+        assert one.returncode == 0, output
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_energy'::regclass"
     assert world.sql(settings, valid) == [(True,)]
 
@@ -95,8 +95,8 @@ def test_a_concurrent_index_may_take_longer_than_the_statement_timeout(
         world.until_blocked(settings, 1)
         time.sleep(1)
         holder.rollback()
-    said, _ = upgrade.communicate(timeout=30)
-    assert upgrade.returncode == 0, said
+    output, _ = upgrade.communicate(timeout=30)
+    assert upgrade.returncode == 0, output
 
 
 def test_statements_are_prepared_again_after_a_change_of_type(

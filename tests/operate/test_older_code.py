@@ -72,9 +72,9 @@ def test_older_code_serves_on_a_newer_schema(grown: str, prepare: str) -> None:
 
 
 def test_older_code_has_nothing_to_migrate_on_a_newer_schema(grown: str) -> None:
-    status, said = flask(grown, "db", "upgrade")
-    assert status == 0, said
-    assert f"ahead of this release ({revisions.HEAD}): nothing to do" in said
+    status, output = flask(grown, "db", "upgrade")
+    assert status == 0, output
+    assert f"ahead of this release ({revisions.HEAD}): nothing to do" in output
 
 
 def test_older_code_is_not_ready_on_an_incompatible_schema(
@@ -90,10 +90,10 @@ def test_older_code_is_not_ready_on_an_incompatible_schema(
         problem = person.problem(503, "not_ready", "GET", "/readyz")
         assert "no longer works with this release" in problem["detail"]
         for command in (["db", "upgrade"], ["serve"]):
-            status, said = flask(private, *command)
+            status, output = flask(private, *command)
             assert status == 1
-            assert "no longer works with this release" in said
-            assert "Traceback" not in said
+            assert "no longer works with this release" in output
+            assert "Traceback" not in output
         with create_app(settings).app_context():
             flask_migrate.downgrade(folder, revisions.NEXT)
         person.expect(200, "GET", "/readyz")

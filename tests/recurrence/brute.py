@@ -171,9 +171,9 @@ def instant_of(wall: datetime, zone: str) -> datetime:
     clock, step = ZoneInfo(zone), timedelta(minutes=15)
     instant = wall.replace(tzinfo=UTC) - timedelta(hours=26)
     offset = instant.astimezone(clock).utcoffset()
-    while (shown := instant.astimezone(clock)).replace(tzinfo=None) < wall:
-        offset = shown.utcoffset()
+    while (local := instant.astimezone(clock)).replace(tzinfo=None) < wall:
+        offset = local.utcoffset()
         instant += step
     # Either it is this local time for the first time, or it was just skipped.
     assert offset is not None
-    return instant if shown.replace(tzinfo=None) == wall else wall.replace(tzinfo=UTC) - offset
+    return instant if local.replace(tzinfo=None) == wall else wall.replace(tzinfo=UTC) - offset

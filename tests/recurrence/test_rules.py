@@ -33,12 +33,12 @@ def _dates(text: str, start: str, most: int = 5, anchor: Anchor = Anchor.DUE) ->
     """The first dates of a rule as month and day, with the year where it changes."""
     recurrence = Recurrence(parse(text), anchor, "America/New_York")
     found = islice(occurrences(recurrence, DateDue(date.fromisoformat(start))), most)
-    said, year = [], ""
+    texts, year = [], ""
     for due in found:
         day = due.date.isoformat()
-        said.append(day[5:] if day[:4] == year else day)
+        texts.append(day[5:] if day[:4] == year else day)
         year = day[:4]
-    return " ".join(said)
+    return " ".join(texts)
 
 
 RFC_EXAMPLES = [

@@ -37,9 +37,9 @@ def before(one: str, two: str, folder: Path) -> Iterator[Balancer]:
     program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     if not program:
         raise RuntimeError("No HAProxy was found: install it (sudo apt-get install haproxy).")
-    made, port = secured.certificates(folder), free_port()
+    certificates, port = secured.certificates(folder), free_port()
     both = folder / "both.pem"
-    both.write_text(made.certificate.read_text() + made.key.read_text())
+    both.write_text(certificates.certificate.read_text() + certificates.key.read_text())
     text = CONFIGURATION.read_text()
     ours = {
         "10.0.0.1:8000": one.removeprefix("http://"),
@@ -58,7 +58,7 @@ def before(one: str, two: str, folder: Path) -> Iterator[Balancer]:
             [program, "-db", "-f", folder / "haproxy.cfg"], stdout=output, stderr=output
         )
     balancer = Balancer(
-        f"https://127.0.0.1:{port}", ssl.create_default_context(cafile=str(made.authority))
+        f"https://127.0.0.1:{port}", ssl.create_default_context(cafile=str(certificates.authority))
     )
     try:
         _wait(balancer, process, log)

@@ -48,8 +48,8 @@ def _one_write_sent_twice(me: Api) -> None:
 
 
 def _all_calls_on_one_list(me: Api) -> None:
-    made = [me.expect(201, "POST", "/lists", json={"name": name}) for name in "abc"]
-    paths = [f"/lists/{one['id']}" for one in made]
+    created = [me.expect(201, "POST", "/lists", json={"name": name}) for name in "abc"]
+    paths = [f"/lists/{one['id']}" for one in created]
     me.expect(200, "GET", paths[0])
     me.expect(200, "PATCH", paths[0], json={"name": "d", "color": "#123456"})
     first = me.expect(200, "GET", "/lists?limit=1")
@@ -58,30 +58,30 @@ def _all_calls_on_one_list(me: Api) -> None:
     for n in range(150):  # until no position is free
         me.expect(200, "POST", f"{paths[n % 2]}/move", json={"after": me.user_id})
     me.expect(200, "GET", "/lists?limit=1&sort=position")
-    task = me.task(list_id=made[0]["id"])
-    me.expect(200, "GET", f"/tasks?list_id={made[0]['id']}")
-    me.expect(200, "PATCH", f"/tasks/{task['id']}", json={"list_id": made[1]["id"]})
+    task = me.task(list_id=created[0]["id"])
+    me.expect(200, "GET", f"/tasks?list_id={created[0]['id']}")
+    me.expect(200, "PATCH", f"/tasks/{task['id']}", json={"list_id": created[1]["id"]})
     me.expect(204, "DELETE", paths[0])
     me.expect(204, "DELETE", f"{paths[1]}?tasks=move")
     me.expect(204, "DELETE", f"{paths[2]}?tasks=delete")
 
 
 def _all_calls_on_labels(me: Api) -> None:
-    made = [me.label() for _ in range(3)]
-    paths = [f"/labels/{one['id']}" for one in made]
+    created = [me.label() for _ in range(3)]
+    paths = [f"/labels/{one['id']}" for one in created]
     me.expect(200, "GET", paths[0])
     me.expect(200, "PATCH", paths[0], json={"color": "#123456"})
     first = me.expect(200, "GET", "/labels?limit=1")
     me.expect(200, "GET", f"/labels?limit=1&cursor={first['next_cursor']}")
-    task = me.task(label_ids=[made[1]["id"], made[0]["id"]])
-    assert task["label_ids"] == [made[0]["id"], made[1]["id"]]
+    task = me.task(label_ids=[created[1]["id"], created[0]["id"]])
+    assert task["label_ids"] == [created[0]["id"], created[1]["id"]]
     path = f"/tasks/{task['id']}"
     me.expect(200, "DELETE", f"{path}{paths[0]}")
     me.expect(200, "PUT", f"{path}{paths[0]}")
-    me.expect(200, "POST", f"{paths[0]}/merge", json={"into": made[2]["id"]})
-    assert me.expect(200, "GET", path)["label_ids"] == [made[1]["id"], made[2]["id"]]
+    me.expect(200, "POST", f"{paths[0]}/merge", json={"into": created[2]["id"]})
+    assert me.expect(200, "GET", path)["label_ids"] == [created[1]["id"], created[2]["id"]]
     me.expect(204, "DELETE", paths[1])
-    me.expect(200, "PATCH", path, json={"label_ids": [made[2]["id"]]})
+    me.expect(200, "PATCH", path, json={"label_ids": [created[2]["id"]]})
 
 
 def _all_calls_on_one_family(me: Api) -> None:
@@ -124,14 +124,14 @@ def _all_calls_on_filters(me: Api) -> None:
     label = me.label(name="urgent")
     query = "label = urgent or list in (inbox, 1) or parent = {} or due < today"
     task = me.task(label_ids=[label["id"]])
-    made = me.filter(query=query.replace("1", str(me.user_id)).format(task["id"]))
-    path = f"/filters/{made['id']}"
+    created = me.filter(query=query.replace("1", str(me.user_id)).format(task["id"]))
+    path = f"/filters/{created['id']}"
     me.expect(200, "GET", path)
     me.expect(200, "PATCH", path, json={"color": "#123456"})
     me.filter()
     first = me.expect(200, "GET", "/filters?limit=1")
     me.expect(200, "GET", f"/filters?limit=1&cursor={first['next_cursor']}")
-    assert len(me.expect(200, "GET", f"/tasks?filter_id={made['id']}")["tasks"]) > 0
+    assert len(me.expect(200, "GET", f"/tasks?filter_id={created['id']}")["tasks"]) > 0
     me.expect(204, "DELETE", path)
 
 

@@ -154,14 +154,14 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sent]]:
     sent: list[Sent] = []
     run = Connection.run
 
-    def heard(
+    def recorded_run(
         self: Connection, text: bytes, values: Sequence[Any], types: tuple[int, ...], **how: bool
     ) -> list[Row]:
         sent.append(Sent(text, values))
         return run(self, text, values, types, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Connection, "run", heard)
+        patch.setattr(Connection, "run", recorded_run)
         yield sent
 
 

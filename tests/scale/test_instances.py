@@ -83,9 +83,9 @@ def visiting(instances: Instances, address: str) -> Iterator[Visitor]:
     with ExitStack() as stack:
         transport = httpx.HTTPTransport(verify=instances.balancer.trust, local_address=address)
         balanced = httpx.Client(base_url=instances.balancer.url, transport=transport, timeout=30)
-        said = {"X-Forwarded-For": address}  # through the balancer
+        headers = {"X-Forwarded-For": address}  # through the balancer
         direct = (
-            httpx.Client(base_url=one.url, headers=said, timeout=30)
+            httpx.Client(base_url=one.url, headers=headers, timeout=30)
             for one in (instances.one, instances.two)
         )
         yield Visitor(*(stack.enter_context(one) for one in (balanced, *direct)))
@@ -115,8 +115,8 @@ def test_both_instances_serve_the_same_data(instances: Instances) -> None:
         sessions = visitor.two.get("/auth/sessions").json()["sessions"]
         assert [session["address"] for session in sessions] == ["127.0.0.31"]
         with ThreadPoolExecutor(4) as threads:
-            asked = [threads.submit(visitor.balanced.get, "/tasks") for _ in range(40)]
-            assert {one.result().status_code for one in asked} == {200}
+            requests = [threads.submit(visitor.balanced.get, "/tasks") for _ in range(40)]
+            assert {one.result().status_code for one in requests} == {200}
     logs = [service.log.read_text() for service in (instances.one, instances.two)]
     assert all(log.count('"route":"/tasks"') > 4 for log in logs)
 
@@ -223,9 +223,11 @@ def test_a_write_without_a_key_is_not_retried(database_url: str, run_folder: Pat
         kill(ours.one)
         time.sleep(0.2)
         other.rollback()
-        answers = sorted((one.result(10) for one in sent), key=lambda answer: answer.status_code)
-        assert answers[0].status_code == CREATED
-        _check_problem(answers[1], errors.OutcomeUnknown)
+        responses = sorted(
+            (one.result(10) for one in sent), key=lambda response: response.status_code
+        )
+        assert responses[0].status_code == CREATED
+        _check_problem(responses[1], errors.OutcomeUnknown)
         assert visitor.two.get("/tasks").json()["total"] in {1, 2}
 
 
@@ -238,10 +240,10 @@ def test_without_any_instance_the_response_is_503_with_retry_after(
         _check_problem(visitor.balanced.get("/tasks"), errors.Unavailable)
 
 
-def _check_problem(answer: httpx.Response, problem: type[errors.Problem]) -> None:
-    assert answer.status_code == problem.status
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.headers["Retry-After"] == "1"
-    told = answer.json()
-    assert (told["status"], told["code"], told["title"]) == (503, problem.code, problem.title)
-    assert told["request_id"]
+def _check_problem(response: httpx.Response, problem: type[errors.Problem]) -> None:
+    assert response.status_code == problem.status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Retry-After"] == "1"
+    body = response.json()
+    assert (body["status"], body["code"], body["title"]) == (503, problem.code, problem.title)
+    assert body["request_id"]

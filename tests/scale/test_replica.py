@@ -34,8 +34,8 @@ LIST = "/tasks?limit=10"
 def database(run_folder: Path) -> Iterator[tuple[str, Replica]]:
     folder = run_folder / f"replicated-{time.monotonic_ns()}"
     folder.mkdir(mode=0o755)
-    with replicated(folder) as made:
-        yield made
+    with replicated(folder) as created:
+        yield created
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +59,16 @@ def me(replicating: Flask, contract: Contract) -> Api:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def servers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The server of each statement."""
     servers: list[str] = []
     run = Connection.run
 
-    def heard(self: Connection, *statement: Any, **how: Any) -> Any:
+    def recorded_run(self: Connection, *statement: Any, **how: Any) -> Any:
         servers.append(REPLICA if int(self.pgconn.port) == PORT else PRIMARY)
         return run(self, *statement, **how)
 
-    monkeypatch.setattr(Connection, "run", heard)
+    monkeypatch.setattr(Connection, "run", recorded_run)
     return servers
 
 
@@ -83,36 +83,36 @@ def _within(seconds: float) -> Iterator[None]:
     assert time.monotonic() - begun < seconds
 
 
-def test_an_up_to_date_replica_serves_lists(me: Api, replica: Replica, asked: list[str]) -> None:
+def test_an_up_to_date_replica_serves_lists(me: Api, replica: Replica, servers: list[str]) -> None:
     tasks = [me.task(title=title) for title in ("one", "two", "three")]
     replica.catch_up()
-    asked.clear()
+    servers.clear()
     page = me.send("GET", "/tasks?limit=2")
     assert page.get_json()["tasks"] == [tasks[2], tasks[1]]
     assert page.get_json()["total"] == 3
     rest = me.expect(200, "GET", f"/tasks?limit=2&cursor={page.get_json()['next_cursor']}")
     assert rest["tasks"] == [tasks[0]]
-    assert asked == [PRIMARY, REPLICA] * 2
+    assert servers == [PRIMARY, REPLICA] * 2
 
 
-def test_the_primary_alone_returns_304(me: Api, replica: Replica, asked: list[str]) -> None:
+def test_the_primary_alone_returns_304(me: Api, replica: Replica, servers: list[str]) -> None:
     me.task()
     known = {"If-None-Match": me.send("GET", LIST).headers["ETag"]}
     with replica.behind():
-        asked.clear()
+        servers.clear()
         assert me.send("GET", LIST, headers=known).status_code == 304
-        assert asked == [PRIMARY]
+        assert servers == [PRIMARY]
         task = me.task(title="Newer")
         assert me.expect(200, "GET", LIST, headers=known)["tasks"][0] == task
 
 
 def test_a_client_reads_its_writes_before_the_replica_has_them(
-    me: Api, replica: Replica, asked: list[str]
+    me: Api, replica: Replica, servers: list[str]
 ) -> None:
     kept, gone = me.task(title="Kept"), me.task(title="Gone")
     elsewhere = me.again()
     with replica.behind():
-        asked.clear()
+        servers.clear()
         me.expect(204, "DELETE", f"/tasks/{gone['id']}")
         me.expect(200, "PATCH", f"/tasks/{kept['id']}", json={"title": "Changed"})
         me.task(title="Added")
@@ -122,28 +122,28 @@ def test_a_client_reads_its_writes_before_the_replica_has_them(
         assert there == ["Kept", "Gone"]
         for person in (me, elsewhere):
             assert _titles(person) == ["Added", "Changed"]
-            assert asked[-3:] == [PRIMARY, REPLICA, PRIMARY]
+            assert servers[-3:] == [PRIMARY, REPLICA, PRIMARY]
     replica.catch_up()
     assert _titles(me) == ["Added", "Changed"]
-    assert asked[-2:] == [PRIMARY, REPLICA]
+    assert servers[-2:] == [PRIMARY, REPLICA]
 
 
-def test_a_list_never_goes_back_in_time(me: Api, replica: Replica, asked: list[str]) -> None:
-    made = 0
+def test_a_list_never_goes_back_in_time(me: Api, replica: Replica, servers: list[str]) -> None:
+    created = 0
     for _ in range(8):
         with replica.behind():
             for _ in range(3):
-                assert me.expect(200, "GET", LIST)["total"] == made
+                assert me.expect(200, "GET", LIST)["total"] == created
                 me.task()
-                made += 1
-                assert me.expect(200, "GET", LIST)["total"] == made
+                created += 1
+                assert me.expect(200, "GET", LIST)["total"] == created
         for _ in range(5):
-            assert me.expect(200, "GET", LIST)["total"] == made
-    assert asked.count(REPLICA) > 8
+            assert me.expect(200, "GET", LIST)["total"] == created
+    assert servers.count(REPLICA) > 8
 
 
 def test_an_ended_session_reads_nothing_from_a_lagging_replica(
-    me: Api, replica: Replica, asked: list[str]
+    me: Api, replica: Replica, servers: list[str]
 ) -> None:
     me.task()
     with replica.behind():
@@ -151,9 +151,9 @@ def test_an_ended_session_reads_nothing_from_a_lagging_replica(
         assert replica.ask(
             "SELECT count(*) FROM sessions WHERE user_id = %s AND revoked_at IS NULL", me.user_id
         )
-        asked.clear()
+        servers.clear()
         me.problem(401, "token_invalid", "GET", LIST)
-        assert REPLICA not in asked
+        assert REPLICA not in servers
 
 
 def test_a_session_that_ends_between_the_queries_reads_nothing(
@@ -182,7 +182,7 @@ def test_a_new_session_reads_before_the_replica_has_it(me: Api, replica: Replica
         assert _titles(me.again()) == ["Here"]
 
 
-def test_a_stopped_replica_causes_no_outage(me: Api, replica: Replica, asked: list[str]) -> None:
+def test_a_stopped_replica_causes_no_outage(me: Api, replica: Replica, servers: list[str]) -> None:
     me.task(title="Here")
     replica.catch_up()
     assert _titles(me) == ["Here"]
@@ -195,9 +195,9 @@ def test_a_stopped_replica_causes_no_outage(me: Api, replica: Replica, asked: li
         replica.start()
     replica.catch_up()
     time.sleep(LEFT_ALONE)
-    asked.clear()
+    servers.clear()
     assert _titles(me) == ["Here"]
-    assert asked == [PRIMARY, REPLICA]
+    assert servers == [PRIMARY, REPLICA]
 
 
 def test_a_hanging_replica_delays_only_one_request(database: tuple[str, Replica]) -> None:

@@ -59,9 +59,9 @@ class Cut:
 def cut(server_url: str, template: str, worker_id: str, contract: Contract) -> Iterator[Cut]:
     url = databases.create(server_url, f"cut_{worker_id}", template)
     app = create_app(databases.settings_for(url))
-    made = Cut(app, contract, url)
-    yield made
-    made.connection.close()
+    created = Cut(app, contract, url)
+    yield created
+    created.connection.close()
     app.extensions["taskapi_pool"].close()
 
 
@@ -101,9 +101,9 @@ def test_label_triggers_query_the_same_shard(cut: Cut) -> None:
     ).fetchall()
     assert len(functions) == 2
     for (source,) in functions:
-        asked = re.findall(r"FROM (\w+)\s+WHERE (\S+) = (?:NEW|OLD)\.workspace_id\b", source)
-        assert len(asked) == source.count("FROM ")
-        assert {(table, COLUMN_OF[table]) for table, _ in asked} == set(asked)
+        queried = re.findall(r"FROM (\w+)\s+WHERE (\S+) = (?:NEW|OLD)\.workspace_id\b", source)
+        assert len(queried) == source.count("FROM ")
+        assert {(table, COLUMN_OF[table]) for table, _ in queried} == set(queried)
 
 
 def test_only_403_and_404_query_all_shards(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,8 +114,8 @@ def test_only_403_and_404_query_all_shards(cut: Cut, monkeypatch: pytest.MonkeyP
         cut.me.problem(404, "not_found", "DELETE", "/tasks/999999")
     mine = cut.shard_of(cut.me)
     everywhere = {f"tasks_{number}" for number in range(sharded.SHARDS)}
-    asked, why, tried, why_too = cut.shards(sent)
-    assert asked == {f"tasks{mine}"}
+    queried, why, tried, why_too = cut.shards(sent)
+    assert queried == {f"tasks{mine}"}
     assert tried == {f"tasks{mine}", f"workspaces{mine}"}
     assert why == why_too == everywhere
 
@@ -152,9 +152,9 @@ def test_one_of_twenty_concurrent_registrations_of_an_email_succeeds(cut: Cut) -
         for number in range(10)
         for headers in ({}, {"Idempotency-Key": f"key {number}"})
     ]
-    answers = at_once(calls)
-    assert sorted(answer.status_code for answer in answers) == [201] + [400] * 19
-    (won,) = (answer.get_json() for answer in answers if answer.status_code == 201)
+    responses = at_once(calls)
+    assert sorted(response.status_code for response in responses) == [201] + [400] * 19
+    (won,) = (response.get_json() for response in responses if response.status_code == 201)
     assert cut.ids(email) == [won["user"]["id"]]
 
 

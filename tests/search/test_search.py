@@ -34,7 +34,7 @@ def filled(user: Api) -> Api:
 
 
 @pytest.mark.parametrize(
-    ("text", "places"),
+    ("text", "expected"),
     [
         ("bank", {0, 1, 2, 3}),
         ("BANK", {0, 1, 2, 3}),
@@ -60,9 +60,9 @@ def filled(user: Api) -> Api:
         ("a" * 200, set()),
     ],
 )
-def test_a_search_finds_all_words_and_prefixes(filled: Api, text: str, places: set[int]) -> None:
+def test_a_search_finds_all_words_and_prefixes(filled: Api, text: str, expected: set[int]) -> None:
     found = set(_titles(filled, text))
-    assert found == {TEXTS[place][0] for place in places}
+    assert found == {TEXTS[index][0] for index in expected}
     page = filled.expect(200, "GET", "/tasks", query_string={"text": text})
     assert {task["title"] for task in page["tasks"]} == found
 
@@ -88,9 +88,9 @@ def test_a_long_description_is_shown_as_a_snippet(user: Api) -> None:
     words = " ".join(f"word{n}" for n in range(900))
     user.task(description=f"{words} needle {words[:900]}")
     (found,) = _search(user, "needle")["results"]
-    shown = "".join(piece["text"] for piece in found["snippet"])
-    assert "needle" in shown
-    assert len(shown) < 500
+    text = "".join(piece["text"] for piece in found["snippet"])
+    assert "needle" in text
+    assert len(text) < 500
 
 
 @pytest.mark.parametrize("length", [254, 255, 500, 501, 2_040, 2_047, 2_048, 10_000])

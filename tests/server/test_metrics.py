@@ -117,9 +117,9 @@ def test_counters_survive_their_worker_and_gauges_do_not(metrics: Metrics, chang
     assert metrics.value("request_duration_seconds_count", **labels) == before
 
 
-@pytest.mark.parametrize("shown", ["prometheus/alerts.yml", "grafana/taskapi.json"])
-def test_dashboards_and_alerts_use_existing_metrics(metrics: Metrics, shown: str) -> None:
-    names = set(re.findall(r"\btaskapi_\w+", (ROOT / "deploy" / shown).read_text()))
+@pytest.mark.parametrize("file", ["prometheus/alerts.yml", "grafana/taskapi.json"])
+def test_dashboards_and_alerts_use_existing_metrics(metrics: Metrics, file: str) -> None:
+    names = set(re.findall(r"\btaskapi_\w+", (ROOT / "deploy" / file).read_text()))
     with person(metrics.service.url) as client:  # so that there is an event
         client.get("/nothing")
     counted = {

@@ -40,9 +40,9 @@ def test_a_missing_token_returns_401_before_the_body_is_read(
     client: httpx.Client, size: int
 ) -> None:
     for _ in range(50):
-        answer = _post(client, "/tasks", size)
-        assert answer.status_code == 401
-        assert answer.headers["Connection"] == "close"
+        response = _post(client, "/tasks", size)
+        assert response.status_code == 401
+        assert response.headers["Connection"] == "close"
         assert client.get("/livez").headers["Connection"] == "keep-alive"
 
 
@@ -70,9 +70,9 @@ def test_a_client_that_keeps_sending_receives_the_response(url: str) -> None:
         connection.sendall(b"x" * (LENGTH // 4))
         time.sleep(0.3)
         connection.sendall(b"x" * (LENGTH // 4))
-        answer = _all_of(connection)
-        assert answer.startswith(b"HTTP/1.1 401 ")
-        assert b"\r\nConnection: close\r\n" in answer
+        response = _all_of(connection)
+        assert response.startswith(b"HTTP/1.1 401 ")
+        assert b"\r\nConnection: close\r\n" in response
 
 
 def test_a_client_that_stops_sending_is_closed_after_a_moment(url: str) -> None:

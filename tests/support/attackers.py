@@ -65,8 +65,8 @@ def client_of(service: Service) -> httpx.Client:
 
 def registered(client: httpx.Client, email: str | None = None) -> Person:
     account = {"email": email or new_email(), "password": PASSWORD}
-    answer = client.post("/auth/register", json=account).raise_for_status()
-    return Person(account["email"], answer.json())
+    response = client.post("/auth/register", json=account).raise_for_status()
+    return Person(account["email"], response.json())
 
 
 def log_in(client: httpx.Client, email: str, password: str, **headers: str) -> httpx.Response:
@@ -113,8 +113,8 @@ def each_worker(service: Service) -> Iterator[list[httpx.Client]]:
         while len(at) < len(workers):
             assert time.monotonic() < deadline, "a worker takes no connection"
             client = stack.enter_context(client_of(service))
-            answer = client.get("/livez")
-            port = answer.extensions["network_stream"].get_extra_info("client_addr")[1]
+            response = client.get("/livez")
+            port = response.extensions["network_stream"].get_extra_info("client_addr")[1]
             at.setdefault(_serving(workers, port), client)
         yield [at[pid] for pid in workers]
 
@@ -137,23 +137,23 @@ def exchange(service: Service, request: bytes) -> str:
         return b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
 
 
-def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+def problem(response: httpx.Response, status: int) -> dict[str, Any]:
     """The body of an error that must have this status."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["Content-Type"] == _PROBLEM
-    body: dict[str, Any] = answer.json()
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == _PROBLEM
+    body: dict[str, Any] = response.json()
     assert body["status"] == status
-    assert body["request_id"] == answer.headers["X-Request-ID"]
+    assert body["request_id"] == response.headers["X-Request-ID"]
     return body
 
 
-def seen(answer: httpx.Response) -> tuple[int, dict[str, Any], dict[str, str]]:
+def seen(response: httpx.Response) -> tuple[int, dict[str, Any], dict[str, str]]:
     """The parts of a response that are the same for each request."""
-    body, headers = answer.json(), dict(answer.headers)
+    body, headers = response.json(), dict(response.headers)
     for name in ("request_id", "date", "x-request-id", "retry-after"):
         body.pop(name, None)
         headers.pop(name, None)
-    return answer.status_code, body, headers
+    return response.status_code, body, headers
 
 
 def records(service: Service) -> list[dict[str, Any]]:

@@ -86,14 +86,14 @@ class Call(NamedTuple):
         """The status of a successful response."""
         return int(min(self.described["responses"]))
 
-    def answer(self) -> dict[str, Any]:
+    def response(self) -> dict[str, Any]:
         """The schema of a successful response; empty without content."""
         content = self.described["responses"][str(self.status)].get("content", {})
         return resolved(content[JSON]["schema"]) if content else {}
 
-    def answered_names(self) -> set[str]:
+    def response_names(self) -> set[str]:
         """The names of all fields of a successful response, including nested objects."""
-        return set(_names(self.answer()))
+        return set(_names(self.response()))
 
     def parameters(self, place: str) -> dict[str, dict[str, Any]]:
         """The schemas of the parameters in `path`, `query` or `header`, by name."""
@@ -156,7 +156,7 @@ def _names(schema: dict[str, Any]) -> Iterator[str]:
         yield from _names(below)
 
 
-def takes(schema: dict[str, Any], value: Any) -> bool:
+def accepts(schema: dict[str, Any], value: Any) -> bool:
     """Whether the document allows a value."""
     checker = Draft202012Validator.FORMAT_CHECKER
     return Draft202012Validator(schema, format_checker=checker).is_valid(value)

@@ -48,8 +48,10 @@ def _with_claims(**changes: Any) -> Callable[[Parts], str]:
 
 def _without(part: int, name: str) -> Callable[[Parts], str]:
     def forge(parts: Parts) -> str:
-        kept = [{k: v for k, v in p.items() if i != part or k != name} for i, p in enumerate(parts)]
-        return signed(*kept)
+        parts_kept = [
+            {k: v for k, v in p.items() if i != part or k != name} for i, p in enumerate(parts)
+        ]
+        return signed(*parts_kept)
 
     return forge
 

@@ -106,8 +106,8 @@ def _program() -> str:
 
 def version() -> tuple[int, int]:
     """The version of the installed PgBouncer."""
-    said = subprocess.run([_program(), "--version"], capture_output=True, text=True, check=True)
-    found = re.search(r"(\d+)\.(\d+)", said.stdout)
+    result = subprocess.run([_program(), "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"(\d+)\.(\d+)", result.stdout)
     assert found
     return int(found[1]), int(found[2])
 

@@ -30,9 +30,9 @@ def running(module: str, plan: dict[str, Any], seconds: float) -> Iterator[Calla
     ) as process:
 
         def result() -> Any:
-            said, _ = process.communicate(timeout=seconds)
+            output, _ = process.communicate(timeout=seconds)
             assert process.returncode == 0, f"{module} failed"
-            return json.loads(said)
+            return json.loads(output)
 
         try:
             assert process.stdin

@@ -82,7 +82,7 @@ class Proxy:
         time.sleep(self.connect_seconds)
         is_path = isinstance(self._upstream, str)
         family = socket.AF_UNIX if is_path else socket.AF_INET
-        with client, socket.socket(family) as server, self._kept(client, server):
+        with client, socket.socket(family) as server, self._registered(client, server):
             server.connect(self._upstream)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             link = _Link(client, server, self._flows)
@@ -110,7 +110,7 @@ class Proxy:
             return cut
 
     @contextmanager
-    def _kept(self, *sockets: socket.socket) -> Iterator[None]:
+    def _registered(self, *sockets: socket.socket) -> Iterator[None]:
         with self._lock:
             self._open.update(sockets)
         try:

@@ -39,7 +39,7 @@ FIELDS: dict[str, Factory] = {
     "create_label name": lambda person: f"Label of {new_email()}",
     "update_label name": lambda person: f"Label of {new_email()}",
     "patch_label name": lambda person: f"Label of {new_email()}",
-    "into": lambda person: made("label_id", person),
+    "into": lambda person: create("label_id", person),
 }
 """Fields, of one operation or of all, whose values cannot be in the document."""
 
@@ -49,7 +49,7 @@ def is_owned(argument: str) -> bool:
     return argument not in SHARED
 
 
-def made(argument: str, person: Api, beside: Mapping[str, object] | None = None) -> object:
+def create(argument: str, person: Api, beside: Mapping[str, object] | None = None) -> object:
     """A value for a path argument: the ID of a new row of this user.
 
     Args:
@@ -74,7 +74,7 @@ def filled_in(call: Call, person: Api, known: Mapping[str, object] | None = None
     """
     values: dict[str, object] = {}
     for name in call.arguments:
-        values[name] = (known or {}).get(name) or made(name, person, {**(known or {}), **values})
+        values[name] = (known or {}).get(name) or create(name, person, {**(known or {}), **values})
     return Request(call, values, body_of(call, person) if call.body else None)
 
 

@@ -44,8 +44,8 @@ def later(folder: Path, *bodies: str, marks: str = "") -> str:
         folder: the directory for the copy.
         marks: module attributes of the last one.
     """
-    made = folder / "migrations"
-    shutil.copytree(databases.MIGRATIONS, made, ignore=shutil.ignore_patterns("__pycache__"))
+    copy = folder / "migrations"
+    shutil.copytree(databases.MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
     for number, body in enumerate(bodies, int(NEXT)):
         text = _TEXT.format(
             revision=f"{number:04}",
@@ -53,8 +53,8 @@ def later(folder: Path, *bodies: str, marks: str = "") -> str:
             marks=marks if number - int(NEXT) == len(bodies) - 1 else "",
             body="\n".join(f"    {line}" for line in body.strip().splitlines()),
         )
-        (made / "versions" / f"{number:04}_later.py").write_text(text)
-    return str(made)
+        (copy / "versions" / f"{number:04}_later.py").write_text(text)
+    return str(copy)
 
 
 def upgrade(url: str, folder: str, revision: str = "head") -> None:
@@ -67,10 +67,10 @@ def flask(url: str, *command: str) -> tuple[int, str]:
     """The exit status and the output of a `flask` command."""
     with flask_at_work(url, *command) as process:
         try:
-            said, _ = process.communicate(timeout=60)
+            output, _ = process.communicate(timeout=60)
         finally:
             process.kill()
-    return process.returncode, said
+    return process.returncode, output
 
 
 def flask_at_work(url: str, *command: str) -> subprocess.Popen[str]:

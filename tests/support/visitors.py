@@ -24,7 +24,7 @@ class Visits(Counter[tuple[str, int]]):
         super().__init__()
         self._lock = Lock()
 
-    def note(self, call: str, status: int) -> None:
+    def record(self, call: str, status: int) -> None:
         with self._lock:
             self[call, status] += 1
 
@@ -72,12 +72,12 @@ class Visitor:
     def _call(self, client: httpx.Client, method: str, path: str, **kwargs: Any) -> Any:
         call = f"{method} {path.partition('?')[0].rstrip('0123456789')}"
         try:
-            answer = client.request(method, path, **kwargs)
+            response = client.request(method, path, **kwargs)
         except httpx.TransportError:
-            self._visits.note(call, BROKEN)
+            self._visits.record(call, BROKEN)
             raise
-        self._visits.note(call, answer.status_code)
-        return answer.raise_for_status().json() if answer.content else None
+        self._visits.record(call, response.status_code)
+        return response.raise_for_status().json() if response.content else None
 
 
 @contextmanager

@@ -81,13 +81,13 @@ class Wire:
             with suppress(OSError):
                 while piece := client.recv(_PIECE):
                     for kind, content in messages.of(piece):
-                        self._note(kind, content)
+                        self._record(kind, content)
                     server.sendall(piece)
             with suppress(OSError):
                 server.shutdown(socket.SHUT_RDWR)
             back.join()
 
-    def _note(self, kind: bytes, content: bytes) -> None:
+    def _record(self, kind: bytes, content: bytes) -> None:
         with self._lock:
             for traffic in self._watched:
                 traffic.round_trips += kind in (b"S", b"Q")

@@ -61,15 +61,15 @@ class Writer:
     def _attempt(self, headers: dict[str, str]) -> int | None:
         sent, status, has_retry_after, task_id = time.monotonic(), BROKEN, False, None
         try:
-            answer = self.client.post("/tasks", json={"title": "Kept"}, headers=headers)
-            status, has_retry_after = answer.status_code, "Retry-After" in answer.headers
-            task_id = answer.json()["id"] if status == httpx.codes.CREATED else None
+            response = self.client.post("/tasks", json={"title": "Kept"}, headers=headers)
+            status, has_retry_after = response.status_code, "Retry-After" in response.headers
+            task_id = response.json()["id"] if status == httpx.codes.CREATED else None
         except httpx.TransportError:
             pass
         self.outcomes.append(Outcome(status, sent, time.monotonic(), has_retry_after))
         return task_id
 
-    def kept(self) -> set[int]:
+    def stored(self) -> set[int]:
         """The IDs of the tasks that exist."""
         found: set[int] = set()
         for page in pages(self._page, limit=1_000):
@@ -102,9 +102,9 @@ class Writers(list[Writer]):
     def check(self) -> None:
         """Check that each acknowledged task exists exactly once."""
         for writer in self:
-            kept = writer.kept()
-            assert writer.acknowledged <= kept
-            assert len(kept) <= len(writer.acknowledged) + writer.has_unfinished
+            stored = writer.stored()
+            assert writer.acknowledged <= stored
+            assert len(stored) <= len(writer.acknowledged) + writer.has_unfinished
         assert sum(len(writer.acknowledged) for writer in self) > 0
 
 

@@ -68,10 +68,10 @@ def test_a_tasks_etag_is_its_version_in_every_response(user: Api) -> None:
     address = created.headers["Location"]
     changed = user.send("PATCH", address, json={"title": "Twice"})
     replaced = user.send("PUT", address, json={"title": "Thrice"})
-    shown = user.send("GET", address)
-    versions = [r.get_json()["version"] for r in (created, changed, replaced, shown)]
+    fetched = user.send("GET", address)
+    versions = [r.get_json()["version"] for r in (created, changed, replaced, fetched)]
     assert versions == [1, 2, 3, 3]
-    tags = [response.headers["ETag"] for response in (created, changed, replaced, shown)]
+    tags = [response.headers["ETag"] for response in (created, changed, replaced, fetched)]
     assert tags == ['"1"', '"2"', '"3"', '"3"']
 
 
@@ -247,14 +247,14 @@ def test_one_of_fifty_concurrent_writes_of_one_version_is_performed(
 ) -> None:
     task = user.task()
     address, same = f"/tasks/{task['id']}", {"If-Match": f'"{task["version"]}"'}
-    answers = world.at_once(
+    responses = world.at_once(
         [
             _in_its_own_thread(app, user, "PATCH", address, json={"title": f"{n}"}, headers=same)
             for n in range(50)
         ]
     )
-    done = [answer.get_json() for answer in answers if answer.status_code == 200]
-    refused = [answer.get_json() for answer in answers if answer.status_code == 412]
+    done = [response.get_json() for response in responses if response.status_code == 200]
+    refused = [response.get_json() for response in responses if response.status_code == 412]
     assert (len(done), len(refused)) == (1, 49)
     assert {problem["task"]["title"] for problem in refused} == {done[0]["title"]}
     assert done[0]["version"] == task["version"] + 1 == _kept_version(settings, user)
@@ -266,11 +266,13 @@ def test_concurrent_writes_without_a_condition_are_serialized(app: Flask, user: 
     bodies: list[dict[str, Any]] = [
         {"title": str(n)} if n % 2 else {"is_completed": n % 4 == 0} for n in range(24)
     ]
-    answers = world.at_once(
+    responses = world.at_once(
         [_in_its_own_thread(app, user, "PATCH", address, json=body) for body in bodies]
     )
-    assert sorted(answer.get_json()["version"] for answer in answers) == list(range(2, 26))
-    last = max((answer.get_json() for answer in answers), key=lambda shown: shown["version"])
+    assert sorted(response.get_json()["version"] for response in responses) == list(range(2, 26))
+    last = max(
+        (response.get_json() for response in responses), key=lambda fetched: fetched["version"]
+    )
     assert user.expect(200, "GET", address) == last
     done = user.expect(200, "GET", "/tasks?is_completed=true")
     assert done["total"] == len(done["tasks"]) == int(last["is_completed"])
@@ -279,7 +281,7 @@ def test_concurrent_writes_without_a_condition_are_serialized(app: Flask, user: 
 def test_tasks_created_concurrently_have_all_versions_and_are_counted(
     app: Flask, user: Api
 ) -> None:
-    answers = world.at_once(
+    responses = world.at_once(
         [
             _in_its_own_thread(
                 app, user, "POST", "/tasks", json={"title": "New", "is_completed": n % 3 == 0}
@@ -287,7 +289,7 @@ def test_tasks_created_concurrently_have_all_versions_and_are_counted(
             for n in range(30)
         ]
     )
-    assert sorted(answer.get_json()["version"] for answer in answers) == list(range(1, 31))
+    assert sorted(response.get_json()["version"] for response in responses) == list(range(1, 31))
     assert user.expect(200, "GET", "/tasks")["total"] == 30
     assert user.expect(200, "GET", "/tasks?is_completed=true")["total"] == 10
 
@@ -302,7 +304,7 @@ def test_a_task_deleted_concurrently_is_counted_once(
         _in_its_own_thread(app, user, "PATCH", address, json={"is_completed": n % 2 == 0})
         for n in range(8)
     ]
-    statuses = [answer.status_code for answer in world.at_once(calls)]
+    statuses = [response.status_code for response in world.at_once(calls)]
     assert statuses[:8].count(204) == 1
     assert set(statuses) <= {200, 204, 404}
     patched = statuses[8:].count(200)
@@ -333,10 +335,10 @@ def test_a_write_that_waited_takes_the_next_version(
             other.execute(complete, [user.user_id])
             waiting = threads.submit(call)
             world.until_blocked(settings, 1)
-        answer = waiting.result()
-    assert answer.status_code in (200, 204)
-    kept = "SELECT version, task_count, completed_task_count FROM workspaces WHERE id = %s"
-    assert world.sql(settings, kept, user.user_id) == [(3, *totals)]
+        response = waiting.result()
+    assert response.status_code in (200, 204)
+    statement = "SELECT version, task_count, completed_task_count FROM workspaces WHERE id = %s"
+    assert world.sql(settings, statement, user.user_id) == [(3, *totals)]
 
 
 @pytest.mark.parametrize("method", WRITES)
@@ -359,9 +361,9 @@ def test_a_write_that_waited_checks_the_version_after_the_wait(
             other.execute(rename, [user.user_id])
             waiting = threads.submit(call)
             world.until_blocked(settings, 1)
-        answer = waiting.result()
-    assert answer.status_code == 412
-    assert answer.get_json()["task"]["title"] == "Early"
+        response = waiting.result()
+    assert response.status_code == 412
+    assert response.get_json()["task"]["title"] == "Early"
     assert _kept_version(settings, user) == 2
 
 
@@ -369,11 +371,11 @@ def test_a_lists_etag_is_unknown_to_other_users(user: Api, stranger: Api) -> Non
     user.task(title="Mine")
     stranger.task(title="Theirs")
     tag = user.send("GET", "/tasks").headers["ETag"]
-    answer = stranger.send("GET", "/tasks", headers={"If-None-Match": tag})
-    assert answer.status_code == 200
-    assert answer.headers["ETag"] != tag
-    assert [task["title"] for task in answer.get_json()["tasks"]] == ["Theirs"]
-    assert "Authorization" in answer.headers["Vary"]
+    response = stranger.send("GET", "/tasks", headers={"If-None-Match": tag})
+    assert response.status_code == 200
+    assert response.headers["ETag"] != tag
+    assert [task["title"] for task in response.get_json()["tasks"]] == ["Theirs"]
+    assert "Authorization" in response.headers["Vary"]
 
 
 def test_times_follow_the_order_of_changes(user: Api) -> None:

@@ -57,14 +57,16 @@ IN_ORDER_OF_DUES = [2, 5, 3, 1, 6, 0, 4]
 """By local time; a date sorts at the end of its day."""
 
 
-@pytest.mark.parametrize(("given", "shown"), GOOD, ids=str)
-def test_a_field_returns_its_value(user: Api, given: dict[str, Any], shown: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("given", "expected"), GOOD, ids=str)
+def test_a_field_returns_its_value(
+    user: Api, given: dict[str, Any], expected: dict[str, Any]
+) -> None:
     added = user.task(**given)
-    assert added == added | given | shown
+    assert added == added | given | expected
     address = f"/tasks/{user.task()['id']}"
     for method in ("PUT", "PATCH"):
         changed = user.expect(200, method, address, json=given)
-        assert changed == changed | given | shown
+        assert changed == changed | given | expected
     assert user.expect(200, "GET", address) == changed
 
 

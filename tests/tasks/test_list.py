@@ -36,8 +36,8 @@ Tasks = list[dict[str, Any]]
 def owner(app: Flask, contract: Contract) -> Api:
     """A user with a task for each title, half of them completed, changed in another order."""
     api = Api(app.test_client(), contract).registered()
-    made = [api.task(title=title, is_completed=i % 2 == 0) for i, title in enumerate(TITLES)]
-    for task in made[::3] + made[5:1:-1]:
+    created = [api.task(title=title, is_completed=i % 2 == 0) for i, title in enumerate(TITLES)]
+    for task in created[::3] + created[5:1:-1]:
         api.expect(200, "PATCH", f"/tasks/{task['id']}", json={"description": "Changed"})
     return api
 
@@ -72,10 +72,10 @@ def test_a_new_account_has_an_empty_list(user: Api) -> None:
 
 
 def test_a_list_is_newest_first(user: Api) -> None:
-    made = [user.task(title=str(number)) for number in range(5)]
-    user.expect(200, "PATCH", f"/tasks/{made[0]['id']}", json={"description": None})
+    created = [user.task(title=str(number)) for number in range(5)]
+    user.expect(200, "PATCH", f"/tasks/{created[0]['id']}", json={"description": None})
     listed = user.expect(200, "GET", "/tasks")
-    assert [task["id"] for task in listed["tasks"]] == [task["id"] for task in reversed(made)]
+    assert [task["id"] for task in listed["tasks"]] == [task["id"] for task in reversed(created)]
     assert listed["total"] == 5
 
 
@@ -119,13 +119,13 @@ def test_no_task_is_repeated_or_missed_during_concurrent_changes(user: Api, sort
     stays = {task["id"] for task in tasks} - set(doomed)
     seen: list[int] = []
     for page in user.pages("/tasks", sort=sort, limit=3):
-        shown = [task["id"] for task in page["tasks"]]
+        returned = [task["id"] for task in page["tasks"]]
         if not seen:
-            doomed.append(shown[-1])  # the row of the cursor
+            doomed.append(returned[-1])  # the row of the cursor
         if doomed:
             user.send("DELETE", f"/tasks/{doomed.pop()}")
         user.task(title="dd")
-        seen += shown
+        seen += returned
     assert len(seen) == len(set(seen))
     assert stays <= set(seen)
 
@@ -315,8 +315,8 @@ def test_another_users_cursor_returns_the_callers_tasks(owner: Api, user: Api) -
 
 def test_totals_follow_each_change(user: Api, settings: Settings) -> None:
     def totals() -> list[int]:
-        asked = ("/tasks", "/tasks?is_completed=true", "/tasks?is_completed=false")
-        kept = world.sql(
+        urls = ("/tasks", "/tasks?is_completed=true", "/tasks?is_completed=false")
+        counted = world.sql(
             settings,
             "SELECT task_count, completed_task_count,"
             " (SELECT count(*) FROM tasks WHERE workspace_id = workspaces.id),"
@@ -324,10 +324,10 @@ def test_totals_follow_each_change(user: Api, settings: Settings) -> None:
             " FROM workspaces WHERE id = %s",
             user.user_id,
         )[0]
-        assert kept[:2] == kept[2:]
-        shown = [user.expect(200, "GET", address)["total"] for address in asked]
-        assert tuple(shown[:2]) == kept[:2]
-        return shown
+        assert counted[:2] == counted[2:]
+        returned = [user.expect(200, "GET", address)["total"] for address in urls]
+        assert tuple(returned[:2]) == counted[:2]
+        return returned
 
     assert totals() == [0, 0, 0]
     first, second = user.task(), user.task(is_completed=True)

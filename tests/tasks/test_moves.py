@@ -183,10 +183,10 @@ def test_a_hundred_concurrent_moves(user: Api) -> None:
 @pytest.mark.parametrize("count", [1, 2, 200])
 def test_positions_between_two_have_few_digits_and_are_in_order(count: int) -> None:
     for low, high in (("1", "2"), ("-3", "7.25"), ("0.1", "0.11"), ("7", "1000000")):
-        places = spread(Decimal(low), Decimal(high), count)
-        assert places
-        assert len(places) == count
-        every = [Decimal(low), *places, Decimal(high)]
+        positions = spread(Decimal(low), Decimal(high), count)
+        assert positions
+        assert len(positions) == count
+        every = [Decimal(low), *positions, Decimal(high)]
         assert all(a < b for a, b in pairwise(every))
 
 

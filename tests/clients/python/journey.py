@@ -169,10 +169,10 @@ def log_in(email: str, password: str) -> AuthenticatedClient:
 
 def renew(tokens: Login) -> AuthenticatedClient:
     """Refresh the tokens, and get the account."""
-    answer = refresh.sync_detailed(
+    response = refresh.sync_detailed(
         client=anonymous(), body=RefreshRequest(refresh_token=tokens.refresh_token)
     )
-    rotated = expect(answer, HTTPStatus.OK, Login)
+    rotated = expect(response, HTTPStatus.OK, Login)
     assert rotated.refresh_token != tokens.refresh_token
     unknown = refresh.sync_detailed(client=anonymous(), body=RefreshRequest(refresh_token="none"))
     expect_problem(unknown, HTTPStatus.UNAUTHORIZED)
@@ -189,14 +189,14 @@ def create_five(client: AuthenticatedClient) -> list[Task]:
     tasks: list[Task] = []
     for title in ("one", "two", "three", "four", "five"):
         description = None if title == "one" else f'<b>{title}</b> & "more" ☃'
-        answer = create_task.sync_detailed(
+        response = create_task.sync_detailed(
             client=client, body=NewTask(title=title, description=description)
         )
-        task = expect(answer, HTTPStatus.CREATED, Task)
+        task = expect(response, HTTPStatus.CREATED, Task)
         assert (task.title, task.description) == (title, description)
         assert task.is_completed is False
-        assert answer.headers["Location"] == f"/tasks/{task.id}"
-        assert answer.headers["ETag"] == f'"{task.version}"'
+        assert response.headers["Location"] == f"/tasks/{task.id}"
+        assert response.headers["ETag"] == f'"{task.version}"'
         tasks.insert(0, task)
     empty = create_task.sync_detailed(client=client, body=NewTask(title="   "))
     expect_problem(empty, HTTPStatus.BAD_REQUEST)
@@ -209,15 +209,15 @@ def page_through(client: AuthenticatedClient, tasks: list[Task]) -> None:
     cursor: str | None = None
     sizes = []
     for _ in tasks:
-        answer = list_tasks.sync_detailed(
+        response = list_tasks.sync_detailed(
             client=client, limit=2, cursor=UNSET if cursor is None else cursor
         )
-        page = expect(answer, HTTPStatus.OK, TaskPage)
+        page = expect(response, HTTPStatus.OK, TaskPage)
         assert page.total == len(tasks)
         seen += page.tasks
         sizes.append(len(page.tasks))
         cursor = page.next_cursor
-        has_next = 'rel="next"' in answer.headers.get("Link", "")
+        has_next = 'rel="next"' in response.headers.get("Link", "")
         assert has_next == (cursor is not None)
         if cursor is None:
             break
@@ -277,20 +277,20 @@ def preview_recurrences(client: AuthenticatedClient) -> None:
     """Preview a rule with dates and with local times."""
     christmas = DueDate(date(2026, 12, 24))
     yearly = NewRecurrencePreview(rrule="FREQ=YEARLY;COUNT=2", due=christmas)
-    answer = preview_recurrence.sync_detailed(client=client, body=yearly)
-    shown = expect(answer, HTTPStatus.OK, RecurrencePreview)
-    assert shown.occurrences == [christmas, DueDate(date(2027, 12, 24))]
-    assert not shown.has_more
+    response = preview_recurrence.sync_detailed(client=client, body=yearly)
+    preview = expect(response, HTTPStatus.OK, RecurrencePreview)
+    assert preview.occurrences == [christmas, DueDate(date(2027, 12, 24))]
+    assert not preview.has_more
 
     evening = NewDueTime("2026-10-25T18:00:00", "Europe/Berlin")
     daily = NewRecurrencePreview(rrule="FREQ=DAILY", due=evening, count=1)
-    answer = preview_recurrence.sync_detailed(client=client, body=daily)
-    (first,) = expect(answer, HTTPStatus.OK, RecurrencePreview).occurrences
+    response = preview_recurrence.sync_detailed(client=client, body=daily)
+    (first,) = expect(response, HTTPStatus.OK, RecurrencePreview).occurrences
     assert isinstance(first, DueTime)
     assert first.at == datetime(2026, 10, 25, 17, tzinfo=UTC)
 
 
-def come_again(client: AuthenticatedClient) -> None:
+def use_recurrence(client: AuthenticatedClient) -> None:
     """Move, complete and undo a recurring task with a label and subtask."""
     labelled = create_label.sync_detailed(client=client, body=NewLabel(name="Urgent"))
     label = expect(labelled, HTTPStatus.CREATED, Label)
@@ -302,20 +302,22 @@ def come_again(client: AuthenticatedClient) -> None:
         label_ids=[label.id],
         priority=4,
     )
-    made = create_task.sync_detailed(client=client, body=body)
-    task = expect(made, HTTPStatus.CREATED, Task)
+    created = create_task.sync_detailed(client=client, body=body)
+    task = expect(created, HTTPStatus.CREATED, Task)
     assert (task.due, task.label_ids, task.priority) == (monday, [label.id], 4)
-    made = create_task.sync_detailed(client=client, body=NewTask(title="below", parent_id=task.id))
-    below = expect(made, HTTPStatus.CREATED, Task)
+    created = create_task.sync_detailed(
+        client=client, body=NewTask(title="below", parent_id=task.id)
+    )
+    below = expect(created, HTTPStatus.CREATED, Task)
     assert (below.parent_id, below.list_id) == (task.id, task.list_id)
 
-    answer = move_task.sync_detailed(task.id, client=client, body=TaskMove(after=None))
-    moved = expect(answer, HTTPStatus.OK, Task)
+    response = move_task.sync_detailed(task.id, client=client, body=TaskMove(after=None))
+    moved = expect(response, HTTPStatus.OK, Task)
     page = list_tasks.sync_detailed(client=client, sort=ListTasksSort.POSITION, limit=1)
     assert expect(page, HTTPStatus.OK, TaskPage).tasks == [moved]
 
     done = complete_task.sync_detailed(
-        task.id, client=client, if_match=answer.headers["ETag"], idempotency_key="monday"
+        task.id, client=client, if_match=response.headers["ETag"], idempotency_key="monday"
     )
     step = expect(done, HTTPStatus.OK, OccurrenceResult)
     assert step.task.due == step.next_ == DueDate(date(2150, 1, 12))
@@ -335,8 +337,8 @@ def come_again(client: AuthenticatedClient) -> None:
 def keep_others_out(email: str, task: Task) -> None:
     """A second account cannot access the task. After its deletion, its token is invalid."""
     newcomer = NewUser(email=f"other-{email}", password=FIRST_PASSWORD)
-    answer = register.sync_detailed(client=anonymous(), body=newcomer)
-    stranger = signed_in(expect(answer, HTTPStatus.CREATED, Login))
+    response = register.sync_detailed(client=anonymous(), body=newcomer)
+    stranger = signed_in(expect(response, HTTPStatus.CREATED, Login))
     read = get_task.sync_detailed(task.id, client=stranger)
     expect_problem(read, HTTPStatus.FORBIDDEN)
     expect_problem(delete_task.sync_detailed(task.id, client=stranger), HTTPStatus.FORBIDDEN)
@@ -388,7 +390,7 @@ def main() -> None:
     edit(laptop, phone, tasks[0])
     remove(laptop, tasks[1])
     preview_recurrences(laptop)
-    come_again(laptop)
+    use_recurrence(laptop)
     keep_others_out(email, tasks[0])
     manage_sessions(laptop, phone, email)
     leave(laptop)

@@ -36,7 +36,7 @@ OWNERS = {
 """The tables with users' data, each with its owner column."""
 
 
-class Books:
+class StoredRows:
     """All rows of these users in all tables, and the number of users."""
 
     def __init__(self, connection: psycopg.Connection, people: list[int]) -> None:
@@ -56,8 +56,8 @@ class Books:
 
 
 @contextmanager
-def books(settings: Settings, *people: Api) -> Iterator[Books]:
+def stored_rows(settings: Settings, *people: Api) -> Iterator[StoredRows]:
     """A reader of the stored rows of these users."""
     assert settings.database_url
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
-        yield Books(connection, [person.user_id for person in people])
+        yield StoredRows(connection, [person.user_id for person in people])
