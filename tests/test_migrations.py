@@ -217,14 +217,14 @@ def test_two_concurrent_migrations_both_succeed(empty: str) -> None:
     with ProcessPoolExecutor(2, spawn) as processes:
         with world.holding(settings, "SELECT pg_advisory_xact_lock(%s)", int(key[1])):
             migrations = [processes.submit(databases.migrate, empty) for _ in range(2)]
-            _until_two_ask_for_the_lock(empty)
+            _until_two_wait_for_the_lock(empty)
             assert _schema(empty) == set()
         for migration in migrations:
             migration.result()
     assert _rows(empty, "SELECT version_num FROM alembic_version") == [(migration_head(),)]
 
 
-def _until_two_ask_for_the_lock(url: str) -> None:
+def _until_two_wait_for_the_lock(url: str) -> None:
     """No migration waits inside a statement, for which a concurrent index would wait."""
     asking = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"

@@ -1,13 +1,13 @@
-// The documentation pages: they load without a complaint, from the service alone, and work.
+// Tests the documentation pages: they load without errors, only from the service, and work.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 
 const EXPECTED = [
-  // The two refusals that are provoked here.
+  // The two expected errors.
   /^Failed to load resource: the server responded with a status of 401/,
-  // Swagger UI takes the underscore of an operation's name, in the page's address, for an old way
-  // to write a blank; it finds the operation all the same.
+  // Swagger UI warns that the underscore of an operation's name in the URL is an old notation of a
+  // space, and finds the operation nevertheless.
   /^Deprecated: escaping deep link whitespace with `_`/,
 ];
 
@@ -40,7 +40,7 @@ export async function checkPages({ page, log, picture, service }) {
   assert.deepEqual(foreign, [], "something was asked of another host");
 }
 
-/** Opens one operation of Swagger UI, fills its body, executes it; answers what is shown. */
+/** Opens an operation in Swagger UI, fills in its body and executes it; returns the output. */
 async function execute(page, operation, body) {
   const block = page.locator(`[id$="-${operation}"].opblock`);
   if (!(await block.getAttribute("class")).includes("is-open")) {
@@ -82,7 +82,7 @@ async function checkSwagger({ page, picture, service, token, email }) {
   await listed.block.scrollIntoViewIfNeeded();
   await picture("3 try it out");
 
-  // Logging out and in through the page takes the page's own authorization along.
+  // Logging out and in through the page uses the page's own authorization.
   assert.equal((await execute(page, "logout")).status, "200");
   assert.equal((await execute(page, "get_me")).status, "401");
   const body = { email, password: "correct horse battery" };

@@ -68,7 +68,7 @@ def watched(settings: Settings, contract: Contract) -> Iterator[tuple[Api, Log]]
 
 
 @contextmanager
-def forbidden_by_the_database(settings: Settings, table: str, rule: str) -> Iterator[None]:
+def forbidden_by_database(settings: Settings, table: str, rule: str) -> Iterator[None]:
     """Make all writes fail by an unknown constraint while the block runs."""
     sql(settings, f"ALTER TABLE {table} ADD CONSTRAINT surprise CHECK ({rule}) NOT VALID")
     try:
@@ -160,7 +160,7 @@ def test_an_errors_request_id_is_in_header_body_and_log(
         api.send("PUT", "/tasks", json={}),
         api.send("POST", "/tasks", data="x", content_type="text/plain"),
     ]
-    with forbidden_by_the_database(settings, "tasks", "false"):
+    with forbidden_by_database(settings, "tasks", "false"):
         responses.append(api.send("POST", "/tasks", json={"title": "Never"}))
     assert [response.status_code for response in responses] == [401, 400, 404, 405, 415, 500]
     ids = [response.headers["X-Request-ID"] for response in responses]
@@ -270,7 +270,7 @@ def test_task_events_are_logged(watched: tuple[Api, Log], stranger: Api) -> None
         assert _event(log, refused) == event
 
 
-def _live_privately(settings: Settings, api: Api) -> list[TestResponse]:
+def _send_private_data(settings: Settings, api: Api) -> list[TestResponse]:
     """Send private data in every possible place, including requests that fail."""
     anonymous = Api(api.client, api.contract)
     title = {"title": f"{CANARY} title", "description": f"{CANARY} description"}
@@ -297,7 +297,7 @@ def _live_privately(settings: Settings, api: Api) -> list[TestResponse]:
     with ExitStack() as surprises:
         for table, column in (("tasks", "title"), ("users", "email")):
             rule = f"strpos({column}, '{CANARY}') = 0"
-            surprises.enter_context(forbidden_by_the_database(settings, table, rule))
+            surprises.enter_context(forbidden_by_database(settings, table, rule))
         failures += [
             api.send("POST", "/tasks", json=title),
             api.send("PUT", path, json=title),
@@ -318,7 +318,7 @@ def test_no_line_contains_private_data(
     settings: Settings, contract: Contract, level: str, form: str
 ) -> None:
     with logged(settings, contract, log_level=level, log_format=form) as (api, log):
-        failures = _live_privately(settings, api)
+        failures = _send_private_data(settings, api)
         text = "\n".join(log.lines())
         tokens = (api.login["access_token"], api.login["refresh_token"])
     assert [response.status_code for response in failures] == [500] * 3

@@ -87,7 +87,7 @@ def test_a_full_disk_rejects_writes_and_serves_reads(
     assert writers.seconds_until_success(freed) < 2
 
 
-def _use_up_the_log(database_url: str) -> None:
+def _fill_write_ahead_log(database_url: str) -> None:
     """Write more to the write-ahead log than its preallocated files hold."""
     for _ in range(5):
         sql(database_url, "SELECT pg_logical_emit_message(true, '', 'something to log')")
@@ -107,7 +107,7 @@ def test_a_full_wal_disk_stops_the_database_and_loses_no_acknowledged_write(
             time.sleep(SETTLE)
             disk.fill()
             with pytest.raises(psycopg.OperationalError):
-                _use_up_the_log(url)
+                _fill_write_ahead_log(url)
             time.sleep(SETTLE)
             assert anybody.get(f"{service.url}/livez").status_code == 200
             assert anybody.get(f"{service.url}/readyz").status_code == UNAVAILABLE

@@ -64,7 +64,7 @@ def _sent_until_acknowledged(client: httpx.Client) -> list[int]:
     return statuses
 
 
-def _is_there_once(client: httpx.Client) -> bool:
+def _exists_once(client: httpx.Client) -> bool:
     """Whether there is exactly one task after a second attempt with the key."""
     listed = client.get("/tasks").json()
     return listed["total"] == 1 and [task["title"] for task in listed["tasks"]] == ["Once"]
@@ -90,7 +90,7 @@ def test_a_write_repeated_after_the_client_lost_its_connection_is_performed_once
         assert wires.to_service.was_cut.is_set()
         assert statuses[0] == BROKEN
         assert set(statuses[1:]) <= {CREATED, CONFLICT}
-        assert _is_there_once(client)
+        assert _exists_once(client)
 
 
 @pytest.mark.parametrize("moment", Moment)
@@ -114,7 +114,7 @@ def test_a_write_repeated_after_the_database_connection_broke_is_performed_once(
         assert wires.to_database.was_cut.is_set()
         assert statuses[0] == UNAVAILABLE
         assert set(statuses[1:]) <= {CREATED, CONFLICT}
-        assert _is_there_once(client)
+        assert _exists_once(client)
 
 
 def test_a_slowly_starting_database_returns_503_meanwhile(

@@ -21,7 +21,7 @@ REFUSALS = {400, 411, 413, 414, 431}
 SOON = 1.0
 
 
-def _assert_refused(responses: list[Answer]) -> None:
+def _assert_rejected(responses: list[Answer]) -> None:
     (response,) = responses
     assert response.status in REFUSALS
     assert response.problem["status"] == response.status
@@ -73,7 +73,7 @@ def test_a_possibly_chunked_body_hides_no_request(
     hidden = written(person, "hidden")
     for body in (END + hidden, b"5\r\n{}   \r\n" + END + hidden, b"ffffffff\r\n" + hidden):
         sent = written(person, "", line, length=has_length, body=body)
-        _assert_refused(talk(service, sent, is_ended=True).responses)
+        _assert_rejected(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -123,7 +123,7 @@ def test_an_ambiguous_length_hides_no_request(
     filled = line.format(true=true, hex=hex(true), endless="9" * 5_000)
     for start in ("POST /tasks HTTP/1.1", "GET /tasks HTTP/1.1", "POST /auth/logout HTTP/1.1"):
         sent = written(person, "", filled, start=start, length=False, body=hidden)
-        _assert_refused(talk(service, sent, is_ended=True).responses)
+        _assert_rejected(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -162,7 +162,7 @@ def test_a_malformed_header_section_is_rejected(
     service: str, person: httpx.Client, line: str
 ) -> None:
     sent = written(person, "refused", line) + written(person, "hidden")
-    _assert_refused(talk(service, sent, is_ended=True).responses)
+    _assert_rejected(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -213,7 +213,7 @@ def test_a_malformed_request_line_is_rejected(
     service: str, person: httpx.Client, start: str
 ) -> None:
     sent = written(person, "refused", start=start) + written(person, "hidden")
-    _assert_refused(talk(service, sent, is_ended=True).responses)
+    _assert_rejected(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -322,7 +322,7 @@ def test_chunked_bodies_are_rejected_and_hide_no_request(
     service: str, person: httpx.Client, chunks: bytes
 ) -> None:
     sent = written(person, "", CHUNKED, length=False, body=chunks) + written(person, "hidden")
-    _assert_refused(talk(service, sent, is_ended=True).responses)
+    _assert_rejected(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -379,7 +379,7 @@ def test_other_protocols_are_rejected(
 def test_a_request_requires_a_host_header(service: str, person: httpx.Client) -> None:
     sent = written(person, "one").replace(b"Host: localhost\r\n", b"")
     conversation = talk(service, sent, written(person, "hidden"))
-    _assert_refused(conversation.responses)
+    _assert_rejected(conversation.responses)
     assert conversation.is_closed
     old = sent.replace(b"HTTP/1.1", b"HTTP/1.0")  # HTTP/1.0 has no Host
     assert talk(service, old).statuses == [201]

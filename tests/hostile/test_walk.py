@@ -88,7 +88,7 @@ def stored(settings: Settings, user: Api, stranger: Api) -> Iterator[StoredRows]
         yield stored
 
 
-def _assert_refused(response: TestResponse, codes: set[str], status: int = 400) -> dict[str, Any]:
+def _assert_rejected(response: TestResponse, codes: set[str], status: int = 400) -> dict[str, Any]:
     text = response.get_data(as_text=True)
     assert response.status_code == status, text
     assert response.mimetype == "application/problem+json"
@@ -114,7 +114,7 @@ def _value(text: bytes) -> Any:
     return json.loads(text)
 
 
-def _is_refused(place: Place, value: Any) -> bool:
+def _is_rejected(place: Place, value: Any) -> bool:
     """Whether the value is invalid by the document."""
     is_moment = place.schema.get("format") in ("date", "date-time")
     return not accepts(place.schema, value) or (is_moment and value in MOMENTS)
@@ -134,7 +134,7 @@ def test_values_that_no_field_accepts_return_400(
     before = stored.read()
     for text in NEVER:
         response = request.send(user, data=request.body_with(place.name, text))
-        _assert_refused(response, REFUSED_IN_A_BODY)
+        _assert_rejected(response, REFUSED_IN_A_BODY)
     assert stored.read() == before
 
 
@@ -144,10 +144,10 @@ def test_an_invalid_value_is_reported_with_the_name_of_its_field(
 ) -> None:
     request = filled_in(place.call, user)
     before = stored.read()
-    refused = [text for text in VALUES if _is_refused(place, _value(text))]
+    refused = [text for text in VALUES if _is_rejected(place, _value(text))]
     for text in refused:
         response = request.send(user, data=request.body_with(place.name, text))
-        problem = _assert_refused(response, {"invalid_input"})
+        problem = _assert_rejected(response, {"invalid_input"})
         # In an object, the pointer may be that of the nested value.
         assert {pointer.split("/")[1] for pointer in _pointers(problem)} == {place.name}
     assert stored.read() == before
@@ -158,7 +158,7 @@ def test_an_invalid_value_is_reported_with_the_name_of_its_field(
 def test_an_accepted_value_is_returned_or_changes_nothing(
     user: Api, stored: StoredRows, place: Place
 ) -> None:
-    taken = [text for text in VALUES if not _is_refused(place, _value(text))]
+    taken = [text for text in VALUES if not _is_rejected(place, _value(text))]
     request = filled_in(place.call, user)
     for text in taken:
         before = stored.read()
@@ -189,7 +189,7 @@ def test_read_only_fields_cannot_be_set(
         response = plain.send(user, data=plain.body_with(place.name, text))
         _assert_sound(response)
         if response.status_code >= 400:
-            problem = _assert_refused(response, {"invalid_input", "email_taken"})
+            problem = _assert_rejected(response, {"invalid_input", "email_taken"})
             assert "errors" not in problem or _pointers(problem) == {f"/{place.name}"}
             assert stored.read() == before
         else:
@@ -209,17 +209,17 @@ def test_a_query_parameter_is_accepted_as_documented_or_returns_400(
     for text in QUERY:
         response = request.send(user, query_string=f"{place.name}={text}")
         _assert_sound(response)
-        if _is_refused_in_query(place, text):
-            assert _pointers(_assert_refused(response, {"invalid_input"})) == {place.name}
+        if _is_rejected_in_query(place, text):
+            assert _pointers(_assert_rejected(response, {"invalid_input"})) == {place.name}
         elif place.call.method != "GET":
             before = stored.read()  # it succeeded
         for twice in (f"{place.name}={text}&{place.name}={text}", f"{place.name}&{place.name}="):
-            problem = _assert_refused(request.send(user, query_string=twice), {"invalid_input"})
+            problem = _assert_rejected(request.send(user, query_string=twice), {"invalid_input"})
             assert _pointers(problem) == {place.name}
     assert stored.read() == before
 
 
-def _is_refused_in_query(place: Place, text: str) -> bool:
+def _is_rejected_in_query(place: Place, text: str) -> bool:
     value: Any = unquote_plus(text)
     if place.schema["type"] == "boolean":
         return value not in ("true", "false")
@@ -247,7 +247,7 @@ def test_an_unknown_query_parameter_returns_400_everywhere(
     for name in {unquote_plus(text) for text in QUERY} - set(known):
         if name in ("", " "):
             continue  # a lone "=" is no parameter
-        problem = _assert_refused(request.send(user, query_string={name: "1"}), {"invalid_input"})
+        problem = _assert_rejected(request.send(user, query_string={name: "1"}), {"invalid_input"})
         assert len(problem["errors"]) == 1
     assert stored.read() == before
 
@@ -260,7 +260,7 @@ def test_an_invalid_path_parameter_returns_404(user: Api, stored: StoredRows, pl
         request.arguments[place.name] = segment
         response = request.send(user)
         _assert_sound(response)
-        _assert_refused(response, {"not_found"}, 404)
+        _assert_rejected(response, {"not_found"}, 404)
     assert stored.read() == before
 
 
@@ -272,9 +272,9 @@ def test_a_malformed_request_header_is_handled(user: Api, stored: StoredRows, pl
         response = request.send(user, headers={place.name: value})
         _assert_sound(response)
         if "pattern" in place.schema and not accepts(place.schema, value.strip()):
-            assert _pointers(_assert_refused(response, {"invalid_input"})) == {place.name}
+            assert _pointers(_assert_rejected(response, {"invalid_input"})) == {place.name}
         if place.name == "If-Match" and value.strip() != "*":
-            _assert_refused(response, {"precondition_failed"}, 412)
+            _assert_rejected(response, {"precondition_failed"}, 412)
         if response.status_code >= 400:
             assert stored.read() == before
 
@@ -291,7 +291,7 @@ def test_an_invalid_token_returns_401_for_each_operation(
             _assert_sound(response)
             if call.needs_token:
                 codes = {"authentication_required", "token_invalid"}
-                _assert_refused(response, codes, 401)
+                _assert_rejected(response, codes, 401)
                 assert response.headers["WWW-Authenticate"].startswith("Bearer")
     assert stored.read() == before
 

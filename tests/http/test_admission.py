@@ -22,7 +22,7 @@ LOCK = "SELECT FROM workspaces WHERE id = %s FOR UPDATE"
 
 
 @pytest.fixture(autouse=True)
-def _quick_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fast_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "PAUSE_SECONDS", 0.01)
 
 

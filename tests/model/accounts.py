@@ -52,7 +52,7 @@ class AccountRules(Service):
         session.is_live = False
 
     @rule(session=Service.sessions)
-    def see_oneself(self, session: Session) -> None:
+    def get_account(self, session: Session) -> None:
         if not self.is_refused(session, "GET", "/auth/me"):
             assert self.response(200, session, "GET", "/auth/me") == session.account.user
 

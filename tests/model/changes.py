@@ -104,11 +104,11 @@ class Changes(Service):
         assert problem["task"] == task
         return True
 
-    def place_below(self, account: Account, task: Task, target: Body) -> bool:
+    def set_parent(self, account: Account, task: Task, target: Body) -> bool:
         """Record that subtasks move with their task. Returns whether there are any."""
         return account.write_together(account.below(task["id"]), list_id=target["list_id"])
 
-    def complete_below(self, account: Account, task: Task, *, is_completed: bool) -> bool:
+    def complete_subtask(self, account: Account, task: Task, *, is_completed: bool) -> bool:
         """Record that subtasks are completed or reopened. Returns whether there are any."""
         below = account.below(task["id"])
         others = [one for one in below if one["is_completed"] is not is_completed]
@@ -134,9 +134,9 @@ class Changes(Service):
             assert not isinstance(target, str), "it was looked at before"
             expected |= target | {"position": changed["position"]}
             account.take_place(number_of(changed["position"]))
-            concerns_others = self.place_below(account, task, target)
+            concerns_others = self.set_parent(account, task, target)
         if body.get("is_completed"):
-            concerns_others |= self.complete_below(account, task, is_completed=True)
+            concerns_others |= self.complete_subtask(account, task, is_completed=True)
         self.record(account, expected, changed)
         if concerns_others:
             self.see(session)

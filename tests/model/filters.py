@@ -37,7 +37,7 @@ class FilterRules(Service):
     """The IDs of all saved filters of both users, including deleted ones."""
 
     @rule(target=filters, session=Service.sessions, name=NAMES, query=st.sampled_from([*FINDS]))
-    def keep_a_filter(self, session: Session, name: str, query: str) -> int | MultipleResults[int]:
+    def create_filter(self, session: Session, name: str, query: str) -> int | MultipleResults[int]:
         sent = {"json": {"name": name, "query": query}}
         if self.is_refused(session, "POST", "/filters", **sent):
             return multiple()

@@ -125,7 +125,7 @@ class ListRules(Changes):
         self.see(session)
 
     @rule(session=Service.sessions, list_id=lists, inbox=st.booleans(), data=st.data())
-    def put_a_task_into_a_list(
+    def move_task_to_list(
         self, session: Session, list_id: int, inbox: bool, data: st.DataObject
     ) -> None:
         account = session.account
@@ -136,7 +136,7 @@ class ListRules(Changes):
         self.change_task(session, task_id, {"list_id": list_id})
 
     @rule(session=Service.sessions, list_id=lists, inbox=st.booleans())
-    def list_the_tasks_of_a_list(self, session: Session, list_id: int, inbox: bool) -> None:
+    def list_tasks_of_list(self, session: Session, list_id: int, inbox: bool) -> None:
         account = session.account
         list_id = account.id if inbox else list_id
         sent = {"query_string": {"list_id": list_id}}
@@ -155,7 +155,7 @@ class ListRules(Changes):
         is_descending=st.booleans(),
         is_archived=st.none() | st.booleans(),
     )
-    def list_the_lists(
+    def list_lists(
         self, session: Session, sort: str, is_descending: bool, is_archived: bool | None
     ) -> None:
         query = {"sort": f"{'-' if is_descending else ''}{sort}"}

@@ -31,7 +31,7 @@ class MoveRules(Changes):
         self._move(session, task_id, self.named(session, body), condition)
 
     @rule(session=Service.sessions, data=st.data(), count=st.integers(1, 5))
-    def move_behind_siblings(self, session: Session, data: st.DataObject, count: int) -> None:
+    def move_after_siblings(self, session: Session, data: st.DataObject, count: int) -> None:
         """Repeat a move until no position is free and the following tasks get new ones."""
         for _ in range(count):
             tasks = session.account.tasks
@@ -66,7 +66,7 @@ class MoveRules(Changes):
             return
         moved = self.response(200, session, "POST", path, **sent)
         if is_placed(task, body):
-            self.place_below(account, task, target)
+            self.set_parent(account, task, target)
         self._moved(session, task | target, moved, order)
 
     def _is_refused_there(self, session: Session, path: str, body: Body, pointer: str) -> None:

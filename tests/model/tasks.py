@@ -143,7 +143,7 @@ class TaskRules(Changes):
             account.keys[key] = Kept(trimmed(body), task)
 
     @rule(session=Service.sessions, body=RECURRING)
-    def add_one_that_comes_again(self, session: Session, body: Body) -> None:
+    def create_recurring_task(self, session: Session, body: Body) -> None:
         self.add(session, {"title": "a"} | body, None)
 
     @rule(session=Service.sessions, task_id=Service.tasks, condition=CONDITIONS)
@@ -174,7 +174,7 @@ class TaskRules(Changes):
         self.change_task(session, task_id, body, method, condition)
 
     @rule(session=Service.sessions, task_id=Service.tasks, changes=CHANGES)
-    def send_a_whole_task_back(self, session: Session, task_id: int, changes: Body) -> None:
+    def send_whole_task(self, session: Session, task_id: int, changes: Body) -> None:
         """Send a task back with some changes."""
         task = session.account.tasks.get(self.near(session.account.tasks, task_id))
         if task:
@@ -207,7 +207,7 @@ class TaskRules(Changes):
         is_completed=st.none() | st.booleans(),
         limit=st.integers(1, 4),
     )
-    def list_in_pages(
+    def list_pages(
         self, session: Session, sort: str, is_completed: bool | None, limit: int
     ) -> MultipleResults[Cursor]:
         if self.is_refused(session, "GET", "/tasks"):
@@ -238,7 +238,7 @@ class TaskRules(Changes):
             self._page(session, after.sort, is_completed, 1_000, after)
 
     @rule(session=Service.sessions, condition=CONDITIONS)
-    def list_what_changed(self, session: Session, condition: str | None) -> None:
+    def list_by_update(self, session: Session, condition: str | None) -> None:
         account = session.account
         tag, older = (f'"{account.id}.{version}"' for version in (account.version, 999_999))
         sent = sent_with("If-None-Match", tags(condition, tag, older))

@@ -111,7 +111,7 @@ class Person:
 
 
 @contextmanager
-def _side_by_side(database_url: str, *keys: Keys) -> Iterator[tuple[Instance, Instance]]:
+def _concurrently(database_url: str, *keys: Keys) -> Iterator[tuple[Instance, Instance]]:
     with _instance(database_url, keys[0]) as one, _instance(database_url, keys[1]) as other:
         yield one, other
 
@@ -144,7 +144,7 @@ def test_key_rotation_ends_no_session(database_url: str) -> None:
     people: list[Person] = []
     asleep = ""
     for keys in itertools.pairwise(STEPS):
-        with _side_by_side(database_url, *keys) as instances:
+        with _concurrently(database_url, *keys) as instances:
             if not people:
                 asleep = _registered(instances[0])
                 people = [Person(_registered(instances[0])) for _ in range(PEOPLE)]
@@ -164,7 +164,7 @@ def test_key_rotation_ends_no_session(database_url: str) -> None:
 def test_twenty_refreshes_at_two_instances_give_one_successor_at_each_step(
     database_url: str, keys: tuple[Keys, Keys]
 ) -> None:
-    with _side_by_side(database_url, *keys) as instances:
+    with _concurrently(database_url, *keys) as instances:
         refresh_token = _registered(instances[0])
         for _ in range(10):
             (refresh_token,) = set(_successors(refresh_token, instances))
@@ -175,7 +175,7 @@ def test_twenty_refreshes_at_two_instances_give_one_successor_at_each_step(
 
 
 def test_without_the_first_step_sessions_would_be_lost(database_url: str) -> None:
-    with _side_by_side(database_url, STEPS[0], STEPS[2]) as (behind, ahead):
+    with _concurrently(database_url, STEPS[0], STEPS[2]) as (behind, ahead):
         refresh_token = _registered(ahead)
         assert behind.me(ahead.refresh(refresh_token).json()["access_token"]) == 401
         body = {"refresh_token": refresh_token}

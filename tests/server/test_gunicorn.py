@@ -149,7 +149,7 @@ def test_a_request_in_progress_is_completed_when_the_server_stops(database_url: 
                 )
             )
             _until_waiting_for_a_lock(database_url)
-            threads.submit(_let_go_when_the_port_closes, url, other)
+            threads.submit(_ends_when_the_port_closes, url, other)
         assert answers[0].result().status_code == 201
 
 
@@ -178,7 +178,7 @@ def _until_waiting_for_a_lock(database_url: str) -> None:
             pass
 
 
-def _let_go_when_the_port_closes(url: str, holder: psycopg.Connection[Any]) -> None:
+def _ends_when_the_port_closes(url: str, holder: psycopg.Connection[Any]) -> None:
     address = urlsplit(url)
     try:
         while True:
@@ -206,11 +206,11 @@ def test_an_unwanted_body_is_not_read_completely(service: str) -> None:
             b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99000000000\r\n\r\n"
         )
         with pytest.raises(ConnectionError):
-            _pour_into(connection)
+            _send_all(connection)
     assert httpx.get(f"{service}/livez").status_code == 200
 
 
-def _pour_into(connection: socket.socket) -> None:
+def _send_all(connection: socket.socket) -> None:
     while True:
         connection.sendall(b"x" * 65_536)
 

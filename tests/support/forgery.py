@@ -75,7 +75,7 @@ def _flipped_signature(parts: Parts) -> str:
     return f"{head}.{encoded(flipped)}"
 
 
-def _brought(**header: Any) -> Callable[[Parts], str]:
+def _with_own_key(**header: Any) -> Callable[[Parts], str]:
     """A token that contains or references the key that it is signed with."""
     return lambda parts: signed(parts[0] | header, parts[1], key=OTHER_KEY)
 
@@ -96,10 +96,10 @@ FORGERIES: dict[str, Callable[[Parts], str]] = {
     "HS256 in lower case": _with_header(alg="hs256"),
     "algorithm is a list": _with_header(alg=["HS256"]),
     "key in the header": _with_header(kid=None, jwk={"kty": "oct", "k": "AAAA"}),
-    "key in the header, signed with it": _brought(jwk={"kty": "oct", "k": _OTHER_K}),
-    "key at an address": _brought(jku="http://127.0.0.1:9/keys", kid="theirs"),
-    "certificate at an address": _brought(x5u="file:///dev/null"),
-    "certificate in the header": _brought(x5c=[_OTHER_K]),
+    "key in the header, signed with it": _with_own_key(jwk={"kty": "oct", "k": _OTHER_K}),
+    "key at an address": _with_own_key(jku="http://127.0.0.1:9/keys", kid="theirs"),
+    "certificate at an address": _with_own_key(x5u="file:///dev/null"),
+    "certificate in the header": _with_own_key(x5c=[_OTHER_K]),
     "critical extension": _with_header(crit=["exp"], b64=False),
     "another key": lambda p: signed(*p, key=OTHER_KEY),
     "another key, and its own kid": lambda p: signed(

@@ -69,7 +69,7 @@ pool_mode = transaction
 default_pool_size = {POOL_SIZE}
 {max_prepared}
 """
-    with running(configuration, port, folder, _owner_of(Path(about["host"]))):
+    with running(configuration, port, folder, _owner(Path(about["host"]))):
         url = f"postgresql://{about['user']}@127.0.0.1:{port}/{about['dbname']}?sslmode=disable"
         yield Bouncer(url, version())
 
@@ -112,7 +112,7 @@ def version() -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _owner_of(sockets: Path) -> dict[str, Any]:
+def _owner(sockets: Path) -> dict[str, Any]:
     """The user to run it as: for root, the owner of the directory of the database's socket."""
     if os.geteuid() != 0:
         return {}

@@ -56,7 +56,7 @@ def _kept_version(settings: Settings, user: Api) -> int:
     return int(found[0][0])
 
 
-def _in_its_own_thread(app: Flask, user: Api, *call: Any, **kwargs: Any) -> Callable[[], Any]:
+def _in_own_thread(app: Flask, user: Api, *call: Any, **kwargs: Any) -> Callable[[], Any]:
     def run() -> TestResponse:
         return world.person(app, user.contract, like=user).send(*call, **kwargs)
 
@@ -249,7 +249,7 @@ def test_one_of_fifty_concurrent_writes_of_one_version_is_performed(
     address, same = f"/tasks/{task['id']}", {"If-Match": f'"{task["version"]}"'}
     responses = world.at_once(
         [
-            _in_its_own_thread(app, user, "PATCH", address, json={"title": f"{n}"}, headers=same)
+            _in_own_thread(app, user, "PATCH", address, json={"title": f"{n}"}, headers=same)
             for n in range(50)
         ]
     )
@@ -267,7 +267,7 @@ def test_concurrent_writes_without_a_condition_are_serialized(app: Flask, user: 
         {"title": str(n)} if n % 2 else {"is_completed": n % 4 == 0} for n in range(24)
     ]
     responses = world.at_once(
-        [_in_its_own_thread(app, user, "PATCH", address, json=body) for body in bodies]
+        [_in_own_thread(app, user, "PATCH", address, json=body) for body in bodies]
     )
     assert sorted(response.get_json()["version"] for response in responses) == list(range(2, 26))
     last = max(
@@ -283,7 +283,7 @@ def test_tasks_created_concurrently_have_all_versions_and_are_counted(
 ) -> None:
     responses = world.at_once(
         [
-            _in_its_own_thread(
+            _in_own_thread(
                 app, user, "POST", "/tasks", json={"title": "New", "is_completed": n % 3 == 0}
             )
             for n in range(30)
@@ -299,9 +299,9 @@ def test_a_task_deleted_concurrently_is_counted_once(
 ) -> None:
     user.task()
     address = f"/tasks/{user.task(is_completed=True)['id']}"
-    calls = [_in_its_own_thread(app, user, "DELETE", address) for _ in range(8)]
+    calls = [_in_own_thread(app, user, "DELETE", address) for _ in range(8)]
     calls += [
-        _in_its_own_thread(app, user, "PATCH", address, json={"is_completed": n % 2 == 0})
+        _in_own_thread(app, user, "PATCH", address, json={"is_completed": n % 2 == 0})
         for n in range(8)
     ]
     statuses = [response.status_code for response in world.at_once(calls)]
@@ -327,7 +327,7 @@ def test_a_write_that_waited_takes_the_next_version(
 ) -> None:
     method, body = change
     address = f"/tasks/{user.task()['id']}"
-    call = _in_its_own_thread(app, user, method, address, json=body)
+    call = _in_own_thread(app, user, method, address, json=body)
     count = "UPDATE workspaces SET version = 2, completed_task_count = 1 WHERE id = %s"
     complete = "UPDATE tasks SET version = 2, is_completed = true WHERE workspace_id = %s"
     with ThreadPoolExecutor(1) as threads:
@@ -346,7 +346,7 @@ def test_a_write_that_waited_checks_the_version_after_the_wait(
     app: Flask, user: Api, settings: Settings, method: str
 ) -> None:
     task = user.task()
-    call = _in_its_own_thread(
+    call = _in_own_thread(
         app,
         user,
         method,

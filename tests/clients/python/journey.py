@@ -334,7 +334,7 @@ def use_recurrence(client: AuthenticatedClient) -> None:
     expect_problem(get_task.sync_detailed(below.id, client=client), HTTPStatus.NOT_FOUND)
 
 
-def keep_others_out(email: str, task: Task) -> None:
+def reject_others(email: str, task: Task) -> None:
     """A second account cannot access the task. After its deletion, its token is invalid."""
     newcomer = NewUser(email=f"other-{email}", password=FIRST_PASSWORD)
     response = register.sync_detailed(client=anonymous(), body=newcomer)
@@ -391,7 +391,7 @@ def main() -> None:
     remove(laptop, tasks[1])
     preview_recurrences(laptop)
     use_recurrence(laptop)
-    keep_others_out(email, tasks[0])
+    reject_others(email, tasks[0])
     manage_sessions(laptop, phone, email)
     leave(laptop)
     sys.stdout.write("Python client: the whole journey passed.\n")
