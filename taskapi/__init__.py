@@ -16,7 +16,7 @@ from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import users
 from taskapi.auth.routes import auth
-from taskapi.db import database
+from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
 from taskapi.extensions import cors, db, migrate
 from taskapi.http import admission, openapi, responses
@@ -63,6 +63,7 @@ def create_app(settings: Settings) -> Flask:
     responses.init_app(app, settings)
     admission.init_app(app, settings)
     database.init_app(app, settings)
+    quotas.init_app(app, settings)
     identity.init_app(app, settings)
     passwords.init_app(app, settings)
     ratelimit.init_app(app, settings)

@@ -7,7 +7,7 @@ sets it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from types import SimpleNamespace
@@ -40,6 +40,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from taskapi.db.pages import MAX_PAGE_BYTES, Ordering
+from taskapi.db.quotas import limit_of
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import (
     ID,
@@ -90,6 +91,9 @@ class ContentStatements:
 
     # What a table may do beside the usual.
 
+    growing_totals: Collection[str] = ()
+    """Totals with a quota to which an update may add."""
+
     def assignment(self, column: Column[Any], before: FromClause, moment: Moment) -> Any:
         """What an update sets a column to: its parameter if that is given."""
         name = column.name
@@ -110,6 +114,11 @@ class ContentStatements:
     def more_parameters(self, caller: Caller, values: Values) -> Values:
         """Parameters of `dependent_writes` for these values."""
         return {}
+
+    @property
+    def added(self) -> dict[str, int]:
+        """How much a new row adds to the totals that count rows."""
+        return {total: 1 for total in self._counts if total.endswith("_count")}
 
     def is_given(self, *names: str) -> ColumnElement[bool]:
         """True in SQL if an update sets any of these columns."""
@@ -181,7 +190,8 @@ class ContentStatements:
 
     @cached_property
     def create(self) -> Statement:
-        workspace = counted_workspace(self._weights(_NewRow(self)))
+        new = _Values({column.name: self.value(column.name) for column in self.table.c})
+        workspace = counted_workspace(self._weights(new))
         moment = workspace.c.moment
         values = {column.name: self.initial(column, moment) for column in self._writable}
         after = (
@@ -233,6 +243,7 @@ class ContentStatements:
                 self.table.c.id == ID,
                 before.c.id == ID,
                 workspace.c.id == WORKSPACE_ID,
+                *self._within_quotas(workspace, before, values),
             )
             .returning(*self.table.c)
             .cte("after")
@@ -282,15 +293,25 @@ class ContentStatements:
         """The parameter `given` of an update that sets these values."""
         return sum(self._bits[name] for name in values)
 
+    def _within_quotas(
+        self, workspace: CTE, before: CTE, values: Mapping[str, ColumnElement[Any]]
+    ) -> list[ColumnElement[bool]]:
+        """True in SQL if an update adds nothing to a total, or keeps it within its quota."""
+        gained, lost = self._weights(_Values(values)), self._weights(before)
+        growth = {t: gained[t] - lost[t] for t in gained if t in self.growing_totals}
+        return [
+            or_(more <= _ZERO, workspace.c[total] + more <= limit_of(total))
+            for total, more in growth.items()
+        ]
+
     def _weights(self, rows: Any) -> dict[str, ColumnElement[int]]:
         return {total: weight(rows) for total, weight in self._counts.items()}
 
 
-class _NewRow:
-    """The parameters of an insert, in the place of a row's columns."""
+class _Values:
+    """Values in SQL, in the place of a row's columns."""
 
-    def __init__(self, statements: ContentStatements) -> None:
-        values = {column.name: statements.value(column.name) for column in statements.table.c}
+    def __init__(self, values: Mapping[str, ColumnElement[Any]]) -> None:
         self.c = SimpleNamespace(**values)
 
 

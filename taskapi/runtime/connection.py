@@ -31,7 +31,7 @@ MAX_PREPARED = 200
 _poll = get_original("select", "poll")
 
 
-_CANCEL_SECONDS = 0.6
+_CANCEL_SECONDS = 0.3
 """For the cancellation of a statement, from the request for it to the server's confirmation."""
 
 

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from support.api import PASSWORD, new_email
 from support.servers import serving
+from support.writers import person as registered
 
 pytestmark = pytest.mark.slow
 
@@ -231,8 +232,9 @@ def _is_closed_within(connection: socket.socket, seconds: float) -> bool:
 def test_slow_clients_are_closed_and_block_no_other(person: httpx.Client, service: str) -> None:
     address = urlsplit(service)
     head = b"GET /tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
-    body = _post(person, "Content-Length: 100000\r\n", b'{"title": "')
     with ExitStack() as stack:
+        author = stack.enter_context(registered(service))
+        body = _post(author, "Content-Length: 100000\r\n", b'{"title": "')
         slow = [
             stack.enter_context(socket.create_connection((address.hostname, address.port), 30))
             for _ in range(400)
