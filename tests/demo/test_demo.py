@@ -94,9 +94,9 @@ def test_labels_are_used_and_filters_match(filled: Api) -> None:
 def test_recurring_tasks_have_a_history(filled: Api) -> None:
     recurring = [task for task in _rows(filled, "/tasks") if task["recurrence"]]
     assert {task["recurrence"]["anchor"] for task in recurring} == {"due", "completion"}
-    ledgers = [_rows(filled, f"/tasks/{task['id']}/occurrences") for task in recurring]
-    assert {one["outcome"] for ledger in ledgers for one in ledger} == {"completed", "skipped"}
-    assert [] in ledgers
+    histories = [_rows(filled, f"/tasks/{task['id']}/occurrences") for task in recurring]
+    assert {one["outcome"] for history in histories for one in history} == {"completed", "skipped"}
+    assert [] in histories
 
 
 def test_it_can_be_filled_twice(app: Flask, filled: Api) -> None:

@@ -19,7 +19,7 @@ def _advance(user: Api, task_id: int, verb: str, **query: Any) -> dict[str, Any]
     return dict(user.expect(200, "POST", f"/tasks/{task_id}/{verb}", query_string=query))
 
 
-def _ledger(user: Api, task_id: int, **query: Any) -> dict[str, Any]:
+def _history(user: Api, task_id: int, **query: Any) -> dict[str, Any]:
     return dict(user.expect(200, "GET", f"/tasks/{task_id}/occurrences", query_string=query))
 
 
@@ -61,8 +61,8 @@ def test_completing_returns_the_occurrence_and_the_next_due(user: Api) -> None:
     expected = {"outcome": "completed", "due": FAR, "missed": 0, "task_id": task["id"]}
     assert over == over | expected | {"user_id": user.user_id}
     assert user.expect(200, "GET", f"/tasks/{task['id']}") == step["task"]
-    ledger = {"occurrences": [over], "total": 1, "next_cursor": None}
-    assert _ledger(user, task["id"]) == ledger
+    history = {"occurrences": [over], "total": 1, "next_cursor": None}
+    assert _history(user, task["id"]) == history
 
 
 def test_after_the_last_occurrence_the_task_is_completed(user: Api) -> None:
@@ -73,8 +73,8 @@ def test_after_the_last_occurrence_the_task_is_completed(user: Api) -> None:
     assert last["next"] is None
     assert last["task"]["is_completed"]
     assert last["task"]["due"] == {"date": dues[-1]}
-    ledger = _ledger(user, task_id)["occurrences"]
-    assert [over["due"]["date"] for over in ledger] == dues[::-1]
+    history = _history(user, task_id)["occurrences"]
+    assert [over["due"]["date"] for over in history] == dues[::-1]
     again = _advance(user, task_id, "complete")
     assert (again["task"], again["occurrence"]) == (last["task"], None)
     user.problem(409, "not_recurring", "POST", f"/tasks/{task_id}/skip")
@@ -111,7 +111,7 @@ def test_undo_restores_the_previous_occurrence(user: Api, verb: str) -> None:
         assert step["task"] == before | moved
         assert step["next"] == step["occurrence"]["due"] == before["due"]
     user.problem(409, "nothing_to_undo", "POST", f"/tasks/{task['id']}/undo")
-    assert _ledger(user, task["id"])["total"] == 0
+    assert _history(user, task["id"])["total"] == 0
     assert user.expect(200, "GET", "/tasks?is_completed=false")["total"] == 1
 
 
@@ -160,7 +160,7 @@ def test_is_completed_ends_the_series_and_reopening_continues_it(user: Api) -> N
     path = f"/tasks/{task['id']}"
     ended = user.expect(200, "PATCH", path, json={"is_completed": True})
     assert (ended["is_completed"], ended["due"]) == (True, FAR)
-    assert _ledger(user, task["id"])["total"] == 0
+    assert _history(user, task["id"])["total"] == 0
     user.expect(200, "PATCH", path, json={"is_completed": False})
     assert _advance(user, task["id"], "complete")["next"] == {"date": "2150-01-12"}
 
@@ -243,7 +243,7 @@ def test_completing_an_outdated_version_returns_412(user: Api) -> None:
     path = f"/tasks/{task['id']}/complete"
     user.expect(200, "POST", path, headers=current)
     user.problem(412, "precondition_failed", "POST", path, headers=current)
-    assert _ledger(user, task["id"])["total"] == 1
+    assert _history(user, task["id"])["total"] == 1
 
 
 def test_completing_with_a_key_is_performed_once(user: Api) -> None:
@@ -253,7 +253,7 @@ def test_completing_with_a_key_is_performed_once(user: Api) -> None:
         user.expect(200, "POST", f"/tasks/{task['id']}/complete", **sent) for _ in range(2)
     )
     assert first == second
-    assert _ledger(user, task["id"])["total"] == 1
+    assert _history(user, task["id"])["total"] == 1
     other = f"/tasks/{task['id']}/complete?keep_missed=true"
     user.problem(422, "idempotency_key_reused", "POST", other, **sent)
 
@@ -280,7 +280,7 @@ def test_the_history_is_paginated_and_deleted_with_the_task(user: Api) -> None:
     assert found == done[::-1]
     user.expect(204, "DELETE", f"/tasks/{task_id}")
     user.problem(404, "not_found", "GET", f"/tasks/{task_id}/occurrences")
-    assert _ledger(user, other)["total"] == 1
+    assert _history(user, other)["total"] == 1
 
 
 @pytest.mark.parametrize("verb", ["complete", "skip", "undo"])
@@ -288,7 +288,7 @@ def test_each_occurrence_takes_the_next_versions(user: Api, verb: str) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     before = _advance(user, task["id"], "complete")["task"]["version"]
     after = _advance(user, task["id"], verb)["task"]["version"]
-    assert after == before + 2, "one for the ledger, one for the task"
+    assert after == before + 2, "one for the history, one for the task"
     tag = user.send("GET", "/tasks").headers["ETag"]
     assert tag == f'"{user.user_id}.{after}"'
 
@@ -302,7 +302,7 @@ def test_another_users_task_returns_403(user: Api, stranger: Api) -> None:
     for call in calls:
         call()
     user.problem(403, "forbidden", "GET", f"/tasks/{task['id']}/occurrences")
-    assert _ledger(stranger, task["id"])["total"] == 0
+    assert _history(stranger, task["id"])["total"] == 0
 
 
 def test_occurrences_of_another_rule_do_not_count(user: Api) -> None:
@@ -326,6 +326,6 @@ def test_an_occurrence_that_does_not_match_the_current_rule_cannot_be_undone(use
     (error,) = user.problem(400, "invalid_input", "POST", f"/tasks/{task_id}/undo")["errors"]
     assert (error["pointer"], error["code"]) == ("/recurrence/rrule", "until_type")
     assert user.expect(200, "GET", f"/tasks/{task_id}") == task
-    assert _ledger(user, task_id)["total"] == 1
+    assert _history(user, task_id)["total"] == 1
     user.expect(200, "PATCH", f"/tasks/{task_id}", json={"recurrence": None})
     assert _advance(user, task_id, "undo")["task"]["due"] == FAR
