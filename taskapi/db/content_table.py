@@ -153,7 +153,7 @@ class ContentTable(Generic[M]):
             if missing.constraint not in self._references:
                 raise
             field, noun = self._references[missing.constraint]
-            message = f"You have no {noun} with this id."
+            message = f"{noun.capitalize()} not found."
             raise InvalidInput.at(f"/{field}", message, "unknown_reference") from None
 
     def raise_for_missing(

@@ -19,7 +19,7 @@ def due_columns(name: str, due: Due | None) -> dict[str, Any]:
     timed = due if isinstance(due, TimedDue) else None
     return {
         f"{name}_date": due and due.date,
-        f"{name}_time": timed and timed.wall.time(),
+        f"{name}_time": timed and timed.local.time(),
         f"{name}_timezone": timed and timed.timezone,
         f"{name}_at": timed and timed.at,
     }

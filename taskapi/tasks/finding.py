@@ -20,7 +20,7 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
     """A page of the workspace's tasks.
 
     Args:
-        query: limit, cursor, sort and the parameters of `FindingQuery`, checked.
+        query: limit, cursor, sort and the parameters of `FilterParameters`, checked.
         known: versions of the list that the client has; None stands for all.
 
     Raises:

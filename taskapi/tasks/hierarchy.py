@@ -17,7 +17,7 @@ from taskapi.tasks import subtrees
 from taskapi.tasks.due_columns import due_of
 from taskapi.tasks.models import MAX_DEPTH, Task
 from taskapi.tasks.queries import tasks
-from taskapi.tasks.recurrence.service import GivenRecurrence, fitting
+from taskapi.tasks.recurrence.service import GivenRecurrence, recurrence_for_due
 from taskapi.tasks.values import column_values, recurrence_of
 
 Values = Mapping[str, Any]
@@ -103,7 +103,7 @@ def matched(values: Values) -> dict[str, Any]:
     given: GivenRecurrence | None = values.get("recurrence")
     if given is None:
         return dict(values)
-    found = fitting(
+    found = recurrence_for_due(
         given.rule, given.anchor, given.timezone, values.get("due"), pointer="/recurrence"
     )
     return {**values, "recurrence": GivenRecurrence(found.rule, found.anchor, found.timezone)}
@@ -145,8 +145,7 @@ def _place(
 
 def _require_parent(family: Mapping[str, Any], columns: Columns) -> None:
     if family["parent_id"] is None:
-        message = "You have no task with this id."
-        raise InvalidInput.at("/parent_id", message, "unknown_reference")
+        raise InvalidInput.at("/parent_id", "Task not found.", "unknown_reference")
     if family["is_inside"]:
         message = "Must be neither the task itself nor one of its subtasks."
         raise InvalidInput.at("/parent_id", message, "cycle")

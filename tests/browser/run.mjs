@@ -1,6 +1,6 @@
 // Tests a front end on another origin and the documentation pages in a headless Chromium. Run by
 // scripts/test-browser:
-//   node run.mjs --service URL --chromium PATH --port FRONT_END_PORT --screenshots DIRECTORY
+//   node run.mjs --service URL --chromium PATH --port FRONT_END_PORT --screenshots FOLDER
 
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -31,12 +31,12 @@ const browser = await chromium.launch({
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // Chromium's sandbox does not start as root, as in many CI containers.
+    // Chromium's sandbox does not start as root, and CI containers often run as root.
     ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
   ],
 });
 
-/** Runs one test in a new browser profile; takes a screenshot if it fails. */
+/** Runs one check in its own browser profile; saves a screenshot if it fails. */
 async function check(name, run) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
   context.setDefaultTimeout(10_000);

@@ -44,7 +44,7 @@ TAKES_A_BODY = [
 
 # Each with a word that the error must contain.
 MALFORMED = {
-    "empty": (b"", "no body"),
+    "empty": (b"", "is empty"),
     "blank": (b" \n", "not valid JSON"),
     "a word": (b"title", "not valid JSON"),
     "cut off": (b'{"title": "a"', "not valid JSON"),
@@ -264,7 +264,7 @@ def test_a_truncated_body_returns_400(user: Api, task: dict[str, Any], body: byt
     sent: dict[str, Any] = {"environ_overrides": announced, "data": body} | JSON
     for method, path in _each_call(user, task):
         problem = user.problem(400, "malformed_body", method, path, **sent)
-        assert "ends before its Content-Length" in problem["detail"]
+        assert "shorter than its Content-Length" in problem["detail"]
     assert _unchanged(user, task)
 
 

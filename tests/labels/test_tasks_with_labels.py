@@ -106,7 +106,7 @@ def test_another_users_label_is_an_unknown_reference(
         assert problem["errors"] == [
             {
                 "pointer": "/label_ids",
-                "message": "You have no label with this id.",
+                "message": "Label not found.",
                 "code": "unknown_reference",
             }
         ]

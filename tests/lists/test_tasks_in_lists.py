@@ -77,7 +77,7 @@ def test_another_users_list_is_an_unknown_reference(user: Api, stranger: Api, ki
             assert problem["errors"] == [
                 {
                     "pointer": "/list_id",
-                    "message": "You have no list with this id.",
+                    "message": "List not found.",
                     "code": "unknown_reference",
                 }
             ]

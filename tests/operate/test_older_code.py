@@ -88,11 +88,11 @@ def test_older_code_is_not_ready_on_an_incompatible_schema(
         person.expect(200, "GET", "/readyz")
         revisions.upgrade(private, folder)
         problem = person.problem(503, "not_ready", "GET", "/readyz")
-        assert "no longer works with this release" in problem["detail"]
+        assert "no longer supports this release" in problem["detail"]
         for command in (["db", "upgrade"], ["serve"]):
             status, output = flask(private, *command)
             assert status == 1
-            assert "no longer works with this release" in output
+            assert "no longer supports this release" in output
             assert "Traceback" not in output
         with create_app(settings).app_context():
             flask_migrate.downgrade(folder, revisions.NEXT)

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from taskapi.db.listing import Page, read_page
 from taskapi.db.pages import page_request
+from taskapi.field_errors import FieldError
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import FieldError, Forbidden, InvalidInput, NotFound
+from taskapi.problems import Forbidden, InvalidInput, NotFound
 from taskapi.tasks.filters.conditions import Shape, parameters
 from taskapi.tasks.filters.grammar import parse
 from taskapi.tasks.filters.models import SavedFilter
@@ -34,16 +35,17 @@ class ResolvedFilter(NamedTuple):
     """Whether the result depends on the current time."""
 
     names: tuple[tuple[str, int | None, str], ...]
-    """For each reference the parameter that contains it, the offset in it, and what it names."""
+    """For each reference the parameter that contains it, its offset, and the message if its target
+    does not exist."""
 
     def missing(self, number: int) -> InvalidInput:
-        """The problem for a reference to what does not exist, by its number from one."""
-        pointer, offset, named = self.names[number - 1]
-        return _problem(pointer, f"You have no {named}.", "unknown_reference", offset)
+        """The problem for a reference without a target, by its number, which starts at one."""
+        pointer, offset, message = self.names[number - 1]
+        return InvalidInput.of([FieldError(pointer, message, "unknown_reference", offset)])
 
 
 def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
-    """The filters and the parameters of `parameters.FindingQuery`, combined.
+    """The filters and the parameters of `parameters.FilterParameters`, combined.
 
     Returns:
         None if only parameters are given that lists of tasks have statements for.
@@ -61,8 +63,8 @@ def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
         shapes.append(_shape(resolver, pointer, node))
         pointers += [pointer] * (len(resolver.references) - len(pointers))
     given = parameters(resolver.values, resolver.references)
-    described = [f"{r.noun} with this {'id' if r.id else 'name'}" for r in resolver.references]
-    names = tuple(zip(pointers, resolver.named_at, described, strict=True))
+    messages = [f"No {r.noun} has this {'ID' if r.id else 'name'}." for r in resolver.references]
+    names = tuple(zip(pointers, resolver.offsets, messages, strict=True))
     return ResolvedFilter(("all", *shapes), given, resolver.is_time_dependent, names)
 
 
@@ -151,23 +153,22 @@ def _saved(caller: Caller, filter_id: int) -> str:
     try:
         return filters.get(caller, filter_id).query
     except (Forbidden, NotFound):
-        message = "You have no filter with this id."
-        raise InvalidInput.at("filter_id", message, "unknown_reference") from None
+        raise InvalidInput.at("filter_id", "Filter not found.", "unknown_reference") from None
 
 
 def _parsed(pointer: str, text: str) -> Node:
     try:
         return parse(text)
     except FilterError as error:
-        raise _problem(pointer, error.message, error.code, error.offset) from None
+        raise _invalid(pointer, error) from None
 
 
 def _shape(resolver: Resolver, pointer: str, node: Node) -> Shape:
     try:
         return resolver.shape(node)
     except FilterError as error:
-        raise _problem(pointer, error.message, error.code, error.offset) from None
+        raise _invalid(pointer, error) from None
 
 
-def _problem(pointer: str, message: str, code: str, offset: int | None) -> InvalidInput:
-    return InvalidInput.of([FieldError(pointer, message, code, offset)])
+def _invalid(pointer: str, error: FilterError) -> InvalidInput:
+    return InvalidInput.of([FieldError(pointer, error.message, error.code, error.offset)])

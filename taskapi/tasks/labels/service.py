@@ -103,10 +103,10 @@ def merge_label(caller: Caller, label_id: int, into: int, if_match: list[int] | 
     """
     merged = _ended(caller, merge, label_id, if_match, into=into)
     if not merged:
-        message, code = "You have no label with this id.", "unknown_reference"
         if into == label_id:
-            message, code = "Must be another label.", "same_label"
-        reason = InvalidInput.at("/into", message, code)
+            reason = InvalidInput.at("/into", "Must be another label.", "same_label")
+        else:
+            reason = InvalidInput.at("/into", "Label not found.", "unknown_reference")
         labels.raise_for_missing(caller, label_id, "merge", if_match, reason)
     log_event("label_merged", label_id=label_id, into=into)
     return labels.row(merged[0])

@@ -51,8 +51,7 @@ def require_list(caller: Caller, list_id: int) -> None:
     try:
         lists.get(caller, list_id)
     except (Forbidden, NotFound):
-        message = "You have no list with this id."
-        raise InvalidInput.at("list_id", message, "unknown_reference") from None
+        raise InvalidInput.at("list_id", "List not found.", "unknown_reference") from None
 
 
 def list_lists(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Page[List]:

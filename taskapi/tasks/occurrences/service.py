@@ -24,7 +24,13 @@ from taskapi.tasks.models import Task
 from taskapi.tasks.occurrences.models import Occurrence
 from taskapi.tasks.occurrences.queries import LAST, SORTS, occurrence_page, occurrences
 from taskapi.tasks.queries import tasks
-from taskapi.tasks.recurrence.service import Anchor, Following, Recurrence, fitting, next_due
+from taskapi.tasks.recurrence.service import (
+    Anchor,
+    Following,
+    Recurrence,
+    next_due,
+    recurrence_for_due,
+)
 from taskapi.tasks.service import get_task, update_task
 from taskapi.tasks.values import recurrence_of
 
@@ -121,7 +127,7 @@ def undo(caller: Caller, task_id: int, if_match: list[int] | None) -> Occurrence
         assert due, "each occurrence has one"
         recurrence = recurrence_of(task)
         if recurrence:
-            fitting(*_parts(recurrence), due, pointer="/recurrence")
+            recurrence_for_due(*_parts(recurrence), due, pointer="/recurrence")
             if task.occurred is None:
                 occurred = None  # it was counted by another rule
         occurrences.delete(caller, last.id)

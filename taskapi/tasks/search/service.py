@@ -38,7 +38,7 @@ def search_tasks(
     """A page of the workspace's tasks that have the words of a text, the best first.
 
     Args:
-        query: text, limit, cursor and the parameters of `FindingQuery`, checked.
+        query: text, limit, cursor and the parameters of `FilterParameters`, checked.
         known: versions of the list that the client has; None stands for all.
 
     Raises:

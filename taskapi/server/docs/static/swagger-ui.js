@@ -4,8 +4,8 @@
 {
   const place = document.getElementById("document");
 
-  /** Whoever logs in through the page is authorized on it, and no longer after logging out. */
-  const followTheSession = (response) => {
+  /** Authorizes the page after a login through it, and revokes that after a logout. */
+  const followSession = (response) => {
     const path = new URL(response.url, location.href).pathname;
     if (response.ok && /\/auth\/(register|login|refresh)$/.test(path)) {
       authorize(response.body?.access_token);
@@ -15,7 +15,7 @@
     return response;
   };
 
-  /** Sets the token of the document's bearer scheme, as the Authorize dialog would; or drops it. */
+  /** Sets or clears the token of the bearer scheme, like the Authorize dialog. */
   const authorize = (token) => {
     const schemes = ui.specSelectors.specJson().getIn(["components", "securitySchemes"]);
     const name = schemes?.findKey((scheme) => scheme.get("scheme") === "bearer");
@@ -42,8 +42,8 @@
     displayOperationId: false,
     defaultModelsExpandDepth: 0,
     filter: false,
-    // Null: the document is not sent to the validator on its maker's host.
+    // Do not send the document to the public validator.
     validatorUrl: null,
-    responseInterceptor: followTheSession,
+    responseInterceptor: followSession,
   });
 }
