@@ -41,6 +41,7 @@ from taskapi_client.api.tasks import (
     update_task,
 )
 from taskapi_client.models import (
+    Account,
     Credentials,
     DueDate,
     DueTime,
@@ -68,7 +69,6 @@ from taskapi_client.models import (
     TaskConflict,
     TaskMove,
     TaskPage,
-    User,
 )
 from taskapi_client.types import UNSET, Response, Unset
 
@@ -178,8 +178,13 @@ def renew(tokens: Login) -> AuthenticatedClient:
     expect_problem(unknown, HTTPStatus.UNAUTHORIZED)
 
     client = signed_in(rotated)
-    me = expect(get_me.sync_detailed(client=client), HTTPStatus.OK, User)
-    assert me == rotated.user
+    me = expect(get_me.sync_detailed(client=client), HTTPStatus.OK, Account)
+    assert (me.id, me.email, me.created_at) == (
+        rotated.user.id,
+        rotated.user.email,
+        rotated.user.created_at,
+    )
+    assert me.quotas.tasks.used == 0
     assert abs(datetime.now(UTC) - me.created_at) < timedelta(minutes=10)
     return client
 

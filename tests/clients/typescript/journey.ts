@@ -123,8 +123,9 @@ async function refresh(tokens: Login): Promise<void> {
   const unknown = await laptop.client.POST("/auth/refresh", { body: { refresh_token: "none" } });
   expectProblem(unknown, 401);
 
-  const me = expect(await laptop.client.GET("/auth/me"), 200);
+  const { quotas, ...me } = expect(await laptop.client.GET("/auth/me"), 200);
   assert.deepEqual(me, rotated.user);
+  assert.equal(quotas.tasks.used, 0);
   assert.ok(Math.abs(Date.now() - Date.parse(me.created_at)) < 600_000);
 }
 
