@@ -1,4 +1,4 @@
-"""A pool of connections to PostgreSQL: psycopg's own, with what a restart of the server needs."""
+"""The pool of connections: psycopg's, which also recovers quickly when the server restarts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_IDLE_SECONDS = 240
 """Neon and many firewalls drop connections that are idle for five minutes."""
 
 MAX_AGE_SECONDS = 1_800
-"""A connection is replaced at this age, which bounds the memory of its backend."""
+"""Connections of this age are replaced, which limits the memory of their backends."""
 
 _CONNECT = {
     "autocommit": True,
@@ -31,7 +31,7 @@ _log = logging.getLogger("taskapi.pool")
 
 
 class Limits(NamedTuple):
-    """How large a pool may grow, and how long and how many may wait for it."""
+    """The size of a pool, the longest wait for a connection, and the number of waiting requests."""
 
     connections: int
     seconds: float
@@ -39,21 +39,21 @@ class Limits(NamedTuple):
 
 
 class Pool:
-    """Connections in autocommit, each handed to the request that has waited longest.
+    """Connections in autocommit. Requests get them in the order of arrival.
 
-    They are opened in the background when needed, so that a slow database delays a request by no
-    more than the longest wait.
+    Connections are opened in the background, so that a slow database delays a request by the
+    longest wait at most.
 
     Args:
-        url: of the database.
+        url: the URL of the database.
         kind: the class of the connections.
-        limits: of the pool.
+        limits: the limits of the pool.
         prepares: whether statements are prepared.
     """
 
     def __init__(self, url: str, kind: type[Connection], limits: Limits, *, prepares: bool) -> None:
         def configure(connection: Connection) -> None:
-            # Connection.run() prepares by itself.
+            # Connection.run() prepares statements itself.
             connection.prepare_threshold = None
             connection.prepares = prepares
 
@@ -76,7 +76,7 @@ class Pool:
 
     @property
     def connection_class(self) -> type[Connection]:
-        """The class of the connections that are opened from now on."""
+        """The class of new connections."""
         return self._pool.connection_class
 
     @connection_class.setter
@@ -84,20 +84,20 @@ class Pool:
         self._pool.connection_class = kind
 
     def take(self, seconds: float | None = None) -> Connection:
-        """Return a connection that is open, as far as can be seen without a round trip.
+        """Take an open connection. It is checked without a round trip.
 
         Servers and poolers drop idle connections. psycopg's own check waits a second before it
-        tries the next connection.
+        tries the next one.
 
         Args:
-            seconds: how long to wait for one; None for the pool's limit.
+            seconds: the longest wait; None for the pool's limit.
 
         Raises:
             psycopg.OperationalError: none was available in time, or too many requests wait.
         """
         until = monotonic() + (self.limits.seconds if seconds is None else seconds)
         if self._pool.closed:
-            # Not before the first use, which comes after any fork.
+            # At the first use, which is after any fork.
             self._pool.open()
         while True:
             connection = self._pool.getconn(until - monotonic())
@@ -106,7 +106,7 @@ class Pool:
             self._replace(connection)
 
     def give_back(self, connection: Connection) -> None:
-        """Return a connection; one that is closed, in a transaction or worn is replaced."""
+        """Return a connection. It is replaced if it is closed, in a transaction or worn out."""
         self.round_trips += connection.round_trips
         connection.round_trips = 0
         connection.used_at = monotonic()
@@ -116,32 +116,32 @@ class Pool:
             self._pool.putconn(connection)
 
     def close(self) -> None:
-        """Close the idle connections now, and the others when they are given back."""
+        """Close idle connections now, and the others when they are returned."""
         self._pool.close()
 
     @property
     def size(self) -> int:
-        """Connections that are open or being opened."""
+        """The number of connections that are open or being opened."""
         return self._count("pool_size")
 
     @property
     def in_use(self) -> int:
-        """Connections that a request has, or waits for."""
+        """The number of connections that a request uses or waits for."""
         return self.size - self._count("pool_available")
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for a connection."""
+        """The number of requests that wait for a connection."""
         return self._count("requests_waiting")
 
     @property
     def waits(self) -> int:
-        """Requests that have had to wait."""
+        """The number of requests that have waited."""
         return self._count("requests_queued")
 
     @property
     def waited_seconds(self) -> float:
-        """The sum of their waits."""
+        """The total time that requests have waited."""
         return self._count("requests_wait_ms") / 1000
 
     def _count(self, name: str) -> int:
@@ -153,17 +153,17 @@ class Pool:
 
 
 def _reporting(kind: type[Connection]) -> type[Connection]:
-    """The same class, which logs failures to connect."""
+    """The class, extended to log failures to connect."""
 
-    class ReportingConnection(kind):  # type: ignore[misc, valid-type]  # mypy knows no class by value
+    class ReportingConnection(kind):  # type: ignore[misc, valid-type]  # mypy supports no dynamic base class
         @classmethod
         def connect(cls, *args: Any, **options: Any) -> Self:
             try:
-                made: Self = super().connect(*args, **options)
+                connection: Self = super().connect(*args, **options)
             except Exception as error:
-                # The error's own text has the database's address and user.
+                # The error's text contains the database's address and user.
                 _log.warning("connection_failed", extra={"error": type(error).__name__})
                 raise
-            return made
+            return connection
 
     return ReportingConnection

@@ -84,7 +84,7 @@ def test_names_are_unique_ignoring_ascii_case(user: Api, stranger: Api, name: st
     ):
         method, path, headers = sent
         problem = user.problem(409, "label_exists", method, path, json={"name": name}, **headers)
-        assert problem["detail"] == f"You have a label with this name: {name.strip()}"
+        assert problem["detail"] == f"Another label has the name {name.strip()}."
     assert names(user) == ["Later", "Urgent"]
     assert user.expect(200, "GET", f"/labels/{other['id']}") == other
 

@@ -1,4 +1,4 @@
-"""Use cases of filters: resolving those of a request, and saved filters."""
+"""Use cases of filters: the filters of a request, and saved filters."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
     """The filters and the parameters of `parameters.FilterParameters`, combined.
 
     Returns:
-        None if only parameters are given that lists of tasks have statements for.
+        None if no parameter requires a filter statement.
 
     Raises:
-        InvalidInput: a filter is invalid, or there is no saved filter with this id.
-        TokenInvalid: the caller's session is over.
+        InvalidInput: a filter is invalid, or the saved filter does not exist.
+        TokenInvalid: the caller's session has ended.
     """
     if not needs_filter(query):
         return None
@@ -74,12 +74,12 @@ def list_filters(
     """A page of the caller's filters.
 
     Args:
-        query: limit, cursor and sort, checked.
-        known: versions of the list that the client has; None for whichever there is.
+        query: the validated limit, cursor and sort.
+        known: versions of the list that the client has; None stands for all.
 
     Raises:
-        InvalidInput: the cursor is not one of this list in this order.
-        TokenInvalid: the caller's session is over.
+        InvalidInput: the cursor belongs to another list or order.
+        TokenInvalid: the caller's session has ended.
     """
     request = page_request(query, SORTS)
     return read_page(caller, filters, filter_page(request.ordering), request, known=known)
@@ -95,11 +95,11 @@ def get_filter(caller: Caller, filter_id: int) -> SavedFilter:
 
 
 def create_filter(caller: Caller, values: dict[str, Any]) -> SavedFilter:
-    """Keep a filter.
+    """Save a filter.
 
     Raises:
         InvalidInput: its query is invalid.
-        TokenInvalid: the caller's session is over.
+        TokenInvalid: the caller's session has ended.
     """
     _check(caller, values)
     created = filters.create(caller, values)
@@ -110,7 +110,7 @@ def create_filter(caller: Caller, values: dict[str, Any]) -> SavedFilter:
 def update_filter(
     caller: Caller, filter_id: int, values: dict[str, Any], if_match: list[int] | None
 ) -> SavedFilter:
-    """Set the given values of a filter; the others stay.
+    """Set the given fields of a saved filter.
 
     Raises:
         InvalidInput: its query is invalid.
@@ -124,7 +124,7 @@ def update_filter(
 
 
 def delete_filter(caller: Caller, filter_id: int, if_match: list[int] | None) -> None:
-    """Remove a filter.
+    """Delete a saved filter.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
@@ -140,7 +140,7 @@ def _check(caller: Caller, values: Mapping[str, Any]) -> None:
 
 
 def _filters(caller: Caller, query: Mapping[str, Any]) -> list[tuple[str, Node]]:
-    """The filters that are given, each by the parameter that gives it."""
+    """The filters of a request, with the names of their parameters."""
     texts = {}
     if "filter" in query:
         texts["filter"] = query["filter"]

@@ -234,7 +234,7 @@ def _days(recurrence: Recurrence, start: Due) -> Days:
 
 
 def _last_day(until: date | datetime | None, start: Due) -> date:
-    """The last day on which an occurrence is neither after UNTIL nor out of the known years."""
+    """The last day on which an occurrence is not after UNTIL and in the supported years."""
     if isinstance(start, DateDue):
         return until or LAST_DAY
     assert until is None or isinstance(until, datetime), "`check` was called"
@@ -243,7 +243,7 @@ def _last_day(until: date | datetime | None, start: Due) -> date:
     limit = LAST_INSTANT
     if until and until.year <= LAST_INSTANT.year:
         limit = min(limit, until if until.tzinfo else instant_of(until, start.timezone))
-    # A day later than the limit's own, as clocks that go back at midnight show a date twice.
+    # One day more, because a date can occur twice if clocks go back at midnight.
     day = min(local_time_of(limit, start.timezone).date() + _ONE_DAY, LAST_DAY)
     while _at(start, day) > limit:
         day -= _ONE_DAY
@@ -262,28 +262,28 @@ def _first_not_passed(start: Due, moment: datetime, timezone: str) -> date:
 
 
 def _at(due: TimedDue, day: date) -> datetime:
-    """The instant of a timed due on another day. On a later one it is never an earlier instant."""
+    """The instant of a timed due on another day. It never decreases with the day."""
     return instant_of(datetime.combine(day, due.local.time()), due.timezone)
 
 
 def _each_completed(
     recurrence: Recurrence, due: Due, completed_at: datetime | None
 ) -> Iterator[Due]:
-    """The due if it is an occurrence, and those that follow when each is completed on its day."""
-    begun, days = due, _days(recurrence, due)
+    """The due if it is an occurrence, and the next ones if each is completed on its due date."""
+    start, days = due, _days(recurrence, due)
     if due.date in days:
         yield due
     if completed_at:
-        begun = _moved(due, local_time_of(completed_at, recurrence.timezone).date())
-        days = _days(recurrence, begun)
+        start = _moved(due, local_time_of(completed_at, recurrence.timezone).date())
+        days = _days(recurrence, start)
     while True:
-        for day in days.since(begun.date + _ONE_DAY):
+        for day in days.since(start.date + _ONE_DAY):
             yield _moved(due, day)
-            # To start again on an occurrence changes nothing, unless it was moved to the end of a
-            # month that is too short; which happens three times at most, from the 31st to the 28th.
-            if takes_day_from_start(recurrence.rule) and day.day != begun.date.day:
-                begun = _moved(due, day)
-                days = _days(recurrence, begun)
+            # Restarting on an occurrence changes nothing, unless a short month moved its day. That
+            # happens three times at most, from the 31st to the 28th.
+            if takes_day_from_start(recurrence.rule) and day.day != start.date.day:
+                start = _moved(due, day)
+                days = _days(recurrence, start)
                 break
         else:
             return
