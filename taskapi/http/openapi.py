@@ -123,6 +123,7 @@ def build(app: Flask, version: str) -> dict[str, Any]:
     converter: Any = marshmallow.converter
     converter.add_attribute_function(_alternatives)
     converter.add_attribute_function(_shared)
+    converter.add_attribute_function(_uses)
     spec.components.security_scheme(
         "bearer",
         {
@@ -178,6 +179,13 @@ def _shared(_converter: Any, field: fields.Field[Any], **_: Any) -> dict[str, An
     if not isinstance(field, SharedField):
         return {}
     return {"$ref": f"#/components/schemas/{field.component}"}
+
+
+def _uses(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
+    """The description of a field that filters use, with its name in filters."""
+    name = field.metadata.get("filter")
+    about = field.metadata.get("description", "")
+    return {"description": f"{about} Its name in filters is `{name}`.".strip()} if name else {}
 
 
 def _schema_name(schema: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
+from support.numbers import FILTER_NAMES, NUMBERS, Number
 
 Task = dict[str, Any]
 
@@ -32,6 +33,8 @@ ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Asia
 TITLES = ["Call the bank", "call ÄRZTE", "50% \\ 'quoted' \"twice\"", "a_b", "Weed"]
 LISTS = ["Inbox", "Work", "Zu Hause"]
 LABELS = ["urgent", "Later", "waiting for"]
+COMPARED = [number for number in NUMBERS if number.name in FILTER_NAMES]
+"""The whole numbers that filters compare."""
 
 
 class Seen(NamedTuple):
@@ -171,7 +174,8 @@ def times() -> st.SearchStrategy[FilterCase]:
 
 
 def nulls() -> st.SearchStrategy[FilterCase]:
-    fields = ["description", "due", "start", "completed_at", "estimate_minutes", "parent_id"]
+    fields = ["description", "due", "start", "completed_at", "parent_id"]
+    fields += [number.name for number in COMPARED if number.is_nullable]
 
     def build(name: str, is_null: bool) -> FilterCase:
         word = "is null" if is_null else "IS NOT NULL"
@@ -181,19 +185,20 @@ def nulls() -> st.SearchStrategy[FilterCase]:
 
 
 def numbers() -> st.SearchStrategy[FilterCase]:
-    def build(field: tuple[str, str], symbol: str, number: int) -> FilterCase:
-        name, rendered = field
+    def build(field: Number, is_short: bool, symbol: str, value: int) -> FilterCase:
+        name = FILTER_NAMES[field.name] if is_short else field.name
+        number = min(value, field.most)
 
         def means(task: Task, seen: Seen) -> bool:
-            found = task[rendered]
+            found = task[field.name]
             if found is None:
                 return symbol == "!="
             return OPERATORS[symbol](found, number)
 
         return of(f"{name}{symbol}{number}", means)
 
-    field = st.sampled_from((("priority", "priority"), ("estimate", "estimate_minutes")))
-    return st.builds(build, field, st.sampled_from(list(OPERATORS)), st.integers(0, 4))
+    symbols = st.sampled_from(list(OPERATORS))
+    return st.builds(build, st.sampled_from(COMPARED), st.booleans(), symbols, st.integers(0, 4))
 
 
 def many_numbers() -> st.SearchStrategy[FilterCase]:

@@ -18,10 +18,10 @@ pytestmark = pytest.mark.slow
 
 _numbers = itertools.count(1)
 
-ADD = """op.add_column("tasks", sa.Column("energy", sa.BigInteger, server_default="0"))"""
+ADD = """op.add_column("tasks", sa.Column("of_a_test", sa.BigInteger, server_default="0"))"""
 INDEX = """
 with op.get_context().autocommit_block():
-    op.create_index("ix_energy", "tasks", ["energy"], postgresql_concurrently=True)
+    op.create_index("ix_of_a_test", "tasks", ["of_a_test"], postgresql_concurrently=True)
 """
 
 
@@ -79,7 +79,7 @@ def test_concurrent_index_migrations_do_not_deadlock(private: str, tmp_path: Pat
     for one in both:
         output, _ = one.communicate(timeout=30)
         assert one.returncode == 0, output
-    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_energy'::regclass"
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_of_a_test'::regclass"
     assert world.sql(settings, valid) == [(True,)]
 
 
