@@ -135,6 +135,20 @@ class Settings:
         "seconds without a refresh after which a session and its refresh token expire",
         _integer(60, 31_536_000),
     )
+    quota_tasks: int = _setting(100_000, "tasks in a workspace", _integer(1, 10**9))
+    quota_lists: int = _setting(1_000, "lists in a workspace", _integer(1, 10**9))
+    quota_labels: int = _setting(1_000, "labels in a workspace", _integer(1, 10**9))
+    quota_filters: int = _setting(1_000, "saved filters in a workspace", _integer(1, 10**9))
+    quota_occurrences: int = _setting(
+        1_000_000,
+        "completed and skipped occurrences of recurring tasks in a workspace",
+        _integer(1, 10**9),
+    )
+    quota_text_bytes: int = _setting(
+        100_000_000,
+        "bytes of titles and descriptions of tasks in a workspace",
+        _integer(1, 10**12),
+    )
     bcrypt_rounds: int = _setting(
         12, "bcrypt cost factor of passwords; 12 takes about 0.25 s per hash", _integer(4, 16)
     )

@@ -16,10 +16,10 @@ from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import users
 from taskapi.auth.routes import auth
-from taskapi.db import database
+from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
 from taskapi.extensions import cors, db, migrate
-from taskapi.http import openapi, responses
+from taskapi.http import admission, openapi, responses
 from taskapi.http.application import Application
 from taskapi.http.operations import IdConverter
 from taskapi.server.docs.routes import blueprint as docs
@@ -61,7 +61,9 @@ def create_app(settings: Settings) -> Flask:
     dictConfig(logging.logging_config(settings))
     logging.init_app(app)
     responses.init_app(app, settings)
+    admission.init_app(app, settings)
     database.init_app(app, settings)
+    quotas.init_app(app, settings)
     identity.init_app(app, settings)
     passwords.init_app(app, settings)
     ratelimit.init_app(app, settings)

@@ -168,8 +168,16 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("version", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("task_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column(
-            "completed_task_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False
+        *(
+            sa.Column(name, sa.BigInteger(), server_default=sa.text("0"), nullable=False)
+            for name in (
+                "completed_task_count",
+                "list_count",
+                "label_count",
+                "filter_count",
+                "occurrence_count",
+                "text_bytes",
+            )
         ),
         _moment("created_at"),
         _moment("updated_at"),

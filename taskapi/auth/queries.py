@@ -32,8 +32,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from taskapi.auth.models import Session, User
 from taskapi.db.pages import BY_CREATION, Ordering
 from taskapi.db.purging import Purge
+from taskapi.db.quotas import QUOTAS
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import SESSION_ID, USER_ID, has_live_session
+from taskapi.db.tenancy import ONE, SESSION_ID, USER_ID, WORKSPACE_ID, has_live_session
 from taskapi.extensions import table_of
 from taskapi.tasks.lists.models import List
 from taskapi.workspaces.models import Workspace
@@ -83,8 +84,8 @@ def _personal_workspace(account: CTE) -> list[CTE]:
     name, inbox = literal(_WORKSPACE_NAME, Text), literal(_INBOX_NAME, Text)
     version = literal_column("0", BigInteger)
     workspace = insert(_workspaces).from_select(
-        ["id", "owner_id", "name"],
-        select(account.c.id, account.c.id.label("owner_id"), name),
+        ["id", "owner_id", "name", "list_count"],
+        select(account.c.id, account.c.id.label("owner_id"), name, ONE),
         include_defaults=False,
     )
     first_list = insert(_lists).from_select(
@@ -250,8 +251,12 @@ revoke_others = Statement(
 )
 """End every session of an account but one, even if that one has ended meanwhile."""
 
-own_user = Statement(select(*_shown).where(_is_caller))
-"""The caller's account."""
+own_user = Statement(
+    select(*_shown, *(_workspaces.c[quota.total] for quota in QUOTAS))
+    .join(_workspaces, _workspaces.c.id == WORKSPACE_ID)
+    .where(_is_caller)
+)
+"""The caller's account, and the totals of its workspace that have quotas."""
 
 own_password = Statement(select(_users.c.hashed_password).where(_is_caller))
 """The hash that the caller's password is checked against."""

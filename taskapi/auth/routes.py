@@ -104,9 +104,9 @@ def logout() -> Response:
 
 
 @auth.get("/me")
-@operation(summary="Get the account", answers=schemas.User, example=schemas.USER_EXAMPLE)
+@operation(summary="Get the account", answers=schemas.Account, example=schemas.ACCOUNT_EXAMPLE)
 def get_me(caller: Caller) -> Response:
-    """The account that the token is for."""
+    """Returns the account of the access token, and how much of its quotas it uses."""
     return json_response(service.get_me(caller))
 
 

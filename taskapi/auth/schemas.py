@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+from taskapi.db.quotas import QUOTAS
 from taskapi.http.fields import EmailAddress, Id, Password, Text, Timestamp
 from taskapi.http.pagination import PageShape
 from taskapi.http.schemas import Input
@@ -11,6 +12,17 @@ from taskapi.http.schemas import Input
 _READ_ONLY = frozenset({"id", "created_at"})
 
 USER_EXAMPLE = {"id": 1, "email": "ada@example.com", "created_at": "2026-01-05T09:30:00.123456Z"}
+ACCOUNT_EXAMPLE = {
+    **USER_EXAMPLE,
+    "quotas": {
+        "tasks": {"used": 42, "limit": 100_000},
+        "lists": {"used": 3, "limit": 1_000},
+        "labels": {"used": 5, "limit": 1_000},
+        "filters": {"used": 2, "limit": 1_000},
+        "occurrences": {"used": 17, "limit": 1_000_000},
+        "text_bytes": {"used": 4_071, "limit": 100_000_000},
+    },
+}
 CREDENTIALS_EXAMPLE = {"email": "ada@example.com", "password": "correct horse battery"}
 LOGIN_EXAMPLE = {
     "access_token": "eyJhbGciOiJIUzI1NiIsImtpZCI6Ij...",
@@ -79,6 +91,25 @@ class User(Schema):
     id = Id("The account's id.")
     email = fields.String(required=True, metadata={"format": "email"})
     created_at = Timestamp("When it was registered.")
+
+
+class Quota(Schema):
+    """The use of a quota."""
+
+    used = fields.Integer(required=True, metadata={"minimum": 0, "description": "The amount used."})
+    limit = fields.Integer(required=True, metadata={"minimum": 1, "description": "The maximum."})
+
+
+class Account(User):
+    """An account, with the use of its quotas."""
+
+    quotas = fields.Nested(
+        Schema.from_dict(
+            {quota.name: fields.Nested(Quota, required=True) for quota in QUOTAS}, name="Quotas"
+        ),
+        required=True,
+        metadata={"description": "What the personal workspace may store."},
+    )
 
 
 class Login(Schema):

@@ -17,6 +17,7 @@ from taskapi.auth.ratelimit import Limit
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.db import database
 from taskapi.db.pages import page_request
+from taskapi.db.quotas import QUOTAS, limits
 from taskapi.db.rows import row_class
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
@@ -181,12 +182,17 @@ def logout(caller: Caller) -> None:
 
 
 def get_me(caller: Caller) -> User:
-    """The caller's account.
+    """The caller's account, with the use of its quotas.
 
     Raises:
         TokenInvalid: the caller's session is over.
     """
-    return _live(database.row(statements.own_user, **scope(caller)))
+    user = _live(database.row(statements.own_user, **scope(caller)))
+    quotas = {
+        quota.name: {"used": user.pop(quota.total), "limit": limits()[f"quota_{quota.total}"]}
+        for quota in QUOTAS
+    }
+    return {**user, "quotas": quotas}
 
 
 def change_password(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from psycopg_pool import ConnectionPool
 
+from taskapi.db.concurrency import ConcurrencyLimits
 from taskapi.runtime.connection import MAX_PREPARED, Connection
 
 MAX_IDLE_SECONDS = 240
@@ -57,6 +58,7 @@ class Pool:
             connection.prepares = prepares
 
         self.limits = limits
+        self.concurrency = ConcurrencyLimits(limits.connections, limits.seconds)
         self.round_trips = 0
         self._pool = ConnectionPool(
             url,

@@ -7,7 +7,7 @@ sets it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from types import SimpleNamespace
@@ -39,7 +39,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from taskapi.db.pages import Ordering
+from taskapi.db.pages import MAX_PAGE_BYTES, Ordering
+from taskapi.db.quotas import limit_of
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import (
     ID,
@@ -68,6 +69,8 @@ _KNOWN = bindparam("known", type_=ARRAY(BigInteger))
 _GIVEN = bindparam("given", type_=BigInteger)
 _ZERO = literal_column("0", BigInteger)
 
+_MAX_PAGE_BYTES = literal_column(str(MAX_PAGE_BYTES), BigInteger)
+
 _WRITTEN_HERE = ("workspace_id", "id", "user_id", "version", "created_at", "updated_at")
 
 
@@ -87,6 +90,9 @@ class ContentStatements:
         self._defaults = {f"value_{c.name}": _default(c) for c in self._writable}
 
     # What a table may do beside the usual.
+
+    growing_totals: Collection[str] = ()
+    """Totals with a quota to which an update may add."""
 
     def assignment(self, column: Column[Any], before: FromClause, moment: Moment) -> Any:
         """What an update sets a column to: its parameter if that is given."""
@@ -108,6 +114,11 @@ class ContentStatements:
     def more_parameters(self, caller: Caller, values: Values) -> Values:
         """Parameters of `dependent_writes` for these values."""
         return {}
+
+    @property
+    def added(self) -> dict[str, int]:
+        """How much a new row adds to the totals that count rows."""
+        return {total: 1 for total in self._counts if total.endswith("_count")}
 
     def is_given(self, *names: str) -> ColumnElement[bool]:
         """True in SQL if an update sets any of these columns."""
@@ -152,18 +163,19 @@ class ContentStatements:
             for conditions, order in ordering.runs(self.table)
         ]
         merged = (union_all(*pages) if len(pages) > 1 else pages[0]).subquery("merged")
-        gated = (
-            select(*merged.c)
+        page = (
+            select(*merged.c, _bytes_before(merged, ordering).label("bytes_before"))
             .where(WORKSPACES.c.version != all_(_KNOWN))
             .order_by(*ordering.order(merged))
             .limit(_LIMIT)
             .lateral("page")
         )
+        shown = [page.c[column.name] for column in merged.c]
         return Statement(
-            select(*leading, *gated.c)
-            .select_from(WORKSPACES.outerjoin(gated, true()))
+            select(*leading, *shown)
+            .select_from(WORKSPACES.outerjoin(page, page.c.bytes_before <= _MAX_PAGE_BYTES))
             .where(own_workspace())
-            .order_by(*ordering.order(gated)),
+            .order_by(*ordering.order(page)),
             is_dynamic=missing is not None,
         )
 
@@ -178,7 +190,8 @@ class ContentStatements:
 
     @cached_property
     def create(self) -> Statement:
-        workspace = counted_workspace(self._weights(_NewRow(self)))
+        new = _Values({column.name: self.value(column.name) for column in self.table.c})
+        workspace = counted_workspace(self._weights(new))
         moment = workspace.c.moment
         values = {column.name: self.initial(column, moment) for column in self._writable}
         after = (
@@ -230,6 +243,7 @@ class ContentStatements:
                 self.table.c.id == ID,
                 before.c.id == ID,
                 workspace.c.id == WORKSPACE_ID,
+                *self._within_quotas(workspace, before, values),
             )
             .returning(*self.table.c)
             .cte("after")
@@ -279,16 +293,36 @@ class ContentStatements:
         """The parameter `given` of an update that sets these values."""
         return sum(self._bits[name] for name in values)
 
+    def _within_quotas(
+        self, workspace: CTE, before: CTE, values: Mapping[str, ColumnElement[Any]]
+    ) -> list[ColumnElement[bool]]:
+        """True in SQL if an update adds nothing to a total, or keeps it within its quota."""
+        gained, lost = self._weights(_Values(values)), self._weights(before)
+        growth = {t: gained[t] - lost[t] for t in gained if t in self.growing_totals}
+        return [
+            or_(more <= _ZERO, workspace.c[total] + more <= limit_of(total))
+            for total, more in growth.items()
+        ]
+
     def _weights(self, rows: Any) -> dict[str, ColumnElement[int]]:
         return {total: weight(rows) for total, weight in self._counts.items()}
 
 
-class _NewRow:
-    """The parameters of an insert, in the place of a row's columns."""
+class _Values:
+    """Values in SQL, in the place of a row's columns."""
 
-    def __init__(self, statements: ContentStatements) -> None:
-        values = {column.name: statements.value(column.name) for column in statements.table.c}
+    def __init__(self, values: Mapping[str, ColumnElement[Any]]) -> None:
         self.c = SimpleNamespace(**values)
+
+
+def _bytes_before(rows: FromClause, ordering: Ordering) -> ColumnElement[int]:
+    """The size of the long texts of the rows before one; 0 where a page is never too large."""
+    texts = [column for column in rows.c if type(column.type) is Text]
+    if not ordering.is_long or not texts:
+        return _ZERO
+    size = sum((func.octet_length(func.coalesce(text, "")) for text in texts), start=_ZERO)
+    before = func.sum(size).over(order_by=ordering.order(rows), rows=(None, -1))
+    return func.coalesce(before, _ZERO)
 
 
 def _default(column: Column[Any]) -> Any:

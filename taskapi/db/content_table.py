@@ -8,9 +8,10 @@ from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from taskapi.db import database
 from taskapi.db.content_sql import ContentStatements, Values
+from taskapi.db.quotas import exceeded, limits
 from taskapi.db.rows import row_class
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import scope
+from taskapi.db.tenancy import USAGE, scope
 from taskapi.extensions import Base
 from taskapi.identity import Caller
 from taskapi.problems import (
@@ -83,14 +84,12 @@ class ContentTable(Generic[M]):
 
         Raises:
             TokenInvalid: the caller's session has ended.
+            QuotaExceeded: as it says.
             InvalidInput: a value references what the workspace does not have.
         """
-        created = self.write(
-            self.sql.create, **self.sql.parameters(caller, values), **scope(caller)
-        )
-        if created is None:
-            raise TokenInvalid
-        return created
+        parameters = self.sql.parameters(caller, values)
+        created = self.write(self.sql.create, **parameters, **limits(), **scope(caller))
+        return created or self._raise_for_quota(caller, self.sql.added)
 
     def update(
         self, caller: Caller, row_id: int, values: Values, if_match: list[int] | None = None
@@ -107,7 +106,8 @@ class ContentTable(Generic[M]):
         if not values:
             return self.require(caller, row_id, "update", if_match)
         updated = self._updated(self.sql.update, caller, row_id, values, if_match)
-        return updated or self.raise_for_missing(caller, row_id, "update", if_match)
+        reason = exceeded({}, {}) if self.sql.growing_totals else None
+        return updated or self.raise_for_missing(caller, row_id, "update", if_match, reason)
 
     def update_standalone(
         self, caller: Caller, row_id: int, values: Values, if_match: list[int] | None = None
@@ -193,6 +193,10 @@ class ContentTable(Generic[M]):
             raise Forbidden(f"Not authorized to {verb} this {self._noun}")
         raise NotFound(f"{self._noun.capitalize()} not found")
 
+    def _raise_for_quota(self, caller: Caller, added: dict[str, int]) -> NoReturn:
+        used = database.row(USAGE, **scope(caller))
+        raise TokenInvalid if used is None else exceeded(used, added)
+
     def _updated(
         self,
         statement: Statement,
@@ -203,4 +207,5 @@ class ContentTable(Generic[M]):
     ) -> M | None:
         where = {"id": row_id, "if_match": if_match, **scope(caller)}
         given = self.sql.given(values)
-        return self.write(statement, given=given, **self.sql.parameters(caller, values), **where)
+        parameters = self.sql.parameters(caller, values)
+        return self.write(statement, given=given, **parameters, **limits(), **where)

@@ -21,6 +21,7 @@ from flask import Flask, current_app, g
 from sqlalchemy import NullPool
 
 from config import Settings
+from taskapi.db.concurrency import Share
 from taskapi.db.connections import Limits, Pool
 from taskapi.db.statement import Statement
 from taskapi.db.timeouts import extended
@@ -276,17 +277,37 @@ def _begun() -> Iterator[Transaction]:
     with _Watch(writes=True) as started:
         connections = pool()
         until = started + connections.limits.seconds + _MORE_SECONDS
-        connection = connections.take()
-        connection.patience = _left(until)
-        try:
-            with connection.transaction():
-                yield Transaction(connection, until)
-        except psycopg.OperationalError as error:
-            if connection.closed:
-                raise _ConnectionLost from error
-            raise
-        finally:
-            connections.give_back(connection)
+        with (
+            connections.concurrency.slot(_share(), writes=True),
+            _taken(connections, until) as connection,
+        ):
+            connection.patience = _left(until)
+            try:
+                with connection.transaction():
+                    yield Transaction(connection, until)
+            except psycopg.OperationalError as error:
+                if connection.closed:
+                    raise _ConnectionLost from error
+                raise
+
+
+@contextmanager
+def _taken(connections: Pool, until: float) -> Iterator[Connection]:
+    connection = connections.take(min(_left(until), connections.limits.seconds))
+    try:
+        yield connection
+    finally:
+        connections.give_back(connection)
+
+
+def count_towards(share: Share) -> None:
+    """Count this request towards the limits of a share."""
+    g.share = share
+
+
+def _share() -> Share | None:
+    found: Share | None = g.get("share")
+    return found
 
 
 def seconds_spent() -> float:
@@ -332,15 +353,13 @@ def _named(statement: Statement, found: list[Row]) -> dict[str, Any] | None:
 def _run(
     connections: Pool, statement: Statement, parameters: Mapping[str, Any], until: float
 ) -> list[Row]:
-    connection = connections.take(min(_left(until), connections.limits.seconds))
-    try:
+    slot = connections.concurrency.slot(_share(), writes=statement.writes)
+    with slot, _taken(connections, until) as connection:
         if (statement.seconds or 0) <= connections.limits.seconds:
             return _execute(connection, statement, parameters, until)
         connection.patience = _left(until)
         with extended(connection, statement.seconds or 0):
             return _execute(connection, statement, parameters, until)
-    finally:
-        connections.give_back(connection)
 
 
 def _left(until: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from taskapi.db.pages import PageRequest, is_known
@@ -27,13 +27,15 @@ class Page(NamedTuple, Generic[M]):
     """A page of rows.
 
     `rows` is None if the client has this version of the list; `total` is None if the rows would
-    have to be counted; `version` is None if the result depends on the current time.
+    have to be counted; `version` is None if the result depends on the current time;
+    `cursor_after` makes the cursor of a page that begins behind a row.
     """
 
     rows: list[M] | None
     total: int | None
     next_cursor: str | None
     version: int | None
+    cursor_after: Callable[[M], str]
 
 
 class ReferenceNotFound(Exception):
@@ -72,7 +74,7 @@ def read_page(
     if any(missing):
         raise ReferenceNotFound(missing[0])
     if is_known(version, known):
-        return Page(None, total, None, version)
+        return Page(None, total, None, version, request.cursor_after)
     found = [table.row(row[first:]) for row in rows if row[first] is not None]
     shown, next_cursor = request.split(found)
-    return Page(shown, total, next_cursor, version)
+    return Page(shown, total, next_cursor, version, request.cursor_after)

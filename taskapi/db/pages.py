@@ -35,6 +35,12 @@ from taskapi.problems import InvalidInput
 
 MAX_LIMIT = 1_000
 
+MAX_PAGE_BYTES = 4_000_000
+"""A page ends before its JSON exceeds this."""
+
+SHORT_LIMIT = 60
+"""Pages of at most so many of the largest rows, each about 64 KB of JSON, do not exceed it."""
+
 _ASCII_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
@@ -98,6 +104,8 @@ class Ordering(NamedTuple):
     sort: Sort
     is_descending: bool = False
     resumes: bool = False
+    is_long: bool = False
+    """Whether the page may exceed `MAX_PAGE_BYTES`."""
 
     def order(self, rows: FromClause) -> list[ColumnElement[Any]]:
         """The ORDER BY of the page."""
@@ -167,7 +175,8 @@ class PageRequest:
 
     @property
     def ordering(self) -> Ordering:
-        return Ordering(self.sort, self.order.startswith("-"), self.after is not None)
+        is_descending, resumes = self.order.startswith("-"), self.after is not None
+        return Ordering(self.sort, is_descending, resumes, self.limit > SHORT_LIMIT)
 
     def parameters(self) -> dict[str, Any]:
         """The bind parameters of a page's statement; one row more tells of a next page."""
@@ -178,10 +187,12 @@ class PageRequest:
         """The page's rows, and the cursor of the next page if there is one."""
         if len(rows) <= self.limit:
             return rows, None
-        last = rows[self.limit - 1]
-        after = [self.order, self.sort.value_of(last), last.id]
-        cursor = base64.urlsafe_b64encode(orjson.dumps(after)).decode().rstrip("=")
-        return rows[: self.limit], cursor
+        return rows[: self.limit], self.cursor_after(rows[self.limit - 1])
+
+    def cursor_after(self, row: Any) -> str:
+        """The cursor of a page that begins behind a row."""
+        after = [self.order, self.sort.value_of(row), row.id]
+        return base64.urlsafe_b64encode(orjson.dumps(after)).decode().rstrip("=")
 
 
 def page_request(query: Mapping[str, Any], sorts: Mapping[str, Sort]) -> PageRequest:

@@ -1,10 +1,20 @@
-"""Deleting what is over, little by little, beside the service and beside others who do the same."""
+"""Deletion of expired rows in small steps, beside the service and beside other purges."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Table, bindparam, delete, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+    tuple_,
+)
 
 from taskapi.db import database
 from taskapi.db.statement import Statement
@@ -19,10 +29,9 @@ Position = list[Any]
 
 
 class Purge:
-    """Deletes the rows of a table that are over, in the order of its key.
+    """Deletes the expired rows of a table, in the order of its key.
 
-    Rows that somebody else holds are left for the next time: two purges share the work, and no
-    request waits for one.
+    Each step is a short transaction, so a request that needs one of its rows waits for a moment.
     """
 
     def __init__(self, table: Table, is_over: ColumnElement[bool]) -> None:
@@ -33,13 +42,8 @@ class Purge:
         key = tuple_(*keys)
         after = tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in keys))
         seen = select(*keys).where(key > after).order_by(*keys).limit(_ROWS).cte("seen")
-        over = (
-            select(*keys)
-            .where(key.in_(select(*seen.c)), is_over)
-            .with_for_update(skip_locked=True)
-            .cte("over")
-        )
-        deleted = delete(table).where(key.in_(select(*over.c))).returning(*keys).cte("deleted")
+        expired = and_(key.in_(select(*seen.c)), is_over)
+        deleted = delete(table).where(expired).returning(*keys).cte("deleted")
         count = select(func.count()).select_from(deleted).scalar_subquery()
         last = select(count.label("deleted"), *seen.c).order_by(*(c.desc() for c in seen.c))
         step = last.limit(1)

@@ -32,6 +32,7 @@ from sqlalchemy import (
 
 from taskapi.auth.models import Session
 from taskapi.db import database
+from taskapi.db.quotas import QUOTAS, TOTALS, limit_of
 from taskapi.db.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.identity import Caller
@@ -125,7 +126,8 @@ def locked_workspace(totals: Iterable[str] = ()) -> CTE:
 def counted_workspace(change: Mapping[str, ColumnElement[int]]) -> CTE:
     """The caller's workspace with its next version and new totals already written.
 
-    For a statement that either writes a row or fails: it saves the lock before the update.
+    There is no such row if a total would exceed its quota. For a statement that either writes a
+    row or fails: it saves the lock before the update.
 
     Args:
         change: how much is added to each total.
@@ -135,6 +137,7 @@ def counted_workspace(change: Mapping[str, ColumnElement[int]]) -> CTE:
         update(WORKSPACES)
         .values({"version": WORKSPACES.c.version + ONE, **totals})
         .where(own_workspace())
+        .where(*(total <= limit_of(name) for name, total in totals.items() if name in TOTALS))
         .returning(
             WORKSPACES.c.id,
             WORKSPACES.c.version.label("next_version"),
@@ -182,5 +185,8 @@ def locked(caller: Caller) -> Iterator[None]:
             raise TokenInvalid
         yield
 
+
+USAGE = Statement(select(*(WORKSPACES.c[quota.total] for quota in QUOTAS)).where(own_workspace()))
+"""The totals of the workspace that have quotas."""
 
 _LOCK = Statement(select(locked_workspace()), writes=True)

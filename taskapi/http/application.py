@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from time import perf_counter
 from typing import Any, cast
@@ -16,6 +16,7 @@ from typing import Any, cast
 from flask import Flask, Response, request
 from flask import Request as FlaskRequest
 from werkzeug.routing import MapAdapter
+from werkzeug.wsgi import ClosingIterator
 
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -42,11 +43,15 @@ class Request(FlaskRequest):
 class Answer(Response):
     """A whole body with all its headers, which is sent as it is."""
 
+    on_sent: Callable[[], None] | None = None
+    """Called when the body was sent, or given up."""
+
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """WSGI."""
         start_response(self.status, list(self.headers))
         # A list of one piece, as it was given.
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else cast("list[bytes]", self.response)
+        body = [] if environ["REQUEST_METHOD"] == "HEAD" else cast("list[bytes]", self.response)
+        return ClosingIterator(body, self.on_sent) if self.on_sent else body
 
 
 class Application(Flask):

@@ -14,13 +14,16 @@ from marshmallow import Schema
 from werkzeug.routing import BaseConverter
 
 from taskapi import problems as errors
+from taskapi.db.concurrency import TooManyConcurrentRequests
 from taskapi.http import idempotency
+from taskapi.http.admission import RequestRateExceeded, admission
 from taskapi.http.application import Request, current_request
 from taskapi.http.bodies import JSON, read_object
 from taskapi.http.schemas import Input, load
 from taskapi.identity import MAX_ID, authenticate
 
 _REMEMBERED_QUERIES = 256
+_READS = ("GET", "HEAD")
 
 P = ParamSpec("P")
 View = Callable[..., Response]
@@ -97,6 +100,7 @@ class Operation:
         found: list[type[errors.Problem]] = [*self.problems, errors.InvalidInput]
         found += [errors.OutcomeUnknown, errors.InsufficientStorage] if writes else []
         found += [errors.InternalError, errors.Unavailable]
+        found += [RequestRateExceeded, TooManyConcurrentRequests]
         if not self.is_public:
             found += [errors.Unauthenticated, errors.TokenExpired, errors.TokenInvalid]
         if self.takes_key:
@@ -125,25 +129,37 @@ def operation(**declared: Any) -> Callable[[View], View]:
     takes_key = call.takes_key
 
     def decorate(view: View) -> View:
-        @wraps(view)
-        def checked(**arguments: Any) -> Response:
-            request = current_request()
-            if not call.is_public:
-                caller = arguments["caller"] = authenticate(request)
-                request.user_id = caller.user_id
-            query = _loaded_query(call.query or _no_parameters, request)
-            if call.query:
-                arguments["query"] = query
-            if call.body:
-                arguments["body"] = load(call.body, read_object(request, call.media_types))
+        def respond(request: Request, given: dict[str, Any]) -> Response:
+            arguments = _arguments(call, request, given)
             if takes_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
                 return _once(call, request, arguments, partial(view, **arguments))
             return view(**arguments)
+
+        @wraps(view)
+        def checked(**arguments: Any) -> Response:
+            request = current_request()
+            caller = None
+            if not call.is_public:
+                caller = arguments["caller"] = authenticate(request)
+                request.user_id = caller.user_id
+            elif request.method in _READS:
+                return view(**_arguments(call, request, arguments))
+            return admission().admit(request, caller, partial(respond, request, arguments))
 
         _declared[checked] = call
         return checked
 
     return decorate
+
+
+def _arguments(call: Operation, request: Request, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the view, with the query and the body, both checked."""
+    query = _loaded_query(call.query or _no_parameters, request)
+    if call.query:
+        given["query"] = query
+    if call.body:
+        given["body"] = load(call.body, read_object(request, call.media_types))
+    return given
 
 
 def _once(

@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import Schema
 
+from taskapi.db.quotas import QuotaExceeded
 from taskapi.http.operations import Link
 from taskapi.http.representation import (
     conflict_schema,
@@ -71,7 +72,7 @@ class Resource:
             ),
         }
 
-    def adding(self, body_example: Mapping[str, Any]) -> Declared:
+    def adding(self, body_example: Mapping[str, Any], *problems: type[Problem]) -> Declared:
         """What `POST` takes and answers."""
         return self._shown | {
             "body": self.new,
@@ -79,6 +80,7 @@ class Resource:
             "status": 201,
             "parameters": ("Idempotency-Key",),
             "headers": ("ETag", "Location", "Idempotency-Replayed"),
+            "problems": (QuotaExceeded, *problems),
             "links": self._to_all,
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import NO_CONTENT
 from typing import Any
 from urllib.parse import urlencode
@@ -20,7 +20,7 @@ from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 from config import Settings
 from taskapi import problems as errors
 from taskapi.db.listing import Page
-from taskapi.db.pages import is_known
+from taskapi.db.pages import MAX_PAGE_BYTES, SHORT_LIMIT, is_known
 from taskapi.http.application import Answer, current_request
 from taskapi.http.preconditions import entity_tag, if_none_match
 from taskapi.http.representation import Represent, represent_as
@@ -60,12 +60,30 @@ def page_response(name: str, found: Page[Any], caller: Caller, represent: Repres
         headers["ETag"] = tag = entity_tag(found.version, caller.workspace_id)
         if found.rows is None:
             return not_modified(tag)
-    if found.next_cursor:
-        following = request.args.to_dict() | {"cursor": found.next_cursor}
+    rows = found.rows or []
+    shown, next_cursor = _fitting(rows, represent), found.next_cursor
+    if len(shown) < len(rows):
+        next_cursor = found.cursor_after(rows[len(shown) - 1])
+    if next_cursor:
+        following = request.args.to_dict() | {"cursor": next_cursor}
         headers["Link"] = f'<{request.path}?{urlencode(following)}>; rel="next"'
-    rows = [represent(row) for row in found.rows or ()]
-    shown = {name: rows, "total": found.total, "next_cursor": found.next_cursor}
-    return json_response(shown, headers=headers)
+    page = {name: shown, "total": found.total, "next_cursor": next_cursor}
+    return json_response(page, headers=headers)
+
+
+def _fitting(rows: Sequence[Any], represent: Represent) -> list[Any]:
+    """The JSON of the rows that fit on a page."""
+    if len(rows) <= SHORT_LIMIT:
+        return [represent(row) for row in rows]
+    shown: list[orjson.Fragment] = []
+    left = MAX_PAGE_BYTES
+    for row in rows:
+        json = orjson.dumps(represent(row), option=_OPTIONS)
+        left -= len(json)
+        if left < 0:
+            break
+        shown.append(orjson.Fragment(json))
+    return shown
 
 
 def not_modified(tag: str) -> Response:

@@ -18,7 +18,9 @@ HEAD_SECONDS = 10
 """From a request's first byte to the end of its headers."""
 
 SEND_SECONDS = 20
-"""In which a client must take some of its answer."""
+"""In which a client must accept `SEND_BYTES` of its response, or what is left of it."""
+
+SEND_BYTES = 256 * 1024
 
 _MAX_ACCEPT = 8
 _LINGER_SECONDS = 2
@@ -78,15 +80,15 @@ class Client:
             self._clock.close()
 
     def sendall(self, data: bytes) -> None:
-        """Send all of it, as long as the client takes some of it now and then.
+        """Send all of it, as long as the client accepts each part in time.
 
         Raises:
             ConnectionResetError: it did not; gunicorn takes it for a client that is gone.
         """
-        rest = memoryview(data)
-        while rest:
+        whole = memoryview(data)
+        for start in range(0, len(whole), SEND_BYTES):
             with gevent.Timeout(SEND_SECONDS, ConnectionResetError):
-                rest = rest[self.socket.send(rest) :]
+                self.socket.sendall(whole[start : start + SEND_BYTES])
 
     def stop_waiting(self) -> None:
         """Close it while it is idle; a request that has already arrived is still answered."""

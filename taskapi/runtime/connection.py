@@ -31,8 +31,12 @@ MAX_PREPARED = 200
 _poll = get_original("select", "poll")
 
 
+_CANCEL_SECONDS = 0.3
+"""For the cancellation of a statement, from the request for it to the server's confirmation."""
+
+
 class QueryTooLongError(psycopg.OperationalError):
-    """The database did not answer in time; its connection is given up, the statement may go on."""
+    """The database neither responded in time nor confirmed the cancellation; it may be working."""
 
 
 class StalePlanError(psycopg.OperationalError):
@@ -93,7 +97,8 @@ class Connection(psycopg.Connection[Row]):
 
         Raises:
             psycopg.Error: as psycopg's cursors raise it.
-            QueryTooLongError: it took longer than `patience`.
+            psycopg.errors.QueryCanceled: it took longer than `patience`; nothing was done.
+            QueryTooLongError: as it says.
             StalePlanError: inside a transaction, which is lost.
         """
         try:
@@ -176,8 +181,10 @@ class GeventConnection(Connection):
     def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
         """Run one of psycopg's generators, giving way to other greenlets while it waits.
 
+        A statement that takes longer than `patience` is canceled.
+
         Raises:
-            QueryTooLongError: it took longer than `patience`.
+            QueryTooLongError: as it says.
         """
         self.round_trips += 1
         if self._readable is None:
@@ -186,13 +193,22 @@ class GeventConnection(Connection):
             with Timeout(self.patience, QueryTooLongError):
                 return self._wait(gen)
         except QueryTooLongError:
-            self.pgconn.finish()
-            raise
+            return self._cancel(gen)
 
-    def _wait(self, gen: PQGen[RV]) -> RV:
+    def _cancel(self, gen: PQGen[RV]) -> RV:
+        """Cancel the statement, and give what the generator returns once the server responds."""
+        try:
+            with Timeout(_CANCEL_SECONDS, QueryTooLongError):
+                self.cancel_safe()
+                return self._wait(gen, Ready.R)
+        except psycopg.OperationalError as error:
+            self.pgconn.finish()
+            raise QueryTooLongError from error
+
+    def _wait(self, gen: PQGen[RV], ready: Ready | None = None) -> RV:
         hub = get_hub()
         try:
-            wanted = next(gen)
+            wanted = gen.send(ready)  # type: ignore[arg-type]  # None starts a generator
             while True:
                 is_usual = wanted == Wait.R
                 hub.wait(self._readable if is_usual else hub.loop.io(self.pgconn.socket, wanted))

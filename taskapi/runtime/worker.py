@@ -22,6 +22,7 @@ from gunicorn.http import wsgi
 from gunicorn.http.errors import InvalidHeader
 from gunicorn.workers.ggevent import GeventWorker
 
+from taskapi.runtime import CLOSE
 from taskapi.runtime.clients import Client, Listener, linger, send
 
 LEAST_IDLE_SECONDS = 2
@@ -142,7 +143,7 @@ class ClientWorker(GeventWorker):
         answer: Any = response.start_response  # takes exc_info too, which the stubs do not know
         pieces = self.application(listener_name)(environ, answer)
         is_unread = bool(getattr(req.body.reader, "length", 1))
-        if is_unread:
+        if is_unread or environ.get(CLOSE):
             response.force_close()
         send(response, pieces)
         if is_unread:

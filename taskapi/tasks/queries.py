@@ -54,9 +54,14 @@ from taskapi.identity import Caller
 from taskapi.tasks.filters.conditions import MISSING, Shape, condition
 from taskapi.tasks.labels.models import Label
 from taskapi.tasks.models import MAX_LABELS, Task, TaskWords
+from taskapi.tasks.occurrences.models import Occurrence
 from taskapi.tasks.words import description_words, lexemes, title_words
 
 _tasks, _words, _labels = table_of(Task), table_of(TaskWords), table_of(Label)
+_occurrences = table_of(Occurrence)
+
+DELETED_TOTALS = ("task_count", "completed_task_count", "text_bytes", "occurrence_count")
+"""The totals that change when tasks are deleted."""
 
 _MAX_LABELS = literal_column(str(MAX_LABELS), Integer)
 _NO_LABELS: ColumnElement[Any] = literal_column("'{}'::bigint[]", ARRAY(BigInteger))
@@ -78,8 +83,16 @@ def _is_completed(rows: FromClause) -> ColumnElement[int]:
     return cast(cast(rows.c.is_completed, Boolean), Integer)
 
 
+def text_bytes(rows: FromClause) -> ColumnElement[int]:
+    """The size of a task's texts."""
+    description = func.coalesce(func.octet_length(rows.c.description), literal_column("0", Integer))
+    return func.octet_length(rows.c.title) + description
+
+
 class _TaskStatements(ContentStatements):
     """What tasks do beside the usual: completion times, counts of occurrences, words."""
+
+    growing_totals = ("text_bytes",)
 
     def initial(self, column: Column[Any], moment: Moment) -> Any:
         if column.name == "completed_at":
@@ -160,6 +173,28 @@ class _TaskStatements(ContentStatements):
         }
 
 
+def removed_totals(gone: CTE) -> dict[str, ColumnElement[int]]:
+    """How the totals change when these tasks are deleted.
+
+    Their occurrences are deleted with them.
+
+    Args:
+        gone: has their id, is_completed and text_bytes.
+    """
+    theirs = and_(_occurrences.c.workspace_id == WORKSPACE_ID, _occurrences.c.task_id == gone.c.id)
+    past = select(func.count()).select_from(gone.join(_occurrences, theirs)).scalar_subquery()
+    nothing = literal_column("0", BigInteger)
+    every = select(func.count()).select_from(gone).scalar_subquery()
+    completed = select(func.count()).where(gone.c.is_completed.is_(true())).scalar_subquery()
+    size = select(func.coalesce(func.sum(gone.c.text_bytes), nothing)).scalar_subquery()
+    return {
+        "task_count": -every,
+        "completed_task_count": -completed,
+        "text_bytes": -size,
+        "occurrence_count": -past,
+    }
+
+
 def may_affect_others(values: Values) -> bool:
     """Whether for some tasks an update of these columns is not `standalone`."""
     names = {"list_id", "parent_id", "due_date", "rrule"}
@@ -169,7 +204,14 @@ def may_affect_others(values: Values) -> bool:
 tasks = ContentTable(
     Task,
     "task",
-    _TaskStatements(Task, {"task_count": lambda rows: ONE, "completed_task_count": _is_completed}),
+    _TaskStatements(
+        Task,
+        {
+            "task_count": lambda rows: ONE,
+            "completed_task_count": _is_completed,
+            "text_bytes": text_bytes,
+        },
+    ),
     references={"fk_tasks_lists": ("list_id", "list"), "fk_tasks_labels": ("label_ids", "label")},
 )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from taskapi.db.quotas import QuotaExceeded
 from taskapi.http.bodies import JSON, MERGE_PATCH
 from taskapi.http.operations import operation
 from taskapi.http.preconditions import if_match, if_none_match
@@ -17,7 +18,7 @@ from taskapi.tasks.service import TooManyLabels
 
 tasks = Blueprint("tasks", __name__, url_prefix="/tasks")
 
-_CHANGE = TASK.changing()
+_CHANGE = TASK.changing(QuotaExceeded)
 
 
 @tasks.get("")

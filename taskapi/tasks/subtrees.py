@@ -29,7 +29,7 @@ from taskapi.db.statement import Statement
 from taskapi.db.tenancy import ID, WORKSPACE_ID, increment_version, locked_workspace
 from taskapi.extensions import table_of
 from taskapi.tasks.models import Task
-from taskapi.tasks.queries import list_column
+from taskapi.tasks.queries import DELETED_TOTALS, list_column, removed_totals, text_bytes
 
 _tasks = table_of(Task)
 
@@ -41,7 +41,6 @@ _NO_TASK = literal_column("0", BigInteger)
 _DEEPER = bindparam("deeper", type_=SmallInteger)
 
 _MINE = _tasks.c.workspace_id == WORKSPACE_ID
-_TOTALS = ("task_count", "completed_task_count")
 
 
 def _tree(root: ColumnElement[bool]) -> CTE:
@@ -90,7 +89,7 @@ it is the task or one of its subtasks; the depths of the task and of its deepest
 
 
 def _new_completion(*, is_completed: bool) -> Statement:
-    workspace = locked_workspace(_TOTALS)
+    workspace = locked_workspace(["completed_task_count"])
     since = workspace.c.moment if is_completed else null()
     after = (
         _written(workspace)
@@ -136,19 +135,22 @@ RELOCATION = _new_relocation()
 
 
 def _new_deletion() -> Statement:
-    workspace = locked_workspace(_TOTALS)
+    workspace = locked_workspace(DELETED_TOTALS)
     gone = (
         delete(_tasks)
         .where(_tasks.c.workspace_id == workspace.c.id, _MINE)
         .where(_is_in(_tree(_tasks.c.id == ID)))
-        .returning(_tasks.c.id, _tasks.c.workspace_id, _tasks.c.is_completed)
+        .returning(
+            _tasks.c.id,
+            _tasks.c.workspace_id,
+            _tasks.c.is_completed,
+            text_bytes(_tasks).label("text_bytes"),
+        )
         .cte("gone")
     )
-    every = select(func.count()).select_from(gone).scalar_subquery()
-    completed = select(func.count()).where(gone.c.is_completed).scalar_subquery()
-    change = {"task_count": -every, "completed_task_count": -completed}
     return Statement(
-        select(gone.c.id).add_cte(increment_version(workspace, gone, change)), writes=True
+        select(gone.c.id).add_cte(increment_version(workspace, gone, removed_totals(gone))),
+        writes=True,
     )
 
 

@@ -52,6 +52,12 @@ class Workspace(Model):
     version: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     task_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     completed_task_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    list_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    label_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    filter_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    occurrence_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    # Of titles and descriptions of tasks.
+    text_bytes: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
 

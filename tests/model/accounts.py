@@ -12,6 +12,7 @@ from model.state import Account, Session
 from support.api import PASSWORD
 
 PASSWORDS = st.sampled_from((PASSWORD, "staple 42 times", "\u5bc6\u7801\U0001f511" * 9))
+TEXTS = ("title", "description")
 GRACE = 10
 """Seconds in which a refresh token that was used answers with its successor once more."""
 
@@ -54,7 +55,19 @@ class AccountRules(Service):
     @rule(session=Service.sessions)
     def see_oneself(self, session: Session) -> None:
         if not self.is_refused(session, "GET", "/auth/me"):
-            assert self.answer(200, session, "GET", "/auth/me") == session.account.user
+            account = session.account
+            me = self.answer(200, session, "GET", "/auth/me")
+            used = {name: quota["used"] for name, quota in me.pop("quotas").items()}
+            assert me == account.user
+            texts = [task[name] or "" for task in account.tasks.values() for name in TEXTS]
+            assert used == {
+                "tasks": len(account.tasks),
+                "lists": len(account.lists),
+                "labels": len(account.labels),
+                "filters": len(account.rows("filter")),
+                "occurrences": sum(map(len, account.ledgers.values())),
+                "text_bytes": sum(len(text.encode()) for text in texts),
+            }
 
     @rule(session=Service.sessions)
     def refresh(self, session: Session) -> None:

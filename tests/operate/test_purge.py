@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -91,13 +92,16 @@ def test_many_at_once_share_the_work(app: Flask, own: Settings) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_rows_that_somebody_holds_are_left(app: Flask, own: Settings, table: str) -> None:
+def test_a_purge_waits_for_rows_that_a_transaction_holds(
+    app: Flask, own: Settings, table: str
+) -> None:
     fill(own, 3, is_over=True)
     held = f"SELECT 1 FROM {table} ORDER BY 1 LIMIT 1 FOR UPDATE"
-    with world.holding(own, held):
-        purge(app)
-        assert counts(own)[table] == 1
-    purge(app)
+    with ThreadPoolExecutor(1) as threads:
+        with world.holding(own, held):
+            purged = threads.submit(purge, app)
+            world.until_blocked(own, 1)
+        purged.result()
     assert counts(own)[table] == 0
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import select
 from taskapi.auth import queries as auth
 from taskapi.db.content_table import ContentTable
 from taskapi.db.pages import BY_CREATION, Ordering
+from taskapi.db.quotas import TOTALS
 from taskapi.db.statement import Statement
 from taskapi.identity import Caller
 from taskapi.tasks import subtrees
@@ -42,7 +43,8 @@ ME = Caller.of(OWNER, SESSION)
 
 def written(table: ContentTable[Any], **values: Any) -> Node:
     """The parameters of a write of these values."""
-    return {"given": table.sql.given(values), **table.sql.parameters(ME, values)}
+    limits = {f"quota_{total}": 10**9 for total in TOTALS}
+    return {"given": table.sql.given(values), **limits, **table.sql.parameters(ME, values)}
 
 
 WRITTEN = written(tasks, title="New", description=None, is_completed=True)

@@ -25,7 +25,7 @@ def query(connection: connections.Connection, seconds: float) -> bool:
     """Whether a query of this length is answered."""
     try:
         connection.run(b"SELECT pg_sleep($1::float8)", [seconds], (FLOAT8,))
-    except connections.QueryTooLongError:
+    except psycopg.errors.QueryCanceled:
         return False
     return True
 
@@ -42,7 +42,10 @@ connection = connections.connection_class().connect(sys.argv[1], autocommit=True
 connection.patience = PATIENCE
 assert all(query(connection, SHORT) for _ in range(6))
 assert not query(connection, LONG)
-assert connection.closed
+assert query(connection, SHORT)
+with connection.transaction():
+    assert not query(connection, LONG)
+assert query(connection, SHORT)
 
 near, far = socketpair()
 client = clients.Client(near, PATIENCE)

@@ -43,7 +43,8 @@ class Api:
     def send(self, method: str, path: str, **kwargs: Any) -> TestResponse:
         """Any answer, as long as the document knows it."""
         kwargs["headers"] = self.headers | dict(kwargs.pop("headers", None) or {})
-        response = self.client.open(path, method=method, **kwargs)
+        # Buffered: closed as soon as it was read, as a server does.
+        response = self.client.open(path, method=method, buffered=True, **kwargs)
         self.contract.check(method, path, response)
         return response
 

@@ -257,7 +257,7 @@ REFUSED = [
     Case(
         "create, session over",
         401,
-        1,
+        2,
         lambda me, _: request("POST", _logged_out(me, "/tasks"), {"title": "a"}),
     ),
     Case(

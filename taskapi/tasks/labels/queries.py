@@ -19,11 +19,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import array
 
+from taskapi.db.content_sql import ContentStatements
 from taskapi.db.content_table import ContentTable
 from taskapi.db.pages import BY_CREATION, by_text
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import (
     ID,
+    ONE,
     WORKSPACE_ID,
     increment_version,
     locked_workspace,
@@ -35,8 +37,9 @@ from taskapi.tasks.models import Task
 
 _labels, _tasks = table_of(Label), table_of(Task)
 _INTO = bindparam("into", type_=BigInteger)
+_ONE_LESS = {"label_count": -ONE}
 
-labels = ContentTable(Label, "label")
+labels = ContentTable(Label, "label", ContentStatements(Label, {"label_count": lambda rows: ONE}))
 
 SORTS = {"name": by_text("name"), "created_at": BY_CREATION}
 
@@ -47,18 +50,19 @@ label_page = cache(labels.page)
 
 def _deletion() -> Statement:
     """Deletes a label, and removes it from its tasks."""
-    workspace = locked_workspace()
+    workspace = locked_workspace(["label_count"])
     doomed = _doomed(workspace).cte("doomed")
     freed = _relabelled(workspace, doomed, func.array_remove(_tasks.c.label_ids, ID))
     gone = _gone(doomed)
     return Statement(
-        select(gone.c.id).add_cte(freed, increment_version(workspace, gone, {})), writes=True
+        select(gone.c.id).add_cte(freed, increment_version(workspace, gone, {"label_count": -ONE})),
+        writes=True,
     )
 
 
 def _merge() -> Statement:
     """Deletes a label, replaces it on its tasks by the label `into`, and returns that label."""
-    workspace = locked_workspace()
+    workspace = locked_workspace(["label_count"])
     target = (
         select(*_labels.c)
         .join(workspace, _labels.c.workspace_id == workspace.c.id)
@@ -73,7 +77,8 @@ def _merge() -> Statement:
     gone = _gone(doomed)
     merged = select(*target.c).where(exists().where(gone.c.id == ID))
     return Statement(
-        merged.add_cte(relabelled, increment_version(workspace, gone, {})), writes=True
+        merged.add_cte(relabelled, increment_version(workspace, gone, {"label_count": -ONE})),
+        writes=True,
     )
 
 

@@ -32,8 +32,7 @@ def list_labels(caller: Caller, query: dict[str, Any]) -> Response:
 @labels.post("")
 @operation(
     summary="Add a label",
-    **LABEL.adding(schemas.NEW_EXAMPLE),
-    problems=(LabelExists,),
+    **LABEL.adding(schemas.NEW_EXAMPLE, LabelExists),
 )
 def create_label(caller: Caller, body: dict[str, Any]) -> Response:
     """Adds a label. No two of an account have the same name, ASCII case aside."""

@@ -11,7 +11,6 @@ from sqlalchemy import (
     and_,
     delete,
     exists,
-    func,
     literal_column,
     null,
     select,
@@ -19,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from taskapi.db.content_sql import ContentStatements
 from taskapi.db.content_table import ContentTable
 from taskapi.db.manual_order import ManualOrder
 from taskapi.db.pages import BY_CREATION, Ordering, by_text
@@ -26,6 +26,7 @@ from taskapi.db.positions import BY_POSITION
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import (
     ID,
+    ONE,
     WORKSPACE_ID,
     increment_version,
     locked_workspace,
@@ -34,11 +35,12 @@ from taskapi.db.tenancy import (
 from taskapi.extensions import table_of
 from taskapi.tasks.lists.models import List
 from taskapi.tasks.models import Task
+from taskapi.tasks.queries import DELETED_TOTALS, removed_totals, text_bytes
 from taskapi.workspaces.models import NEXT_ID
 
 _lists, _tasks = table_of(List), table_of(Task)
 
-lists = ContentTable(List, "list")
+lists = ContentTable(List, "list", ContentStatements(List, {"list_count": lambda rows: ONE}))
 
 manual_order = ManualOrder(
     _lists,
@@ -47,8 +49,6 @@ manual_order = ManualOrder(
 )
 
 SORTS = {"created_at": BY_CREATION, "name": by_text("name"), "position": BY_POSITION}
-
-_TASK_TOTALS = ("task_count", "completed_task_count")
 
 
 @cache
@@ -69,21 +69,25 @@ def deletion(tasks: str | None) -> Statement:
     Args:
         tasks: `move` them to the inbox, or `delete` them; None deletes an empty list only.
     """
-    workspace = locked_workspace(_TASK_TOTALS if tasks == "delete" else ())
+    totals = DELETED_TOTALS if tasks == "delete" else ()
+    workspace = locked_workspace(["list_count", *totals])
     doomed = _doomed(workspace)
     # Compared with the parameter, which an index can begin with, and not with the list's row.
     inside = and_(_tasks.c.workspace_id == WORKSPACE_ID, _tasks.c.list_id == ID)
     is_doomed = exists().where(doomed.c.id == ID)
     gone = delete(_lists).where(_lists.c.workspace_id == WORKSPACE_ID, _lists.c.id == doomed.c.id)
     written: list[CTE] = []
-    change: dict[str, ColumnElement[int]] = {}
+    change: dict[str, ColumnElement[int]] = {"list_count": -ONE}
     if tasks == "move":
         changed = {"version": workspace.c.next_version, "updated_at": workspace.c.moment}
         moved = update(_tasks).values(list_id=null(), **changed).where(inside, is_doomed)
         written = [moved.cte("moved")]
     elif tasks == "delete":
-        ended = delete(_tasks).where(inside, is_doomed).returning(_tasks.c.is_completed)
-        change = _change(ended.cte("ended"))
+        ended = delete(_tasks).where(inside, is_doomed)
+        sizes = ended.returning(
+            _tasks.c.id, _tasks.c.is_completed, text_bytes(_tasks).label("text_bytes")
+        )
+        change |= removed_totals(sizes.cte("ended"))
     else:
         gone = gone.where(~exists().where(inside))
     removed = gone.returning(_lists.c.id, _lists.c.workspace_id).cte("gone")
@@ -100,10 +104,3 @@ def _doomed(workspace: CTE) -> CTE:
         .with_for_update(of=_lists)
         .cte("doomed")
     )
-
-
-def _change(ended: CTE) -> dict[str, ColumnElement[int]]:
-    """How the totals change when these tasks are deleted."""
-    every = select(func.count()).select_from(ended).scalar_subquery()
-    completed = select(func.count()).where(ended.c.is_completed.is_(true())).scalar_subquery()
-    return {"task_count": -every, "completed_task_count": -completed}

@@ -6,6 +6,7 @@ from functools import cache
 
 from sqlalchemy import BigInteger, bindparam, select
 
+from taskapi.db.content_sql import ContentStatements
 from taskapi.db.content_table import ContentTable
 from taskapi.db.pages import BY_CREATION, Ordering
 from taskapi.db.statement import Statement
@@ -16,7 +17,11 @@ from taskapi.tasks.occurrences.models import Occurrence
 _occurrences = table_of(Occurrence)
 _OF_TASK = _occurrences.c.task_id == bindparam("task_id", type_=BigInteger)
 
-occurrences = ContentTable(Occurrence, "occurrence")
+occurrences = ContentTable(
+    Occurrence,
+    "occurrence",
+    ContentStatements(Occurrence, {"occurrence_count": lambda rows: ONE}),
+)
 
 SORTS = {"created_at": BY_CREATION}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from taskapi.db.quotas import QuotaExceeded
 from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
 from taskapi.http.preconditions import entity_tag, if_match
@@ -34,7 +35,7 @@ _ADVANCE: dict[str, Any] = {
 @operation(
     summary="Complete an occurrence",
     query=schemas.AdvanceQuery(),
-    problems=OUT_OF_REACH,
+    problems=(*OUT_OF_REACH, QuotaExceeded),
     **_ADVANCE,
 )
 def complete_task(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
@@ -50,7 +51,7 @@ def complete_task(caller: Caller, task_id: int, query: dict[str, Any]) -> Respon
 @operation(
     summary="Skip an occurrence",
     query=schemas.AdvanceQuery(),
-    problems=(*OUT_OF_REACH, NotRecurring),
+    problems=(*OUT_OF_REACH, NotRecurring, QuotaExceeded),
     **_ADVANCE,
 )
 def skip_occurrence(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:

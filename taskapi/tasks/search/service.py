@@ -75,4 +75,10 @@ def search_tasks(
         Result(row, row.rank, mark(row.title, search), snippet(row.description, search))
         for row in rows
     ]
-    return Page(results if rows else rows, page.total, page.next_cursor, page.version)
+    return Page(
+        results if rows else rows,
+        page.total,
+        page.next_cursor,
+        page.version,
+        lambda result: page.cursor_after(result.task),
+    )

@@ -1,0 +1,116 @@
+"""Limits on the connections that one caller uses at a time, so that others find some free.
+
+A request that exceeds them waits in its caller's own queue, before it takes a connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from threading import Event, Lock
+from typing import NamedTuple
+
+from taskapi.problems import RateLimited
+
+
+class TooManyConcurrentRequests(RateLimited):
+    """The caller has too many requests in progress."""
+
+    code = "too_many_concurrent_requests"
+    detail = "Too many of your requests are in progress; send fewer at a time."
+    headers = {"Retry-After": "1"}
+
+
+class Share(NamedTuple):
+    """Whose limits a request counts towards: equal values share a limit."""
+
+    reads: Hashable
+    writes: Hashable
+    is_congested: Callable[[], bool]
+    """Whether so much of its responses is still to be sent that it must not read more."""
+
+
+class _Queue:
+    def __init__(self) -> None:
+        self.active = 0
+        self.waiting: deque[Event] = deque()
+
+
+class Slots:
+    """At most so many holders of each key at a time; the others wait in order of arrival."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = Lock()
+        self._queues: dict[Hashable, _Queue] = {}
+
+    @contextmanager
+    def slot(self, key: Hashable, seconds: float) -> Iterator[None]:
+        """Hold a slot of the key.
+
+        Args:
+            seconds: the longest wait for it.
+
+        Raises:
+            TooManyConcurrentRequests: none came free in time.
+        """
+        self._acquire(key, seconds)
+        try:
+            yield
+        finally:
+            self._release(key)
+
+    def _acquire(self, key: Hashable, seconds: float) -> None:
+        with self._lock:
+            queue = self._queues.setdefault(key, _Queue())
+            if queue.active < self._limit:
+                queue.active += 1
+                return
+            turn = Event()
+            queue.waiting.append(turn)
+        if turn.wait(seconds):
+            return
+        with self._lock:
+            if turn.is_set():  # it came free at the last moment
+                return
+            queue.waiting.remove(turn)
+        raise TooManyConcurrentRequests
+
+    def _release(self, key: Hashable) -> None:
+        with self._lock:
+            queue = self._queues[key]
+            if queue.waiting:
+                queue.waiting.popleft().set()
+                return
+            queue.active -= 1
+            if not queue.active:
+                del self._queues[key]
+
+
+class ConcurrencyLimits:
+    """The limits of a worker with so many connections: a half for reads, a quarter for writes.
+
+    Writes to a workspace follow one another anyway, since each locks its row.
+    """
+
+    def __init__(self, connections: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._reads = Slots(max(1, connections // 2))
+        self._writes = Slots(max(1, connections // 4))
+
+    @contextmanager
+    def slot(self, share: Share | None, *, writes: bool) -> Iterator[None]:
+        """Hold a slot for a connection; without a share there is no limit.
+
+        Raises:
+            TooManyConcurrentRequests: none came free in time.
+        """
+        if share is None:
+            yield
+            return
+        slots, key = (self._writes, share.writes) if writes else (self._reads, share.reads)
+        with slots.slot(key, self._seconds):
+            if share.is_congested():
+                raise TooManyConcurrentRequests
+            yield

@@ -1,0 +1,86 @@
+"""Quotas: how much a workspace may store, counted in its row by the writes themselves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from flask import Flask, current_app
+from sqlalchemy import BigInteger, BindParameter, bindparam
+
+from config import Settings
+from taskapi.problems import Problem
+
+
+class Quota(NamedTuple):
+    """A limit on a total of a workspace.
+
+    Args:
+        name: of what is counted, in JSON and in messages.
+        total: the column of the workspace.
+        setting: the setting of the limit.
+    """
+
+    name: str
+    total: str
+    setting: str
+
+
+QUOTAS = (
+    Quota("tasks", "task_count", "quota_tasks"),
+    Quota("lists", "list_count", "quota_lists"),
+    Quota("labels", "label_count", "quota_labels"),
+    Quota("filters", "filter_count", "quota_filters"),
+    Quota("occurrences", "occurrence_count", "quota_occurrences"),
+    Quota("text_bytes", "text_bytes", "quota_text_bytes"),
+)
+
+TOTALS = frozenset(quota.total for quota in QUOTAS)
+
+
+class QuotaExceeded(Problem):
+    """The change would exceed a quota of the workspace."""
+
+    status = 409
+    code = "quota_exceeded"
+    title = "Quota exceeded"
+    detail = "A quota of the workspace is used up."
+
+    @classmethod
+    def of(cls, quota: Quota, limit: int) -> QuotaExceeded:
+        """The problem that names the quota and its limit."""
+        return cls(
+            f"The workspace has a quota of {limit:,} {quota.name.replace('_', ' ')}, which this"
+            " change would exceed."
+        )
+
+
+def limit_of(total: str) -> BindParameter[int]:
+    """The limit of a total, as a parameter; `limits` gives its value."""
+    return bindparam(f"quota_{total}", type_=BigInteger)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Take the limits from the settings."""
+    app.extensions["taskapi_quotas"] = {
+        f"quota_{quota.total}": getattr(settings, quota.setting) for quota in QUOTAS
+    }
+
+
+def limits() -> dict[str, int]:
+    """The parameters of `limit_of`."""
+    found: dict[str, int] = current_app.extensions["taskapi_quotas"]
+    return found
+
+
+def exceeded(used: dict[str, int], added: dict[str, int]) -> QuotaExceeded:
+    """The problem of a change that would exceed a quota.
+
+    Args:
+        used: the totals of the workspace.
+        added: how much the change adds, as far as it is known; the rest is text.
+    """
+    for quota in QUOTAS:
+        limit = limits()[f"quota_{quota.total}"]
+        if quota.total in added and used[quota.total] + added[quota.total] > limit:
+            return QuotaExceeded.of(quota, limit)
+    return QuotaExceeded.of(QUOTAS[-1], limits()[f"quota_{QUOTAS[-1].total}"])

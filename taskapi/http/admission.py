@@ -1,0 +1,160 @@
+"""Admission: how many requests of one caller a worker handles at a time, and how fast they come.
+
+A request counts towards its account once the worker has seen that its session is live, and until
+then towards its network, so that a revoked token takes nothing from the account that it names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address, ip_network
+from time import monotonic, sleep
+
+from flask import Flask, Response, current_app
+
+from config import Settings
+from taskapi.db import database
+from taskapi.db.concurrency import Share, TooManyConcurrentRequests
+from taskapi.http.application import Answer, Request
+from taskapi.identity import Caller
+from taskapi.problems import RateLimited, TokenInvalid
+from taskapi.runtime import CLOSE
+
+MAX_OF_ACCOUNT = 100
+"""Requests of one account that a worker handles at a time."""
+
+MAX_OF_NETWORK = 500
+"""Requests without a verified session from one network, which may be many people's."""
+
+RATE = 500
+"""Requests a second that a worker takes from one account in the long run."""
+
+BURST = 20_000
+"""Requests that it takes at any rate after a pause."""
+
+PAUSE_SECONDS = 1.0
+"""Before a refusal: a client that repeats without a pause would keep the worker busy with them."""
+
+MAX_UNSENT_BYTES = 16_000_000
+"""Of large responses to one account that are still to be sent, before it gets another one."""
+
+_LARGE_BYTES = 64_000
+_VERIFIED_SECONDS = 60
+_REMEMBERED = 10_000
+_IPV4 = 4
+
+
+class RequestRateExceeded(RateLimited):
+    """The account's requests come too fast."""
+
+    detail = f"Send at most {RATE} requests a second."
+    headers = {"Retry-After": "1"}
+
+
+class Admission:
+    """What a worker knows of the requests in progress."""
+
+    def __init__(self, *, limits_rate: bool) -> None:
+        self._limits_rate = limits_rate
+        self._in_progress: Counter[str] = Counter()
+        self._unsent: Counter[str] = Counter()
+        self._next_free: dict[int, float] = {}
+        self._verified: dict[int, float] = {}
+
+    def admit(
+        self, request: Request, caller: Caller | None, respond: Callable[[], Response]
+    ) -> Response:
+        """Handle a request within its limits.
+
+        Args:
+            respond: makes the response.
+
+        Raises:
+            TooManyConcurrentRequests, RequestRateExceeded: as they say, after a pause.
+        """
+        key, limit = self._counted_towards(request, caller)
+        if self._in_progress[key] >= limit:
+            raise _refused(request, TooManyConcurrentRequests())
+        if caller and self._limits_rate and self._is_too_fast(caller.user_id):
+            raise _refused(request, RequestRateExceeded())
+        self._in_progress[key] += 1
+        try:
+            response = respond()
+        except TokenInvalid:
+            if caller:
+                self._verified.pop(caller.session_id, None)
+            raise
+        finally:
+            _take_off(self._in_progress, key, 1)
+        if caller and database.seconds_spent():
+            self._remember(caller)
+        self._count_unsent(key, response)
+        return response
+
+    def _counted_towards(self, request: Request, caller: Caller | None) -> tuple[str, int]:
+        is_verified = caller and self._verified.get(caller.session_id, 0) > monotonic()
+        if caller and is_verified:
+            key, limit = f"account {caller.user_id}", MAX_OF_ACCOUNT
+            writes = f"workspace {caller.workspace_id}"
+        else:
+            key, limit = f"network {_network_of(request)}", MAX_OF_NETWORK
+            writes = key
+        database.count_towards(Share(key, writes, lambda: self._unsent[key] > MAX_UNSENT_BYTES))
+        return key, limit
+
+    def _count_unsent(self, key: str, response: Response) -> None:
+        size = response.content_length or 0
+        if size >= _LARGE_BYTES and isinstance(response, Answer):
+            self._unsent[key] += size
+            response.on_sent = partial(_take_off, self._unsent, key, size)
+
+    def _is_too_fast(self, user_id: int) -> bool:
+        """The generic cell rate algorithm (ITU-T I.371)."""
+        now = monotonic()
+        next_free = max(self._next_free.get(user_id, now), now)
+        if next_free - now > BURST / RATE:
+            return True
+        if len(self._next_free) >= _REMEMBERED:
+            self._next_free = {k: time for k, time in self._next_free.items() if time > now}
+        self._next_free[user_id] = next_free + 1 / RATE
+        return False
+
+    def _remember(self, caller: Caller) -> None:
+        if len(self._verified) >= _REMEMBERED:
+            del self._verified[next(iter(self._verified))]
+        self._verified[caller.session_id] = monotonic() + _VERIFIED_SECONDS
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Count requests from here on."""
+    app.extensions["taskapi_admission"] = Admission(limits_rate=settings.ratelimit_enabled)
+
+
+def admission() -> Admission:
+    """The application's admission in this process."""
+    found: Admission = current_app.extensions["taskapi_admission"]
+    return found
+
+
+def _take_off(counter: Counter[str], key: str, amount: int) -> None:
+    counter[key] -= amount
+    if not counter[key]:
+        del counter[key]
+
+
+def _refused(request: Request, problem: RateLimited) -> RateLimited:
+    sleep(PAUSE_SECONDS)
+    request.environ[CLOSE] = True
+    return problem
+
+
+def _network_of(request: Request) -> str:
+    """The client's address; of IPv6 the /64, which belongs to one subscriber."""
+    host, _, _zone = (request.remote_addr or "").partition("%")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return str(address if address.version == _IPV4 else ip_network(f"{host}/64", strict=False))

@@ -1,0 +1,154 @@
+"""What a workspace may store, and that its counts are true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from support.api import Api, new_email
+from support.contract import Contract
+from support.world import at_once, person, sql, worker
+
+from config import Settings
+
+LIMITS = {"tasks": 4, "lists": 3, "labels": 2, "filters": 1, "occurrences": 2, "text_bytes": 100}
+NEW = {
+    "tasks": lambda number: {"title": f"Task {number}"},
+    "lists": lambda number: {"name": f"List {number}"},
+    "labels": lambda number: {"name": f"Label {number}"},
+    "filters": lambda number: {"name": f"Filter {number}", "query": "overdue"},
+}
+
+
+@pytest.fixture(scope="module")
+def small(settings: Settings) -> Iterator[Flask]:
+    """An application with small quotas."""
+    with worker(settings, **{f"quota_{name}": limit for name, limit in LIMITS.items()}) as app:
+        yield app
+
+
+@pytest.fixture
+def author(small: Flask, contract: Contract) -> Api:
+    api = person(small, contract)
+    body = {"email": new_email(), "password": "correct horse battery"}
+    api.login = api.expect(201, "POST", "/auth/register", json=body)
+    return api
+
+
+def _used(api: Api) -> dict[str, int]:
+    quotas = api.expect(200, "GET", "/auth/me")["quotas"]
+    return {name: quota["used"] for name, quota in quotas.items()}
+
+
+def test_an_account_shows_its_quotas(author: Api) -> None:
+    quotas = author.expect(200, "GET", "/auth/me")["quotas"]
+    assert {name: quota["limit"] for name, quota in quotas.items()} == LIMITS
+    assert _used(author) == dict.fromkeys(LIMITS, 0) | {"lists": 1}
+
+
+@pytest.mark.parametrize("kind", NEW)
+def test_a_row_beyond_a_quota_is_a_409_that_names_it(author: Api, kind: str) -> None:
+    used = _used(author)[kind]
+    for number in range(used, LIMITS[kind]):
+        author.expect(201, "POST", f"/{kind}", json=NEW[kind](number))
+    path, body = f"/{kind}", NEW[kind](99)
+    problem = author.problem(409, "quota_exceeded", "POST", path, json=body)
+    assert f"{LIMITS[kind]} {kind}" in problem["detail"]
+    rows = author.expect(200, "GET", path)[kind]
+    assert len(rows) == _used(author)[kind] == LIMITS[kind]
+    author.expect(204, "DELETE", f"/{kind}/{max(row['id'] for row in rows)}")
+    author.expect(201, "POST", path, json=body)
+
+
+def test_a_quota_holds_when_rows_are_added_at_the_same_time(author: Api) -> None:
+    def add() -> int:
+        return author.send("POST", "/tasks", json={"title": "a"}).status_code
+
+    assert sorted(at_once([add] * 8)) == [201] * LIMITS["tasks"] + [409] * 4
+
+
+def test_occurrences_have_a_quota(author: Api) -> None:
+    task = author.recurring()
+    path = f"/tasks/{task['id']}"
+    author.expect(200, "POST", f"{path}/skip")
+    before = author.expect(200, "GET", path)
+    problem = author.problem(409, "quota_exceeded", "POST", f"{path}/complete")
+    assert "2 occurrences" in problem["detail"]
+    assert author.expect(200, "GET", path) == before
+
+
+def test_text_has_a_quota_in_bytes(author: Api) -> None:
+    task = author.expect(201, "POST", "/tasks", json={"title": "é" * 20, "description": "x" * 50})
+    assert _used(author)["text_bytes"] == 90
+    path = f"/tasks/{task['id']}"
+    full = ("POST", "/tasks", {"title": "x" * 11}), ("PATCH", path, {"description": "x" * 61})
+    for method, address, body in full:
+        problem = author.problem(409, "quota_exceeded", method, address, json=body)
+        assert "100 text bytes" in problem["detail"]
+    author.expect(200, "PATCH", path, json={"description": "x" * 60})
+    author.expect(200, "PATCH", path, json={"is_completed": True, "priority": 2})
+    assert _used(author)["text_bytes"] == 100
+    author.expect(200, "PUT", path, json={"title": "x", "description": None})
+    assert _used(author)["text_bytes"] == 1
+
+
+def test_a_stale_change_beyond_a_quota_is_a_412(author: Api) -> None:
+    task = author.task()
+    headers, body = {"If-Match": '"0"'}, {"description": "x" * 200}
+    author.expect(412, "PATCH", f"/tasks/{task['id']}", json=body, headers=headers)
+    author.expect(409, "PATCH", f"/tasks/{task['id']}", json=body)
+
+
+def test_what_exceeds_a_lowered_quota_stays_and_can_shrink(
+    settings: Settings, author: Api, contract: Contract
+) -> None:
+    task = author.expect(201, "POST", "/tasks", json={"title": "a", "description": "x" * 50})
+    with worker(settings, quota_text_bytes=10) as lowered:
+        api = person(lowered, contract, like=author)
+        path = f"/tasks/{task['id']}"
+        api.expect(200, "PATCH", path, json={"description": "x" * 40})
+        api.expect(200, "PATCH", path, json={"priority": 3})
+        api.problem(409, "quota_exceeded", "PATCH", path, json={"description": "x" * 41})
+
+
+def test_what_ends_takes_its_counts_with_it(user: Api, settings: Settings) -> None:
+    into = user.expect(201, "POST", "/lists", json={"name": "Gone"})
+    kept = user.task(title="Kept")
+    parent = user.task(title="Parent", description="With a subtask")
+    user.task(title="Subtask", description="x" * 500, parent_id=parent["id"])
+    for number in range(3):
+        user.task(title=f"In a list {number}", description="é" * 100, list_id=into["id"])
+    user.recurring(list_id=into["id"])
+    undone = user.recurring(parent_id=parent["id"])
+    assert _used(user)["occurrences"] == 2
+    user.expect(200, "POST", f"/tasks/{undone['id']}/undo")
+    assert _used(user) == _counted(settings, user)
+    first, second = user.label(), user.label()
+    user.expect(200, "POST", f"/labels/{first['id']}/merge", json={"into": second["id"]})
+    user.expect(204, "DELETE", f"/labels/{second['id']}")
+    user.expect(204, "DELETE", f"/tasks/{parent['id']}")
+    user.expect(204, "DELETE", f"/lists/{into['id']}", query_string={"tasks": "delete"})
+    assert _used(user) == _counted(settings, user)
+    assert _used(user) == dict.fromkeys(LIMITS, 0) | {"tasks": 1, "lists": 1, "text_bytes": 4}
+    user.expect(204, "DELETE", f"/tasks/{kept['id']}")
+    assert _used(user)["text_bytes"] == 0
+
+
+def _counted(settings: Settings, user: Api) -> dict[str, Any]:
+    counts = {
+        name: f"SELECT count(*) FROM {table} WHERE workspace_id = w.id"
+        for name, table in (
+            ("tasks", "tasks"),
+            ("lists", "lists"),
+            ("labels", "labels"),
+            ("filters", "saved_filters"),
+            ("occurrences", "occurrences"),
+        )
+    }
+    texts = "octet_length(title) + coalesce(octet_length(description), 0)"
+    counts["text_bytes"] = f"SELECT coalesce(sum({texts}), 0) FROM tasks WHERE workspace_id = w.id"
+    columns = ", ".join(f"({query})" for query in counts.values())
+    ((*values,),) = sql(settings, f"SELECT {columns} FROM workspaces w WHERE id = %s", user.user_id)
+    return dict(zip(counts, values, strict=True))
