@@ -82,6 +82,8 @@ def test_a_label_of_many_tasks(
             response = client.delete(f"/labels/{label}")
         assert response.is_success, response.text
         assert client.get(f"/labels/{label}").status_code == 404
-    tasks = "SELECT count(*) FROM tasks WHERE workspace_id = %s AND label_ids = %s"
+    tasks = (
+        "SELECT count(*) FROM tasks WHERE workspace_id = %s AND label_ids = CAST(%s AS bigint[])"
+    )
     (labelled,) = database.execute(tasks, [id_of(attacker), [other]]).fetchone() or ()
     assert labelled == (number if operation == "merge" else 0)
