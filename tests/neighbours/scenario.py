@@ -27,7 +27,7 @@ MAX_P95 = 300.0
 MAX_SLOWDOWN = 3
 """On a machine that is busy with other things: times the p95 beside an ordinary account."""
 
-ATTEMPTS = 3
+ATTEMPTS = 2
 """An attack that slows the stranger does so each time; what else the machine does passes."""
 
 WORKER_GROWTH, BACKEND_GROWTH = 100.0, 50.0
