@@ -17,13 +17,16 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    false,
     func,
     insert,
     literal,
     literal_column,
+    null,
     or_,
     select,
     true,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import INET
@@ -62,7 +65,7 @@ _family_hash = bindparam("family_hash", type_=LargeBinary)
 _expiry = func.now() + cast(bindparam("lifetime", type_=BigInteger), BigInteger) * _SECOND
 
 _DELETION_SECONDS = 25.0
-"""An account may have very many rows."""
+"""Most rows of an account are deleted before; deep subtasks may be left."""
 
 _shown = (_users.c.id, _users.c.email, _users.c.created_at)
 _is_caller = and_(_users.c.id == USER_ID, has_live_session())
@@ -128,10 +131,15 @@ def _new_account() -> CTE:
     )
 
 
-def _delete_account(*conditions: ColumnElement[bool]) -> Statement:
-    """Deletes the account that meets these conditions and, by foreign keys, all that it owns."""
-    gone = delete(_users).where(*conditions).returning(_users.c.id)
-    return Statement(gone, writes=True, seconds=_DELETION_SECONDS)
+def _close_account(*conditions: ColumnElement[bool]) -> Statement:
+    """Takes the email and the password from the account that meets these conditions."""
+    values = {"email": null(), "hashed_password": literal_column("''"), "is_active": false()}
+    closed = (
+        update(_users)
+        .values(**values, updated_at=func.now())
+        .where(*conditions, _users.c.email.is_not(None))
+    )
+    return Statement(closed.returning(_users.c.id), writes=True)
 
 
 def _register() -> Statement:
@@ -245,6 +253,34 @@ revoke_all = Statement(
 )
 """End every session of an account."""
 
+sessions_to_end = Statement(
+    select(_sessions.c.user_id, _sessions.c.id)
+    .where(
+        tuple_(_sessions.c.user_id, _sessions.c.id) > tuple_(_user_id, _session_id),
+        _sessions.c.revoked_at.is_(None),
+    )
+    .order_by(_sessions.c.user_id, _sessions.c.id)
+    .limit(bindparam("limit", type_=BigInteger))
+)
+"""Sessions that were not ended, of any account, in the order of their key."""
+
+end_sessions = Statement(
+    update(_sessions)
+    .values(revoked_at=func.now())
+    .where(
+        tuple_(_sessions.c.user_id, _sessions.c.id) > tuple_(_user_id, _session_id),
+        tuple_(_sessions.c.user_id, _sessions.c.id)
+        <= tuple_(
+            bindparam("last_user_id", type_=BigInteger),
+            bindparam("last_session_id", type_=BigInteger),
+        ),
+        _sessions.c.revoked_at.is_(None),
+    )
+    .returning(_sessions.c.id),
+    writes=True,
+)
+"""End the sessions after one up to another."""
+
 revoke_others = Statement(
     update(_sessions)
     .values(revoked_at=func.now())
@@ -277,8 +313,8 @@ set_own_password = Statement(
 )
 """Change the caller's password, unless it was changed since it was checked."""
 
-delete_own_user = _delete_account(_is_caller, _users.c.hashed_password == _hashed_password)
-"""Delete the caller's account, unless its password was changed since it was checked."""
+close_own_account = _close_account(_is_caller, _users.c.hashed_password == _hashed_password)
+"""Close the caller's account, unless its password was changed since it was checked."""
 
 end_own_session = Statement(
     update(_sessions)
@@ -342,7 +378,7 @@ add_user = _add_user()
 some_users = Statement(
     select(*_described)
     .join(_workspaces, _workspaces.c.id == _users.c.id)
-    .where(_users.c.id > bindparam("after_id", type_=BigInteger))
+    .where(_users.c.id > bindparam("after_id", type_=BigInteger), _users.c.email.is_not(None))
     .order_by(_users.c.id)
     .limit(bindparam("limit", type_=BigInteger))
 )
@@ -379,5 +415,15 @@ set_user_active = Statement(
 )
 """Whether an account may log in."""
 
-delete_user = _delete_account(_users.c.id == _user_id)
-"""Delete an account."""
+close_account = _close_account(_users.c.id == _user_id)
+"""Close an account."""
+
+closed_accounts = Statement(select(_users.c.id).where(_users.c.email.is_(None)))
+"""The closed accounts, whose rows are still to be deleted."""
+
+delete_account = Statement(
+    delete(_users).where(_users.c.id == _user_id, _users.c.email.is_(None)).returning(_users.c.id),
+    writes=True,
+    seconds=_DELETION_SECONDS,
+)
+"""Delete a closed account and, by foreign keys, the rows that it still has."""

@@ -135,7 +135,11 @@ def change_password(caller: Caller, body: dict[str, Any]) -> Response:
     problems=(WrongPassword, RateLimited, TooBusy),
 )
 def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
-    """Needs the password. Deletes the account, its sessions and its tasks for good."""
+    """Deletes the account for good; requires the password.
+
+    All sessions end and the email is free at once. The rows of a very large account are deleted
+    later, in small steps.
+    """
     service.delete_account(caller, **body, address=client_address(request))
     return Response(status=204)
 

@@ -29,23 +29,31 @@ class Purge:
     """Deletes the expired rows of a table, in the order of its key.
 
     Each step is a short transaction, so a request that needs one of its rows waits for a moment.
+
+    Args:
+        table: to delete from.
+        is_over: whether a row is deleted.
+        within: conditions on the rows that are looked at; their parameters are given to each step.
     """
 
-    def __init__(self, table: Table, is_over: ColumnElement[bool]) -> None:
+    def __init__(
+        self, table: Table, is_over: ColumnElement[bool], *within: ColumnElement[bool]
+    ) -> None:
         keys = list(table.primary_key.columns)
         self._names = [f"after_{column.name}" for column in keys]
         # Nothing of ours sorts before 0 or an empty text.
         self._start: Position = [0 if isinstance(c.type, BigInteger) else "" for c in keys]
         key = tuple_(*keys)
         after = tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in keys))
-        seen = select(*keys).where(key > after).order_by(*keys).limit(_ROWS).cte("seen")
-        expired = and_(key.in_(select(*seen.c)), is_over)
+        rows = select(*keys).where(key > after, *within)
+        seen = rows.order_by(*keys).limit(_ROWS).cte("seen")
+        expired = and_(key.in_(select(*seen.c)), is_over, *within)
         deleted = delete(table).where(expired).returning(*keys).cte("deleted")
         count = select(func.count()).select_from(deleted).scalar_subquery()
         last = select(count.label("deleted"), *seen.c).order_by(*(c.desc() for c in seen.c))
         self._statement = Statement(last.limit(1), writes=True, independent=True)
 
-    def step(self, after: Position | None = None) -> tuple[int, Position | None]:
+    def step(self, after: Position | None = None, **parameters: Any) -> tuple[int, Position | None]:
         """Look at the next thousand rows.
 
         Args:
@@ -58,7 +66,8 @@ class Purge:
             Unavailable, OutcomeUnknown: as `database.rows`.
         """
         position = after or self._start
-        rows = database.rows(self._statement, **dict(zip(self._names, position, strict=True)))
+        given = dict(zip(self._names, position, strict=True))
+        rows = database.rows(self._statement, **given, **parameters)
         if not rows:
             return 0, None
         deleted, *last = rows[0]

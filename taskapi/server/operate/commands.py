@@ -11,6 +11,7 @@ from flask.cli import with_appcontext
 from config import Settings
 from taskapi.auth import ratelimit
 from taskapi.auth.administration import purge_sessions
+from taskapi.auth.deletion import delete_closed_accounts
 from taskapi.cli import explained
 from taskapi.http import idempotency
 from taskapi.server.operate.archive import ArchiveError, Counts, Say, back_up, bring_back
@@ -20,13 +21,14 @@ from taskapi.server.operate.archive import ArchiveError, Counts, Say, back_up, b
 @with_appcontext
 @explained
 def purge() -> None:
-    """Delete what is over: old sessions, kept answers, counters of attempts.
+    """Delete expired sessions, stored responses and counters, and what deleted accounts left.
 
     Safe to run at any time, beside the service and on several machines at once.
     """
     click.echo(f"{purge_sessions()} sessions that ended thirty days ago or more")
     click.echo(f"{idempotency.purge.run()} answers kept for idempotency keys")
     click.echo(f"{ratelimit.purge.run()} counters of attempts")
+    click.echo(f"{delete_closed_accounts()} deleted accounts whose rows were left")
 
 
 def archive_commands(settings: Settings) -> list[click.Command]:
