@@ -26,7 +26,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import INET
@@ -142,6 +141,12 @@ def _close_account(*conditions: ColumnElement[bool]) -> Statement:
     return Statement(closed.returning(_users.c.id), writes=True)
 
 
+def _end_sessions(*conditions: ColumnElement[bool], independent: bool = False) -> Statement:
+    """Ends the sessions that meet these conditions."""
+    ended = update(_sessions).values(revoked_at=func.now()).where(*conditions)
+    return Statement(ended.returning(_sessions.c.id), writes=True, independent=independent)
+
+
 def _register() -> Statement:
     account = _new_account()
     session = _new_session(account)
@@ -230,67 +235,19 @@ known_device = Statement(
 )
 """The session, live or ended, that a refresh token belongs to, if it is one of this account."""
 
-revoke = Statement(
-    update(_sessions)
-    .values(revoked_at=func.now())
-    .where(
-        _sessions.c.user_id == _user_id,
-        _sessions.c.id == _session_id,
-        _sessions.c.revoked_at.is_(None),
-    )
-    .returning(_sessions.c.id),
-    writes=True,
+revoke = _end_sessions(
+    _sessions.c.user_id == _user_id,
+    _sessions.c.id == _session_id,
+    _sessions.c.revoked_at.is_(None),
     independent=True,
 )
 """End a session, whoever asks: for logout and for a reused refresh token, which is refused."""
 
-revoke_all = Statement(
-    update(_sessions)
-    .values(revoked_at=func.now())
-    .where(_sessions.c.user_id == _user_id, _sessions.c.revoked_at.is_(None))
-    .returning(_sessions.c.id),
-    writes=True,
-)
+revoke_all = _end_sessions(_sessions.c.user_id == _user_id, _sessions.c.revoked_at.is_(None))
 """End every session of an account."""
 
-sessions_to_end = Statement(
-    select(_sessions.c.user_id, _sessions.c.id)
-    .where(
-        tuple_(_sessions.c.user_id, _sessions.c.id) > tuple_(_user_id, _session_id),
-        _sessions.c.revoked_at.is_(None),
-    )
-    .order_by(_sessions.c.user_id, _sessions.c.id)
-    .limit(bindparam("limit", type_=BigInteger))
-)
-"""Sessions that were not ended, of any account, in the order of their key."""
-
-end_sessions = Statement(
-    update(_sessions)
-    .values(revoked_at=func.now())
-    .where(
-        tuple_(_sessions.c.user_id, _sessions.c.id) > tuple_(_user_id, _session_id),
-        tuple_(_sessions.c.user_id, _sessions.c.id)
-        <= tuple_(
-            bindparam("last_user_id", type_=BigInteger),
-            bindparam("last_session_id", type_=BigInteger),
-        ),
-        _sessions.c.revoked_at.is_(None),
-    )
-    .returning(_sessions.c.id),
-    writes=True,
-)
-"""End the sessions after one up to another."""
-
-revoke_others = Statement(
-    update(_sessions)
-    .values(revoked_at=func.now())
-    .where(
-        _sessions.c.user_id == _user_id,
-        _sessions.c.id != _session_id,
-        _sessions.c.revoked_at.is_(None),
-    )
-    .returning(_sessions.c.id),
-    writes=True,
+revoke_others = _end_sessions(
+    _sessions.c.user_id == _user_id, _sessions.c.id != _session_id, _sessions.c.revoked_at.is_(None)
 )
 """End every session of an account but one, even if that one has ended meanwhile."""
 
@@ -316,22 +273,10 @@ set_own_password = Statement(
 close_own_account = _close_account(_is_caller, _users.c.hashed_password == _hashed_password)
 """Close the caller's account, unless its password was changed since it was checked."""
 
-end_own_session = Statement(
-    update(_sessions)
-    .values(revoked_at=func.now())
-    .where(_is_callers, _sessions.c.id == _session_id, _lives)
-    .returning(_sessions.c.id),
-    writes=True,
-)
+end_own_session = _end_sessions(_is_callers, _sessions.c.id == _session_id, _lives)
 """End one of the caller's sessions."""
 
-end_other_sessions = Statement(
-    update(_sessions)
-    .values(revoked_at=func.now())
-    .where(_is_callers, _sessions.c.id != SESSION_ID, _lives)
-    .returning(_sessions.c.id),
-    writes=True,
-)
+end_other_sessions = _end_sessions(_is_callers, _sessions.c.id != SESSION_ID, _lives)
 """End the caller's sessions but the one that asks."""
 
 SESSION_SORTS = {"created_at": BY_CREATION}
@@ -396,6 +341,13 @@ described_user = Statement(
     .where(_users.c.email == _email)
 )
 """An account with the number of its live sessions."""
+
+end_sessions = _end_sessions(
+    _sessions.c.user_id > bindparam("after_id", type_=BigInteger),
+    _sessions.c.user_id <= bindparam("last_id", type_=BigInteger),
+    _lives,
+)
+"""End the live sessions of the accounts after one up to another."""
 
 set_user_password = Statement(
     update(_users)
