@@ -71,7 +71,7 @@ def _merge() -> Statement:
         .cte("target")
     )
     doomed = _doomed(workspace).join(target, target.c.id == _INTO).cte("doomed")
-    # The trigger of tasks removes a label that is there twice.
+    # The trigger of tasks removes duplicate labels.
     replaced = func.array_replace(_tasks.c.label_ids, ID, _INTO)
     relabelled = _relabelled(workspace, doomed, replaced)
     gone = _gone(doomed)
@@ -97,7 +97,7 @@ def _relabelled(workspace: CTE, doomed: CTE, label_ids: ColumnElement[Any]) -> C
     return (
         update(_tasks)
         .values(label_ids=label_ids, **changed)
-        # Compared with the parameter, which an index can search, and not with the label's row.
+        # Compared with the parameter, so that an index can be used, and not with the label's row.
         .where(_tasks.c.workspace_id == WORKSPACE_ID, _tasks.c.label_ids.contains(array([ID])))
         .where(doomed.c.id == ID)
         .cte("relabelled")
