@@ -14,7 +14,7 @@ from config import Settings
 from taskapi import identity
 from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
-from taskapi.auth.commands import users
+from taskapi.auth.commands import sessions, users
 from taskapi.auth.routes import auth
 from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
@@ -84,7 +84,7 @@ def create_app(settings: Settings) -> Flask:
     features = (auth, lists, labels, filters, tasks, search, occurrences, recurrence)
     for blueprint in (*features, health, docs):
         app.register_blueprint(blueprint)
-    for command in (users, demo, openapi_commands, purge):
+    for command in (users, sessions, demo, openapi_commands, purge):
         app.cli.add_command(command)
     app.extensions["taskapi_openapi"] = cache(lambda: openapi_json(app))
     _trust_proxies(app, settings.trusted_proxy_hops)

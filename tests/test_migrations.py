@@ -274,7 +274,6 @@ BROKEN = [
     (f"{USER}) VALUES ('example.com', 'x')", errors.CheckViolation),
     (f"{USER}) VALUES (repeat('a', 250) || '@b.com', 'x')", errors.StringDataRightTruncation),
     (f"{USER}) VALUES ('taken@example.com', 'x')", errors.UniqueViolation),
-    (f"{USER}) VALUES (NULL, 'x')", errors.NotNullViolation),
     (f"{USER}) VALUES ('a@example.com', NULL)", errors.NotNullViolation),
     (f"{USER}, is_active) VALUES ('a@example.com', 'x', NULL)", errors.NotNullViolation),
     (f"{WORKSPACE}, version) VALUES (1, 'a', -1)", errors.CheckViolation),

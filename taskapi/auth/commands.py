@@ -1,4 +1,4 @@
-"""The command line of accounts: `flask users ...`."""
+"""The command line of accounts: `flask users ...`, `flask sessions ...`."""
 
 from __future__ import annotations
 
@@ -89,6 +89,22 @@ def delete(email: str, *, yes: bool) -> None:
         click.confirm(f"Delete {user['email']} and {user['task_count']} tasks?", abort=True)
     administration.delete_user(user["email"])
     click.echo(f"Deleted {user['email']}.")
+
+
+sessions = AppGroup("sessions", help="End sessions.")
+
+
+@sessions.command("end-all")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@explained
+def end_all(*, yes: bool) -> None:
+    """End all sessions of all accounts, for example because the signing key has leaked.
+
+    Replace the key first; see docs/operate.md.
+    """
+    if not yes:
+        click.confirm("End all sessions? Everybody has to log in again.", abort=True)
+    click.echo(f"Ended {administration.end_all_sessions()} sessions.")
 
 
 def _new_password() -> str:

@@ -168,6 +168,17 @@ def test_an_account_is_deleted_when_that_is_meant(
         assert sql(settings, f"SELECT FROM {table} WHERE user_id = %s", user.user_id) == []
 
 
+def test_all_sessions_are_ended(
+    run: _Run, user: Api, stranger: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(administration, "CHUNK", 2)
+    other = user.again()
+    assert int(run("sessions end-all --yes").split()[1]) >= 3
+    for api in (user, other, stranger):
+        api.expect(401, "GET", "/auth/me")
+    assert _log_in(user, user.email, PASSWORD) == 200
+
+
 def test_an_account_is_kept_when_it_is_not_meant(app: Flask, user: Api) -> None:
     for typed in ("n\n", "\n", ""):
         args = ["users", "delete", user.email]

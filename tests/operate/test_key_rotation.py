@@ -18,9 +18,13 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from support import databases
 from support.api import PASSWORD, new_email
 from support.servers import serving
 from support.world import at_once
+
+from taskapi import create_app
+from taskapi.auth.tokens import parse_refresh_token
 
 pytestmark = pytest.mark.slow
 
@@ -97,14 +101,17 @@ class Person:
             time.sleep(0.02)
 
     def look_back(self, instances: tuple[Instance, Instance]) -> None:
-        """Each token is valid on each instance that has its signing key."""
+        """Each access token is valid where the key that signed it is known."""
         for issued, instance in itertools.product(self.issued, instances):
-            self._check(issued, instance)
+            self._verify(issued, instance)
 
-    def _check(self, issued: Issued, instance: Instance) -> None:
+    def _verify(self, issued: Issued, instance: Instance) -> bool:
         is_known = issued.signed_with in instance.keys.known
         assert instance.me(str(issued.response["access_token"])) == (200 if is_known else 401)
-        if is_known:
+        return is_known
+
+    def _see(self, issued: Issued, instance: Instance) -> None:
+        if self._verify(issued, instance):
             again = instance.refresh(issued.body["refresh_token"], issued.key)
             assert again.headers["Idempotency-Replayed"] == "true"
             assert again.json() == issued.response
@@ -180,3 +187,21 @@ def test_without_the_first_step_sessions_would_be_lost(database_url: str) -> Non
         assert behind.me(ahead.refresh(refresh_token).json()["access_token"]) == 401
         body = {"refresh_token": refresh_token}
         behind.call(401, "POST", "/auth/refresh", json=body)
+
+
+def test_after_a_leak_all_sessions_are_ended(database_url: str) -> None:
+    """Whoever has the old key knows the refresh tokens that follow an old one."""
+    with _instance(database_url, Keys(OLD)) as instance:
+        stolen = _registered(instance)
+        access_token = instance.refresh(stolen).json()["access_token"]
+    computed = parse_refresh_token(stolen)
+    assert computed
+    with _instance(database_url, Keys(NEW)) as instance:
+        assert instance.me(access_token) == 401
+        successor = instance.refresh(str(computed.successor(OLD))).json()
+        app = create_app(databases.settings_for(database_url))
+        result = app.test_cli_runner().invoke(args=["sessions", "end-all", "--yes"])
+        assert result.output.startswith("Ended ")
+        assert instance.me(successor["access_token"]) == 401
+        body = {"refresh_token": successor["refresh_token"]}
+        instance.call(401, "POST", "/auth/refresh", json=body)
