@@ -1,4 +1,4 @@
-"""taskapi: accounts and tasks over HTTP. `create_app` puts it together."""
+"""taskapi: a backend for task managers. `create_app` creates the application."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ EXPOSED_HEADERS = (
 
 
 def create_app(settings: Settings) -> Flask:
-    """The application for these settings, which name a database and a key.
+    """Create the application. The settings must have a database and a key.
 
-    It opens no connection: pools and threads start with the first request, after any fork.
+    It opens no connection. Pools and threads start with the first request, after any fork.
     """
     app = Application(__name__, static_folder=None)
     app.config.update(SESSION_EXPIRES=settings.session_expires, **database.engine_config(settings))
@@ -98,7 +98,7 @@ def openapi_json(app: Flask) -> bytes:
 
 
 def _exactly(origin: str) -> re.Pattern[str]:
-    # Flask-CORS would guess which origins are patterns, [::1] among them, and match beginnings.
+    # Flask-CORS guesses which origins are patterns, such as [::1], and matches prefixes.
     return re.compile(re.escape(origin) + r"\Z", re.IGNORECASE)
 
 

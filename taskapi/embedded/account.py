@@ -1,4 +1,4 @@
-"""Whom the server runs as, and what that user must be able to reach."""
+"""The system user of the server, and its access to the files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 from taskapi.embedded.errors import EmbeddedError
 
 _SYSTEM_USER = "pgserver"
-"""Whom the server runs as when we are root: PostgreSQL refuses to run as root."""
+"""The user of the server if this process runs as root, because PostgreSQL refuses to."""
 
 
 def account_for(data: Path, binaries: Path) -> dict[str, Any]:
-    """Whom to run the server as: ourselves, or as root the one whom the data belongs to.
+    """The user to run the server as, as arguments of `Popen`: as root, the owner of the data.
 
     Raises:
-        EmbeddedError: there is no such user, and none can be made.
+        EmbeddedError: there is no such user, and it cannot be created.
     """
     if os.geteuid() != 0:
         return {}
@@ -30,16 +30,16 @@ def account_for(data: Path, binaries: Path) -> dict[str, Any]:
         account = pwd.getpwuid(owner) if owner else _system_user()
     except KeyError:
         raise EmbeddedError(
-            f"{data} belongs to user {owner}, who is unknown here. Give it to one who is known."
+            f"{data} belongs to user {owner}, who does not exist. Change its owner."
         ) from None
-    if data.exists() and not owner:  # A copy that root has made.
+    if data.exists() and not owner:  # A copy that root created.
         for path in (data, *data.rglob("*")):
             os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
-    _let_pass(account, data, binaries)
+    _grant_traversal(account, data, binaries)
     if not (binaries / "postgres").stat().st_mode & stat.S_IXOTH:
         package = binaries.parents[1]
         for folder in filter(Path.exists, (package, package.with_suffix(".libs"))):
-            _let_others_read(folder)
+            _grant_reading(folder)
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
@@ -56,22 +56,22 @@ def _system_user() -> pwd.struct_passwd:
     except KeyError:
         reason = made.stderr.strip()
     raise EmbeddedError(
-        "PostgreSQL refuses to run as root, and no system user can be made for it"
+        "PostgreSQL refuses to run as root, and no system user could be created for it"
         f" ({reason}). Run this as another user, or set DATABASE_URL."
     )
 
 
-def _let_pass(account: pwd.struct_passwd, *paths: Path) -> None:
+def _grant_traversal(account: pwd.struct_passwd, *paths: Path) -> None:
     for folder in sorted({parent for path in paths for parent in path.parents}):
         about = folder.stat()
         if not about.st_mode & stat.S_IXOTH and about.st_uid != account.pw_uid:
             sys.stderr.write(
-                f"chmod o+x {folder}: PostgreSQL does not run as root and must pass through\n"
+                f"chmod o+x {folder}: PostgreSQL does not run as root and must traverse it\n"
             )
             folder.chmod(stat.S_IMODE(about.st_mode) | stat.S_IXOTH)
 
 
-def _let_others_read(folder: Path) -> None:
+def _grant_reading(folder: Path) -> None:
     """Repair a package that was installed under a strict umask."""
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():

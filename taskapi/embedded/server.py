@@ -1,4 +1,4 @@
-"""One data folder and the server in it: start or join, leave or stop."""
+"""The server of one data folder: start or join it, leave or stop it."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ from taskapi.embedded.account import account_for
 from taskapi.embedded.errors import EmbeddedError
 
 _READY_WITHIN = 60.0
-"""Seconds: recovery after a crash replays what was written since the last checkpoint."""
+"""Seconds. Recovery after a crash replays all writes since the last checkpoint."""
 
 _STOPPED_WITHIN = 30.0
 _KILLED_WITHIN = 5.0
 
 _PORT = 5432
-"""Only part of the socket's name; the server listens on no address."""
+"""Only a part of the socket's name. The server listens on no address."""
 
 _SOCKET = f".s.PGSQL.{_PORT}"
 
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]{1,89}")
-"""What a client can connect to: 103 bytes with the socket's name, no comma (a list to libpq)."""
+"""A path for libpq: at most 103 bytes with the socket's name, and no comma, which separates hosts.
+"""
 
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
-"""The server's own: a PGPORT or a locale of the caller must not change it."""
+"""Without PGPORT or the locale of this process."""
 
 _OPTIONS = {
     "listen_addresses": "",
@@ -51,8 +52,9 @@ _OPTIONS = {
     "statement_timeout": "15s",
     "log_error_verbosity": "terse",
 }
-"""The socket lies in the data folder, which only its owner can enter; terse leaves rows' values
-out of the log."""
+"""The socket is in the data folder, which only its owner can access. Terse omits values of rows
+from the log.
+"""
 
 _INITDB = (
     "--username=postgres",
@@ -64,10 +66,10 @@ _INITDB = (
     "--set=timezone=UTC",
     "--set=log_timezone=UTC",
 )
-"""The same on every machine, whatever its locale and zone."""
+"""Independent of the machine's locale and time zone."""
 
 _REMAINS = "pre-existing shared memory block"
-"""In the server's log when a query of a killed server is still running; it soon ends."""
+"""In the log if a query of a killed server is still running. It ends soon."""
 
 
 class Server:
@@ -82,7 +84,7 @@ class Server:
         self._child: subprocess.Popen[bytes] | None = None
 
     def acquire(self) -> tuple[str, str]:
-        """Start or join the server; its URL, and the key that signs tokens."""
+        """Start or join the server. Returns its URL and the signing key."""
         programs = binaries()
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._gate():
@@ -96,16 +98,16 @@ class Server:
                 raise
 
     def release(self) -> None:
-        """Stop using the server, which stops when nobody else does."""
+        """Leave the server, and stop it unless other processes use it."""
         if os.getpid() != self._owner:
-            return  # A fork shares the lock with the process that took it, which gives it back.
-        # Without its folder the server ends by itself within a minute.
+            return  # A fork shares the lock with its parent, which releases it.
+        # Without its folder, the server stops by itself within a minute.
         with suppress(FileNotFoundError), self._gate():
             self._leave()
 
     @contextmanager
     def _gate(self) -> Iterator[None]:
-        """One process at a time starts, joins or leaves."""
+        """A lock for starting, joining and leaving."""
         gate = os.open(self.folder, os.O_RDONLY)
         try:
             fcntl.flock(gate, fcntl.LOCK_EX)
@@ -117,7 +119,7 @@ class Server:
         try:
             fcntl.flock(self._users_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            # Others use the server; a child that is forgotten while it runs is a ResourceWarning.
+            # Other processes use the server. This avoids a ResourceWarning about a running child.
             if self._child:
                 self._child.returncode = 0
                 self._child = None
@@ -145,14 +147,14 @@ class Server:
             )
 
     def _create(self, binaries: Path, account: dict[str, Any]) -> None:
-        """Make the database in a folder of another name, so that half of one is never used."""
+        """Create the database in a temporary folder, so that it is never used incomplete."""
         unfinished = self._data.with_suffix(".new")
         if unfinished.exists():
             shutil.rmtree(unfinished)
         unfinished.mkdir(mode=0o700)
         if account:
             os.chown(unfinished, account["user"], account["group"])
-        made = subprocess.run(
+        result = subprocess.run(
             [binaries / "initdb", *_INITDB, "-D", unfinished],
             env=_ENVIRONMENT,
             cwd="/",
@@ -162,12 +164,12 @@ class Server:
             check=False,
             **account,
         )
-        if made.returncode:
-            raise EmbeddedError(f"PostgreSQL cannot make a database: {made.stderr.strip()}")
+        if result.returncode:
+            raise EmbeddedError(f"PostgreSQL cannot create a database: {result.stderr.strip()}")
         unfinished.rename(self._data)
 
     def _start(self, binaries: Path) -> None:
-        # A server that is being killed answers for a moment longer than its process is seen.
+        # The socket of a killed server accepts connections slightly longer than its process exists.
         if not _happens(lambda: not self._answers(), within=_KILLED_WITHIN):
             raise EmbeddedError(
                 f"{self._data} is served from another container. Stop that one, or set another"
@@ -176,8 +178,8 @@ class Server:
         account = account_for(self._data, binaries)
         if not (self._data / "PG_VERSION").exists():
             self._create(binaries, account)
-        # The number in them may by now be any process's, or a zombie's, and PostgreSQL would not
-        # start. It still refuses, by its shared memory, to run beside remains of the last server.
+        # The process ID in them may be reused, and PostgreSQL would not start. It still detects
+        # processes of the last server, by its shared memory.
         for leftover in ("postmaster.pid", f"{_SOCKET}.lock"):
             (self._data / leftover).unlink(missing_ok=True)
         command = [str(binaries / "postgres"), "-D", str(self._data)]
@@ -186,7 +188,7 @@ class Server:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         log = os.open(self._log, flags, 0o600)
         try:
-            # In a session of its own, so that Ctrl-C in the terminal does not reach it.
+            # In its own session, which Ctrl-C in the terminal does not reach.
             self._child = subprocess.Popen(
                 command,
                 env=_ENVIRONMENT,
@@ -206,7 +208,7 @@ class Server:
         if pid is None:
             return
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown: a checkpoint, then the end.
+            os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
 
         def has_ended() -> bool:
             if child and child.pid == pid:
@@ -226,10 +228,10 @@ class Server:
         return [line.strip() for line in text.splitlines()]
 
     def _postmaster(self) -> int | None:
-        """The number of the server's process, if it runs.
+        """The process ID of the server, if it runs.
 
-        After a crash or in a new container the number in the file can be any process's, so its
-        command line must name the data as well.
+        After a crash or in a new container, another process can have the ID in the file, so its
+        command line is checked.
         """
         number = (self._pid_file() or [""])[0]
         return int(number) if number.isdigit() and self._serves(int(number)) else None
@@ -251,7 +253,7 @@ class Server:
         return f"postgresql://postgres@/postgres?host={host}&port={_PORT}"
 
     def _socket_folder(self) -> Path:
-        """The data folder, or a link to it where its own path is not one to connect to."""
+        """The data folder, or a link to it if libpq cannot connect to its path."""
         if _PLAIN_PATH.fullmatch(str(self._data)):
             return self._data
         links = Path(tempfile.gettempdir()) / f"taskapi-{os.geteuid()}"
@@ -299,7 +301,7 @@ def _signing_key(path: Path) -> str:
 
 
 def _command_line(pid: int) -> str:
-    """How a process was started; empty for one that is not there or has ended."""
+    """The command line of a process; empty if it does not exist."""
     if Path("/proc/self/cmdline").exists():
         with suppress(FileNotFoundError, ProcessLookupError):
             return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes())

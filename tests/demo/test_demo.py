@@ -13,7 +13,7 @@ from support.api import Api, new_email
 from support.world import sql
 
 from config import Settings
-from taskapi.demo.believable import tasks
+from taskapi.demo.samples import tasks
 
 
 def _run(app: Flask, email: str, count: int) -> Result:

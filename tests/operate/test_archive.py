@@ -97,11 +97,11 @@ def test_what_was_backed_up_is_back_and_goes_on(place: Place) -> None:
     assert "tasks: 2 rows" in done.stdout
     assert "occurrences: 1 rows" in done.stdout
     assert "workspaces: 2 rows" in done.stdout
-    assert "Done, and checked" in done.stdout
+    assert "Done. Checked" in done.stdout
     restored = place.other("_restored")
     done = place.flask("restore", str(place.file), url=restored)
     assert done.returncode == 0, done.stderr
-    assert "Done, and checked" in done.stdout
+    assert "Done. Checked" in done.stdout
     assert rows(restored) == before
     assert place.flask("db", "upgrade", url=restored).returncode == 0
     with serving(restored) as url, person(url) as client:  # numbers go on, too
@@ -129,7 +129,7 @@ def test_nothing_is_overwritten(place: Place, template: str) -> None:
     place.file.write_text("precious")
     done = place.flask("backup", str(place.file))
     assert (done.returncode, place.file.read_text()) == (1, "precious")
-    assert "is there already" in done.stderr
+    assert "already exists" in done.stderr
     place.file.unlink()
     assert place.flask("backup", str(place.file)).returncode == 0
     done = place.flask("restore", str(place.file), url=place.other("_full", template))
@@ -166,6 +166,6 @@ def test_a_damaged_file_restores_nothing(place: Place, harm: str) -> None:
 def test_a_database_that_does_not_answer_is_said(place: Place) -> None:
     done = place.flask("backup", str(place.file), url="postgresql://u:secret@127.0.0.1:1/nothing")
     assert done.returncode == 1
-    assert "does not answer" in done.stderr
+    assert "does not respond" in done.stderr
     assert "secret" not in done.stderr
     assert not list(place.file.parent.iterdir())

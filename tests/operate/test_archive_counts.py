@@ -93,7 +93,7 @@ def test_a_restore_that_lacks_rows_fails(
     counts = archive.back_up(settings.database_url, file, silent)
     assert counts["tasks"] > 0
     lossy("pg_restore", LOSSY_RESTORE, "task_words")
-    with pytest.raises(archive.ArchiveError, match="Not everything was restored"):
+    with pytest.raises(archive.ArchiveError, match="The restore is incomplete"):
         archive.bring_back(other, file, silent)
 
 

@@ -1,4 +1,4 @@
-"""Backups: PostgreSQL's own archives, made of one moment, and counted before they are believed."""
+"""Backups: PostgreSQL archives of a snapshot, whose rows are counted."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ Counts = dict[str, int]
 Say = Callable[[str], None]
 
 _TRANSIENT = "rate_limits"
-"""Counters that a restored service begins anew."""
+"""A table of counters, which is not backed up."""
 
 _TABLE = re.compile(r'(?:dumping contents of|processing data for) table "public\.(\w+)"')
 _COPY = re.compile(rb"COPY public\.(\w+) ")
 
 
 class ArchiveError(Exception):
-    """It was not done; the message says why, and what to do."""
+    """A backup or restore failed. The message says why, and what to do."""
 
 
 def back_up(url: str, file: Path, say: Say) -> Counts:
-    """Write all data of the database into a file, as it is at this moment.
+    """Write a snapshot of all data to a file.
 
-    The file appears only when it is whole: when as many rows can be read from it as there were.
+    The file gets its name only when it is complete: its rows have been counted.
 
     Args:
-        url: of the database itself, not of a pooler.
-        say: told of the progress, a line at a time.
+        url: the URL of the database without a pooler.
+        say: is called with lines about the progress.
 
     Returns:
         The number of rows of each table.
 
     Raises:
-        ArchiveError: as it says.
+        ArchiveError: the backup failed.
     """
     if file.exists():
-        raise ArchiveError(f"{file} is there already. Name another file, or remove it.")
+        raise ArchiveError(f"{file} already exists. Choose another file, or delete it.")
     unfinished = file.with_name(f"{file.name}.unfinished")
     with _connected(url) as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
@@ -58,7 +58,7 @@ def back_up(url: str, file: Path, say: Say) -> Counts:
             programs.run("pg_dump", *what, without, f"--file={unfinished}", counts=counts, say=say)
             found = programs.rows_in(unfinished)
             if found != counts:
-                raise ArchiveError(f"The archive is not whole: {found} of {counts} rows.")
+                raise ArchiveError(f"The archive is incomplete. It has {found} of {counts} rows.")
             unfinished.rename(file)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -66,23 +66,23 @@ def back_up(url: str, file: Path, say: Say) -> Counts:
 
 
 def bring_back(url: str, file: Path, say: Say) -> Counts:
-    """Fill an empty database from a file; all of it, or nothing.
+    """Restore a file into an empty database, in one transaction.
 
     Args:
-        url: of the database itself, not of a pooler.
-        say: told of the progress, a line at a time.
+        url: the URL of the database without a pooler.
+        say: is called with lines about the progress.
 
     Returns:
         The number of rows of each table.
 
     Raises:
-        ArchiveError: as it says.
+        ArchiveError: the restore failed.
     """
     with _connected(url) as connection:
         connection.autocommit = True
         if _tables(connection):
             raise ArchiveError(
-                "The database is not empty. Name a new one by DATABASE_URL, without any tables."
+                "The database is not empty. Set DATABASE_URL to a database without tables."
             )
         programs = _Programs(url, connection)
         counts = programs.rows_in(file)
@@ -92,7 +92,7 @@ def bring_back(url: str, file: Path, say: Say) -> Counts:
         connection.execute("ANALYZE")
         found = _counts(connection)
     if found != counts:
-        raise ArchiveError(f"Not everything was restored: {found} of {counts} rows.")
+        raise ArchiveError(f"The restore is incomplete. It has {found} of {counts} rows.")
     return found
 
 
@@ -100,12 +100,12 @@ class _Programs:
     """PostgreSQL's programs, which must not be older than the server."""
 
     def __init__(self, url: str, connection: psycopg.Connection) -> None:
-        # Not as arguments, which everybody on the machine can read.
+        # Not as arguments, which other users of the machine can read.
         self._environment = os.environ | _environment(url)
         self._version = connection.info.server_version // 10_000
 
     def run(self, program: str, *arguments: str, counts: Mapping[str, int], say: Say) -> None:
-        """Run one to its end, and tell of each table that it comes to."""
+        """Run a program, and report each table that it processes."""
         with self._started(program, "--verbose", *arguments, stderr=subprocess.PIPE) as process:
             assert process.stderr
             last = ""
@@ -118,7 +118,7 @@ class _Programs:
             raise ArchiveError(f"{program} failed: {last}")
 
     def rows_in(self, file: Path) -> Counts:
-        """How many rows an archive holds of each table, by reading all of it."""
+        """The number of rows of each table in an archive, by reading all of it."""
         counts: Counts = {}
         arguments = ["--data-only", "--file=-", str(file)]
         with self._started("pg_restore", *arguments, stdout=subprocess.PIPE) as process:
@@ -133,7 +133,7 @@ class _Programs:
                             break
                         counts[table] += 1
         if process.returncode:
-            raise ArchiveError(f"{file} cannot be read as an archive of PostgreSQL, or is damaged.")
+            raise ArchiveError(f"{file} is not a PostgreSQL archive, or is damaged.")
         return dict(sorted(counts.items()))
 
     def _started(
@@ -146,12 +146,14 @@ class _Programs:
         beside = [Path(found).parent for found in [shutil.which(program)] if found]
         for folder in [*beside, *embedded.programs()]:
             path = folder / program
-            said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-            version = re.search(r"\b(\d+)", said.stdout)
+            output = subprocess.run(
+                [path, "--version"], capture_output=True, text=True, check=False
+            )
+            version = re.search(r"\b(\d+)", output.stdout)
             if version and int(version[1]) >= self._version:
                 return path
         raise ArchiveError(
-            f"This takes {program} of PostgreSQL {self._version} or newer; none is on the PATH."
+            f"{program} of PostgreSQL {self._version} or newer was not found on the PATH."
             f" On Debian and Ubuntu: apt-get install postgresql-client-{self._version}"
         )
 
@@ -162,11 +164,11 @@ def _connected(url: str) -> Iterator[psycopg.Connection]:
         with psycopg.connect(url, application_name="taskapi-archive") as connection:
             yield connection
     except psycopg.OperationalError as error:
-        raise ArchiveError(f"The database does not answer: {error}") from error
+        raise ArchiveError(f"The database does not respond: {error}") from error
 
 
 def _environment(url: str) -> dict[str, str]:
-    """The variables that say to PostgreSQL's programs what the URL says."""
+    """The environment variables of PostgreSQL's programs for a URL."""
     options = pq.Conninfo.parse(url.encode())
     return {o.envvar.decode(): o.val.decode() for o in options if o.envvar and o.val is not None}
 

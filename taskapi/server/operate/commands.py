@@ -20,13 +20,13 @@ from taskapi.server.operate.archive import ArchiveError, Counts, Say, back_up, b
 @with_appcontext
 @explained
 def purge() -> None:
-    """Delete what is over: old sessions, kept answers, counters of attempts.
+    """Delete old sessions, stored responses and rate limit counters.
 
-    Safe to run at any time, beside the service and on several machines at once.
+    Safe to run at any time, while the service runs and on several machines at once.
     """
-    click.echo(f"{purge_sessions()} sessions that ended thirty days ago or more")
-    click.echo(f"{idempotency.purge.run()} answers kept for idempotency keys")
-    click.echo(f"{ratelimit.purge.run()} counters of attempts")
+    click.echo(f"Deleted {purge_sessions()} sessions that ended at least 30 days ago")
+    click.echo(f"Deleted {idempotency.purge.run()} stored responses")
+    click.echo(f"Deleted {ratelimit.purge.run()} rate limit counters")
 
 
 def archive_commands(settings: Settings) -> list[click.Command]:
@@ -36,15 +36,15 @@ def archive_commands(settings: Settings) -> list[click.Command]:
     @click.command()
     @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
     def backup(file: Path) -> None:
-        """Write all data of this moment into FILE, beside the service, and check it."""
+        """Write a snapshot of all data to FILE, and check it. The service can keep running."""
         _do(back_up, url, file)
 
     @click.command()
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     def restore(file: Path) -> None:
-        """Fill the database, which must be empty, from FILE, and check that all is there.
+        """Restore FILE into the database, which must be empty, and check it.
 
-        Run `flask db upgrade` then: the file may be of an older release.
+        Run `flask db upgrade` afterwards, because FILE may be from an older release.
         """
         _do(bring_back, url, file)
 
@@ -56,4 +56,4 @@ def _do(work: Callable[[str, Path, Say], Counts], url: str, file: Path) -> None:
         counts = work(url, file, click.echo)
     except ArchiveError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"Done, and checked: {sum(counts.values()):,} rows in {len(counts)} tables.")
+    click.echo(f"Done. Checked {sum(counts.values()):,} rows in {len(counts)} tables.")
