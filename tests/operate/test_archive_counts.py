@@ -79,7 +79,7 @@ def test_an_archive_that_lacks_rows_is_no_backup(
     user.task()
     lossy("pg_dump", LOSSY_DUMP, table)
     file = tmp_path / "tasks.backup"
-    with pytest.raises(archive.ArchiveError, match="not whole"):
+    with pytest.raises(archive.ArchiveError, match="is incomplete"):
         archive.back_up(settings.database_url, file, silent)
     assert list(tmp_path.glob("tasks.backup*")) == []
 

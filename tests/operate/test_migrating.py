@@ -56,7 +56,7 @@ def test_a_migration_tries_again_when_somebody_holds_its_table(
         holder.rollback()
     said, _ = upgrade.communicate(timeout=30)
     assert upgrade.returncode == 0, said
-    assert "The migration waits for others: canceling statement due to lock timeout" in said
+    assert "The migration waits for a lock: canceling statement due to lock timeout" in said
     assert _revision(private) == revisions.NEXT
 
 
@@ -68,7 +68,7 @@ def test_a_migration_that_never_gets_its_table_gives_up_and_has_done_nothing(
         upgrade = _upgrading(private, folder)
         said, _ = upgrade.communicate(timeout=60)
     assert upgrade.returncode == 1
-    assert "Gave up after 5 attempts" in said
+    assert "The migration failed after 5 attempts" in said
     assert "Traceback" not in said
     assert _revision(private) == revisions.HEAD
 

@@ -74,7 +74,7 @@ def test_older_code_starts_and_serves_on_a_schema_that_has_grown(grown: str, pre
 def test_older_code_has_nothing_to_migrate_in_a_database_that_is_ahead(grown: str) -> None:
     status, said = flask(grown, "db", "upgrade")
     assert status == 0, said
-    assert f"ahead of this release ({revisions.HEAD}): nothing to do" in said
+    assert f"ahead of this release ({revisions.HEAD}). Nothing to do" in said
 
 
 def test_what_older_code_uses_is_gone_and_it_says_so(
