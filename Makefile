@@ -4,8 +4,8 @@
 PYTHON ?= python3
 BIN = .venv/bin/python -m
 
-TESTS = test test-faults test-security test-load test-deploy test-image \
-	test-clients test-fuzz test-browser test-first-run test-alerts test-bench
+TESTS = test test-faults test-security test-load test-neighbours test-deploy \
+	test-image test-clients test-fuzz test-browser test-first-run test-alerts test-bench
 .PHONY: run install lint format requirements bench $(TESTS)
 
 # Start the service and the embedded PostgreSQL; Ctrl-C stops both.
@@ -30,6 +30,10 @@ test-security: environment-dev
 # Many clients; LOAD_SECONDS is the duration.
 test-load: environment-dev
 	@$(BIN) pytest -n 0 -m load $(ARGS)
+
+# Attacks of one account beside another one; NEIGHBOURS_SECONDS is the duration of each.
+test-neighbours: environment-dev
+	@$(BIN) pytest -n 0 -m neighbours $(ARGS)
 
 # The deployments of docs/deploy: nginx, systemd, PgBouncer, PostgreSQL with TLS.
 test-deploy: environment-dev

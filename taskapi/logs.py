@@ -47,11 +47,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
-        "loggers": {
-            "alembic": {"level": "WARNING"},
-            # Its warnings contain the database's address and user.
-            "psycopg.pool": {"level": "ERROR"},
-        },
+        "loggers": {"alembic": {"level": "WARNING"}},
     }
 
 

@@ -285,6 +285,10 @@ class Unavailable(Problem):
     headers = {"Retry-After": "1"}
 
 
+class StatementTimeout(Unavailable):
+    """A read took too long and was canceled."""
+
+
 class OutcomeUnknown(Unavailable):
     """The connection to the database was lost during a write, which may have been committed.
 

@@ -206,4 +206,6 @@ def test_tour_runs_twice_as_documented(port: int) -> None:
     _assert_printed(TOUR, output, times=2)
     printed = [_comparable(one) for one in _objects(output)]
     for block in _blocks("json", TOUR):
-        assert printed.count(_comparable(json.loads(block))) == 2, block
+        # A response may have more fields than the README shows.
+        shown = _comparable(json.loads(block))
+        assert sum(all(item in one for item in shown) for one in printed) == 2, block

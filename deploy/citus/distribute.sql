@@ -2,6 +2,21 @@
 -- before. On the coordinator, as the owner of the tables:
 -- psql --set ON_ERROR_STOP=1 --file distribute.sql
 
+-- A table with a workspace_id is distributed by it, after the tables that it references. The list is
+-- made before there are shards, which have that column too.
+CREATE TEMPORARY TABLE content AS
+WITH RECURSIVE tables (name) AS (
+    SELECT attrelid::regclass FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE attname = 'workspace_id' AND relkind = 'r' AND relnamespace = 'public'::regnamespace
+), ranked (name, rank) AS (
+    SELECT name, 1 FROM tables
+    UNION
+    SELECT conrelid::regclass, rank + 1
+    FROM ranked JOIN pg_constraint ON contype = 'f' AND confrelid = ranked.name
+    WHERE conrelid <> confrelid AND conrelid IN (SELECT name FROM tables)
+)
+SELECT name, max(rank) AS rank FROM ranked GROUP BY name;
+
 -- Citus requires each key of a distributed table to contain the column of distribution.
 DO $$
 DECLARE
@@ -13,11 +28,7 @@ BEGIN
         SELECT attnum FROM pg_attribute
         WHERE attrelid = conrelid
         AND attname = CASE conrelid WHEN 'workspaces'::regclass THEN 'id' ELSE 'workspace_id' END
-    )] AND conrelid IN (
-        'workspaces'::regclass, 'lists'::regclass, 'labels'::regclass, 'saved_filters'::regclass,
-        'tasks'::regclass, 'task_words'::regclass, 'occurrences'::regclass,
-        'idempotency_keys'::regclass
-    );
+    )] AND conrelid IN (SELECT 'workspaces'::regclass UNION SELECT name FROM content);
     IF obstacle IS NOT NULL THEN
         RAISE EXCEPTION 'Nothing was distributed: % lacks the column of distribution.', obstacle;
     END IF;
@@ -38,27 +49,34 @@ BEGIN;
 SET LOCAL citus.enable_unsafe_triggers = on;
 SET LOCAL citus.multi_shard_modify_mode = 'sequential';
 
--- All rows of a workspace are on one node. A table comes after those that it references.
+-- All rows of a workspace are on one node. The rows that the tables had before stay on the disk of
+-- the coordinator until they are truncated.
 SELECT create_distributed_table('workspaces', 'id');
-SELECT create_distributed_table('lists', 'workspace_id', colocate_with => 'workspaces');
-SELECT create_distributed_table('labels', 'workspace_id', colocate_with => 'workspaces');
-SELECT create_distributed_table('saved_filters', 'workspace_id', colocate_with => 'workspaces');
-SELECT create_distributed_table('tasks', 'workspace_id', colocate_with => 'workspaces');
-SELECT create_distributed_table('task_words', 'workspace_id', colocate_with => 'workspaces');
-SELECT create_distributed_table('occurrences', 'workspace_id', colocate_with => 'workspaces');
-SELECT create_distributed_table('idempotency_keys', 'workspace_id', colocate_with => 'workspaces');
+DO $$
+DECLARE
+    tables regclass[] := ARRAY(SELECT name FROM content ORDER BY rank, name::text);
+    number int;
+BEGIN
+    FOR number IN 1..cardinality(tables) LOOP
+        PERFORM create_distributed_table(
+            tables[number], 'workspace_id', colocate_with => 'workspaces'
+        );
+    END LOOP;
+END
+$$;
 
 COMMIT;
 
--- The rows that the tables had before stay on the disk of the coordinator until they are truncated.
--- A table comes before those that it references.
-SELECT truncate_local_data_after_distributing_table('idempotency_keys');
-SELECT truncate_local_data_after_distributing_table('occurrences');
-SELECT truncate_local_data_after_distributing_table('task_words');
-SELECT truncate_local_data_after_distributing_table('tasks');
-SELECT truncate_local_data_after_distributing_table('saved_filters');
-SELECT truncate_local_data_after_distributing_table('labels');
-SELECT truncate_local_data_after_distributing_table('lists');
+DO $$
+DECLARE
+    tables regclass[] := ARRAY(SELECT name FROM content ORDER BY rank DESC, name::text);
+    number int;
+BEGIN
+    FOR number IN 1..cardinality(tables) LOOP
+        PERFORM truncate_local_data_after_distributing_table(tables[number]);
+    END LOOP;
+END
+$$;
 SELECT truncate_local_data_after_distributing_table('workspaces');
 
 -- rate_limits stays local to a node: with several nodes that serve, set RATELIMIT_STORAGE_URI.

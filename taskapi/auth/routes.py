@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any
 
 from flask import Blueprint, Response, request
 
-from taskapi.auth import schemas, service
-from taskapi.auth.passwords import TooBusy
+from taskapi.auth import schemas, service, sessions
+from taskapi.auth.fairness import TooBusy
 from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPassword
 from taskapi.http import idempotency
+from taskapi.http.addresses import client_address
 from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
 from taskapi.http.responses import json_response
@@ -79,7 +79,7 @@ def refresh(body: dict[str, Any]) -> Response:
     A refresh token can be used once. If the response is lost, the same request returns the same
     tokens for ten seconds. Later reuse ends the session, because the token may have been stolen.
     """
-    return _login_response(service.refresh(**body, address=_address()))
+    return _login_response(service.refresh(**body, address=client_address(request)))
 
 
 @auth.post("/logout")
@@ -122,7 +122,7 @@ def get_me(caller: Caller) -> Response:
 )
 def change_password(caller: Caller, body: dict[str, Any]) -> Response:
     """Changes the password and ends all other sessions. Requires the current password."""
-    service.change_password(caller, **body, address=_address())
+    service.change_password(caller, **body, address=client_address(request))
     return json_response({"message": "Password changed"})
 
 
@@ -136,7 +136,7 @@ def change_password(caller: Caller, body: dict[str, Any]) -> Response:
 )
 def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
     """Deletes the account and all its data. Requires the password. This cannot be undone."""
-    service.delete_account(caller, **body, address=_address())
+    service.delete_account(caller, **body, address=client_address(request))
     return Response(status=204)
 
 
@@ -150,14 +150,14 @@ def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
 )
 def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
     """Returns the active sessions of the account, newest first."""
-    return json_response(service.list_sessions(caller, query)._asdict())
+    return json_response(sessions.list_sessions(caller, query)._asdict())
 
 
 @auth.delete("/sessions/<id:session_id>")
 @operation(summary="End a session", status=204, problems=(NotFound,))
 def end_session(caller: Caller, session_id: int) -> Response:
     """Ends a session of the account. Its tokens are invalid immediately."""
-    service.end_session(caller, session_id)
+    sessions.end_session(caller, session_id)
     return Response(status=204)
 
 
@@ -165,7 +165,7 @@ def end_session(caller: Caller, session_id: int) -> Response:
 @operation(summary="End all other sessions", response=schemas.EndedSessions, example={"ended": 2})
 def end_other_sessions(caller: Caller) -> Response:
     """Ends all sessions of the account except the current one."""
-    return json_response({"ended": service.end_other_sessions(caller)})
+    return json_response({"ended": sessions.end_other_sessions(caller)})
 
 
 def _login_response(opened: service.Login, status: int = 200) -> Response:
@@ -173,16 +173,7 @@ def _login_response(opened: service.Login, status: int = 200) -> Response:
 
 
 def _device() -> Device:
-    return Device(request.headers.get("User-Agent", "")[:255] or None, _address())
-
-
-def _address() -> str | None:
-    host, _, _zone = (request.remote_addr or "").partition("%")
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    return Device(request.headers.get("User-Agent", "")[:255] or None, client_address(request))
 
 
 def _caller_to_log_out() -> Caller | None:

@@ -65,6 +65,16 @@ class Credentials(Input):
         metadata={"description": "The email address. Case is ignored.", "maxLength": 255},
     )
     password = Password("The password.", required=True)
+    refresh_token = Text(
+        least=1,
+        most=255,
+        metadata={
+            "description": (
+                "The last refresh token of this device for the account, also of an ended session."
+                " Failed logins from other devices then do not delay this one."
+            )
+        },
+    )
 
 
 class RefreshRequest(Input):

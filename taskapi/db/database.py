@@ -24,7 +24,8 @@ from config import Settings
 from taskapi.db.concurrency import Share
 from taskapi.db.connections import Limits, Pool
 from taskapi.db.statement import Statement
-from taskapi.problems import InsufficientStorage, OutcomeUnknown, Unavailable
+from taskapi.db.timeouts import extended
+from taskapi.problems import InsufficientStorage, OutcomeUnknown, StatementTimeout, Unavailable
 from taskapi.runtime.connection import Connection, QueryTooLongError, Row, connection_class
 
 _MAX_WAITING = 1_000
@@ -36,6 +37,8 @@ _REPLICA_SECONDS = 0.5
 
 _REPLICA_PAUSE = 5.0
 """Seconds for which a replica is not used after it failed."""
+
+_TIMEOUTS = (psycopg.errors.QueryCanceled, QueryTooLongError)
 
 _QUOTED = re.compile(r'constraint "(\w+)"')
 _NUMBERED = re.compile(r"_?[0-9]+$")
@@ -117,6 +120,8 @@ class _Replica:
 _deferred: ContextVar[Deferred | None] = ContextVar("deferred", default=None)
 """The transaction of this request's writes."""
 
+_holds_connection: ContextVar[bool] = ContextVar("holds_connection", default=False)
+
 
 def engine_config(settings: Settings) -> dict[str, Any]:
     """Flask-SQLAlchemy's configuration. Its engine is for migrations, and bypasses poolers."""
@@ -174,8 +179,6 @@ def rows(statement: Statement, **parameters: Any) -> list[Row]:
     joined = _deferred.get()
     if joined and not statement.independent and (statement.writes or joined.has_begun):
         return joined.begin().rows(statement, **parameters)
-    if joined and joined.has_begun:
-        raise RuntimeError("a request that holds a connection must not wait for another")
     with _Watch(writes=statement.writes) as started:
         connections = pool()
         until = started + (statement.seconds or connections.limits.seconds + _MORE_SECONDS)
@@ -272,10 +275,7 @@ def _begun() -> Iterator[Transaction]:
     with _Watch(writes=True) as started:
         connections = pool()
         until = started + connections.limits.seconds + _MORE_SECONDS
-        with (
-            connections.concurrency.slot(_share(), writes=True),
-            _taken(connections, until) as connection,
-        ):
+        with _taken(connections, until, writes=True) as connection:
             connection.patience = _left(until)
             try:
                 with connection.transaction():
@@ -287,12 +287,18 @@ def _begun() -> Iterator[Transaction]:
 
 
 @contextmanager
-def _taken(connections: Pool, until: float) -> Iterator[Connection]:
-    connection = connections.take(min(_left(until), connections.limits.seconds))
-    try:
-        yield connection
-    finally:
-        connections.give_back(connection)
+def _taken(connections: Pool, until: float, *, writes: bool) -> Iterator[Connection]:
+    if _holds_connection.get():
+        # Requests that hold one and wait for a second would wait for each other.
+        raise RuntimeError("a request that holds a connection must not wait for another")
+    with connections.concurrency.slot(_share(), writes=writes):
+        connection = connections.take(min(_left(until), connections.limits.seconds))
+        token = _holds_connection.set(True)
+        try:
+            yield connection
+        finally:
+            _holds_connection.reset(token)
+            connections.give_back(connection)
 
 
 def count_towards(share: Share) -> None:
@@ -332,6 +338,8 @@ class _Watch:
             raise self._problem(error) from error
 
     def _problem(self, error: psycopg.Error | _ConnectionLost) -> Exception:
+        if not self.writes and isinstance(error, _TIMEOUTS):
+            return StatementTimeout()
         if isinstance(error, (_ConnectionLost, QueryTooLongError)):
             return OutcomeUnknown() if self.writes else Unavailable()
         if self.writes and isinstance(error, psycopg.errors.DiskFull):
@@ -348,9 +356,12 @@ def _named(statement: Statement, found: list[Row]) -> dict[str, Any] | None:
 def _run(
     connections: Pool, statement: Statement, parameters: Mapping[str, Any], until: float
 ) -> list[Row]:
-    slot = connections.concurrency.slot(_share(), writes=statement.writes)
-    with slot, _taken(connections, until) as connection:
-        return _execute(connection, statement, parameters, until)
+    with _taken(connections, until, writes=statement.writes) as connection:
+        if (statement.seconds or 0) <= connections.limits.seconds:
+            return _execute(connection, statement, parameters, until)
+        connection.patience = _left(until)
+        with extended(connection, statement.seconds or 0):
+            return _execute(connection, statement, parameters, until)
 
 
 def _left(until: float) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_FLOOR, Context, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Numeric, cast, func
 
@@ -15,6 +15,9 @@ from taskapi.db.pages import Sort
 
 MAX_SCALE = 30
 """The maximum number of digits after the decimal point."""
+
+_SPARE_DIGITS = 5
+"""That remain for new positions between those of a `Spacing`."""
 
 _OFFSET = 5 * 10**18
 """Added to a position in its text, so that all texts have the same length and sort as numbers."""
@@ -56,7 +59,7 @@ def spread(low: Decimal, high: Decimal, count: int) -> list[Decimal] | None:
     Returns:
         None if they would need too many digits.
     """
-    for scale in range(MAX_SCALE + 1):
+    for scale in range(_least_scale(low, high, count), MAX_SCALE + 1):
         unit = Decimal(1).scaleb(-scale)
         positions = [
             _EXACT.quantize(_EXACT.divide(_sum(low, high, n, count + 1), count + 1), unit)
@@ -65,6 +68,35 @@ def spread(low: Decimal, high: Decimal, count: int) -> list[Decimal] | None:
         if all(a < b for a, b in zip([low, *positions], [*positions, high], strict=True)):
             return positions
     return None
+
+
+def _least_scale(low: Decimal, high: Decimal, count: int) -> int:
+    """The digits below which so many positions certainly do not fit."""
+    if count == 1:
+        return 0
+    gap = _EXACT.divide(_EXACT.subtract(high, low), count + 1)
+    return max(0, -gap.adjusted() - 1) if gap > 0 else MAX_SCALE + 1
+
+
+class Spacing(NamedTuple):
+    """Positions at equal distances: the first is `base + step`."""
+
+    base: Decimal
+    step: Decimal
+
+
+def spacing(low: Decimal, high: Decimal, count: int) -> Spacing | None:
+    """Equally spaced positions between two, with room for further ones between them.
+
+    Returns:
+        None if there is no such room.
+    """
+    gap = _EXACT.divide(_EXACT.subtract(high, low), count + 1)
+    scale = 1 - gap.adjusted() if gap > 0 else MAX_SCALE
+    if scale > MAX_SCALE - _SPARE_DIGITS:
+        return None
+    unit = Decimal(1).scaleb(-max(0, scale))
+    return Spacing(_EXACT.quantize(low, unit), _EXACT.quantize(gap, unit))
 
 
 def _sum(low: Decimal, high: Decimal, share: int, of: int) -> Decimal:

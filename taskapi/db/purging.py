@@ -22,6 +22,9 @@ from taskapi.db.statement import Statement
 _ROWS = 1_000
 """The rows that one statement reads. This limits its cost, and how long it holds locks."""
 
+_COMMAND_SECONDS = 60.0
+"""For a statement of `flask purge`, which no request waits for."""
+
 Position = list[Any]
 
 
@@ -43,7 +46,9 @@ class Purge:
         deleted = delete(table).where(expired).returning(*keys).cte("deleted")
         count = select(func.count()).select_from(deleted).scalar_subquery()
         last = select(count.label("deleted"), *seen.c).order_by(*(c.desc() for c in seen.c))
-        self._statement = Statement(last.limit(1), writes=True, independent=True)
+        step = last.limit(1)
+        self._statement = Statement(step, writes=True, independent=True)
+        self._patient = Statement(step, writes=True, independent=True, seconds=_COMMAND_SECONDS)
 
     def step(self, after: Position | None = None) -> tuple[int, Position | None]:
         """Purge the next rows.
@@ -57,8 +62,11 @@ class Purge:
         Raises:
             Unavailable, OutcomeUnknown: as `database.rows`.
         """
+        return self._step(self._statement, after)
+
+    def _step(self, statement: Statement, after: Position | None) -> tuple[int, Position | None]:
         position = after or self._start
-        rows = database.rows(self._statement, **dict(zip(self._names, position, strict=True)))
+        rows = database.rows(statement, **dict(zip(self._names, position, strict=True)))
         if not rows:
             return 0, None
         deleted, *last = rows[0]
@@ -70,8 +78,8 @@ class Purge:
         Raises:
             Unavailable, OutcomeUnknown: as `database.rows`.
         """
-        total, after = self.step()
+        total, after = self._step(self._patient, None)
         while after:
-            deleted, after = self.step(after)
+            deleted, after = self._step(self._patient, after)
             total += deleted
         return total

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from ipaddress import ip_address, ip_network
 from time import monotonic, sleep
 
 from flask import Flask, Response, current_app
 
 from config import Settings
 from taskapi.db import database
-from taskapi.db.concurrency import Share, TooManyConcurrentRequests
+from taskapi.db.concurrency import Share, Slots, TooManyConcurrentRequests
+from taskapi.http.addresses import client_address, network
 from taskapi.http.application import CompleteResponse, Request
 from taskapi.identity import Caller
 from taskapi.problems import RateLimited, TokenInvalid
@@ -37,13 +38,18 @@ BURST = 20_000
 PAUSE_SECONDS = 1.0
 """The delay of a 429 response, so that clients that retry at once do not occupy the worker."""
 
+REFUSALS_PER_SECOND = 100
+"""Of a worker to one caller; more of them wait longer, since each takes time from all others."""
+
 MAX_UNSENT_BYTES = 16_000_000
 """The maximum size of large responses to one account that are still to be sent."""
 
+Turn = AbstractContextManager[None]
+
+_READS = ("GET", "HEAD")
 _LARGE_BYTES = 64_000
 _VERIFIED_SECONDS = 60
 _MAX_REMEMBERED = 10_000
-_IPV4 = 4
 
 
 class RequestRateExceeded(RateLimited):
@@ -54,34 +60,44 @@ class RequestRateExceeded(RateLimited):
 
 
 class Admission:
-    """The requests in progress in a worker."""
+    """The requests in progress in a worker.
 
-    def __init__(self, *, limits_rate: bool) -> None:
+    Args:
+        turns: for the reads, and for the writes, of an account that a worker executes at a time.
+        seconds: the longest wait for a turn.
+        limits_rate: whether the rate of an account's requests is limited.
+    """
+
+    def __init__(self, turns: Slots, seconds: float, *, limits_rate: bool) -> None:
+        self._turns = turns
+        self._seconds = seconds
         self._limits_rate = limits_rate
+        self._refusals: Counter[str] = Counter()
         self._in_progress: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
         self._next_free: dict[int, float] = {}
         self._verified: dict[int, float] = {}
 
     def admit(
-        self, request: Request, caller: Caller | None, respond: Callable[[], Response]
+        self, request: Request, caller: Caller | None, respond: Callable[[Turn], Response]
     ) -> Response:
         """Handle a request within its limits.
 
         Args:
-            respond: returns the response.
+            respond: returns the response. It takes the turn once the request has arrived, so that
+                slow clients do not block others.
 
         Raises:
             TooManyConcurrentRequests, RequestRateExceeded: as they say, after a delay.
         """
         key, limit = self._counted_towards(request, caller)
         if self._in_progress[key] >= limit:
-            raise _delayed(request, TooManyConcurrentRequests())
+            raise self._refused(key, request, TooManyConcurrentRequests())
         if caller and self._limits_rate and self._is_too_fast(caller.user_id):
-            raise _delayed(request, RequestRateExceeded())
+            raise self._refused(key, request, RequestRateExceeded())
         self._in_progress[key] += 1
         try:
-            response = respond()
+            response = respond(self._turn(key, limit, request.method in _READS))
         except TokenInvalid:
             if caller:
                 self._verified.pop(caller.session_id, None)
@@ -93,13 +109,36 @@ class Admission:
         self._count_unsent(key, response)
         return response
 
+    def delay_refusal(self, request: Request) -> None:
+        """Wait before the refusal of a request without a valid token, if there are many."""
+        self._pause(_network_key(request), 0)
+
+    def _refused(self, key: str, request: Request, problem: RateLimited) -> RateLimited:
+        self._pause(key, PAUSE_SECONDS)
+        request.environ[CLOSE] = True
+        return problem
+
+    def _pause(self, key: str, least: float) -> None:
+        seconds = max(least, self._refusals[key] / REFUSALS_PER_SECOND)
+        self._refusals[key] += 1
+        try:
+            if seconds:
+                sleep(seconds)
+        finally:
+            _subtract(self._refusals, key, 1)
+
+    def _turn(self, key: str, limit: int, reads: bool) -> Turn:  # noqa: FBT001 - part of the key
+        if limit == MAX_OF_ACCOUNT:
+            return self._turns.slot((key, reads), self._seconds)
+        return nullcontext()
+
     def _counted_towards(self, request: Request, caller: Caller | None) -> tuple[str, int]:
         is_verified = caller and self._verified.get(caller.session_id, 0) > monotonic()
         if caller and is_verified:
             key, limit = f"account {caller.user_id}", MAX_OF_ACCOUNT
             writes = f"workspace {caller.workspace_id}"
         else:
-            key, limit = f"network {_network_of(request)}", MAX_OF_NETWORK
+            key, limit = _network_key(request), MAX_OF_NETWORK
             writes = key
         database.count_towards(Share(key, writes, lambda: self._unsent[key] > MAX_UNSENT_BYTES))
         return key, limit
@@ -129,7 +168,11 @@ class Admission:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Create the application's admission."""
-    app.extensions["taskapi_admission"] = Admission(limits_rate=settings.ratelimit_enabled)
+    app.extensions["taskapi_admission"] = Admission(
+        Slots(max(1, settings.database_pool_size // 2)),
+        settings.database_pool_timeout,
+        limits_rate=settings.ratelimit_enabled,
+    )
 
 
 def admission() -> Admission:
@@ -144,17 +187,5 @@ def _subtract(counter: Counter[str], key: str, amount: int) -> None:
         del counter[key]
 
 
-def _delayed(request: Request, problem: RateLimited) -> RateLimited:
-    sleep(PAUSE_SECONDS)
-    request.environ[CLOSE] = True
-    return problem
-
-
-def _network_of(request: Request) -> str:
-    """The client's address; for IPv6 the /64, which belongs to one subscriber."""
-    host, _, _zone = (request.remote_addr or "").partition("%")
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    return str(address if address.version == _IPV4 else ip_network(f"{host}/64", strict=False))
+def _network_key(request: Request) -> str:
+    return f"network {network(client_address(request))}"

@@ -2,8 +2,12 @@
 
 The client generates a key for a write and sends it with each attempt
 (draft-ietf-httpapi-idempotency-key-header). The response is stored in the transaction of the write,
-belongs to the account, and is deleted after a day. Errors are not stored, since nothing was
+belongs to the account, and is deleted when it expires. Errors are not stored, since nothing was
 changed and a retry may succeed. Stored responses are encrypted, because they may contain tokens.
+
+A key reveals nothing to unauthenticated clients: operations without an access token verify the
+password or the refresh token before they look up a key. Responses with tokens expire after two
+minutes, so that a stolen request does not bypass the rotation of refresh tokens.
 """
 
 from __future__ import annotations
@@ -49,6 +53,9 @@ from taskapi.problems import InvalidInput, KeyInUse, KeyReused, TokenInvalid
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 LIFETIME = timedelta(hours=24)
+TOKENS_LIFETIME = timedelta(minutes=2)
+"""Of responses that contain tokens."""
+
 _HEADERS = ("ETag", "Location")
 _PURPOSE = b"taskapi idempotency v1"
 
@@ -59,8 +66,9 @@ _keys, _users = table_of(IdempotencyKey), table_of(User)
 _key = bindparam("key", type_=Text)
 _seed = func.hashtextextended(bindparam("account", type_=Text), 0)
 # A parameter, because Citus supports only immutable functions in ON CONFLICT.
-_cutoff = bindparam("cutoff", type_=DateTime(timezone=True))
-_has_expired = _keys.c.created_at <= _cutoff
+_now = bindparam("now", type_=DateTime(timezone=True))
+_expires_at = bindparam("expires_at", type_=DateTime(timezone=True))
+_has_expired = _keys.c.expires_at <= _now
 
 
 class _Statements:
@@ -90,12 +98,13 @@ class _Statements:
         owner = select(workspace_id.label("workspace_id"), _users.c.id).where(condition)
         response = bindparam("response", type_=LargeBinary)
         new = insert(_keys).from_select(
-            ["workspace_id", "user_id", "key", "response"], owner.add_columns(_key, response)
+            ["workspace_id", "user_id", "key", "response", "expires_at"],
+            owner.add_columns(_key, response, _expires_at),
         )
         stored = (
             new.on_conflict_do_update(
                 index_elements=["workspace_id", "user_id", "key"],
-                set_={"response": new.excluded.response, "created_at": func.now()},
+                set_={"response": new.excluded.response, "expires_at": new.excluded.expires_at},
                 where=_has_expired,
             )
             .returning(_keys.c.key)
@@ -112,8 +121,8 @@ class _Statements:
         self.store = Statement(select(stored.c.key).add_cte(purged), writes=True)
 
 
-purge = Purge(_keys, _keys.c.created_at <= func.now() - literal_column("interval '24 hours'"))
-"""Deletes the responses that are older than a day."""
+purge = Purge(_keys, _keys.c.expires_at <= func.now())
+"""Deletes the expired responses."""
 
 
 class Owner(NamedTuple):
@@ -124,12 +133,14 @@ class Owner(NamedTuple):
         parameters: the parameters of these statements.
         name: a name for the account's lock.
         is_caller: whether its session must be active.
+        lifetime: how long its responses are stored.
     """
 
     statements: _Statements
     parameters: Mapping[str, Any]
     name: str
     is_caller: bool = False
+    lifetime: timedelta = LIFETIME
 
 
 _of_caller = _Statements(WORKSPACE_ID, and_(_users.c.id == USER_ID, has_live_session()))
@@ -144,13 +155,13 @@ def owner_by_caller(caller: Caller) -> Owner:
 
 
 def owner_by_id(user_id: int) -> Owner:
-    """The account of an operation without an access token."""
-    return Owner(_of_user, {"user_id": user_id}, str(user_id))
+    """The account of an operation that has verified it, and whose response contains tokens."""
+    return Owner(_of_user, {"user_id": user_id}, str(user_id), lifetime=TOKENS_LIFETIME)
 
 
 def owner_by_email(email: str) -> Owner:
-    """The account of an operation with credentials."""
-    return Owner(_of_email, {"email": email}, email)
+    """The account of an operation that verifies the password before it writes, or creates it."""
+    return Owner(_of_email, {"email": email}, email, lifetime=TOKENS_LIFETIME)
 
 
 class _Stored(Exception):
@@ -174,8 +185,8 @@ def once(
         KeyInUse, KeyReused, TokenInvalid: as they say.
     """
     key, fingerprint = _key_of(request), _fingerprint(request, values)
-    cutoff = datetime.now(UTC) - LIFETIME
-    parameters = {"key": key, "cutoff": cutoff, **owner.parameters}
+    now = datetime.now(UTC)
+    parameters = {"key": key, "now": now, **owner.parameters}
 
     def claim(work: Transaction) -> None:
         found = work.row(owner.statements.claim, account=owner.name, **parameters) or {}
@@ -191,7 +202,8 @@ def once(
             response = _respond(work, owner, respond)
             if work.has_begun:
                 encrypted = _encrypted(response, fingerprint)
-                if not work.begin().row(owner.statements.store, response=encrypted, **parameters):
+                stored = {"response": encrypted, "expires_at": now + owner.lifetime, **parameters}
+                if not work.begin().row(owner.statements.store, **stored):
                     raise KeyInUse
             return response
     except _Stored as stored:
@@ -217,7 +229,7 @@ def _key_of(request: Request) -> str:
 
 
 def _fingerprint(request: Request, values: Mapping[str, Any]) -> str:
-    request_parts = [request.method, request.path, values]
+    request_parts = [request.method, request.path, request.headers.get("If-Match"), values]
     # The default is for named tuples.
     dumped = orjson.dumps(request_parts, default=list, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(dumped).hexdigest()

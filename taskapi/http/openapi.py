@@ -83,7 +83,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": (
             "A unique key that the client generates for this request, such as a UUID. A request"
             " that is repeated with the same key within 24 hours is not performed again: it gets"
-            " the stored response."
+            " the stored response. Responses with tokens are stored"
+            " for two minutes."
         ),
         "schema": {
             "type": "string",
@@ -122,6 +123,7 @@ def build(app: Flask, version: str) -> dict[str, Any]:
     )
     converter: Any = marshmallow.converter
     converter.add_attribute_function(_alternatives)
+    converter.add_attribute_function(_uses)
     converter.add_attribute_function(_shared)
     spec.components.security_scheme(
         "bearer",
@@ -172,6 +174,13 @@ def _alternatives(converter: Any, field: fields.Field[Any], **_: Any) -> dict[st
     refs = [converter.resolve_nested_schema(schema) for schema in schemas]
     refs += [{"type": "null"}] if refs and field.allow_none else []
     return {"oneOf": refs} if refs else {}
+
+
+def _uses(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
+    """The description of a field that filters use, with its name in filters."""
+    name = field.metadata.get("filter")
+    about = field.metadata.get("description", "")
+    return {"description": f"{about} Its name in filters is `{name}`.".strip()} if name else {}
 
 
 def _shared(_converter: Any, field: fields.Field[Any], **_: Any) -> dict[str, Any]:

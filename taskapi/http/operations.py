@@ -17,11 +17,11 @@ from taskapi import problems as errors
 from taskapi.db.concurrency import TooManyConcurrentRequests
 from taskapi.field_errors import FieldError
 from taskapi.http import idempotency
-from taskapi.http.admission import RequestRateExceeded, admission
+from taskapi.http.admission import RequestRateExceeded, Turn, admission
 from taskapi.http.application import Request, current_request
 from taskapi.http.bodies import JSON, read_object
 from taskapi.http.schemas import Input, load
-from taskapi.identity import MAX_ID, authenticate
+from taskapi.identity import MAX_ID, Caller, authenticate
 
 _CACHED_QUERIES = 256
 _READS = ("GET", "HEAD")
@@ -129,18 +129,19 @@ def operation(**arguments_of_operation: Any) -> Callable[[View], View]:
     is_idempotent_by_key = declared.is_idempotent_by_key
 
     def decorate(view: View) -> View:
-        def respond(request: Request, in_path: dict[str, Any]) -> Response:
+        def respond(request: Request, in_path: dict[str, Any], turn: Turn) -> Response:
             arguments = _arguments(declared, request, in_path)
-            if is_idempotent_by_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
-                return _once(declared, request, arguments, partial(view, **arguments))
-            return view(**arguments)
+            with turn:
+                if is_idempotent_by_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
+                    return _once(declared, request, arguments, partial(view, **arguments))
+                return view(**arguments)
 
         @wraps(view)
         def handle(**arguments: Any) -> Response:
             request = current_request()
             caller = None
             if not declared.is_public:
-                caller = arguments["caller"] = authenticate(request)
+                caller = arguments["caller"] = _authenticated(request)
                 request.user_id = caller.user_id
             elif request.method in _READS:
                 return view(**_arguments(declared, request, arguments))
@@ -150,6 +151,14 @@ def operation(**arguments_of_operation: Any) -> Callable[[View], View]:
         return handle
 
     return decorate
+
+
+def _authenticated(request: Request) -> Caller:
+    try:
+        return authenticate(request)
+    except errors.Unauthenticated:
+        admission().delay_refusal(request)
+        raise
 
 
 def _arguments(declared: Operation, request: Request, in_path: dict[str, Any]) -> dict[str, Any]:

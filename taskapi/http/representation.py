@@ -1,7 +1,7 @@
 """Derives the input, the output and the JSON of a resource from its schema.
 
 Fields with `dump_only` are read-only: clients may send them back, and they are ignored. The
-metadata `sort` means that lists can be sorted by the field.
+metadata `sort` means that lists can be sorted by the field, and `filter` is its name in filters.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from marshmallow import Schema
@@ -36,10 +36,21 @@ class Resource:
         noun: the name in messages: `task`.
         declared: its schema.
         example: an example of its representation.
+        parent: for a resource below another, the path parameter of its list: `task_id`.
+        verbs: the operations that change it.
     """
 
-    def __init__(self, noun: str, declared: type[Schema], example: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        noun: str,
+        declared: type[Schema],
+        example: Mapping[str, Any],
+        *,
+        parent: str | None = None,
+        verbs: Sequence[str] = ("update", "patch", "delete"),
+    ) -> None:
         self._noun = noun
+        self._parent = parent
         self._id = f"{noun}_id"
         self.represent = representation(noun, declared)
         self.output = output_schema(declared)
@@ -47,7 +58,7 @@ class Resource:
         self._response: Arguments = {"response": self.output, "example": example}
         id_in_response = {self._id: "$response.body#/id"}
         current = {**id_in_response, "If-Match": "$response.header.ETag"}
-        writes = [f"{verb}_{noun}" for verb in ("update", "patch", "delete")]
+        writes = [f"{verb}_{noun}" for verb in verbs]
         self._links_to_writes = tuple(Link(name, current) for name in writes)
         self._links = (Link(f"get_{noun}", id_in_response), *self._links_to_writes)
         self.conflict = {412: (conflict_schema(noun, self.output), {noun: example})}
@@ -61,6 +72,9 @@ class Resource:
         """Arguments for `GET` of the collection."""
         plural = f"{self._noun}s"
         first = {self._id: f"$response.body#/{plural}/0/id"}
+        following = {"cursor": "$response.body#/next_cursor"}
+        if self._parent:
+            following[self._parent] = f"$response.body#/{plural}/0/{self._parent}"
         return {
             "query": query,
             "parameters": ("If-None-Match",),
@@ -68,7 +82,7 @@ class Resource:
             "example": {plural: [self._response["example"]], "total": 1, "next_cursor": None},
             "headers": ("ETag", "Link"),
             "links": (
-                Link(f"list_{plural}", {"cursor": "$response.body#/next_cursor"}),
+                Link(f"list_{plural}", following),
                 Link(f"get_{self._noun}", first),
             ),
         }

@@ -9,6 +9,7 @@ from taskapi.db.listing import Page, ReferenceNotFound, RowFactory, read_page
 from taskapi.db.pages import PageRequest, page_request
 from taskapi.db.statement import Statement
 from taskapi.identity import Caller
+from taskapi.problems import StatementTimeout
 from taskapi.tasks.filters.service import ResolvedFilter, resolve
 from taskapi.tasks.lists.service import inbox_of, require_list
 from taskapi.tasks.models import Task
@@ -59,7 +60,7 @@ def read_filtered_page(  # noqa: PLR0913 - a page, a filter, and which versions 
         parameters: further parameters of the statement.
 
     Raises:
-        InvalidInput: what the filter references does not exist.
+        InvalidInput: what the filter references does not exist, or it takes too long.
         TokenInvalid: the caller's session has ended.
     """
     # The version of the workspace does not change when the time does.
@@ -69,6 +70,8 @@ def read_filtered_page(  # noqa: PLR0913 - a page, a filter, and which versions 
         page = read_page(caller, table, statement, request, known=known, **values)
     except ReferenceNotFound as missing:
         raise found.missing(missing.number) from None
+    except StatementTimeout as timeout:
+        raise found.too_costly() or timeout from None
     return page._replace(version=None) if found.is_time_dependent else page
 
 

@@ -84,12 +84,31 @@ async function checkSwagger({ page, picture, service, token, email }) {
 
   await checkPhone({ page, picture });
 
-  // Logging out and in through the page changes the page's authorization.
+  await checkTheTokenStaysInTheTab(page, service);
+
+  // Logging out and in through the page takes the page's own authorization along.
   assert.equal((await execute(page, "logout")).status, "200");
   assert.equal((await execute(page, "get_me")).status, "401");
   const body = { email, password: "correct horse battery" };
   assert.equal((await execute(page, "login", body)).status, "200");
   assert.equal((await execute(page, "get_me")).status, "200");
+}
+
+/** The token is stored for this tab, and nowhere that outlives it or that another tab reads. */
+async function checkTheTokenStaysInTheTab(page, service) {
+  const stored = () =>
+    page.evaluate(() => ({ always: { ...localStorage }, tab: Object.keys(sessionStorage) }));
+  assert.deepEqual(await stored(), { always: {}, tab: ["taskapi-token"] });
+  const other = await page.context().newPage();
+  await other.goto(`${service}/docs`);
+  await other.locator(".opblock").first().waitFor();
+  assert.equal((await execute(other, "get_me")).status, "401", "another tab is authorized");
+  await other.close();
+  // An earlier release left a token in localStorage.
+  await page.evaluate(() => localStorage.setItem("authorized", "{}"));
+  await page.reload();
+  assert.equal((await execute(page, "get_me")).status, "200");
+  assert.deepEqual((await stored()).always, {});
 }
 
 /** The page is not wider than a phone, with an operation and its responses open. */

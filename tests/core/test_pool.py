@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
 
 import psycopg
 import pytest
 from support.servers import free_port
 
 from taskapi.db import connections
-from taskapi.db.connections import Limits, Pool
+from taskapi.db.connections import ConnectFailed, Limits, Pool
 from taskapi.runtime.connection import Connection
 
 Unfit = Callable[[Connection], object]
@@ -68,13 +70,65 @@ def test_it_grows_to_its_limit(database_url: str) -> None:
         assert (pool.size, pool.in_use) == (2, 0)
 
 
-def test_no_database_is_an_error_within_the_longest_wait() -> None:
+def test_no_database_is_an_error_at_once() -> None:
     url = f"postgresql://postgres@127.0.0.1:{free_port()}/none"
-    with pool_of(url, seconds=0.2) as pool:
+    with pool_of(url, seconds=60) as pool:
         for _ in range(2):
             with pytest.raises(psycopg.OperationalError):
                 pool.take()
-        _until(lambda: pool.size == 0)
+            assert pool.size == 0
+
+
+@pytest.mark.parametrize("error", [OSError("away"), ValueError("no address")], ids=repr)
+def test_an_error_that_is_not_of_psycopg_is_reported_and_takes_no_place(
+    database_url: str, error: Exception
+) -> None:
+    class Failing(Connection):
+        @classmethod
+        def connect(cls, *_: object, **__: object) -> Connection:  # type: ignore[override]
+            raise error
+
+    with pool_of(database_url, seconds=60) as pool:
+        pool.connection_class = Failing
+        with pytest.raises(ConnectFailed):
+            pool.take()
+        assert pool.size == 0
+        pool.connection_class = Connection
+        pool.give_back(pool.take())
+
+
+def test_a_thread_that_cannot_start_takes_no_place(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pool_of(database_url, seconds=60) as pool:
+        with monkeypatch.context() as patched:
+            patched.setattr(connections.Thread, "start", fail)
+            with pytest.raises(ConnectFailed):
+                pool.take()
+        assert (pool.size, pool.waiting) == (0, 0)
+        pool.give_back(pool.take())
+
+
+def test_a_slow_database_delays_a_request_no_longer_than_its_wait(database_url: str) -> None:
+    may_connect = Event()
+
+    class Slow(Connection):
+        @classmethod
+        def connect(cls, *args: Any, **options: Any) -> Connection:  # type: ignore[override]
+            may_connect.wait(10)
+            return super().connect(*args, **options)
+
+    with pool_of(database_url, seconds=0.1) as pool:
+        pool.connection_class = Slow
+        for _ in range(2):
+            with pytest.raises(psycopg.OperationalError):
+                pool.take()
+        may_connect.set()
+        _until(lambda: pool.size - pool.in_use > 0)
+        pool.give_back(pool.take())
 
 
 def test_waiting_requests_are_limited(database_url: str) -> None:
@@ -125,7 +179,6 @@ def test_connections_that_the_server_closed_cost_no_wait(database_url: str) -> N
         with psycopg.connect(database_url, autocommit=True) as admin:
             for pid in ended:
                 admin.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
-        # psycopg's own check would wait a second after each of the three.
         connection = pool.take()
         assert connection.info.backend_pid not in ended
         pool.give_back(connection)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
+from support.numbers import FILTER_NAMES, NUMBERS, Number
 
 Task = dict[str, Any]
 
@@ -32,6 +33,8 @@ ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Asia
 TITLES = ["Call the bank", "call ÄRZTE", "50% \\ 'quoted' \"twice\"", "a_b", "Weed"]
 LISTS = ["Inbox", "Work", "Zu Hause"]
 LABELS = ["urgent", "Later", "waiting for"]
+COMPARED = [number for number in NUMBERS if number.name in FILTER_NAMES]
+"""The whole numbers that filters compare."""
 
 
 class Seen(NamedTuple):
@@ -171,7 +174,8 @@ def times() -> st.SearchStrategy[Said]:
 
 
 def nulls() -> st.SearchStrategy[Said]:
-    fields = ["description", "due", "start", "completed_at", "estimate_minutes", "parent_id"]
+    fields = ["description", "due", "start", "completed_at", "parent_id"]
+    fields += [number.name for number in COMPARED if number.is_nullable]
 
     def said(name: str, is_null: bool) -> Said:
         word = "is null" if is_null else "IS NOT NULL"
@@ -181,19 +185,20 @@ def nulls() -> st.SearchStrategy[Said]:
 
 
 def numbers() -> st.SearchStrategy[Said]:
-    def said(field: tuple[str, str], symbol: str, number: int) -> Said:
-        name, shown = field
+    def said(field: Number, is_short: bool, symbol: str, value: int) -> Said:
+        name = FILTER_NAMES[field.name] if is_short else field.name
+        number = min(value, field.most)
 
         def means(task: Task, seen: Seen) -> bool:
-            found = task[shown]
+            found = task[field.name]
             if found is None:
                 return symbol == "!="
             return OPERATORS[symbol](found, number)
 
         return of(f"{name}{symbol}{number}", means)
 
-    field = st.sampled_from((("priority", "priority"), ("estimate", "estimate_minutes")))
-    return st.builds(said, field, st.sampled_from(list(OPERATORS)), st.integers(0, 4))
+    symbols = st.sampled_from(list(OPERATORS))
+    return st.builds(said, st.sampled_from(COMPARED), st.booleans(), symbols, st.integers(0, 4))
 
 
 def many_numbers() -> st.SearchStrategy[Said]:

@@ -336,3 +336,42 @@ def test_filters_come_in_order_and_in_pages(user: Api) -> None:
         assert found == order
     tag = user.send("GET", "/filters").headers["ETag"]
     assert user.send("GET", "/filters", headers={"If-None-Match": tag}).status_code == 304
+
+
+MOST_TEXTS = " or ".join(["title ~ a", "description ~ a", "text ~ a", "not title ~ b"])
+
+
+def test_few_conditions_search_in_texts(user: Api) -> None:
+    user.task(title="a")
+    most = f"{MOST_TEXTS} or title ~ c"
+    assert titles(user, filter=most) == ["a"]
+    query = {"filter": f"{most} or title ~ d"}
+    problem = user.problem(400, "invalid_input", "GET", "/tasks", query_string=query)
+    (error,) = problem["errors"]
+    assert error == {
+        "pointer": "filter",
+        "message": "Must have at most 5 conditions with ~.",
+        "code": "too_costly",
+        "offset": len(most) + len(" or "),
+    }
+    query = {"filter": most, "text": "a"}
+    problem = user.problem(400, "invalid_input", "GET", "/tasks", query_string=query)
+    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [
+        ("text", "too_costly")
+    ]
+
+
+def test_the_text_of_a_search_counts_towards_its_conditions(user: Api) -> None:
+    query = {"text": "a", "filter": MOST_TEXTS}
+    user.expect(200, "GET", "/search", query_string=query)
+    query["filter"] += " or title ~ c"
+    problem = user.problem(400, "invalid_input", "GET", "/search", query_string=query)
+    assert [error["code"] for error in problem["errors"]] == ["too_costly"]
+
+
+def test_a_filter_that_is_too_costly_is_not_saved(user: Api) -> None:
+    body = {"name": "All", "query": f"{MOST_TEXTS} or title ~ c"}
+    user.expect(201, "POST", "/filters", json=body)
+    body["query"] += " or title ~ d"
+    problem = user.problem(400, "invalid_input", "POST", "/filters", json=body)
+    assert [error["code"] for error in problem["errors"]] == ["too_costly"]

@@ -40,10 +40,9 @@ def _body(chosen: random.Random, seen: Seen) -> dict[str, Any]:
         "title": chosen.choice(TITLES),
         "description": chosen.choice((None, *TITLES)),
         "is_completed": chosen.random() < 0.4,
-        "priority": chosen.randint(0, 4),
+        **{number.name: chosen.choice(number.few()) for number in meaning.COMPARED},
         "due": _moment(chosen),
         "start": _moment(chosen),
-        "estimate_minutes": chosen.choice((None, 1, 2, 3, 600)),
         "list_id": chosen.choice(sorted(seen.list_ids.values())),
         "label_ids": sorted(labels),
     }

@@ -135,3 +135,38 @@ def test_health_is_reported_whatever_a_network_does(
     api.expect(200, "GET", "/readyz")
     credentials = {"email": "nobody@example.com", "password": "correct horse battery"}
     api.problem(429, "too_many_concurrent_requests", "POST", "/auth/login", json=credentials)
+
+
+def test_many_refusals_at_a_time_wait_longer(
+    small: Flask, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "REFUSALS_PER_SECOND", 0.5)
+    api = person(small, contract)
+    pauses: list[float] = []
+
+    def refuse_more(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) < 3:
+            api.problem(401, "authentication_required", "GET", "/tasks")
+
+    monkeypatch.setattr(admission, "sleep", refuse_more)
+    api.problem(401, "authentication_required", "GET", "/tasks")
+    assert pauses == []
+    monkeypatch.setattr(admission, "MAX_OF_NETWORK", 0)
+    credentials = {"email": "nobody@example.com", "password": "correct horse battery"}
+    api.problem(429, "too_many_concurrent_requests", "POST", "/auth/login", json=credentials)
+    assert pauses == [admission.PAUSE_SECONDS, 2, 4]
+
+
+def test_what_waits_for_its_turn_is_a_429(settings: Settings, author: Api, stranger: Api) -> None:
+    """A read that waits for the database takes no turn from writes, nor from other accounts."""
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
+        with holding(settings, "LOCK TABLE saved_filters"):
+            waiting = [
+                threads.submit(author.send, "GET", "/filters") for _ in range(CONNECTIONS // 2)
+            ]
+            until_blocked(settings, CONNECTIONS // 2)
+            author.problem(429, "too_many_concurrent_requests", "GET", "/tasks")
+            author.task()
+            person(author.client.application, author.contract, like=stranger).task()
+        assert {found.result().status_code for found in waiting} == {200}

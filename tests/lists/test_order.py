@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from support import world
 from support.api import Api
 
-from taskapi.db import positions
+from config import Settings
+from taskapi.db import manual_order, positions
 
 
 def _list(user: Api) -> int:
@@ -29,6 +31,24 @@ def test_a_list_that_gets_a_new_position_gets_a_new_version(
     follower = user.expect(200, "GET", f"/lists/{b['id']}")
     assert follower["position"] > b["position"]
     assert follower["version"] > c["version"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "a-move"}])
+def test_lists_without_room_between_them_get_it_step_by_step(
+    user: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    monkeypatch.setattr(manual_order, "WINDOW", 2)
+    monkeypatch.setattr(manual_order, "MAX_WINDOW", 2)
+    list_ids = [user.user_id, *(_list(user) for _ in range(30))]
+    pack = "UPDATE lists SET position = 1 + id * CAST('1e-30' AS numeric) WHERE workspace_id = %s"
+    world.sql(settings, pack, user.user_id)
+    path, sent = f"/lists/{list_ids[-1]}/move", {"json": {"after": list_ids[0]}, "headers": headers}
+    refused = user.problem(503, "unavailable", "POST", path, **sent)
+    assert "rearranged" in refused["detail"]
+    assert _order(user) == list_ids
+    moved = user.expect(200, "POST", path, **sent)
+    assert moved["version"] > 30
+    assert _order(user) == [list_ids[0], list_ids[-1], *list_ids[1:-1]]
 
 
 def _order(user: Api, sort: str = "position", **query: Any) -> list[int]:

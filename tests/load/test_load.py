@@ -18,10 +18,10 @@ from typing import NamedTuple
 import httpx
 import psycopg
 import pytest
-from load.conftest import Place
 from support import crowd, rude, watch
 from support.api import PASSWORD
 from support.crowd import Heard, Times
+from support.production import Place
 from support.rawhttp import Person
 from support.writers import person
 

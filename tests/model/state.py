@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import defaultdict
@@ -13,9 +14,6 @@ from typing import Any, NamedTuple
 Row = dict[str, Any]
 Task = Row
 Occurrence = Row
-
-SORTS = ("created_at", "updated_at", "title", "due", "priority", "position")
-EACH_SORT = [sign + name for name in SORTS for sign in ("", "-")]
 
 UNSEEN = object()
 """The moment of the last write to a task, as long as no answer has shown it."""
@@ -203,7 +201,7 @@ def place(task: Task, sort: str) -> tuple[Any, ...]:
         "title": ascii_lower,
         "due": _wall,
     }
-    key = keys.get(name, lambda value: value)
+    key = keys.get(name, lambda value: math.inf if value is None else value)
     return key(task[name]), task["id"]
 
 

@@ -10,7 +10,6 @@ from model.changes import CONDITIONS, Changes, condition_on, sent_with, tags
 from model.foresight import Body, misfit, place_of, shown, trimmed
 from model.service import Service
 from model.state import (
-    EACH_SORT,
     UNSEEN,
     Account,
     Cursor,
@@ -20,6 +19,7 @@ from model.state import (
     filtered,
     in_order,
 )
+from support.numbers import NUMBERS, SORTS, Number
 
 from taskapi.http.fields import WHITE_SPACE
 
@@ -48,17 +48,23 @@ RECURRENCES = st.fixed_dictionaries(
     {"rrule": _RULES},
     optional={"anchor": st.just("due"), "timezone": st.sampled_from(("UTC", "America/New_York"))},
 )
+
+
+def _values(number: Number) -> st.SearchStrategy[int | None]:
+    values = st.integers(number.least, number.most)
+    return st.none() | values if number.is_nullable else values
+
+
 CHANGES = st.fixed_dictionaries(
     {},
     optional={
         "title": TITLES,
         "description": st.none() | st.text(_ANY, max_size=12),
         "is_completed": st.booleans(),
-        "priority": st.integers(0, 4),
         "due": st.none() | DUES,
         "start": st.none() | DUES,
-        "estimate_minutes": st.none() | st.integers(1, 525_600),
         "recurrence": st.none() | RECURRENCES,
+        **{number.name: _values(number) for number in NUMBERS},
     },
 )
 NEW = CHANGES.flatmap(lambda rest: TITLES.map(lambda title: rest | {"title": title}))
@@ -70,8 +76,7 @@ BROKEN = st.sampled_from(
         {"is_completed": 1},
         {"description": 1},
         {"colour": "red"},
-        {"priority": 5},
-        {"estimate_minutes": 0},
+        *({number.name: number.most + 1} for number in NUMBERS),
         {"due": "2150-01-05"},
         {"recurrence": {}},
         {"label_ids": None},
@@ -87,12 +92,11 @@ _DEFAULTS = {
     "is_completed": False,
     "completed_at": None,
     "parent_id": None,
-    "priority": 0,
     "due": None,
     "start": None,
     "recurrence": None,
-    "estimate_minutes": None,
     "label_ids": [],
+    **{number.name: number.default for number in NUMBERS},
 }
 
 
@@ -201,7 +205,7 @@ class TaskRules(Changes):
     @rule(
         target=cursors,
         session=Service.sessions,
-        sort=st.sampled_from(EACH_SORT),
+        sort=st.sampled_from(SORTS),
         is_completed=st.none() | st.booleans(),
         limit=st.integers(1, 4),
     )
@@ -221,7 +225,7 @@ class TaskRules(Changes):
     @rule(
         session=Service.sessions,
         after=consumes(cursors),
-        sort=st.none() | st.sampled_from(EACH_SORT),
+        sort=st.none() | st.sampled_from(SORTS),
         is_completed=st.none() | st.booleans(),
     )
     def go_on_later(

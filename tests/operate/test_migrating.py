@@ -18,10 +18,10 @@ pytestmark = pytest.mark.slow
 
 _numbers = itertools.count(1)
 
-ADD = """op.add_column("tasks", sa.Column("energy", sa.BigInteger, server_default="0"))"""
+ADD = """op.add_column("tasks", sa.Column("of_a_test", sa.BigInteger, server_default="0"))"""
 INDEX = """
 with op.get_context().autocommit_block():
-    op.create_index("ix_energy", "tasks", ["energy"], postgresql_concurrently=True)
+    op.create_index("ix_of_a_test", "tasks", ["of_a_test"], postgresql_concurrently=True)
 """
 
 
@@ -83,7 +83,7 @@ def test_two_that_make_an_index_concurrently_do_not_wait_for_one_another(
     for one in both:
         said, _ = one.communicate(timeout=30)
         assert one.returncode == 0, said
-    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_energy'::regclass"
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_of_a_test'::regclass"
     assert world.sql(settings, valid) == [(True,)]
 
 

@@ -33,17 +33,17 @@ INSERT INTO tasks (workspace_id, user_id, title, version)
 SELECT id, id, 'Task ' || number, number FROM workspace, generate_series(1, {0}) AS number
 """
 EXPAND = """
-op.add_column("tasks", sa.Column("energy", sa.BigInteger, server_default=sa.text("0")))
-op.create_check_constraint("energy", "tasks", "energy >= 0", postgresql_not_valid=True)
+op.add_column("tasks", sa.Column("of_a_test", sa.BigInteger, server_default=sa.text("0")))
+op.create_check_constraint("of_a_test", "tasks", "of_a_test >= 0", postgresql_not_valid=True)
 """
 INDEX = """
 with op.get_context().autocommit_block():
-    op.drop_index("ix_energy", if_exists=True, postgresql_concurrently=True)
+    op.drop_index("ix_of_a_test", if_exists=True, postgresql_concurrently=True)
     op.create_index(
-        "ix_energy", "tasks", ["workspace_id", "energy"], postgresql_concurrently=True
+        "ix_of_a_test", "tasks", ["workspace_id", "of_a_test"], postgresql_concurrently=True
     )
 """
-VALIDATE = """op.execute("ALTER TABLE tasks VALIDATE CONSTRAINT ck_tasks_energy")"""
+VALIDATE = """op.execute("ALTER TABLE tasks VALIDATE CONSTRAINT ck_tasks_of_a_test")"""
 TABLE = """
 op.create_table(
     "notes",

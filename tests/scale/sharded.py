@@ -16,6 +16,7 @@ import pytest
 from psycopg import sql
 from support.servers import ROOT
 
+from taskapi.extensions import db
 from taskapi.runtime.connection import Connection
 
 SCRIPT = ROOT / "deploy" / "citus" / "distribute.sql"
@@ -68,16 +69,16 @@ class Distribution(NamedTuple):
     colocate_with: str
 
 
-DISTRIBUTED = [
+DISTRIBUTED = {
     Distribution("workspaces", "id", "default"),
-    Distribution("lists", "workspace_id", "workspaces"),
-    Distribution("labels", "workspace_id", "workspaces"),
-    Distribution("saved_filters", "workspace_id", "workspaces"),
-    Distribution("tasks", "workspace_id", "workspaces"),
-    Distribution("task_words", "workspace_id", "workspaces"),
-    Distribution("occurrences", "workspace_id", "workspaces"),
-    Distribution("idempotency_keys", "workspace_id", "workspaces"),
-]
+    *(
+        Distribution(table.name, "workspace_id", "workspaces")
+        for table in db.metadata.sorted_tables
+        if "workspace_id" in table.columns
+    ),
+}
+"""By the models, what the script ought to ask for."""
+
 REFERENCE = {"users", "sessions", "alembic_version"}
 """Tables of which each node has a copy."""
 

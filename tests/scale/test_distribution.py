@@ -12,6 +12,8 @@ from scale import sharded
 from scale.sharded import COLUMN_OF, DISTRIBUTED, REFERENCE
 from support import databases
 
+from taskapi.extensions import db
+
 LOCAL = {"rate_limits"}
 
 
@@ -27,7 +29,14 @@ def plain(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Co
 def test_the_script_distributes_each_accounts_tables_together(
     plain: psycopg.Connection[Any],
 ) -> None:
-    assert sharded.distribute(plain) == DISTRIBUTED
+    found = sharded.distribute(plain)
+    assert set(found) == DISTRIBUTED
+    names = [one.table for one in found]
+    assert len(names) == len(set(names))
+    for name in names:
+        keys = db.metadata.tables[name].foreign_keys
+        referenced = {key.column.table.name for key in keys} - REFERENCE
+        assert referenced <= {*names[: names.index(name)], name}
 
 
 def test_nothing_is_distributed_while_a_key_lacks_the_column(

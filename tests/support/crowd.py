@@ -110,7 +110,10 @@ def _is_problem(status: int, head: bytes, body: bytes) -> bool:
 class _Client(asyncio.Protocol):
     """One connection, with one request at a time."""
 
-    def __init__(self, tally: _Tally, mix: Mix, may_ask: Callable[[], bool]) -> None:
+    def __init__(
+        self, tally: _Tally, mix: Mix, may_ask: Callable[[], bool], pause: float = 0.0
+    ) -> None:
+        self._pause = pause
         self._tally = tally
         self._mix = mix
         self._may_ask = may_ask
@@ -128,6 +131,12 @@ class _Client(asyncio.Protocol):
         if not separator or len(body) < int(length[1] if length else 0):
             return
         self._tally.add(self._kind, perf_counter() - self._sent, head, body)
+        if not self._pause:
+            self._continue()
+        else:
+            asyncio.get_running_loop().call_later(self._pause, self._continue)
+
+    def _continue(self) -> None:
         if self._may_ask():
             self._ask()
         else:
@@ -153,7 +162,8 @@ class _Client(asyncio.Protocol):
 
 
 class _Crowd:
-    def __init__(self, port: int, seconds: float, mix: Mix) -> None:
+    def __init__(self, port: int, seconds: float, mix: Mix, pause: float) -> None:
+        self._pause = pause
         self._address = ("127.0.0.1", port)
         self._mix = mix
         self._until = perf_counter() + seconds
@@ -187,7 +197,7 @@ class _Crowd:
                 client.give_up()
 
     def _client(self, may_ask: Callable[[], bool]) -> Callable[[], _Client]:
-        return lambda: _Client(self.tally, self._mix, may_ask)
+        return lambda: _Client(self.tally, self._mix, may_ask, self._pause)
 
 
 async def _work(
@@ -197,8 +207,9 @@ async def _work(
     clients: int,
     newcomers: int,
     weights: dict[str, int],
+    pause: float,
 ) -> Heard:
-    crowd = _Crowd(port, seconds, Mix([Person(*one) for one in people], weights))
+    crowd = _Crowd(port, seconds, Mix([Person(*one) for one in people], weights), pause)
     started = perf_counter()
     await asyncio.gather(crowd.stay(clients), crowd.keep_coming(newcomers))
     took, tally = perf_counter() - started, crowd.tally
@@ -231,6 +242,7 @@ def at_work(
     clients: int,
     weights: dict[str, int],
     newcomers: int = 0,
+    pause: float = 0.0,
 ) -> Iterator[Callable[[], Heard]]:
     """The crowd at work; what is called to wait for its end and get what it heard.
 
@@ -238,6 +250,7 @@ def at_work(
         clients: how many keep a connection each and ask without a pause.
         newcomers: how many more connect at the same moment, every other second, and ask once.
         weights: how often each kind of request is made, beside the others.
+        pause: seconds between a response and the client's next request.
     """
     plan = {
         "port": port,
@@ -246,6 +259,7 @@ def at_work(
         "clients": clients,
         "newcomers": newcomers,
         "weights": weights,
+        "pause": pause,
     }
     with programs.running(__name__, plan, seconds + 3 * _PATIENCE) as result:
         yield lambda: Heard(**result())

@@ -14,7 +14,7 @@ from support.examples import FACTOR
 SECONDS = 180 * FACTOR
 """For a test of `make test`, on a busy machine; its setup and teardown each have as much."""
 
-LONG = {"alone", "deploy", "faults", "load", "security"}
+LONG = {"alone", "deploy", "faults", "load", "neighbours", "security"}
 """The markers of tests that take long by nature."""
 
 LONG_SECONDS = 900 + int(os.environ.get("LOAD_SECONDS", "0"))

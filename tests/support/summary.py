@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-SUITES = {"faults", "security", "load", "deploy"}
+SUITES = {"faults", "security", "load", "neighbours", "deploy"}
 """The markers of what the table tells of, as `-m` names one of them."""
 
 _OUTCOMES = ("failed", "error", "skipped", "passed")

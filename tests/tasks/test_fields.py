@@ -1,21 +1,23 @@
-"""Priority, due, start, estimate and completion of a task: what they take, show and sort by."""
+"""The whole numbers, due, start and completion of a task: input, output and order.
+
+A new field with a range of whole numbers is covered without a change.
+"""
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 from support.api import Api
+from support.numbers import NUMBERS, SORTED, Number
 
 DATE = {"date": "2026-12-24"}
 TIME = {"datetime": "2026-12-24T18:00:00", "timezone": "Europe/Berlin"}
 SHOWN = TIME | {"at": "2026-12-24T17:00:00Z"}
 
 GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({"priority": 4}, {}),
-    ({"estimate_minutes": 1}, {}),
-    ({"estimate_minutes": 525_600}, {}),
-    ({"estimate_minutes": None}, {}),
+    *[({number.name: value}, {}) for number in NUMBERS for value in number.valid()],
     ({"due": DATE}, {}),
     ({"due": TIME}, {"due": SHOWN}),
     ({"due": SHOWN}, {"due": SHOWN}),
@@ -26,13 +28,9 @@ GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 BAD: list[tuple[dict[str, Any], str, str]] = [
     *[
-        ({"priority": value}, "/priority", "out_of_range")
-        for value in (-1, 5, "1", 1.0, True, 2**70)
-    ],
-    ({"priority": None}, "/priority", "null"),
-    *[
-        ({"estimate_minutes": value}, "/estimate_minutes", "out_of_range")
-        for value in (0, -5, 525_601, "15", 1.5, False)
+        ({number.name: value}, f"/{number.name}", "null" if value is None else "out_of_range")
+        for number in NUMBERS
+        for value in number.invalid()
     ],
     ({"due": "2026-12-24"}, "/due", "not_an_object"),
     ({"due": {}}, "/due", "not_a_due"),
@@ -72,8 +70,8 @@ def test_a_field_shows_what_it_was_given(
 
 def test_a_task_without_them_says_so(user: Api) -> None:
     task = user.task()
-    nothing = {"due": None, "start": None, "estimate_minutes": None, "parent_id": None}
-    assert task == task | nothing | {"priority": 0, "completed_at": None}
+    nothing = dict.fromkeys(("due", "start", "parent_id", "completed_at"))
+    assert task == task | nothing | {number.name: number.default for number in NUMBERS}
 
 
 def test_null_takes_a_moment_away_and_what_is_not_given_stays(user: Api) -> None:
@@ -123,16 +121,30 @@ def test_tasks_are_sorted_by_their_dues(
     assert _ids(user, f"{sign}due", is_completed, limit) == wanted
 
 
+def test_priority_and_estimate_are_numbers_and_priority_sorts() -> None:
+    assert {"priority", "estimate_minutes"} <= {number.name for number in NUMBERS}
+    assert "priority" in {number.name for number in SORTED}
+
+
 @pytest.mark.parametrize("limit", [1, 3, 100])
 @pytest.mark.parametrize("is_completed", [None, True, False], ids=str)
 @pytest.mark.parametrize("sign", ["", "-"], ids=["up", "down"])
-def test_tasks_are_sorted_by_their_priorities(
-    user: Api, sign: str, is_completed: bool | None, limit: int
+@pytest.mark.parametrize("number", SORTED, ids=lambda number: number.name)
+def test_tasks_are_sorted_by_a_number_and_null_is_the_greatest(
+    user: Api, number: Number, sign: str, is_completed: bool | None, limit: int
 ) -> None:
-    added = [user.task(priority=n * 3 % 5, is_completed=n % 3 == 0) for n in range(9)]
-    added.sort(key=lambda task: (task["priority"], task["id"]), reverse=bool(sign))
+    values = random.Random(1).choices(number.few(), k=12)
+    added = [
+        user.task(**{number.name: value}, is_completed=n % 3 == 0) for n, value in enumerate(values)
+    ]
+
+    def key(task: dict[str, Any]) -> tuple[int, int]:
+        value = task[number.name]
+        return number.most + 1 if value is None else value, task["id"]
+
+    added.sort(key=key, reverse=bool(sign))
     wanted = [task["id"] for task in added if is_completed in (None, task["is_completed"])]
-    assert _ids(user, f"{sign}priority", is_completed, limit) == wanted
+    assert _ids(user, f"{sign}{number.name}", is_completed, limit) == wanted
 
 
 def _ids(user: Api, sort: str, is_completed: bool | None, limit: int) -> list[int]:

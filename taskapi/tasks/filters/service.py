@@ -17,7 +17,7 @@ from taskapi.tasks.filters.models import SavedFilter
 from taskapi.tasks.filters.nodes import FilterError, Node
 from taskapi.tasks.filters.parameters import needs_filter, nodes_of
 from taskapi.tasks.filters.queries import SORTS, filter_page, filters
-from taskapi.tasks.filters.terms import Resolver, clock
+from taskapi.tasks.filters.terms import TOO_COSTLY, Resolver, clock
 
 _UTC = "UTC"
 
@@ -34,6 +34,9 @@ class ResolvedFilter(NamedTuple):
     is_time_dependent: bool
     """Whether the result depends on the current time."""
 
+    costly: str | None
+    """The parameter of the conditions that make it costly; None if it has few of them."""
+
     names: tuple[tuple[str, int | None, str], ...]
     """For each reference the parameter that contains it, its offset, and the message if its target
     does not exist."""
@@ -42,6 +45,13 @@ class ResolvedFilter(NamedTuple):
         """The problem for a reference without a target, by its number, which starts at one."""
         pointer, offset, message = self.names[number - 1]
         return InvalidInput.of([FieldError(pointer, message, "unknown_reference", offset)])
+
+    def too_costly(self) -> InvalidInput | None:
+        """The problem if it took too long; None if its conditions are not the reason."""
+        if not self.costly:
+            return None
+        message = "Takes too long for this number of tasks: use fewer conditions with ~."
+        return InvalidInput.at(self.costly, message, TOO_COSTLY)
 
 
 def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
@@ -59,13 +69,16 @@ def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
     resolver = Resolver(clock(query["timezone"]), caller.workspace_id)
     shapes: list[Shape] = []
     pointers: list[str] = []
+    pointers_of_texts: list[str] = []
     for pointer, node in [*_filters(caller, query), *nodes_of(query)]:
         shapes.append(_shape(resolver, pointer, node))
+        pointers_of_texts += [pointer] * (resolver.text_conditions - len(pointers_of_texts))
         pointers += [pointer] * (len(resolver.references) - len(pointers))
     given = parameters(resolver.values, resolver.references)
     messages = [f"No {r.noun} has this {'ID' if r.id else 'name'}." for r in resolver.references]
     names = tuple(zip(pointers, resolver.offsets, messages, strict=True))
-    return ResolvedFilter(("all", *shapes), given, resolver.is_time_dependent, names)
+    costly = pointers_of_texts[-1] if len(pointers_of_texts) > 1 else None
+    return ResolvedFilter(("all", *shapes), given, resolver.is_time_dependent, costly, names)
 
 
 def list_filters(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from taskapi.db.pages import ascii_lower
 from taskapi.identity import MAX_ID
@@ -35,6 +35,11 @@ _DAY = timedelta(days=1)
 _SECONDS = {"m": 60, "h": 3600}
 _DAYS = {"d": 1, "w": 7}
 _MONTHS = {"mo": 1, "y": 12}
+
+MAX_TEXT_CONDITIONS = 5
+"""Of a request. Each reads texts of 10,000 characters, in the worst case those of all tasks."""
+
+TOO_COSTLY: Final = "too_costly"
 
 AnyDate = TypeVar("AnyDate", date, datetime)
 
@@ -154,6 +159,9 @@ class Resolver:
         self.offsets: list[int | None] = []
         """The offset of each reference in its filter."""
 
+        self.text_conditions = 0
+        """How many conditions search in texts."""
+
         self.is_time_dependent = False
         """Whether the result depends on the current time."""
 
@@ -161,7 +169,8 @@ class Resolver:
         """The shape of a node.
 
         Raises:
-            FilterError: a field is unknown, or does not support the operator or the value.
+            FilterError: a field is unknown, or does not support the operator or the value; or too
+                many conditions search in texts.
         """
         if isinstance(node, All):
             return ("all", *map(self.shape, node.parts))
@@ -179,6 +188,8 @@ class Resolver:
     def _compared(self, node: Comparison, name: str, field: Field) -> Shape:
         value, operator = node.value, node.operator
         _check(name, field, operator, value, node.offset)
+        if operator == "~":
+            self._count_text_condition(node.offset)
         if value.kind is Kind.TIME:
             return self._time(name, operator, value)
         if value.kind is Kind.BOOLEAN:
@@ -190,6 +201,12 @@ class Resolver:
             return self._reference(name, value)
         given = ascii_lower(value.value) if operator == "~" else value.value
         return self._test(f"{name} {operator}", given)
+
+    def _count_text_condition(self, offset: int | None) -> None:
+        self.text_conditions += 1
+        if self.text_conditions > MAX_TEXT_CONDITIONS:
+            message = f"Must have at most {MAX_TEXT_CONDITIONS} conditions with ~."
+            raise FilterError(message, TOO_COSTLY, offset)
 
     def _test(self, name: str, *values: Any) -> Shape:
         self.values += values

@@ -4,6 +4,9 @@
 {
   const place = document.getElementById("document");
 
+  /** The key of the token in sessionStorage, which only this tab reads and which ends with it. */
+  const TOKEN = "taskapi-token";
+
   /** Authorizes the page after a login through it, and revokes that after a logout. */
   const followSession = (response) => {
     const path = new URL(response.url, location.href).pathname;
@@ -30,6 +33,36 @@
     }
   };
 
+  /** Stores the token when it changes. Swagger UI would store it in localStorage, for good. */
+  const storeInTab = () => ({
+    statePlugins: {
+      auth: {
+        wrapActions: {
+          authorizeWithPersistOption: (original) => (schemes) => {
+            const [scheme] = Object.values(schemes);
+            if (typeof scheme?.value === "string") {
+              sessionStorage.setItem(TOKEN, scheme.value);
+            }
+            return original(schemes);
+          },
+          logoutWithPersistOption: (original) => (names) => {
+            sessionStorage.removeItem(TOKEN);
+            return original(names);
+          },
+        },
+      },
+    },
+  });
+
+  const restore = () => {
+    // Earlier releases stored the token there.
+    localStorage.removeItem("authorized");
+    const token = sessionStorage.getItem(TOKEN);
+    if (token) {
+      authorize(token);
+    }
+  };
+
   const ui = SwaggerUIBundle({
     url: place.dataset.url,
     domNode: place,
@@ -37,7 +70,9 @@
     deepLinking: true,
     docExpansion: "list",
     tryItOutEnabled: true,
-    persistAuthorization: true,
+    persistAuthorization: false,
+    plugins: [storeInTab],
+    onComplete: restore,
     displayRequestDuration: true,
     displayOperationId: false,
     defaultModelsExpandDepth: 0,
