@@ -72,40 +72,40 @@ def validated(server_url: str, template: str, worker_id: str) -> Iterator[str]:
     """
     name = f"validated_{worker_id}_{next(_numbers)}"
     url = databases.create(server_url, name, template)
-    for table, constraint in _asked(url, NOT_VALID):
-        _asked(url, f"ALTER TABLE {table} VALIDATE CONSTRAINT {constraint}")
+    for table, constraint in _query(url, NOT_VALID):
+        _query(url, f"ALTER TABLE {table} VALIDATE CONSTRAINT {constraint}")
     yield url
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
 
 
-def _asked(url: str, statement: str) -> list[tuple[Any, ...]]:
+def _query(url: str, statement: str) -> list[tuple[Any, ...]]:
     return world.sql(databases.settings_for(url), statement)
 
 
 def _schema(url: str) -> set[tuple[str, ...]]:
-    return {row for row in _asked(url, SCHEMA) if row[1] != "alembic_version"}
+    return {row for row in _query(url, SCHEMA) if row[1] != "alembic_version"}
 
 
 def _fill(url: str) -> None:
     """Rows in each of the first tables, beside those that are there."""
-    _asked(
+    _query(
         url,
         "INSERT INTO users (email, hashed_password)"
         " SELECT gen_random_uuid() || '@example.com', 'x' FROM generate_series(1, 100)",
     )
-    _asked(
+    _query(
         url,
         "INSERT INTO workspaces (id, owner_id, name, task_count)"
         " SELECT id, id, 'Personal', 1 FROM users ON CONFLICT DO NOTHING",
     )
-    _asked(
+    _query(
         url,
         "INSERT INTO tasks (workspace_id, user_id, title, version)"
         " SELECT id, id, 'Task', 1 FROM users"
         " WHERE NOT EXISTS (SELECT FROM tasks WHERE workspace_id = users.id)",
     )
-    _asked(
+    _query(
         url,
         "INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)"
         " SELECT id, 'a', 'b', now() FROM users",
@@ -115,7 +115,7 @@ def _fill(url: str) -> None:
 def _counts(url: str) -> list[tuple[Any, ...]]:
     tables = ("users", "workspaces", "tasks", "sessions")
     counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
-    return _asked(url, f"SELECT {counts}")
+    return _query(url, f"SELECT {counts}")
 
 
 def _downgrade(url: str, revision: str) -> None:
@@ -221,7 +221,7 @@ def test_the_command_upgrades_and_says_where_it_is(empty: str) -> None:
 
 
 @pytest.mark.slow
-def test_who_serves_does_not_load_what_migrates(database_url: str) -> None:
+def test_serving_does_not_import_alembic(database_url: str) -> None:
     loaded = "import sys, wsgi; print('alembic' in sys.modules, 'flask_migrate' in sys.modules)"
     assert _run(database_url, "-c", loaded).split() == ["False", "False"]
 
@@ -239,7 +239,7 @@ def test_two_that_migrate_at_once_both_succeed(empty: str) -> None:
             assert _schema(empty) == set()
         for migration in migrations:
             migration.result()
-    assert _asked(empty, "SELECT version_num FROM alembic_version") == [(migration_head(),)]
+    assert _query(empty, "SELECT version_num FROM alembic_version") == [(migration_head(),)]
 
 
 def _until_two_ask_for_the_lock(url: str) -> None:
@@ -250,7 +250,7 @@ def _until_two_ask_for_the_lock(url: str) -> None:
         " AND backend_start < clock_timestamp() - interval '0.5 s'"
     )
     deadline = time.monotonic() + 20
-    while _asked(url, asking) != [(2,)]:
+    while _query(url, asking) != [(2,)]:
         assert time.monotonic() < deadline, "they do not ask"
 
 
@@ -318,7 +318,7 @@ def alone(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Co
 
 
 @pytest.mark.parametrize(("statement", "error"), BROKEN)
-def test_the_database_refuses_what_breaks_a_rule_whoever_writes_it(
+def test_the_database_rejects_what_breaks_a_rule_whoever_writes_it(
     alone: psycopg.Connection, statement: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error), alone.transaction():
@@ -328,5 +328,5 @@ def test_the_database_refuses_what_breaks_a_rule_whoever_writes_it(
 def test_with_an_account_goes_what_belongs_to_it(empty: str) -> None:
     databases.migrate(empty)
     _fill(empty)
-    _asked(empty, "DELETE FROM users WHERE id > (SELECT min(id) FROM users)")
+    _query(empty, "DELETE FROM users WHERE id > (SELECT min(id) FROM users)")
     assert _counts(empty) == [(1, 1, 1, 1)]

@@ -254,7 +254,7 @@ def test_a_taken_port_is_one_sentence(folder: Path) -> None:
     )
 
 
-def test_a_database_out_of_reach_is_one_sentence(scratch: Path) -> None:
+def test_an_unreachable_database_is_reported_in_one_sentence(scratch: Path) -> None:
     url = f"postgresql://postgres@127.0.0.1:{free_port()}/none"
     settings = {"DATABASE_URL": url, "JWT_SECRET_KEY": "k" * 32, "PORT": str(free_port())}
     answer = flask(scratch / "none", "serve", **settings)
@@ -270,7 +270,7 @@ def test_a_malformed_setting_is_one_sentence(folder: Path) -> None:
     assert answer.stderr == "taskapi cannot start: PORT must be a whole number from 1 to 65535.\n"
 
 
-def test_what_is_no_http_is_answered_with_a_problem_and_idleness_delays_no_end(
+def test_malformed_http_gets_a_problem_and_idle_connections_delay_no_shutdown(
     folder: Path,
 ) -> None:
     with running(folder) as run, httpx.Client(base_url=run.url, timeout=PATIENCE) as client:
@@ -287,7 +287,7 @@ def test_what_is_no_http_is_answered_with_a_problem_and_idleness_delays_no_end(
         run.end()
 
 
-def test_a_worker_refuses_a_database_driver_that_blocks(scratch: Path) -> None:
+def test_a_worker_rejects_a_database_driver_that_blocks(scratch: Path) -> None:
     settings = {
         "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{free_port()}/none",
         "JWT_SECRET_KEY": databases.KEY,

@@ -70,7 +70,7 @@ def test_a_malformed_value_is_named_with_what_it_must_be(
         ({"DATABASE_URL_REPLICA": DATABASE["DATABASE_URL"]}, "REPLICA is set without DATABASE_URL"),
     ],
 )
-def test_settings_that_are_unsafe_together_are_refused(
+def test_settings_that_are_unsafe_together_are_rejected(
     environ: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(ConfigError, match=re.escape(sentence)):

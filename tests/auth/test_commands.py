@@ -83,13 +83,13 @@ def test_the_password_is_the_first_line_whole(run: _Run, anonymous: Api, typed: 
     ],
 )
 @pytest.mark.parametrize("command", ["create", "set-password"])
-def test_what_registering_refuses_is_refused(
+def test_rules_of_registration_apply_to_the_command(
     run: _Run, command: str, email: str, typed: str, sentence: str
 ) -> None:
     assert run.fails(f"users {command} {email}", typed) == f"Error: {sentence}\n"
 
 
-def test_an_email_that_is_taken_is_refused(run: _Run, user: Api) -> None:
+def test_an_email_that_is_taken_is_rejected(run: _Run, user: Api) -> None:
     said = run.fails(f"users create {user.email}", f"{NEW_PASSWORD}\n")
     assert said == "Error: Email already registered\n"
     assert _log_in(user, user.email, PASSWORD) == 200
@@ -168,7 +168,7 @@ def test_an_account_is_deleted_when_that_is_meant(
         assert sql(settings, f"SELECT FROM {table} WHERE user_id = %s", user.user_id) == []
 
 
-def test_an_account_is_kept_when_it_is_not_meant(app: Flask, user: Api) -> None:
+def test_an_account_is_stored_when_it_is_not_meant(app: Flask, user: Api) -> None:
     for typed in ("n\n", "\n", ""):
         args = ["users", "delete", user.email]
         result = app.test_cli_runner().invoke(args=args, input=typed)

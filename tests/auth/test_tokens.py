@@ -112,7 +112,9 @@ def test_the_scheme_may_be_spelled_in_any_case_and_spaced(user: Api, scheme: str
         *["Bearer:{}", "Bearer\t{}", "Bearer={}", "JWT {}", ", Bearer {}", '"Bearer" {}'],
     ],
 )
-def test_without_a_bearer_token_one_is_asked_for(user: Api, authorization: str | None) -> None:
+def test_without_a_bearer_token_authentication_is_required(
+    user: Api, authorization: str | None
+) -> None:
     if authorization is not None:
         authorization = authorization.replace("{}", user.login["access_token"])
     asked = ("authentication_required", "Authentication required", "Bearer")

@@ -86,7 +86,7 @@ def _unavailable(api: Api, method: str, path: str, **kwargs: Any) -> str:
     return response.get_data(as_text=True)
 
 
-def test_after_all_connections_were_dropped_every_request_is_answered(
+def test_after_all_connections_were_dropped_every_request_succeeds(
     app: Flask, settings: Settings, user: Api
 ) -> None:
     task = user.task()
@@ -99,7 +99,7 @@ def test_after_all_connections_were_dropped_every_request_is_answered(
     assert all(answer.get_json()["tasks"] == [task] for answer in answers)
 
 
-def test_the_first_write_after_all_connections_were_dropped_is_done_once(
+def test_the_first_write_after_all_connections_were_dropped_is_performed_once(
     settings: Settings, user: Api
 ) -> None:
     user.task()
@@ -158,7 +158,7 @@ def test_a_read_whose_connections_keep_dying_is_given_up(
     user.expect(200, "GET", "/tasks")
 
 
-def test_with_no_connection_free_the_answer_is_to_come_again(
+def test_with_no_connection_free_the_response_is_503(
     settings: Settings, user: Api, contract: Contract
 ) -> None:
     with world.worker(settings, database_pool_size=1, database_pool_timeout=1) as app:
@@ -172,7 +172,7 @@ def test_with_no_connection_free_the_answer_is_to_come_again(
         assert person.expect(200, "GET", "/tasks")["total"] == 0
 
 
-def test_who_waits_for_a_lock_keeps_others_out_no_longer_than_the_pool_waits(
+def test_a_lock_wait_is_limited_by_the_pool_timeout(
     settings: Settings, user: Api, contract: Contract
 ) -> None:
     with (
@@ -193,7 +193,7 @@ def test_who_waits_for_a_lock_keeps_others_out_no_longer_than_the_pool_waits(
     ["127.0.0.1:1/taskapi", f"{SECRET}.invalid:5432/taskapi", f"/taskapi?host=/{SECRET}"],
     ids=["refused", "unknown", "no socket"],
 )
-def test_a_database_that_is_not_there_is_said_without_its_address(
+def test_a_missing_database_is_reported_without_its_address(
     settings: Settings, user: Api, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
     url = f"postgresql://{SECRET}:password-{SECRET}@{address}"
@@ -268,7 +268,7 @@ def test_times_are_utc_whatever_zone_the_database_is_in(
     assert all(moment.endswith("Z") and before <= moment <= f"{after}~" for moment in shown)
 
 
-def test_an_error_that_nobody_foresaw_says_nothing_of_the_database(
+def test_an_unexpected_error_has_no_details_of_the_database(
     settings: Settings, private: str, contract: Contract, caplog: pytest.LogCaptureFixture
 ) -> None:
     with world.worker(settings, database_url=private) as app:
@@ -300,7 +300,7 @@ def _fails_quietly(
     assert SECRET not in str([vars(record) for record in caplog.records])
 
 
-def test_a_write_for_which_there_is_no_room_is_said_to_be_one(
+def test_a_write_without_disk_space_returns_507(
     settings: Settings, private: str, contract: Contract
 ) -> None:
     with world.worker(settings, database_url=private) as app:

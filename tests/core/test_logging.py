@@ -110,7 +110,7 @@ def test_a_request_is_one_line_of_json(watched: tuple[Api, Log]) -> None:
         ("OPTIONS", "/tasks", "/tasks", 200),
     ],
 )
-def test_what_needs_no_database_and_nobody_says_so(
+def test_operations_without_a_database_are_listed(
     watched: tuple[Api, Log], method: str, path: str, route: str | None, status: int
 ) -> None:
     api, log = watched

@@ -85,7 +85,7 @@ def test_an_error_that_is_not_of_psycopg_is_reported_and_takes_no_place(
 ) -> None:
     class Failing(Connection):
         @classmethod
-        def connect(cls, *_: object, **__: object) -> Connection:  # type: ignore[override]
+        def connect(cls, *_: object, **__: object) -> Connection:  # type: ignore[override]  # the test needs no other arguments
             raise error
 
     with pool_of(database_url, seconds=60) as pool:
@@ -117,7 +117,7 @@ def test_a_slow_database_delays_a_request_no_longer_than_its_wait(database_url: 
 
     class Slow(Connection):
         @classmethod
-        def connect(cls, *args: Any, **options: Any) -> Connection:  # type: ignore[override]
+        def connect(cls, *args: Any, **options: Any) -> Connection:  # type: ignore[override]  # the test needs no other arguments
             may_connect.wait(10)
             return super().connect(*args, **options)
 
@@ -195,9 +195,7 @@ def test_a_connection_that_was_idle_for_long_is_not_handed_out(database_url: str
         pool.give_back(second)
 
 
-def test_connections_have_a_greatest_age(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connections_have_a_maximum_age(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MAX_AGE_SECONDS", 0.01)
     with pool_of(database_url) as pool:
         first = pool.take()

@@ -21,7 +21,7 @@ def _run(app: Flask, email: str, count: int) -> Result:
     return app.test_cli_runner().invoke(args=arguments)
 
 
-def _said(app: Flask, email: str, count: int) -> str:
+def _output_of(app: Flask, email: str, count: int) -> str:
     """The last line that the demo prints when it succeeds."""
     result = _run(app, email, count)
     assert result.exit_code == 0, result.output
@@ -37,7 +37,7 @@ def _rows(api: Api, path: str, **query: Any) -> list[dict[str, Any]]:
 def filled(app: Flask, anonymous: Api) -> Api:
     """Whoever looks at a demo of the usual size."""
     email = new_email()
-    said = _said(app, email.upper(), 200)
+    said = _output_of(app, email.upper(), 200)
     told, _, password = said.rpartition(": ")
     assert told == f"{email} has 200 more tasks. Log in with the password"
     body = {"email": email, "password": password.removesuffix(".")}
@@ -91,7 +91,7 @@ def test_labels_are_used_and_filters_find_something(filled: Api) -> None:
         assert _rows(filled, "/tasks", filter_id=one["id"])
 
 
-def test_some_tasks_come_again_and_were_done_before(filled: Api) -> None:
+def test_some_tasks_recur_and_have_a_history(filled: Api) -> None:
     recurring = [task for task in _rows(filled, "/tasks") if task["recurrence"]]
     assert {task["recurrence"]["anchor"] for task in recurring} == {"due", "completion"}
     ledgers = [_rows(filled, f"/tasks/{task['id']}/occurrences") for task in recurring]
@@ -101,7 +101,7 @@ def test_some_tasks_come_again_and_were_done_before(filled: Api) -> None:
 
 def test_it_can_be_filled_twice(app: Flask, filled: Api) -> None:
     before = [_rows(filled, path) for path in ("/lists", "/labels", "/filters")]
-    assert _said(app, filled.email, 30) == f"{filled.email} has 30 more tasks. Log in."
+    assert _output_of(app, filled.email, 30) == f"{filled.email} has 30 more tasks. Log in."
     assert [_rows(filled, path) for path in ("/lists", "/labels", "/filters")] == before
     assert filled.expect(200, "GET", "/tasks")["total"] == 230
     assert filled.expect(200, "GET", "/auth/sessions")["total"] == 1
@@ -110,13 +110,13 @@ def test_it_can_be_filled_twice(app: Flask, filled: Api) -> None:
 def test_it_adds_to_an_account_whose_password_it_does_not_know(app: Flask, user: Api) -> None:
     user.task()
     user.label(name="urgent")
-    assert _said(app, user.email, 3) == f"{user.email} has 3 more tasks. Log in."
+    assert _output_of(app, user.email, 3) == f"{user.email} has 3 more tasks. Log in."
     assert user.expect(200, "GET", "/tasks")["total"] == 4
     assert user.expect(200, "GET", "/auth/sessions")["total"] == 1
 
 
 def test_it_logs_no_event_for_what_it_creates(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    _said(app, new_email(), 3)
+    _output_of(app, new_email(), 3)
     events = [record for record in caplog.records if record.name == "taskapi.event"]
     assert [record.getMessage() for record in events] == ["user_created"]
 
@@ -131,7 +131,7 @@ def test_it_does_not_fill_a_deactivated_account(app: Flask, settings: Settings, 
 
 def test_it_takes_seconds(app: Flask) -> None:
     started = time.monotonic()
-    _said(app, new_email(), 200)
+    _output_of(app, new_email(), 200)
     assert time.monotonic() - started < 20
 
 

@@ -48,7 +48,7 @@ def register(client: httpx.Client) -> None:
     client.headers["Authorization"] = f"Bearer {login['access_token']}"
 
 
-def test_the_service_is_told_where_a_client_really_comes_from(proxy: nginx.Proxy) -> None:
+def test_the_service_gets_the_clients_address(proxy: nginx.Proxy) -> None:
     with client(proxy, "127.0.0.21") as visitor:
         visitor.headers.update({"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=203.0.113.8"})
         register(visitor)
@@ -143,20 +143,20 @@ def _connections_to(port: int) -> set[int]:
 
 
 @pytest.mark.parametrize("size", [300 * 1024, 2 * 1024 * 1024], ids=["ours", "nginx's"])
-def test_a_large_body_is_refused_in_the_services_words(proxy: nginx.Proxy, size: int) -> None:
+def test_a_large_body_is_rejected_in_the_services_words(proxy: nginx.Proxy, size: int) -> None:
     with client(proxy, "127.0.0.27") as visitor:
         register(visitor)
         answer = visitor.post("/tasks", json={"title": "x" * size})
     _check_problem(answer, errors.ContentTooLarge())
 
 
-def test_a_refusal_that_comes_before_the_body_was_read_arrives(proxy: nginx.Proxy) -> None:
+def test_a_rejection_that_comes_before_the_body_was_read_arrives(proxy: nginx.Proxy) -> None:
     with client(proxy, "127.0.0.29") as visitor:
         statuses = {visitor.post("/tasks", content=b"x" * 200_000).status_code for _ in range(200)}
     assert statuses == {401}
 
 
-def test_without_the_service_a_client_hears_to_come_again(run_folder: Path) -> None:
+def test_without_the_service_the_response_is_503(run_folder: Path) -> None:
     with TemporaryDirectory(dir=run_folder) as name:
         Path(name).chmod(0o755)
         with nginx.before(free_port(), Path(name)) as proxy, client(proxy, "127.0.0.28") as visitor:

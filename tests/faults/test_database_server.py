@@ -60,7 +60,7 @@ def test_a_killed_database_loses_nothing(
     assert writers.seconds_until_success(ready) < 2
 
 
-def test_a_database_that_stands_still_keeps_nobody_waiting(
+def test_a_database_that_stands_still_blocks_nobody(
     place: Place, figures: Figures, anybody: httpx.Client
 ) -> None:
     lives, readies = [], []
@@ -88,7 +88,7 @@ def test_a_database_that_stands_still_keeps_nobody_waiting(
     assert writers.seconds_until_success(awake) < 2
 
 
-def test_with_all_connections_busy_the_answer_is_soon_to_come_again(
+def test_with_all_connections_busy_the_response_is_503_soon(
     place: Place, figures: Figures, anybody: httpx.Client
 ) -> None:
     with (
@@ -136,7 +136,7 @@ def _set_read_only(place: Place, value: str) -> None:
     time.sleep(0.3)
 
 
-def test_after_all_connections_were_ended_every_request_is_answered(
+def test_after_all_connections_were_ended_every_request_succeeds(
     place: Place, figures: Figures
 ) -> None:
     with person(place.url) as client:

@@ -53,7 +53,7 @@ def _refused(client: httpx.Client) -> httpx.Response:
     raise AssertionError("the disk is not full")
 
 
-def test_a_full_disk_refuses_writes_and_still_reads(
+def test_a_full_disk_rejects_writes_and_still_reads(
     faults_folder: Path, run_folder: Path, figures: Figures
 ) -> None:
     with (

@@ -64,7 +64,7 @@ def _sent_until_acknowledged(client: httpx.Client) -> list[int]:
     return statuses
 
 
-def _is_there_once(client: httpx.Client) -> bool:
+def _exists_once(client: httpx.Client) -> bool:
     """Whether there is one task, which a second attempt with the key has not added again."""
     listed = client.get("/tasks").json()
     return listed["total"] == 1 and [task["title"] for task in listed["tasks"]] == ["Once"]
@@ -81,7 +81,7 @@ def _is_there_once(client: httpx.Client) -> bool:
     ],
     ids=["in the head", "in the body", "once sent", "before the answer", "in the answer"],
 )
-def test_a_write_that_is_sent_again_after_the_client_was_cut_off_is_done_once(
+def test_a_write_that_is_sent_again_after_the_client_was_cut_off_is_performed_once(
     wires: Wires, cut: Cut
 ) -> None:
     with person(wires.url) as client:
@@ -90,7 +90,7 @@ def test_a_write_that_is_sent_again_after_the_client_was_cut_off_is_done_once(
         assert wires.to_service.was_cut.is_set()
         assert statuses[0] == BROKEN
         assert set(statuses[1:]) <= {CREATED, CONFLICT}
-        assert _is_there_once(client)
+        assert _exists_once(client)
 
 
 @pytest.mark.parametrize("moment", Moment)
@@ -105,7 +105,7 @@ def test_a_write_that_is_sent_again_after_the_client_was_cut_off_is_done_once(
     ],
     ids=["begin", "claim", "write", "keep", "commit"],
 )
-def test_a_write_that_is_sent_again_after_the_database_was_cut_off_is_done_once(
+def test_a_write_that_is_sent_again_after_the_database_was_cut_off_is_performed_once(
     wires: Wires, at: bytes, moment: Moment
 ) -> None:
     with person(wires.url) as client:
@@ -114,7 +114,7 @@ def test_a_write_that_is_sent_again_after_the_database_was_cut_off_is_done_once(
         assert wires.to_database.was_cut.is_set()
         assert statuses[0] == UNAVAILABLE
         assert set(statuses[1:]) <= {CREATED, CONFLICT}
-        assert _is_there_once(client)
+        assert _exists_once(client)
 
 
 def test_a_database_that_wakes_slowly_is_waited_for_with_503(
@@ -142,7 +142,7 @@ def test_a_database_that_wakes_slowly_is_waited_for_with_503(
     assert writers.seconds_until_success(asleep) < 7
 
 
-def test_a_wire_on_which_nothing_moves_keeps_nobody_waiting(
+def test_a_wire_on_which_nothing_moves_blocks_nobody(
     wires: Wires, figures: Figures, anybody: httpx.Client
 ) -> None:
     lives = []

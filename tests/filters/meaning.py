@@ -251,7 +251,7 @@ def texts() -> st.SearchStrategy[Said]:
     )
 
 
-def _ids_said(seen_ids: Callable[[Seen], dict[str, int]], name: str, by_id: bool) -> Any:
+def _names_or_ids(seen_ids: Callable[[Seen], dict[str, int]], name: str, by_id: bool) -> Any:
     if by_id:
         return lambda seen: str(seen_ids(seen)[name])
     return lambda seen: name if " " not in name else f'"{name.upper()}"'
@@ -259,7 +259,7 @@ def _ids_said(seen_ids: Callable[[Seen], dict[str, int]], name: str, by_id: bool
 
 def lists() -> st.SearchStrategy[Said]:
     def said(names: list[str], by_id: bool, is_in: bool) -> Said:
-        shown = [_ids_said(lambda seen: seen.list_ids, name, by_id) for name in names]
+        shown = [_names_or_ids(lambda seen: seen.list_ids, name, by_id) for name in names]
 
         def text(seen: Seen) -> str:
             if len(names) == 1:
@@ -284,7 +284,7 @@ def labels() -> st.SearchStrategy[Said]:
     }
 
     def said(names: list[str], by_id: bool, way: str) -> Said:
-        shown = [_ids_said(lambda seen: seen.label_ids, name, by_id) for name in names]
+        shown = [_names_or_ids(lambda seen: seen.label_ids, name, by_id) for name in names]
 
         def means(task: Task, seen: Seen) -> bool:
             return ways[way](set(task["label_ids"]), {seen.label_ids[n] for n in names})
@@ -293,7 +293,7 @@ def labels() -> st.SearchStrategy[Said]:
 
     def one(name: str, is_in: bool) -> Said:
         return Said(
-            lambda seen: f"label {'=' if is_in else '!='} {_ids_said(None, name, False)(seen)}",
+            lambda seen: f"label {'=' if is_in else '!='} {_names_or_ids(None, name, False)(seen)}",
             lambda task, seen: (seen.label_ids[name] in task["label_ids"]) == is_in,
         )
 

@@ -110,12 +110,12 @@ def test_parameters_say_together_which(
     ],
     ids=str,
 )
-def test_a_parameter_that_is_none_is_refused(user: Api, query: dict[str, Any], code: str) -> None:
+def test_an_unknown_parameter_is_rejected(user: Api, query: dict[str, Any], code: str) -> None:
     assert refusal(user, **query) == (next(iter(query)), code, None)
 
 
 @pytest.mark.parametrize("has_tasks", [False, True])
-def test_what_is_named_must_be_there(user: Api, stranger: Api, has_tasks: bool) -> None:
+def test_references_must_exist(user: Api, stranger: Api, has_tasks: bool) -> None:
     if has_tasks:
         user.task(priority=4)
     theirs = {
@@ -224,7 +224,7 @@ def test_a_month_further_is_the_same_day_or_the_last_of_the_month(
     assert titles(user, filter=f"due = {moment}") == [day]
 
 
-def test_the_longest_filter_is_kept_and_found_by(user: Api) -> None:
+def test_the_longest_filter_is_stored_and_found_by(user: Api) -> None:
     user.task(title="a")
     query = "title = 'a'".ljust(2_000)
     kept = user.filter(query=query)
@@ -272,7 +272,7 @@ def _kept(person: Api, **values: Any) -> dict[str, Any]:
     return dict(person.expect(201, "POST", "/filters", json=body))
 
 
-def test_a_filter_is_kept_and_used(user: Api, stranger: Api) -> None:
+def test_a_filter_is_saved_and_used(user: Api, stranger: Api) -> None:
     user.task(title="a", priority=4)
     user.task(title="b", priority=1)
     made = _kept(user, name=" Urgent ", color="#C62828")
@@ -299,7 +299,7 @@ def test_a_filter_is_kept_and_used(user: Api, stranger: Api) -> None:
     user.problem(404, "not_found", "GET", path)
 
 
-def test_what_is_kept_is_a_filter(user: Api) -> None:
+def test_a_saved_filter_must_be_valid(user: Api) -> None:
     for query, code, offset in (
         ("priority > 9", "out_of_range", 11),
         ("\U0001f331", "syntax", 0),
@@ -318,7 +318,7 @@ def test_what_is_kept_is_a_filter(user: Api) -> None:
     assert user.expect(200, "GET", path) == made
 
 
-def test_what_a_kept_filter_names_must_be_there_when_it_is_used(user: Api) -> None:
+def test_references_of_a_saved_filter_must_exist_when_it_is_used(user: Api) -> None:
     made = _kept(user, query="label = soon")
     assert refusal(user, filter_id=made["id"]) == ("filter_id", "unknown_reference", 8)
     new(user, "labels", name="Soon")

@@ -64,7 +64,7 @@ def read(text: str) -> tuple[Any, list[Any]]:
         ("created = today", ("all", "created >=", "created <")),
     ],
 )
-def test_it_is_read_as_people_mean_it(text: str, shape: Any) -> None:
+def test_operators_have_the_usual_precedence(text: str, shape: Any) -> None:
     assert read(text)[0] == shape
 
 
@@ -158,7 +158,7 @@ FIRST = "Expected a field, found "
         ('text = "words"', "operator", 0, "~"),
     ],
 )
-def test_what_is_none_is_told_where_it_goes_wrong(
+def test_an_invalid_filter_is_reported_with_its_offset(
     user: Api, text: str, code: str, offset: int | None, said: str
 ) -> None:
     problem = user.problem(400, "invalid_input", "GET", "/tasks", query_string={"filter": text})
@@ -190,7 +190,7 @@ def test_what_is_none_is_told_where_it_goes_wrong(
         ("completed\u2028and completed", "syntax"),
     ],
 )
-def test_hostile_ones_are_refused_in_no_time(user: Api, text: str, code: str) -> None:
+def test_hostile_ones_are_rejected_in_no_time(user: Api, text: str, code: str) -> None:
     parse("completed")
     began = time.process_time()
     with pytest.raises(FilterError) as refused:
@@ -201,7 +201,7 @@ def test_hostile_ones_are_refused_in_no_time(user: Api, text: str, code: str) ->
 
 
 @pytest.mark.parametrize("raw", ["title=%00", "title='%00'", "title=%ED%A0%80", ""])
-def test_what_is_no_text_is_refused(user: Api, raw: str) -> None:
+def test_a_value_that_is_no_text_is_rejected(user: Api, raw: str) -> None:
     user.problem(400, "invalid_input", "GET", f"/tasks?filter={raw}")
 
 
@@ -227,7 +227,7 @@ def test_texts_are_values_and_nothing_else(user: Api, title: str) -> None:
         assert user.expect(200, "GET", "/tasks", query_string=query)["tasks"] == [task]
 
 
-def test_noise_is_refused_or_answered_and_nothing_else(user: Api) -> None:
+def test_noise_is_rejected_or_answered_and_nothing_else(user: Api) -> None:
     noise, offsets = random.Random(3), []
     words = [
         *FIELDS,

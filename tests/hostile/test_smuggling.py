@@ -21,7 +21,7 @@ REFUSALS = {400, 411, 413, 414, 431}
 SOON = 1.0
 
 
-def _assert_refused(answers: list[Answer]) -> None:
+def _assert_rejected(answers: list[Answer]) -> None:
     (answer,) = answers
     assert answer.status in REFUSALS
     assert answer.problem["status"] == answer.status
@@ -73,7 +73,7 @@ def test_a_body_that_may_be_in_chunks_hides_no_request(
     hidden = written(person, "hidden")
     for body in (END + hidden, b"5\r\n{}   \r\n" + END + hidden, b"ffffffff\r\n" + hidden):
         sent = written(person, "", line, length=has_length, body=body)
-        _assert_refused(talk(service, sent, is_ended=True).answers)
+        _assert_rejected(talk(service, sent, is_ended=True).answers)
     assert titles(person) == []
 
 
@@ -123,7 +123,7 @@ def test_a_length_that_may_be_read_in_two_ways_hides_no_request(
     filled = line.format(true=true, hex=hex(true), endless="9" * 5_000)
     for start in ("POST /tasks HTTP/1.1", "GET /tasks HTTP/1.1", "POST /auth/logout HTTP/1.1"):
         sent = written(person, "", filled, start=start, length=False, body=hidden)
-        _assert_refused(talk(service, sent, is_ended=True).answers)
+        _assert_rejected(talk(service, sent, is_ended=True).answers)
     assert titles(person) == []
 
 
@@ -158,11 +158,11 @@ HEADS = (
 
 
 @pytest.mark.parametrize("line", HEADS, ids=ascii)
-def test_a_head_that_is_not_well_formed_is_refused(
+def test_a_head_that_is_not_well_formed_is_rejected(
     service: str, person: httpx.Client, line: str
 ) -> None:
     sent = written(person, "refused", line) + written(person, "hidden")
-    _assert_refused(talk(service, sent, is_ended=True).answers)
+    _assert_rejected(talk(service, sent, is_ended=True).answers)
     assert titles(person) == []
 
 
@@ -209,11 +209,11 @@ STARTS = (
 
 
 @pytest.mark.parametrize("start", STARTS, ids=lambda start: ascii(start)[:50])
-def test_a_first_line_that_is_none_is_refused(
+def test_a_first_line_that_is_none_is_rejected(
     service: str, person: httpx.Client, start: str
 ) -> None:
     sent = written(person, "refused", start=start) + written(person, "hidden")
-    _assert_refused(talk(service, sent, is_ended=True).answers)
+    _assert_rejected(talk(service, sent, is_ended=True).answers)
     assert titles(person) == []
 
 
@@ -322,16 +322,16 @@ CHUNKS = (
 
 
 @pytest.mark.parametrize("chunks", CHUNKS, ids=lambda chunks: ascii(chunks)[:40])
-def test_chunks_good_and_bad_are_refused_and_hide_nothing(
+def test_chunks_good_and_bad_are_rejected_and_hide_nothing(
     service: str, person: httpx.Client, chunks: bytes
 ) -> None:
     sent = written(person, "", CHUNKED, length=False, body=chunks) + written(person, "hidden")
-    _assert_refused(talk(service, sent, is_ended=True).answers)
+    _assert_rejected(talk(service, sent, is_ended=True).answers)
     assert titles(person) == []
 
 
 @pytest.mark.parametrize("has_body", [True, False], ids=["sent at once", "kept back"])
-def test_who_asks_whether_to_go_on_is_told(
+def test_expect_100_continue_is_supported(
     service: str, person: httpx.Client, has_body: bool
 ) -> None:
     whole = written(person, "one", "Expect: 100-continue", CLOSE)
@@ -341,7 +341,9 @@ def test_who_asks_whether_to_go_on_is_told(
     assert titles(person) == ["one"] * has_body
 
 
-def test_who_asks_whether_to_send_too_much_is_refused(service: str, person: httpx.Client) -> None:
+def test_expect_100_continue_for_a_large_body_is_rejected(
+    service: str, person: httpx.Client
+) -> None:
     sent = written(
         person, "", "Content-Length: 9999999", "Expect: 100-continue", length=False, body=b""
     )
@@ -357,7 +359,7 @@ def test_who_asks_whether_to_send_too_much_is_refused(service: str, person: http
         ("1.1", CLOSE, 1),
     ],
 )
-def test_a_connection_is_kept_for_those_who_keep_it(
+def test_connections_are_kept_alive(
     service: str, person: httpx.Client, version: str, line: str, number: int
 ) -> None:
     sent = written(person, "kept", line, start=f"POST /tasks HTTP/{version}")
@@ -381,7 +383,7 @@ def test_no_other_protocol_is_spoken(
 def test_a_request_says_which_host_it_is_for(service: str, person: httpx.Client) -> None:
     sent = written(person, "one").replace(b"Host: localhost\r\n", b"")
     conversation = talk(service, sent, written(person, "hidden"))
-    _assert_refused(conversation.answers)
+    _assert_rejected(conversation.answers)
     assert conversation.is_closed
     old = sent.replace(b"HTTP/1.1", b"HTTP/1.0")  # which knew no Host
     assert talk(service, old).statuses == [201]

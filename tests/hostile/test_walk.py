@@ -88,7 +88,7 @@ def kept(settings: Settings, user: Api, stranger: Api) -> Iterator[Books]:
         yield kept
 
 
-def _assert_refused(response: TestResponse, codes: set[str], status: int = 400) -> dict[str, Any]:
+def _assert_rejected(response: TestResponse, codes: set[str], status: int = 400) -> dict[str, Any]:
     said = response.get_data(as_text=True)
     assert response.status_code == status, said
     assert response.mimetype == "application/problem+json"
@@ -127,17 +127,17 @@ def test_the_request_that_the_others_are_spoilt_from_works(user: Api, call: Call
 
 
 @pytest.mark.parametrize("place", FIELDS, ids=str)
-def test_what_no_field_takes_is_refused_in_each(user: Api, kept: Books, place: Place) -> None:
+def test_values_invalid_for_all_fields_are_rejected(user: Api, kept: Books, place: Place) -> None:
     request = filled_in(place.call, user)
     before = kept.read()
     for text in NEVER:
         response = request.send(user, data=request.body_with(place.name, text))
-        _assert_refused(response, REFUSED_IN_A_BODY)
+        _assert_rejected(response, REFUSED_IN_A_BODY)
     assert kept.read() == before
 
 
 @pytest.mark.parametrize("place", FIELDS, ids=str)
-def test_what_a_field_does_not_take_is_refused_by_its_name(
+def test_an_invalid_value_is_rejected_with_the_name_of_its_field(
     user: Api, kept: Books, place: Place
 ) -> None:
     request = filled_in(place.call, user)
@@ -145,7 +145,7 @@ def test_what_a_field_does_not_take_is_refused_by_its_name(
     refused = [text for text in VALUES if _is_refused(place, _value(text))]
     for text in refused:
         response = request.send(user, data=request.body_with(place.name, text))
-        problem = _assert_refused(response, {"invalid_input"})
+        problem = _assert_rejected(response, {"invalid_input"})
         # In an object, what is wrong may be told where it stands.
         assert {pointer.split("/")[1] for pointer in _pointers(problem)} == {place.name}
     assert kept.read() == before
@@ -153,9 +153,7 @@ def test_what_a_field_does_not_take_is_refused_by_its_name(
 
 
 @pytest.mark.parametrize("place", FIELDS, ids=str)
-def test_what_a_field_takes_comes_back_or_changes_nothing(
-    user: Api, kept: Books, place: Place
-) -> None:
+def test_a_valid_value_is_returned_or_changes_nothing(user: Api, kept: Books, place: Place) -> None:
     taken = [text for text in VALUES if not _is_refused(place, _value(text))]
     request = filled_in(place.call, user)
     for text in taken:
@@ -184,7 +182,7 @@ def test_what_the_service_itself_writes_cannot_be_given(
         response = plain.send(user, data=plain.body_with(place.name, text))
         _assert_sound(response)
         if response.status_code >= 400:
-            problem = _assert_refused(response, {"invalid_input", "email_taken"})
+            problem = _assert_rejected(response, {"invalid_input", "email_taken"})
             assert "errors" not in problem or _pointers(problem) == {f"/{place.name}"}
             assert kept.read() == before
         else:
@@ -195,26 +193,24 @@ def test_what_the_service_itself_writes_cannot_be_given(
 
 
 @pytest.mark.parametrize("place", _places("query"), ids=str)
-def test_a_parameter_in_a_query_is_taken_as_it_is_documented_or_refused(
-    user: Api, kept: Books, place: Place
-) -> None:
+def test_query_parameters_are_validated_as_documented(user: Api, kept: Books, place: Place) -> None:
     user.task()
     request = filled_in(place.call, user)
     before = kept.read()
     for text in QUERY:
         response = request.send(user, query_string=f"{place.name}={text}")
         _assert_sound(response)
-        if _is_refused_in_query(place, text):
-            assert _pointers(_assert_refused(response, {"invalid_input"})) == {place.name}
+        if _is_rejected_in_query(place, text):
+            assert _pointers(_assert_rejected(response, {"invalid_input"})) == {place.name}
         elif place.call.method != "GET":
             before = kept.read()  # it was done
         for twice in (f"{place.name}={text}&{place.name}={text}", f"{place.name}&{place.name}="):
-            problem = _assert_refused(request.send(user, query_string=twice), {"invalid_input"})
+            problem = _assert_rejected(request.send(user, query_string=twice), {"invalid_input"})
             assert _pointers(problem) == {place.name}
     assert kept.read() == before
 
 
-def _is_refused_in_query(place: Place, text: str) -> bool:
+def _is_rejected_in_query(place: Place, text: str) -> bool:
     value: Any = unquote_plus(text)
     if place.schema["type"] == "boolean":
         return value not in ("true", "false")
@@ -233,16 +229,14 @@ def _is_utf8(text: str) -> bool:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_a_name_in_a_query_that_no_call_knows_is_refused(
-    user: Api, kept: Books, call: Call
-) -> None:
+def test_an_unknown_query_parameter_is_rejected(user: Api, kept: Books, call: Call) -> None:
     known = call.parameters("query")
     request = filled_in(call, user)
     before = kept.read()
     for name in {unquote_plus(text) for text in QUERY} - set(known):
         if name in ("", " "):
             continue  # a lone "=" names nothing
-        problem = _assert_refused(request.send(user, query_string={name: "1"}), {"invalid_input"})
+        problem = _assert_rejected(request.send(user, query_string={name: "1"}), {"invalid_input"})
         assert len(problem["errors"]) == 1
     assert kept.read() == before
 
@@ -255,29 +249,27 @@ def test_what_names_nothing_in_a_path_is_not_found(user: Api, kept: Books, place
         request.arguments[place.name] = segment
         response = request.send(user)
         _assert_sound(response)
-        _assert_refused(response, {"not_found"}, 404)
+        _assert_rejected(response, {"not_found"}, 404)
     assert kept.read() == before
 
 
 @pytest.mark.parametrize("place", _places("header"), ids=str)
-def test_a_header_that_a_call_understands_is_heeded_or_refused(
-    user: Api, kept: Books, place: Place
-) -> None:
+def test_supported_headers_are_applied_or_rejected(user: Api, kept: Books, place: Place) -> None:
     for value in HEADERS:
         request = filled_in(place.call, user)
         before = kept.read()
         response = request.send(user, headers={place.name: value})
         _assert_sound(response)
         if "pattern" in place.schema and not takes(place.schema, value.strip()):
-            assert _pointers(_assert_refused(response, {"invalid_input"})) == {place.name}
+            assert _pointers(_assert_rejected(response, {"invalid_input"})) == {place.name}
         if place.name == "If-Match" and value.strip() != "*":
-            _assert_refused(response, {"precondition_failed"}, 412)
+            _assert_rejected(response, {"precondition_failed"}, 412)
         if response.status_code >= 400:
             assert kept.read() == before
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if not call.is_public], ids=str)
-def test_what_is_no_token_is_refused_at_each_call(user: Api, kept: Books, call: Call) -> None:
+def test_an_invalid_token_is_rejected_by_each_operation(user: Api, kept: Books, call: Call) -> None:
     request = filled_in(call, user)
     before = kept.read()
     for value in HEADERS:
@@ -286,15 +278,13 @@ def test_what_is_no_token_is_refused_at_each_call(user: Api, kept: Books, call: 
             _assert_sound(response)
             if call.needs_token:
                 codes = {"authentication_required", "token_invalid"}
-                _assert_refused(response, codes, 401)
+                _assert_rejected(response, codes, 401)
                 assert response.headers["WWW-Authenticate"].startswith("Bearer")
     assert kept.read() == before
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_no_header_that_a_call_does_not_understand_changes_what_it_does(
-    user: Api, call: Call
-) -> None:
+def test_unsupported_headers_change_nothing(user: Api, call: Call) -> None:
     request = filled_in(call, user)
     request.send(user)
     expected = request.send(user).status_code  # what was done once may be refused from then on

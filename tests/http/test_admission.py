@@ -137,19 +137,19 @@ def test_health_is_reported_whatever_a_network_does(
     api.problem(429, "too_many_concurrent_requests", "POST", "/auth/login", json=credentials)
 
 
-def test_many_refusals_at_a_time_wait_longer(
+def test_many_rejections_at_a_time_wait_longer(
     small: Flask, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admission, "REFUSALS_PER_SECOND", 0.5)
     api = person(small, contract)
     pauses: list[float] = []
 
-    def refuse_more(seconds: float) -> None:
+    def reject_more(seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) < 3:
             api.problem(401, "authentication_required", "GET", "/tasks")
 
-    monkeypatch.setattr(admission, "sleep", refuse_more)
+    monkeypatch.setattr(admission, "sleep", reject_more)
     api.problem(401, "authentication_required", "GET", "/tasks")
     assert pauses == []
     monkeypatch.setattr(admission, "MAX_OF_NETWORK", 0)

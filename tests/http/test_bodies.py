@@ -93,9 +93,7 @@ def _each_call(user: Api, task: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_what_is_no_single_json_document_is_malformed(
-    user: Api, task: dict[str, Any], name: str
-) -> None:
+def test_invalid_json_is_a_malformed_body(user: Api, task: dict[str, Any], name: str) -> None:
     body, said = MALFORMED[name]
     for method, path in _each_call(user, task):
         problem = user.problem(400, "malformed_body", method, path, data=body, **JSON)
@@ -104,9 +102,7 @@ def test_what_is_no_single_json_document_is_malformed(
 
 
 @pytest.mark.parametrize("body", [b"[]", b'[{"title": "a"}]', b'"title"', b"1", b"-0.5", b"null"])
-def test_a_document_that_is_no_object_is_refused(
-    user: Api, task: dict[str, Any], body: bytes
-) -> None:
+def test_a_body_that_is_no_object_is_rejected(user: Api, task: dict[str, Any], body: bytes) -> None:
     for method, path in _each_call(user, task):
         problem = user.problem(400, "invalid_input", method, path, data=body, **JSON)
         assert problem["errors"] == [
@@ -116,7 +112,7 @@ def test_a_document_that_is_no_object_is_refused(
 
 
 @pytest.mark.parametrize("name", UNCARRIABLE)
-def test_text_that_cannot_be_kept_or_sent_is_refused_where_it_is(
+def test_text_that_cannot_be_stored_or_sent_is_rejected_with_its_pointer(
     user: Api, task: dict[str, Any], name: str
 ) -> None:
     body, pointer = UNCARRIABLE[name]
@@ -160,7 +156,7 @@ def test_every_way_to_write_the_same_document_is_taken(user: Api, body: bytes) -
         'application/json; charset="iso-8859-1"',
     ],
 )
-def test_another_media_type_is_refused_and_says_which_are_taken(
+def test_another_media_type_is_rejected_and_says_which_are_taken(
     user: Api, task: dict[str, Any], content_type: str | None
 ) -> None:
     for method, path in _each_call(user, task):
@@ -231,7 +227,7 @@ def test_a_body_in_chunks_needs_a_length(user: Api, task: dict[str, Any], coding
 
 
 @pytest.mark.parametrize("body", [b'{"title": "New"}', b""])
-def test_a_body_that_ends_early_is_refused(user: Api, task: dict[str, Any], body: bytes) -> None:
+def test_a_body_that_ends_early_is_rejected(user: Api, task: dict[str, Any], body: bytes) -> None:
     announced = {"CONTENT_LENGTH": str(len(body) + 1)}
     sent: dict[str, Any] = {"environ_overrides": announced, "data": body} | JSON
     for method, path in _each_call(user, task):
@@ -255,7 +251,7 @@ def test_at_no_depth_does_nesting_fail(user: Api, task: dict[str, Any]) -> None:
     assert _unchanged(user, task)
 
 
-def test_deep_nesting_is_refused_in_a_thread_of_little_stack_too(app: Flask, user: Api) -> None:
+def test_deep_nesting_is_rejected_in_a_thread_of_little_stack_too(app: Flask, user: Api) -> None:
     body = MALFORMED["100,000 lists"][0]
     person = world.person(app, user.contract, like=user)
     before = threading.stack_size(512 * 1024)

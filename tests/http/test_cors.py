@@ -69,7 +69,7 @@ def _preflight(api: Api, origin: str, method: str, headers: str = "") -> TestRes
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, OTHER_ORIGIN, LOCAL_ORIGIN])
-def test_a_named_origin_may_read_answers(api: Api, origin: str) -> None:
+def test_a_listed_origin_can_read_responses(api: Api, origin: str) -> None:
     response = api.send("GET", "/tasks", headers={"Origin": origin})
     assert response.status_code == 200
     allowed = _allowed(response)
@@ -81,7 +81,7 @@ def test_a_named_origin_may_read_answers(api: Api, origin: str) -> None:
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-def test_a_foreign_origin_may_not(api: Api, origin: str) -> None:
+def test_another_origin_cannot(api: Api, origin: str) -> None:
     for response in (
         api.send("GET", "/tasks", headers={"Origin": origin}),
         _preflight(api, origin, "PATCH", "authorization"),
@@ -90,7 +90,7 @@ def test_a_foreign_origin_may_not(api: Api, origin: str) -> None:
         assert _varies(response)
 
 
-def test_an_answer_without_an_origin_is_not_kept_for_pages(api: Api) -> None:
+def test_a_response_without_an_origin_is_not_cached_for_pages(api: Api) -> None:
     response = api.send("GET", "/tasks")
     assert _allowed(response) == {}
     assert _varies(response)
@@ -104,7 +104,7 @@ def test_without_named_origins_no_page_may(user: Api, origin: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-def test_a_preflight_lets_every_call_through(api: Api, method: str) -> None:
+def test_a_preflight_lets_every_operation_through(api: Api, method: str) -> None:
     asked = ["authorization", "content-type", "if-match", "if-none-match", "x-request-id"]
     response = _preflight(api, ORIGIN, method, ", ".join(asked))
     assert response.status_code == 200
@@ -117,7 +117,7 @@ def test_a_preflight_lets_every_call_through(api: Api, method: str) -> None:
     assert "*" not in "".join(allowed.values())
 
 
-def test_errors_may_be_read_too(
+def test_a_listed_origin_can_read_errors(
     settings: Settings, api: Api, app_for_pages: Flask, contract: Contract
 ) -> None:
     origin = {"Origin": ORIGIN}

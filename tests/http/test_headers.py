@@ -42,7 +42,7 @@ def test_tokens_are_not_stored(user: Api, anonymous: Api) -> None:
         assert response.headers.getlist("Cache-Control") == ["no-store"]
 
 
-def test_tasks_may_be_kept_by_their_owner_who_asks_each_time(user: Api) -> None:
+def test_tasks_may_be_cached_privately_with_revalidation(user: Api) -> None:
     path = f"/tasks/{user.task()['id']}"
     read = [user.send("GET", path), user.send("GET", "/tasks")]
     known = [
@@ -79,7 +79,7 @@ def test_that_there_is_no_task_is_not_stored(user: Api, stranger: Api) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/livez", "/readyz", "/problems/forbidden", "/nowhere", "/openapi.json"]
 )
-def test_no_answer_is_taken_for_another_type(client: FlaskClient, path: str) -> None:
+def test_no_response_is_sniffed_as_another_type(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     assert response.headers.getlist("X-Content-Type-Options") == ["nosniff"]
     assert response.headers["Content-Type"] in ("application/json", "application/problem+json")

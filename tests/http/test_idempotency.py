@@ -32,7 +32,7 @@ def is_replay(response: TestResponse) -> bool:
     return response.headers.get("Idempotency-Replayed") == "true"
 
 
-def test_a_request_that_comes_again_gets_the_answer_that_it_had(user: Api) -> None:
+def test_a_repeated_request_gets_the_stored_response(user: Api) -> None:
     first = post(user)
     user.expect(200, "PATCH", first.headers["Location"], json={"title": "Changed meanwhile"})
     again = [post(user) for _ in range(3)]
@@ -108,7 +108,7 @@ def test_a_key_may_be_quoted(user: Api) -> None:
 @pytest.mark.parametrize(
     "key", ["", " ", '"', '""', 'a"b', "a b", "a\\b", "x" * 256, "ä", '"a', "a\x7f", "a\0b"]
 )
-def test_a_malformed_key_is_refused(user: Api, key: str) -> None:
+def test_a_malformed_key_is_rejected(user: Api, key: str) -> None:
     environ = {"HTTP_IDEMPOTENCY_KEY": key}
     refused = user.send("POST", "/tasks", json=BODY, environ_overrides=environ)
     assert refused.status_code == 400
@@ -131,7 +131,7 @@ def test_a_key_is_for_one_value_of_if_match(user: Api) -> None:
     user.problem(422, "idempotency_key_reused", "POST", path, headers=headers)
 
 
-def test_a_refusal_is_not_kept(user: Api) -> None:
+def test_an_error_is_not_stored(user: Api) -> None:
     assert post(user, body={"title": ""}).status_code == 400
     created = post(user)
     assert created.status_code == 201
@@ -149,7 +149,7 @@ def test_a_key_is_forgotten_after_a_day(settings: Settings, user: Api) -> None:
     assert total(user) == 3
 
 
-def test_a_key_is_kept_for_a_whole_day(settings: Settings, user: Api) -> None:
+def test_a_key_is_stored_for_a_day(settings: Settings, user: Api) -> None:
     first = post(user)
     age = "UPDATE idempotency_keys SET expires_at = expires_at - interval '23 hours 58 minutes'"
     world.sql(settings, age)
@@ -158,7 +158,7 @@ def test_a_key_is_kept_for_a_whole_day(settings: Settings, user: Api) -> None:
     assert again.data == first.data
 
 
-def test_an_answer_is_kept_for_who_may_see_it(user: Api) -> None:
+def test_a_response_is_cacheable_only_for_its_user(user: Api) -> None:
     post(user)
     user.expect(200, "POST", "/auth/logout")
     refused = post(user)
@@ -203,7 +203,7 @@ def test_of_many_at_once_one_is_done(app: Flask, user: Api) -> None:
     assert total(user) == 1
 
 
-def test_a_write_whose_connection_is_cut_is_done_once_when_it_is_sent_again(
+def test_a_write_whose_connection_is_cut_is_performed_once_when_it_is_sent_again(
     app: Flask, settings: Settings, user: Api
 ) -> None:
     person = world.person(app, user.contract, like=user)

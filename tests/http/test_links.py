@@ -43,7 +43,7 @@ def _value(expression: str, response: TestResponse) -> Any:
     return found
 
 
-def test_what_is_made_leads_to_what_can_be_done_with_it() -> None:
+def test_a_created_resource_links_to_its_operations() -> None:
     led_to = {link.target.method for link in LINKS if str(link.source) == "POST /tasks"}
     assert led_to == {"GET", "PUT", "PATCH", "DELETE"}
 

@@ -41,7 +41,7 @@ def test_a_label_is_added_with_what_is_given_and_defaults(user: Api) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_what_is_not_given_stays(user: Api, method: str) -> None:
+def test_omitted_fields_keep_their_values(user: Api, method: str) -> None:
     made = add(user, color="#123abc")
     path = f"/labels/{made['id']}"
     changed = user.expect(200, method, path, json={"name": "Now"})
@@ -105,7 +105,7 @@ def test_a_condition_comes_before_a_name_that_is_taken(user: Api, stranger: Api)
     user.problem(403, "forbidden", "PATCH", theirs, json={"name": "Urgent"})
 
 
-def test_the_database_itself_refuses_a_name_twice(settings: Settings, user: Api) -> None:
+def test_the_database_itself_rejects_a_name_twice(settings: Settings, user: Api) -> None:
     add(user)
     insert = "INSERT INTO labels (workspace_id, user_id, name, version) VALUES (%s, 1, 'uRGENT', 1)"
     with pytest.raises(psycopg.errors.UniqueViolation):
@@ -119,7 +119,7 @@ def test_what_the_service_writes_may_be_sent_back_and_changes_nothing(user: Api)
     assert (changed["id"], changed["user_id"]) == (made["id"], user.user_id)
 
 
-def test_labels_come_in_the_order_that_is_asked_for(user: Api) -> None:
+def test_labels_are_sorted_as_requested(user: Api) -> None:
     for name in ("b", "A", "c"):
         add(user, name=name)
     assert names(user) == names(user, sort="name") == ["A", "b", "c"]

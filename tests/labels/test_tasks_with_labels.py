@@ -67,7 +67,7 @@ def test_labels_are_set_as_a_whole(user: Api, labels: list[int], method: str) ->
         ([2**53], "/label_ids/0", "out_of_range"),
     ],
 )
-def test_what_is_no_list_of_ids_is_refused(user: Api, value: Any, pointer: str, code: str) -> None:
+def test_an_invalid_list_of_ids_is_rejected(user: Api, value: Any, pointer: str, code: str) -> None:
     for method, path in (("POST", "/tasks"), ("PATCH", f"/tasks/{user.task()['id']}")):
         body = {"title": "a", "label_ids": value}
         problem = user.problem(400, "invalid_input", method, path, json=body)
@@ -88,7 +88,7 @@ def _deleted(api: Api) -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_label_that_is_not_the_callers_is_refused(
+def test_a_label_that_is_not_the_callers_is_rejected(
     user: Api, stranger: Api, labels: list[int], kind: str
 ) -> None:
     label_ids = [labels[0], KINDS[kind](user, stranger)]
@@ -113,7 +113,7 @@ def test_a_label_that_is_not_the_callers_is_refused(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_a_label_in_the_path_that_is_not_the_callers_is_refused(
+def test_a_label_in_the_path_that_is_not_the_callers_is_rejected(
     user: Api, stranger: Api, kind: str, method: str
 ) -> None:
     task, label_id = user.task(), KINDS[kind](user, stranger)
@@ -202,7 +202,7 @@ def test_a_task_has_a_hundred_labels_at_most(settings: Settings, user: Api) -> N
         world.sql(settings, update, [*label_ids, last], task["id"])
 
 
-def test_the_database_itself_refuses_a_foreign_label(
+def test_the_database_itself_rejects_a_foreign_label(
     settings: Settings, user: Api, stranger: Api, labels: list[int]
 ) -> None:
     theirs = stranger.label()["id"]

@@ -61,7 +61,7 @@ def test_a_list_is_added_with_what_is_given_and_defaults(user: Api) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_what_is_not_given_stays(user: Api, method: str) -> None:
+def test_omitted_fields_keep_their_values(user: Api, method: str) -> None:
     made = add(user, color="#123abc")
     path = f"/lists/{made['id']}"
     changed = user.expect(200, method, path, json={"name": "Yard", "is_archived": True})
@@ -102,7 +102,7 @@ def test_what_the_service_writes_may_be_sent_back_and_changes_nothing(user: Api)
     assert (changed["is_inbox"], changed["user_id"]) == (False, user.user_id)
 
 
-def test_lists_come_in_the_order_that_is_asked_for(user: Api) -> None:
+def test_lists_are_sorted_as_requested(user: Api) -> None:
     for name in ("b", "A", "c"):
         add(user, name=name)
     assert names(user) == ["Inbox", "b", "A", "c"]
@@ -123,7 +123,7 @@ def test_pages_follow_one_another(user: Api, sort: str) -> None:
     assert found == whole
 
 
-def test_archived_lists_can_be_left_out(user: Api) -> None:
+def test_archived_lists_can_be_omitted(user: Api) -> None:
     made = add(user)
     user.expect(200, "PATCH", f"/lists/{made['id']}", json={"is_archived": True})
     assert names(user) == ["Inbox", "Garden"]
@@ -155,7 +155,7 @@ def test_an_empty_list_is_deleted(user: Api) -> None:
     assert names(user) == ["Inbox"]
 
 
-def test_a_list_with_tasks_is_deleted_when_it_is_said_what_becomes_of_them(user: Api) -> None:
+def test_a_list_with_tasks_is_deleted_if_tasks_is_specified(user: Api) -> None:
     made = add(user)
     path = f"/lists/{made['id']}"
     inside = [user.task(list_id=made["id"], is_completed=done) for done in (True, False, True)]

@@ -62,7 +62,7 @@ def _order(user: Api, sort: str = "position", **query: Any) -> list[int]:
     return [one["id"] for one in lists]
 
 
-def test_the_inbox_is_first_and_new_lists_come_last(user: Api) -> None:
+def test_the_inbox_is_first_and_new_lists_are_last(user: Api) -> None:
     first, second = _list(user), _list(user)
     assert _order(user) == [user.user_id, first, second]
     _move(user, first)
@@ -71,7 +71,7 @@ def test_the_inbox_is_first_and_new_lists_come_last(user: Api) -> None:
     assert _order(user) == [second, first, user.user_id, third]
 
 
-def test_a_list_comes_behind_another_or_first_or_last(user: Api) -> None:
+def test_a_list_moves_behind_another_or_to_either_end(user: Api) -> None:
     inbox, a, b, c = user.user_id, *(_list(user) for _ in range(3))
     _move(user, c, after=inbox)
     assert _order(user) == [inbox, c, a, b]
@@ -84,7 +84,7 @@ def test_a_list_comes_behind_another_or_first_or_last(user: Api) -> None:
     assert _order(user, "-position") == [inbox, b, a, c]
 
 
-def test_a_move_changes_place_and_version_alone(user: Api) -> None:
+def test_a_move_changes_only_position_and_version(user: Api) -> None:
     made = user.expect(201, "POST", "/lists", json={"name": "a", "color": "#2e7d32"})
     inbox = user.expect(200, "GET", f"/lists/{user.user_id}")
     moved = _move(user, made["id"], after=None)
@@ -94,7 +94,7 @@ def test_a_move_changes_place_and_version_alone(user: Api) -> None:
     assert user.expect(200, "GET", f"/lists/{user.user_id}") == inbox
 
 
-def test_archived_lists_have_their_place_and_are_left_out_as_asked(user: Api) -> None:
+def test_archived_lists_have_positions_and_can_be_omitted(user: Api) -> None:
     a, b, c = (_list(user) for _ in range(3))
     user.expect(200, "PATCH", f"/lists/{a}", json={"is_archived": True})
     _move(user, c, after=a)
@@ -118,14 +118,14 @@ def test_only_behind_another_list_of_ones_own(user: Api, stranger: Api, which: s
     assert user.send("GET", "/lists").headers["ETag"] == tag
 
 
-def test_a_move_of_another_version_is_refused(user: Api) -> None:
+def test_a_move_of_another_version_is_rejected(user: Api) -> None:
     made = user.expect(201, "POST", "/lists", json={"name": "a"})
     sent = {"json": {}, "headers": {"If-Match": '"0"'}}
     path = f"/lists/{made['id']}/move"
     assert user.problem(412, "precondition_failed", "POST", path, **sent)["list"] == made
 
 
-def test_a_move_with_a_key_is_done_once(user: Api) -> None:
+def test_a_move_with_a_key_is_performed_once(user: Api) -> None:
     first, _ = _list(user), _list(user)
     sent = {"json": {}, "headers": {"Idempotency-Key": "once"}}
     answers = [user.expect(200, "POST", f"/lists/{first}/move", **sent) for _ in range(2)]
@@ -144,7 +144,7 @@ def test_any_moves_give_the_order_that_they_say(user: Api) -> None:
     assert _order(user) == order
 
 
-def test_again_and_again_at_one_place(user: Api) -> None:
+def test_repeated_moves_to_one_position(user: Api) -> None:
     a, b, last = (_list(user) for _ in range(3))
     for n in range(150):
         _move(user, (a, b)[n % 2], after=user.user_id)

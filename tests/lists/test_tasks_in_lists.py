@@ -48,7 +48,7 @@ def test_a_task_goes_to_another_list_and_back(user: Api, garden: int, method: st
 
 
 @pytest.mark.parametrize("value", [None, 0, -1, 1.0, True, "1", 2**53, [1]])
-def test_what_is_no_id_is_refused(user: Api, value: object) -> None:
+def test_an_invalid_id_is_rejected(user: Api, value: object) -> None:
     for method, path in (("POST", "/tasks"), ("PATCH", f"/tasks/{user.task()['id']}")):
         body = {"title": "a", "list_id": value}
         problem = user.problem(400, "invalid_input", method, path, json=body)
@@ -58,7 +58,7 @@ def test_what_is_no_id_is_refused(user: Api, value: object) -> None:
 @pytest.mark.parametrize(
     "kind", ["nobody's", "a stranger's", "a stranger's inbox", "a deleted one"]
 )
-def test_a_list_that_is_not_the_callers_is_refused(user: Api, stranger: Api, kind: str) -> None:
+def test_a_list_that_is_not_the_callers_is_rejected(user: Api, stranger: Api, kind: str) -> None:
     make: dict[str, Callable[[], int]] = {
         "nobody's": lambda: NOBODYS,
         "a stranger's": lambda: stranger.expect(201, "POST", "/lists", json={"name": "a"})["id"],
@@ -98,7 +98,7 @@ def test_another_accounts_task_takes_no_list(user: Api, stranger: Api, garden: i
     assert stranger.expect(200, "GET", f"/tasks/{task['id']}") == task
 
 
-def test_the_database_itself_refuses_a_foreign_list(
+def test_the_database_itself_rejects_a_foreign_list(
     settings: Settings, user: Api, stranger: Api, garden: int
 ) -> None:
     task = stranger.task()["id"]

@@ -59,7 +59,7 @@ def check_kept(place: Place, heard: Heard) -> None:
     assert set(heard.created) <= {task_id for (task_id,) in rows}
 
 
-def log_in_again_and_again(client: httpx.Client, email: str, stop: Event) -> list[Login]:
+def log_in_repeatedly(client: httpx.Client, email: str, stop: Event) -> list[Login]:
     """What came of each login; they follow one another with a pause, as people's do."""
     found = []
     while not stop.wait(0.5):
@@ -77,7 +77,7 @@ def test_a_hundred_clients_are_served_soon(place: Place, record_property: Record
         crowd.at_work(place.port, place.people, seconds=SECONDS, clients=100, weights=MIX) as heard,
     ):
         email = client.get("/auth/me").raise_for_status().json()["email"]
-        logging_in = threads.submit(log_in_again_and_again, client, email, stop)
+        logging_in = threads.submit(log_in_repeatedly, client, email, stop)
         try:
             told = heard()
         finally:
@@ -96,7 +96,7 @@ def test_a_hundred_clients_are_served_soon(place: Place, record_property: Record
     assert times.p95 < FAIR * times.p50
 
 
-def test_a_thousand_at_once_are_served_or_told_to_come_again(
+def test_a_thousand_concurrent_requests_get_200_or_503(
     place: Place, record_property: Record
 ) -> None:
     with crowd.at_work(
@@ -112,9 +112,7 @@ def test_a_thousand_at_once_are_served_or_told_to_come_again(
     check_kept(place, heard)
 
 
-def test_those_who_only_keep_connections_keep_nobody_out(
-    place: Place, record_property: Record
-) -> None:
+def test_idle_clients_keep_no_client_out(place: Place, record_property: Record) -> None:
     crowd.allow_many_files()
     with ExitStack() as stack:
         for _ in range(WORKERS * CONNECTIONS_OF_A_WORKER + 100):

@@ -53,7 +53,7 @@ class AccountRules(Service):
         session.is_live = False
 
     @rule(session=Service.sessions)
-    def see_oneself(self, session: Session) -> None:
+    def get_the_account(self, session: Session) -> None:
         if not self.is_refused(session, "GET", "/auth/me"):
             account = session.account
             me = self.answer(200, session, "GET", "/auth/me")

@@ -104,11 +104,11 @@ class Changes(Service):
         assert problem["task"] == task
         return True
 
-    def place_below(self, account: Account, task: Task, target: Body) -> bool:
+    def create_below(self, account: Account, task: Task, target: Body) -> bool:
         """Keep that those below a task go with it; whether there are any."""
         return account.write_together(account.below(task["id"]), list_id=target["list_id"])
 
-    def complete_below(self, account: Account, task: Task, *, is_completed: bool) -> bool:
+    def complete_subtasks(self, account: Account, task: Task, *, is_completed: bool) -> bool:
         """Keep that those below a task are completed or opened; whether there are any."""
         below = account.below(task["id"])
         others = [one for one in below if one["is_completed"] is not is_completed]
@@ -133,10 +133,10 @@ class Changes(Service):
             target = placed(account, task, body)
             assert not isinstance(target, str), "it was looked at before"
             expected |= target | {"position": changed["position"]}
-            account.take_place(number_of(changed["position"]))
-            concerns_others = self.place_below(account, task, target)
+            account.take_position(number_of(changed["position"]))
+            concerns_others = self.create_below(account, task, target)
         if body.get("is_completed"):
-            concerns_others |= self.complete_below(account, task, is_completed=True)
+            concerns_others |= self.complete_subtasks(account, task, is_completed=True)
         self.kept(account, expected, changed)
         if concerns_others:
             self.see(session)

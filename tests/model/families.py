@@ -25,7 +25,7 @@ class FamilyRules(TaskRules):
         body=st.fixed_dictionaries({}, optional={"list_id": st.none() | ListRules.lists}),
         count=st.integers(1, 6),
     )
-    def add_below(self, session: Session, parent_id: int, body: Body, count: int) -> None:
+    def create_a_subtask(self, session: Session, parent_id: int, body: Body, count: int) -> None:
         """Tasks one below the other."""
         parent_id = self.near(session.account.tasks, parent_id)
         body = self.named(session, body)
@@ -47,6 +47,6 @@ class FamilyRules(TaskRules):
         self.change_task(session, task_id, self.named(session, body))
 
     @rule(session=Service.sessions, task_id=Service.tasks, is_completed=st.booleans())
-    def complete_with_those_below(self, session: Session, task_id: int, is_completed: bool) -> None:
+    def complete_with_subtasks(self, session: Session, task_id: int, is_completed: bool) -> None:
         task_id = self.near(session.account.tasks, task_id)
         self.change_task(session, task_id, {"is_completed": is_completed})

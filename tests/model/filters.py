@@ -37,7 +37,7 @@ class FilterRules(Service):
     """The ids of all filters that there ever were, of both people."""
 
     @rule(target=filters, session=Service.sessions, name=NAMES, query=st.sampled_from([*FINDS]))
-    def keep_a_filter(self, session: Session, name: str, query: str) -> int | MultipleResults[int]:
+    def save_a_filter(self, session: Session, name: str, query: str) -> int | MultipleResults[int]:
         sent = {"json": {"name": name, "query": query}}
         if self.is_refused(session, "POST", "/filters", **sent):
             return multiple()

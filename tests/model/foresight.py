@@ -37,10 +37,10 @@ def shown(task: Task | None, body: Body) -> Body:
     made = trimmed(body)
     for name in _MOMENTS:
         if body.get(name):
-            made[name] = _shown_due(body[name])
+            made[name] = _due_json(body[name])
     if body.get("recurrence"):
         due = made["due"] if "due" in made else task and task["due"]
-        made["recurrence"] = _shown_recurrence(task, body["recurrence"], due)
+        made["recurrence"] = _recurrence_json(task, body["recurrence"], due)
     if "is_completed" in body:
         was_completed = task is not None and task["is_completed"]
         since = task["completed_at"] if task is not None and was_completed else UNSEEN
@@ -48,14 +48,14 @@ def shown(task: Task | None, body: Body) -> Body:
     return made
 
 
-def _shown_due(due: Body) -> Body:
+def _due_json(due: Body) -> Body:
     if "date" in due:
         return due
     wall = datetime.fromisoformat(due["datetime"]).replace(tzinfo=ZoneInfo(due["timezone"]))
     return due | {"at": f"{wall.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def _shown_recurrence(task: Task | None, recurrence: Body, due: Body) -> Body:
+def _recurrence_json(task: Task | None, recurrence: Body, due: Body) -> Body:
     before = task and task["recurrence"]
     goes_on = before and before["rrule"] == recurrence["rrule"]
     defaults = {"anchor": "due", "timezone": due.get("timezone", "UTC")}

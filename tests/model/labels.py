@@ -77,7 +77,7 @@ class LabelRules(Changes):
         self._ended(session, label_id, {into})
 
     @rule(session=Service.sessions, label_ids=st.lists(labels, max_size=4, unique=True))
-    def set_the_labels_of_a_task(self, session: Session, label_ids: list[int]) -> None:
+    def replace_the_labels(self, session: Session, label_ids: list[int]) -> None:
         account = session.account
         task = next(iter(account.tasks.values()), {"id": 1})
         path, sent = f"/tasks/{task['id']}", {"json": {"label_ids": label_ids}}
@@ -96,7 +96,7 @@ class LabelRules(Changes):
         method=st.sampled_from(("PUT", "DELETE")),
         data=st.data(),
     )
-    def put_on_or_take_off_a_label(
+    def add_or_remove_a_label(
         self, session: Session, label_id: int, method: str, data: st.DataObject
     ) -> None:
         account = session.account

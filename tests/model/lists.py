@@ -79,7 +79,7 @@ class ListRules(Changes):
         path, sent = f"/lists/{list_id}/move", {"json": body}
         if self.is_out_of_reach(session, "list", list_id, "update", "POST", path, **sent):
             return
-        order = _by_hand(account)
+        order = _manually(account)
         order.remove(list_id)
         if where == "behind" and after not in order:
             self.problem("invalid_input", session, "POST", path, **sent)
@@ -176,7 +176,7 @@ class ListRules(Changes):
             assert found == sorted(account.lists.values(), key=lambda made: made["id"])
 
 
-def _by_hand(account: Account) -> list[int]:
+def _manually(account: Account) -> list[int]:
     """The ids of an account's lists in the order of their positions."""
     return [made["id"] for made in sorted(account.lists.values(), key=SORTS["position"])]
 

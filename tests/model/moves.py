@@ -58,7 +58,7 @@ class MoveRules(Changes):
             return
         target = placed(account, task, body)
         if isinstance(target, str):
-            self._is_refused_there(session, path, body, target)
+            self._is_rejected_there(session, path, body, target)
             return
         order = self._order(account, task, target, body)
         if order is None:
@@ -66,10 +66,10 @@ class MoveRules(Changes):
             return
         moved = self.answer(200, session, "POST", path, **sent)
         if is_placed(task, body):
-            self.place_below(account, task, target)
+            self.create_below(account, task, target)
         self._moved(session, task | target, moved, order)
 
-    def _is_refused_there(self, session: Session, path: str, body: Body, pointer: str) -> None:
+    def _is_rejected_there(self, session: Session, path: str, body: Body, pointer: str) -> None:
         problem = self.problem("invalid_input", session, "POST", path, json=body)
         (error,) = problem["errors"]
         is_unknown_list = pointer == "/list_id" and body.get("parent_id") is None

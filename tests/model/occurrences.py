@@ -97,7 +97,7 @@ class OccurrenceRules(Changes):
         self._steps_to(account, task, due, occurred, said["task"])
 
     @rule(session=Service.sessions, task_id=Service.tasks, limit=st.integers(1, 3))
-    def list_what_is_over(self, session: Session, task_id: int, limit: int) -> None:
+    def list_the_history(self, session: Session, task_id: int, limit: int) -> None:
         task_id = self.near(session.account.tasks, task_id)
         path = f"/tasks/{task_id}/occurrences"
         if self.is_out_of_reach(session, "task", task_id, "access", "GET", path):
@@ -142,7 +142,7 @@ class OccurrenceRules(Changes):
             self._completed(session, task, said["task"])
             return
         assert said["next"] == following.due.represent()
-        are_others = self.complete_below(account, task, is_completed=False)
+        are_others = self.complete_subtasks(account, task, is_completed=False)
         self._steps_to(account, task, said["next"], following.occurred, said["task"])
         if are_others:
             self.see(session)
@@ -156,7 +156,7 @@ class OccurrenceRules(Changes):
         self.kept(account, task | changes, shown)
 
     def _completed(self, session: Session, task: Task, shown: Task) -> None:
-        are_others = self.complete_below(session.account, task, is_completed=True)
+        are_others = self.complete_subtasks(session.account, task, is_completed=True)
         expected = task | {"is_completed": True, "completed_at": UNSEEN}
         self.kept(session.account, expected, shown)
         if are_others:

@@ -120,10 +120,10 @@ class Account:
     def add(self, task: Task) -> None:
         """Keep a task that is new."""
         assert task["created_at"] == task["updated_at"]
-        self.take_place(task["id"])
+        self.take_position(task["id"])
         self.write("task", task)
 
-    def take_place(self, number: int) -> None:
+    def take_position(self, number: int) -> None:
         """See that a new id or place is behind all others."""
         assert number > self.last_place
         self.last_place = number

@@ -145,7 +145,7 @@ class TaskRules(Changes):
             account.keys[key] = Kept(trimmed(body), task)
 
     @rule(session=Service.sessions, body=RECURRING)
-    def add_one_that_comes_again(self, session: Session, body: Body) -> None:
+    def create_a_recurring_task(self, session: Session, body: Body) -> None:
         self.add(session, {"title": "a"} | body, None)
 
     @rule(session=Service.sessions, task_id=Service.tasks, condition=CONDITIONS)
@@ -240,7 +240,7 @@ class TaskRules(Changes):
             self._page(session, after.sort, is_completed, 1_000, after)
 
     @rule(session=Service.sessions, condition=CONDITIONS)
-    def list_what_changed(self, session: Session, condition: str | None) -> None:
+    def list_changed_tasks(self, session: Session, condition: str | None) -> None:
         account = session.account
         tag, older = (f'"{account.id}.{version}"' for version in (account.version, 999_999))
         sent = sent_with("If-None-Match", tags(condition, tag, older))

@@ -19,7 +19,7 @@ def _step(user: Api, task_id: int, verb: str, **query: Any) -> dict[str, Any]:
     return dict(user.expect(200, "POST", f"/tasks/{task_id}/{verb}", query_string=query))
 
 
-def _ledger(user: Api, task_id: int, **query: Any) -> dict[str, Any]:
+def _history(user: Api, task_id: int, **query: Any) -> dict[str, Any]:
     return dict(user.expect(200, "GET", f"/tasks/{task_id}/occurrences", query_string=query))
 
 
@@ -31,7 +31,7 @@ def _due(days: int) -> dict[str, str]:
     return {"date": (_today() + timedelta(days)).isoformat()}
 
 
-def test_a_task_shows_how_it_comes_again(user: Api) -> None:
+def test_a_recurring_task_returns_its_recurrence(user: Api) -> None:
     due = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}
     task = user.task(due=due, recurrence={"rrule": "FREQ=DAILY"})
     shown = {"rrule": "FREQ=DAILY", "anchor": "due", "timezone": "Europe/Berlin", "occurred": None}
@@ -45,7 +45,7 @@ def test_a_task_shows_how_it_comes_again(user: Api) -> None:
     assert (gone["recurrence"], gone["due"]) == (None, task["due"])
 
 
-def test_completing_answers_what_is_over_and_what_comes_next(user: Api) -> None:
+def test_completing_returns_the_occurrence_and_the_next_one(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     step = _step(user, task["id"], "complete")
     following = {"date": "2150-01-12"}
@@ -57,7 +57,7 @@ def test_completing_answers_what_is_over_and_what_comes_next(user: Api) -> None:
     assert over == over | expected | {"user_id": user.user_id}
     assert user.expect(200, "GET", f"/tasks/{task['id']}") == step["task"]
     ledger = {"occurrences": [over], "total": 1, "next_cursor": None}
-    assert _ledger(user, task["id"]) == ledger
+    assert _history(user, task["id"]) == ledger
 
 
 def test_after_the_last_occurrence_the_task_is_completed(user: Api) -> None:
@@ -68,14 +68,14 @@ def test_after_the_last_occurrence_the_task_is_completed(user: Api) -> None:
     assert last["next"] is None
     assert last["task"]["is_completed"]
     assert last["task"]["due"] == {"date": dues[-1]}
-    ledger = _ledger(user, task_id)["occurrences"]
+    ledger = _history(user, task_id)["occurrences"]
     assert [over["due"]["date"] for over in ledger] == dues[::-1]
     again = _step(user, task_id, "complete")
     assert (again["task"], again["occurrence"]) == (last["task"], None)
     user.problem(409, "not_recurring", "POST", f"/tasks/{task_id}/skip")
 
 
-def test_a_task_that_does_not_come_again_is_completed(user: Api) -> None:
+def test_a_task_that_does_not_recur_is_completed(user: Api) -> None:
     parent = user.task()
     child = user.task(parent_id=parent["id"])
     step = _step(user, parent["id"], "complete")
@@ -106,11 +106,11 @@ def test_undo_gives_back_what_there_was(user: Api, verb: str) -> None:
         assert step["task"] == before | moved
         assert step["next"] == step["occurrence"]["due"] == before["due"]
     user.problem(409, "nothing_to_undo", "POST", f"/tasks/{task['id']}/undo")
-    assert _ledger(user, task["id"])["total"] == 0
+    assert _history(user, task["id"])["total"] == 0
     assert user.expect(200, "GET", "/tasks?is_completed=false")["total"] == 1
 
 
-def test_what_was_missed_is_left_out_unless_it_is_to_be_kept(user: Api) -> None:
+def test_missed_occurrences_are_omitted_by_default(user: Api) -> None:
     values = {"due": _due(-10), "recurrence": {"rrule": "FREQ=DAILY"}}
     left_out = _step(user, user.task(**values)["id"], "complete")
     assert left_out["next"] in (_due(0), _due(1)), "midnight may have passed"
@@ -122,14 +122,14 @@ def test_what_was_missed_is_left_out_unless_it_is_to_be_kept(user: Api) -> None:
     assert kept["occurrence"]["missed"] == 0
 
 
-def test_counted_from_its_completion_it_comes_so_long_after_that(user: Api) -> None:
+def test_anchored_to_completion_the_next_due_follows_that_day(user: Api) -> None:
     recurrence = {"rrule": "FREQ=DAILY;INTERVAL=3", "anchor": "completion"}
     for days in (-10, 10):
         task = user.task(due=_due(days), recurrence=recurrence)
         assert _step(user, task["id"], "complete")["next"] in (_due(3), _due(2))
 
 
-def test_times_stay_on_the_wall_when_clocks_change(user: Api) -> None:
+def test_local_times_are_kept_when_clocks_change(user: Api) -> None:
     due = {"datetime": "2027-03-27T09:00:00", "timezone": "Europe/Berlin"}
     task = user.task(due=due, recurrence={"rrule": "FREQ=DAILY"})
     assert task["due"]["at"] == "2027-03-27T08:00:00Z"
@@ -137,7 +137,7 @@ def test_times_stay_on_the_wall_when_clocks_change(user: Api) -> None:
     assert following == due | {"datetime": "2027-03-28T09:00:00", "at": "2027-03-28T07:00:00Z"}
 
 
-def test_what_is_below_a_task_is_open_again_at_its_next_occurrence(user: Api) -> None:
+def test_subtasks_are_reopened_at_the_next_occurrence(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     child = user.task(parent_id=task["id"], is_completed=True)
     low = user.task(parent_id=child["id"], is_completed=True)
@@ -150,17 +150,17 @@ def test_what_is_below_a_task_is_open_again_at_its_next_occurrence(user: Api) ->
     assert user.expect(200, "GET", "/tasks?is_completed=false")["total"] == 0, "it was the last"
 
 
-def test_setting_it_completed_ends_the_series_and_opening_it_goes_on(user: Api) -> None:
+def test_is_completed_ends_the_recurrence_and_reopening_continues_it(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     path = f"/tasks/{task['id']}"
     ended = user.expect(200, "PATCH", path, json={"is_completed": True})
     assert (ended["is_completed"], ended["due"]) == (True, FAR)
-    assert _ledger(user, task["id"])["total"] == 0
+    assert _history(user, task["id"])["total"] == 0
     user.expect(200, "PATCH", path, json={"is_completed": False})
     assert _step(user, task["id"], "complete")["next"] == {"date": "2150-01-12"}
 
 
-def test_a_due_that_was_moved_by_hand_moves_what_follows_and_is_counted(user: Api) -> None:
+def test_a_changed_due_moves_later_occurrences_and_is_counted(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     path = f"/tasks/{task['id']}"
     _step(user, task["id"], "complete")
@@ -192,7 +192,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_does_not_fit_together_is_refused(user: Api, name: str) -> None:
+def test_a_due_and_a_rule_that_do_not_match_are_rejected(user: Api, name: str) -> None:
     given, pointer, code = REFUSED[name]
     task = user.task(due=FAR)
     path = f"/tasks/{task['id']}"
@@ -228,7 +228,7 @@ def test_what_was_given_before_must_fit_too(user: Api) -> None:
     assert user.expect(200, "PATCH", path, json={"due": FAR})["due"] == FAR
 
 
-def test_a_step_of_another_version_is_refused(user: Api) -> None:
+def test_completing_another_version_is_rejected(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     stale, current = {"If-Match": '"0"'}, {"If-Match": f'"{task["version"]}"'}
     for verb in ("complete", "skip", "undo"):
@@ -238,22 +238,22 @@ def test_a_step_of_another_version_is_refused(user: Api) -> None:
     path = f"/tasks/{task['id']}/complete"
     user.expect(200, "POST", path, headers=current)
     user.problem(412, "precondition_failed", "POST", path, headers=current)
-    assert _ledger(user, task["id"])["total"] == 1
+    assert _history(user, task["id"])["total"] == 1
 
 
-def test_a_step_that_is_sent_twice_with_a_key_is_done_once(user: Api) -> None:
+def test_completing_with_a_key_is_performed_once(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     sent = {"headers": {"Idempotency-Key": "once"}}
     first, second = (
         user.expect(200, "POST", f"/tasks/{task['id']}/complete", **sent) for _ in range(2)
     )
     assert first == second
-    assert _ledger(user, task["id"])["total"] == 1
+    assert _history(user, task["id"])["total"] == 1
     other = f"/tasks/{task['id']}/complete?keep_missed=true"
     user.problem(422, "idempotency_key_reused", "POST", other, **sent)
 
 
-def test_a_task_that_comes_again_is_added_once_with_a_key(user: Api) -> None:
+def test_a_recurring_task_is_created_once_with_a_key(user: Api) -> None:
     due = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}
     body = {"title": "a", "due": due, "recurrence": {"rrule": "FREQ=MONTHLY;BYDAY=-1FR"}}
     sent = {"json": body, "headers": {"Idempotency-Key": "once"}}
@@ -263,7 +263,7 @@ def test_a_task_that_comes_again_is_added_once_with_a_key(user: Api) -> None:
     user.problem(422, "idempotency_key_reused", "POST", "/tasks", **sent)
 
 
-def test_the_ledger_comes_in_pages_and_goes_with_the_task(user: Api) -> None:
+def test_the_history_has_pages_and_is_deleted_with_the_task(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence={"rrule": "FREQ=DAILY"})["id"]
     other = user.task(due=FAR, recurrence={"rrule": "FREQ=DAILY"})["id"]
     done = [_step(user, task_id, "complete")["occurrence"] for _ in range(5)]
@@ -275,7 +275,7 @@ def test_the_ledger_comes_in_pages_and_goes_with_the_task(user: Api) -> None:
     assert found == done[::-1]
     user.expect(204, "DELETE", f"/tasks/{task_id}")
     user.problem(404, "not_found", "GET", f"/tasks/{task_id}/occurrences")
-    assert _ledger(user, other)["total"] == 1
+    assert _history(user, other)["total"] == 1
 
 
 @pytest.mark.parametrize("verb", ["complete", "skip", "undo"])
@@ -288,7 +288,7 @@ def test_each_step_takes_the_next_numbers_of_the_account(user: Api, verb: str) -
     assert tag == f'"{user.user_id}.{after}"'
 
 
-def test_what_is_not_ones_own_is_out_of_reach(user: Api, stranger: Api) -> None:
+def test_resources_of_other_users_are_not_accessible(user: Api, stranger: Api) -> None:
     task = stranger.task(due=FAR, recurrence=WEEKLY)
     calls: list[Callable[[], Any]] = [
         lambda verb=verb: user.problem(403, "forbidden", "POST", f"/tasks/{task['id']}/{verb}")
@@ -297,10 +297,10 @@ def test_what_is_not_ones_own_is_out_of_reach(user: Api, stranger: Api) -> None:
     for call in calls:
         call()
     user.problem(403, "forbidden", "GET", f"/tasks/{task['id']}/occurrences")
-    assert _ledger(stranger, task["id"])["total"] == 0
+    assert _history(stranger, task["id"])["total"] == 0
 
 
-def test_what_was_counted_by_another_rule_is_not_counted_again(user: Api) -> None:
+def test_occurrences_of_another_rule_are_not_counted(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence=WEEKLY)["id"]
     for _ in range(2):
         _step(user, task_id, "complete")
@@ -312,7 +312,7 @@ def test_what_was_counted_by_another_rule_is_not_counted_again(user: Api) -> Non
     assert not _step(user, task_id, "complete")["task"]["is_completed"]
 
 
-def test_an_occurrence_that_does_not_fit_the_rule_of_now_is_not_taken_back(user: Api) -> None:
+def test_an_occurrence_that_does_not_match_the_current_rule_cannot_be_undone(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence={"rrule": "FREQ=DAILY;UNTIL=21501231"})["id"]
     _step(user, task_id, "complete")
     due = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}
@@ -321,6 +321,6 @@ def test_an_occurrence_that_does_not_fit_the_rule_of_now_is_not_taken_back(user:
     (error,) = user.problem(400, "invalid_input", "POST", f"/tasks/{task_id}/undo")["errors"]
     assert (error["pointer"], error["code"]) == ("/recurrence/rrule", "until_type")
     assert user.expect(200, "GET", f"/tasks/{task_id}") == task
-    assert _ledger(user, task_id)["total"] == 1
+    assert _history(user, task_id)["total"] == 1
     user.expect(200, "PATCH", f"/tasks/{task_id}", json={"recurrence": None})
     assert _step(user, task_id, "undo")["task"]["due"] == FAR

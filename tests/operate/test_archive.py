@@ -70,7 +70,9 @@ def rows(url: str) -> dict[str, list[str]]:
         }
 
 
-def test_what_was_backed_up_is_back_and_goes_on(place: Place, contract: Contract) -> None:
+def test_a_restored_database_has_the_same_rows_and_continues(
+    place: Place, contract: Contract
+) -> None:
     account = {"email": new_email(), "password": PASSWORD}
     with serving(place.url) as url, person(url) as client:
         login = client.post("/auth/register", json=account).json()
@@ -182,7 +184,7 @@ def test_a_backup_does_not_write_through_a_file_that_another_user_prepared(place
     assert not place.file.is_symlink()
 
 
-def test_a_file_that_appears_during_a_backup_is_kept(place: Place) -> None:
+def test_a_file_that_appears_during_a_backup_is_stored(place: Place) -> None:
     def write_it(line: str) -> None:
         if not place.file.exists():
             place.file.write_text("precious")
@@ -237,7 +239,7 @@ def test_a_damaged_file_restores_nothing(place: Place, harm: str) -> None:
         assert connection.execute(listed).fetchone() == (0,)
 
 
-def test_a_database_that_does_not_answer_is_said(place: Place) -> None:
+def test_an_unresponsive_database_is_reported(place: Place) -> None:
     done = place.flask("backup", str(place.file), url="postgresql://u:secret@127.0.0.1:1/nothing")
     assert done.returncode == 1
     assert "does not answer" in done.stderr

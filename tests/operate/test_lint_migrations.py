@@ -73,7 +73,7 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("rule", REFUSED)
-def test_what_would_stop_the_service_is_refused(rule: str, refusals: str) -> None:
+def test_a_blocking_statement_is_rejected(rule: str, refusals: str) -> None:
     number = int(revisions.NEXT) + list(REFUSED).index(rule)
     assert f"{number:04}_later.py: {rule}: " in refusals
 
@@ -96,7 +96,7 @@ def test_an_exemption_has_its_reason_and_says_what_code_still_works(tmp_path: Pa
     ],
     ids=["no oldest code", "needless"],
 )
-def test_an_exemption_that_is_not_whole_is_refused(
+def test_an_exemption_that_is_not_whole_is_rejected(
     body: str, marks: str, complaint: str, tmp_path: Path
 ) -> None:
     status, said = _lint(revisions.later(tmp_path, body, marks=marks))

@@ -44,9 +44,7 @@ def _revision(url: str) -> str:
     return str(found)
 
 
-def test_a_migration_tries_again_when_somebody_holds_its_table(
-    private: str, tmp_path: Path
-) -> None:
+def test_a_migration_retries_when_its_table_is_locked(private: str, tmp_path: Path) -> None:
     settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD)
     with world.holding(settings, "SELECT FROM tasks LIMIT 1") as holder:
         upgrade = _upgrading(private, folder)
@@ -103,7 +101,7 @@ def test_an_index_that_is_made_concurrently_may_take_longer_than_a_statement_of_
     assert upgrade.returncode == 0, said
 
 
-def test_statements_that_are_prepared_are_so_anew_when_a_column_changes_its_type(
+def test_statements_are_prepared_again_after_a_change_of_type(
     private: str, tmp_path: Path, contract: Contract
 ) -> None:
     folder = revisions.later(

@@ -70,7 +70,7 @@ def purge(app: Flask) -> str:
     return done.output
 
 
-def test_what_is_over_goes_and_the_rest_stays(app: Flask, own: Settings) -> None:
+def test_expired_rows_are_purged_and_others_are_not(app: Flask, own: Settings) -> None:
     fill(own, 2_500, is_over=True)
     fill(own, 1_200, is_over=False)
     said = purge(app)

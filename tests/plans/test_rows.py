@@ -201,7 +201,7 @@ ABOUT_OCCURRENCES: dict[str, Statement] = {
 
 
 @pytest.mark.parametrize("name", ABOUT_LISTS)
-def test_what_concerns_a_list_reads_the_callers_alone(
+def test_operations_on_a_list_read_only_the_callers_rows(
     planner: psycopg.Connection, name: str
 ) -> None:
     plan = plan_of(planner, ABOUT_LISTS[name], {**OF_A_LIST, **CALLER})
@@ -211,7 +211,7 @@ def test_what_concerns_a_list_reads_the_callers_alone(
 
 
 @pytest.mark.parametrize("name", ABOUT_FILTERS)
-def test_what_concerns_a_filter_reads_the_callers_alone(
+def test_operations_on_a_filter_read_only_the_callers_rows(
     planner: psycopg.Connection, name: str
 ) -> None:
     plan = plan_of(planner, ABOUT_FILTERS[name], {**OF_A_FILTER, **CALLER})
@@ -231,7 +231,7 @@ def test_what_concerns_an_occurrence_reads_those_of_the_task_alone(
 
 
 @pytest.mark.parametrize("name", ABOUT_LABELS)
-def test_what_concerns_a_label_reads_the_callers_alone(
+def test_operations_on_a_label_read_only_the_callers_rows(
     planner: psycopg.Connection, name: str
 ) -> None:
     plan = plan_of(planner, ABOUT_LABELS[name], {**OF_A_LABEL, **CALLER})

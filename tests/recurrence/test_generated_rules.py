@@ -50,7 +50,7 @@ def takewhile_until(recurrence: Recurrence, due: DateDue, end: date) -> list[Dat
 @pytest.mark.parametrize("zone", CHANGES)
 @examples(EXAMPLES // 30)
 @given(data=st.data())
-def test_a_time_stays_on_the_wall_when_clocks_change(zone: str, data: st.DataObject) -> None:
+def test_a_local_time_is_kept_when_clocks_change(zone: str, data: st.DataObject) -> None:
     text = data.draw(_OFTEN)
     change = data.draw(st.sampled_from(CHANGES[zone]))
     start = change - timedelta(data.draw(st.integers(0, 30)))
@@ -81,7 +81,7 @@ def test_until_of_a_timed_rule_is_the_last_moment(data: st.DataObject) -> None:
 
 @examples(EXAMPLES // 5)
 @given(data=st.data())
-def test_what_comes_next_is_what_the_list_says(data: st.DataObject) -> None:
+def test_the_next_occurrence_is_that_of_the_preview(data: st.DataObject) -> None:
     """Completed day by day, with the number of occurrences kept by whoever asks."""
     text, start, _ = data.draw(rules_of_dates())
     anchor = data.draw(st.sampled_from(Anchor))
@@ -100,7 +100,7 @@ def test_what_comes_next_is_what_the_list_says(data: st.DataObject) -> None:
 
 @examples(EXAMPLES // 5)
 @given(data=st.data())
-def test_a_stack_of_missed_occurrences_can_be_left_out(data: st.DataObject) -> None:
+def test_missed_occurrences_can_be_omitted(data: st.DataObject) -> None:
     text = data.draw(_OFTEN)
     zone = data.draw(st.sampled_from(list(CHANGES)))
     change = data.draw(st.sampled_from(CHANGES[zone]))

@@ -32,7 +32,7 @@ def _refusal(user: Api, *arguments: Any, **rest: Any) -> tuple[str, str]:
     return error["pointer"], error["code"]
 
 
-def test_ten_dates_are_shown_unless_another_number_is_asked_for(user: Api) -> None:
+def test_the_preview_has_ten_dates_by_default(user: Api) -> None:
     shown = _preview(user)
     assert len(shown["occurrences"]) == 10
     assert shown["occurrences"][:2] == [{"date": "2026-12-24"}, {"date": "2026-12-25"}]
@@ -49,12 +49,14 @@ def test_ten_dates_are_shown_unless_another_number_is_asked_for(user: Api) -> No
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", 0, False),
     ],
 )
-def test_the_end_is_told(user: Api, rrule: str, number: int, has_more: bool) -> None:
+def test_the_end_of_a_search_is_reported(
+    user: Api, rrule: str, number: int, has_more: bool
+) -> None:
     shown = _preview(user, rrule, count=3)
     assert (len(shown["occurrences"]), shown["has_more"]) == (number, has_more)
 
 
-def test_a_time_stays_on_the_wall(user: Api) -> None:
+def test_a_time_keeps_its_local_time(user: Api) -> None:
     shown = _preview(user, "FREQ=DAILY;COUNT=3", _timed("2026-10-24T18:00:00"))["occurrences"]
     assert shown == [
         _timed("2026-10-24T18:00:00") | {"at": "2026-10-24T16:00:00Z"},
@@ -69,7 +71,7 @@ def test_the_time_of_another_zone_is_turned_into_that_of_the_recurrence(user: Ap
     assert [one["datetime"] for one in shown] == ["2026-10-24T18:00:00", "2026-10-25T18:00:00"]
 
 
-def test_a_time_that_another_zone_has_twice_is_refused_where_it_is_the_second(user: Api) -> None:
+def test_a_time_that_another_zone_has_twice_is_rejected_where_it_is_the_second(user: Api) -> None:
     for wall, is_first in (("2026-10-24T20:30:00", True), ("2026-10-24T21:30:00", False)):
         sent = ("FREQ=DAILY;COUNT=1", _timed(wall, "America/New_York"))
         if is_first:
@@ -97,9 +99,7 @@ def test_a_time_that_another_zone_has_twice_is_refused_where_it_is_the_second(us
         ("2026-01-01T00:00:00", "Asia/Kathmandu", "2025-12-31T18:15:00Z"),
     ],
 )
-def test_each_time_on_the_wall_has_one_instant(
-    user: Api, wall: str, timezone: str, at: str
-) -> None:
+def test_each_local_time_has_one_instant(user: Api, wall: str, timezone: str, at: str) -> None:
     shown = _preview(user, "FREQ=DAILY;COUNT=1", _timed(wall, timezone))
     assert shown == {"occurrences": [_timed(wall, timezone) | {"at": at}], "has_more": False}
 
@@ -113,12 +113,12 @@ def test_each_time_on_the_wall_has_one_instant(
         ("2026-10-25T00:30:00Z", "2026-10-25T02:30:00"),
     ],
 )
-def test_an_instant_is_turned_into_the_time_on_the_wall(user: Api, given: str, wall: str) -> None:
+def test_an_instant_is_converted_to_local_time(user: Api, given: str, wall: str) -> None:
     due = _timed(given)
     assert _preview(user, "FREQ=DAILY", due, count=1)["occurrences"][0]["datetime"] == wall
 
 
-def test_what_an_answer_shows_can_be_sent_back(user: Api) -> None:
+def test_a_response_can_be_sent_back(user: Api) -> None:
     shown = _preview(user, due=_timed("2026-12-24T18:00:00"))["occurrences"]
     assert _preview(user, due=shown[0])["occurrences"] == shown
 
@@ -158,14 +158,12 @@ def test_what_an_answer_shows_can_be_sent_back(user: Api) -> None:
     ],
     ids=str,
 )
-def test_what_is_wrong_with_a_due_is_told_where_it_stands(
-    user: Api, due: Any, pointer: str, code: str
-) -> None:
+def test_errors_in_a_due_name_the_field(user: Api, due: Any, pointer: str, code: str) -> None:
     assert _refusal(user, "FREQ=DAILY", due) == (pointer, code)
 
 
 @pytest.mark.parametrize("name", ["date", "datetime", "timezone"])
-def test_what_no_part_of_a_due_takes_is_refused_in_each(user: Api, name: str) -> None:
+def test_values_invalid_for_dues_are_rejected(user: Api, name: str) -> None:
     whole = DAY if name == "date" else _timed("2026-12-24T18:00:00")
     for value in VALUES:
         due = b", ".join(
@@ -222,14 +220,14 @@ def test_until_of_a_time_is_a_time(user: Api) -> None:
         assert number == (0 if until < "1" else 10)
 
 
-def test_everything_that_is_wrong_is_told_at_once(user: Api) -> None:
+def test_all_errors_are_reported_together(user: Api) -> None:
     body = {"rrule": "FREQ=NEVER", "due": {"date": "x", "y": 1}, "count": 0}
     problem = user.problem(400, "invalid_input", "POST", "/recurrence/preview", json=body)
     pointers = {error["pointer"] for error in problem["errors"]}
     assert pointers == {"/rrule", "/due/date", "/due/y", "/count"}
 
 
-def test_many_unknown_names_in_a_due_are_refused_shortly(user: Api) -> None:
+def test_many_unknown_names_in_a_due_are_rejected_shortly(user: Api) -> None:
     due = DAY | {f"name {number}": 0 for number in range(10_000)}
     problem = user.problem(400, "invalid_input", "POST", "/recurrence/preview", json=_body(due=due))
     assert len(problem["errors"]) == 10

@@ -248,7 +248,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_what_is_no_rule_is_refused(text: str) -> None:
+def test_an_invalid_rule_is_rejected(text: str) -> None:
     code, message = REFUSED[text]
     with pytest.raises(RuleError) as refused:
         parse(text)
@@ -273,7 +273,7 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_count_ends_with_what_the_asker_has_counted() -> None:
+def test_count_includes_the_given_number_of_occurrences() -> None:
     assert next_due(WEEKLY, DUE) == Following(DateDue(date(2026, 11, 9)), 0, 2)
     assert next_due(WEEKLY, DUE, occurred=3) == Following(DateDue(date(2026, 11, 9)), 0, 4)
     assert next_due(WEEKLY, DUE, occurred=4) is None
@@ -283,7 +283,7 @@ def test_count_ends_with_what_the_asker_has_counted() -> None:
     assert next_due(WEEKLY, DUE, after=later, occurred=2) is None
 
 
-def test_a_day_is_over_when_it_is_over_in_the_zone() -> None:
+def test_a_day_ends_when_it_ends_in_the_time_zone() -> None:
     before, behind = _time("2026-11-09T22:59:59Z"), _time("2026-11-09T23:00:00Z")
     assert next_due(WEEKLY, DUE, after=before) == (DateDue(date(2026, 11, 9)), 0, 2)
     assert next_due(WEEKLY, DUE, after=behind) == (DateDue(date(2026, 11, 16)), 1, 3)

@@ -26,7 +26,7 @@ def _list_from_its_cursor(me: Api, path: str) -> None:
     me.expect(200, "GET", f"{path}&cursor={first['next_cursor']}")
 
 
-def _all_calls_on_one_task(me: Api) -> None:
+def _operations_on_a_task(me: Api) -> None:
     task = me.task(title="New", description="As it was")
     path = f"/tasks/{task['id']}"
     known = {"If-None-Match": f'"{task["version"]}"'}
@@ -47,7 +47,7 @@ def _one_write_sent_twice(me: Api) -> None:
         me.expect(201, "POST", "/tasks", **keyed)
 
 
-def _all_calls_on_one_list(me: Api) -> None:
+def _operations_on_a_list(me: Api) -> None:
     made = [me.expect(201, "POST", "/lists", json={"name": name}) for name in "abc"]
     paths = [f"/lists/{one['id']}" for one in made]
     me.expect(200, "GET", paths[0])
@@ -66,7 +66,7 @@ def _all_calls_on_one_list(me: Api) -> None:
     me.expect(204, "DELETE", f"{paths[2]}?tasks=delete")
 
 
-def _all_calls_on_labels(me: Api) -> None:
+def _operations_on_labels(me: Api) -> None:
     made = [me.label() for _ in range(3)]
     paths = [f"/labels/{one['id']}" for one in made]
     me.expect(200, "GET", paths[0])
@@ -84,7 +84,7 @@ def _all_calls_on_labels(me: Api) -> None:
     me.expect(200, "PATCH", path, json={"label_ids": [made[2]["id"]]})
 
 
-def _all_calls_on_one_family(me: Api) -> None:
+def _operations_on_subtasks(me: Api) -> None:
     parent, beside = me.task(), me.task()
     child = me.task(parent_id=parent["id"])
     path = f"/tasks/{parent['id']}"
@@ -100,7 +100,7 @@ def _all_calls_on_one_family(me: Api) -> None:
     me.expect(204, "DELETE", f"/tasks/{child['id']}")
 
 
-def _all_calls_on_what_comes_again(me: Api) -> None:
+def _operations_on_a_recurring_task(me: Api) -> None:
     values = {"due": {"date": "2150-01-05"}, "recurrence": {"rrule": "FREQ=DAILY;COUNT=3"}}
     task = me.task(**values)
     me.task(parent_id=task["id"], is_completed=True)
@@ -120,7 +120,7 @@ def _new_list(me: Api) -> int:
     return int(me.expect(201, "POST", "/lists", json={"name": "a"})["id"])
 
 
-def _all_calls_on_filters(me: Api) -> None:
+def _operations_on_filters(me: Api) -> None:
     label = me.label(name="urgent")
     query = "label = urgent or list in (inbox, 1) or parent = {} or due < today"
     task = me.task(label_ids=[label["id"]])
@@ -136,12 +136,12 @@ def _all_calls_on_filters(me: Api) -> None:
 
 
 DONE: dict[str, Callable[[Api], None]] = {
-    "all calls on one family": _all_calls_on_one_family,
-    "all calls on what comes again": _all_calls_on_what_comes_again,
-    "all calls on one task": _all_calls_on_one_task,
-    "all calls on one list": _all_calls_on_one_list,
-    "all calls on labels": _all_calls_on_labels,
-    "all calls on filters": _all_calls_on_filters,
+    "all calls on one family": _operations_on_subtasks,
+    "all calls on what comes again": _operations_on_a_recurring_task,
+    "all calls on one task": _operations_on_a_task,
+    "all calls on one list": _operations_on_a_list,
+    "all calls on labels": _operations_on_labels,
+    "all calls on filters": _operations_on_filters,
     "one write, sent twice with its key": _one_write_sent_twice,
     **{path: lambda me, path=path: _list_from_its_cursor(me, path) for path in _lists()},
 }

@@ -49,7 +49,7 @@ def test_nothing_is_distributed_while_a_key_lacks_the_column(
     assert plain.execute("SELECT FROM distributed").rowcount == 0
 
 
-def test_each_table_is_distributed_or_said_to_be_local(plain: psycopg.Connection[Any]) -> None:
+def test_each_table_is_distributed_or_local(plain: psycopg.Connection[Any]) -> None:
     tables = plain.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert {name for (name,) in tables} == LOCAL | REFERENCE | set(COLUMN_OF)
 

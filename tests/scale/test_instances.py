@@ -106,7 +106,7 @@ def kill(service: Service) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def test_both_instances_are_asked_and_say_the_same(instances: Instances) -> None:
+def test_both_instances_return_the_same(instances: Instances) -> None:
     with visiting(instances, "127.0.0.31") as visitor:
         register(visitor)
         task = visitor.one.post("/tasks", json={"title": "Shared"}).json()
@@ -166,7 +166,7 @@ def test_what_was_done_at_one_instance_is_replayed_by_the_other(instances: Insta
         assert visitor.one.get("/tasks").json()["total"] == 1
 
 
-def test_what_is_still_at_work_at_one_instance_is_told_by_the_other(instances: Instances) -> None:
+def test_a_key_in_use_at_one_instance_returns_409_from_the_other(instances: Instances) -> None:
     with (
         visiting(instances, "127.0.0.35") as visitor,
         psycopg.connect(instances.database_url) as other,
@@ -231,9 +231,7 @@ def test_a_write_without_a_key_is_sent_once(database_url: str, run_folder: Path)
         assert visitor.two.get("/tasks").json()["total"] in {1, 2}
 
 
-def test_without_any_instance_a_client_hears_to_come_again(
-    database_url: str, run_folder: Path
-) -> None:
+def test_without_any_instance_the_response_is_503(database_url: str, run_folder: Path) -> None:
     with running(database_url, run_folder) as ours, visiting(ours, "127.0.0.37") as visitor:
         kill(ours.one)
         kill(ours.two)

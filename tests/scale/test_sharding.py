@@ -66,7 +66,9 @@ def cut(server_url: str, template: str, worker_id: str, contract: Contract) -> I
 
 
 @pytest.mark.parametrize("name", DONE)
-def test_a_task_call_asks_one_shard(cut: Cut, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_task_operation_uses_one_shard(
+    cut: Cut, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     with sharded.listening(monkeypatch) as sent:
         DONE[name](cut.me)
     mine = cut.shard_of(cut.me)
@@ -86,7 +88,7 @@ def test_a_new_row_lies_with_its_account(cut: Cut) -> None:
         assert found == (f"tasks{cut.shard_of(person)}",)
 
 
-def test_labels_are_kept_right_by_triggers_that_ask_the_same_shard(cut: Cut) -> None:
+def test_triggers_check_labels_on_the_same_shard(cut: Cut) -> None:
     mine, theirs = cut.me.label()["id"], cut.stranger.label()["id"]
     body = {"title": "a", "label_ids": [mine, theirs]}
     cut.me.problem(400, "invalid_input", "POST", "/tasks", json=body)
@@ -104,7 +106,7 @@ def test_labels_are_kept_right_by_triggers_that_ask_the_same_shard(cut: Cut) -> 
         assert {(table, COLUMN_OF[table]) for table, _ in asked} == set(asked)
 
 
-def test_only_to_tell_a_403_from_a_404_all_shards_are_asked(
+def test_only_distinguishing_403_from_404_uses_all_shards(
     cut: Cut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether a task is somebody else's cannot be known where one's own lie."""

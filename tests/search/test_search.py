@@ -173,8 +173,6 @@ def test_a_page_that_is_known_is_not_sent_again(filled: Api) -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_searched_for_is_refused(
-    user: Api, query: dict[str, Any], pointer: str
-) -> None:
+def test_an_invalid_search_is_rejected(user: Api, query: dict[str, Any], pointer: str) -> None:
     problem = user.problem(400, "invalid_input", "GET", "/search", query_string=query)
     assert [error["pointer"] for error in problem["errors"]] == [pointer]

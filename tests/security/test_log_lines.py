@@ -75,7 +75,7 @@ def _send(service: Service, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_what_is_sent_ends_no_line_and_adds_no_field(
+def test_client_data_cannot_inject_log_lines_or_fields(
     services: dict[str, Service], form: str, name: str
 ) -> None:
     service = services[form]

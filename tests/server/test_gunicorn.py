@@ -56,7 +56,7 @@ def _post(person: httpx.Client, headers: str, body: bytes) -> bytes:
     ).encode() + body
 
 
-def test_a_waiting_query_keeps_nobody_waiting(
+def test_a_waiting_query_blocks_nobody(
     service: str, person: httpx.Client, database_url: str
 ) -> None:
     with (
@@ -72,7 +72,7 @@ def test_a_waiting_query_keeps_nobody_waiting(
         assert waiting.result().status_code == 200
 
 
-def test_hashing_a_password_keeps_nobody_waiting(service: str, person: httpx.Client) -> None:
+def test_hashing_a_password_blocks_nobody(service: str, person: httpx.Client) -> None:
     account = {"email": person.headers["X-Email"], "password": PASSWORD}
     with ThreadPoolExecutor() as threads:
         logins = [threads.submit(person.post, "/auth/login", json=account) for _ in range(3)]
@@ -83,7 +83,7 @@ def test_hashing_a_password_keeps_nobody_waiting(service: str, person: httpx.Cli
     assert answered_meanwhile > 10
 
 
-def test_too_many_logins_at_once_are_told_to_come_back(service: str, person: httpx.Client) -> None:
+def test_too_many_concurrent_logins_get_503(service: str, person: httpx.Client) -> None:
     account = {"email": person.headers["X-Email"], "password": PASSWORD}
 
     def log_in(_: int) -> httpx.Response:
@@ -99,7 +99,7 @@ def test_too_many_logins_at_once_are_told_to_come_back(service: str, person: htt
     assert all("logging in" in answer.json()["detail"] for answer in refused)
 
 
-def test_a_body_in_chunks_is_refused_whole(person: httpx.Client, service: str) -> None:
+def test_a_body_in_chunks_is_rejected_whole(person: httpx.Client, service: str) -> None:
     chunks = b'11\r\n{"title": "x"}   \r\n0\r\n\r\n'
     status, body = _exchange(service, _post(person, "Transfer-Encoding: chunked\r\n", chunks))
     assert status == 411
@@ -186,7 +186,7 @@ def _let_go_when_the_port_closes(url: str, holder: psycopg.Connection[Any]) -> N
         holder.rollback()
 
 
-def test_a_body_that_stalls_is_given_up(person: httpx.Client, service: str) -> None:
+def test_a_stalled_body_times_out(person: httpx.Client, service: str) -> None:
     address = urlsplit(service)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(_post(person, "Content-Length: 100\r\n", b'{"title":'))
@@ -198,7 +198,7 @@ def test_a_body_that_stalls_is_given_up(person: httpx.Client, service: str) -> N
     assert '"code":"request_timeout"' in answer
 
 
-def test_a_body_that_nobody_wants_is_not_read_to_its_end(service: str) -> None:
+def test_an_unread_body_is_not_read_to_its_end(service: str) -> None:
     address = urlsplit(service)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(
@@ -227,9 +227,7 @@ def _is_closed_within(connection: socket.socket, seconds: float) -> bool:
     return True
 
 
-def test_slow_clients_are_closed_and_keep_nobody_waiting(
-    person: httpx.Client, service: str
-) -> None:
+def test_slow_clients_are_closed_and_block_nobody(person: httpx.Client, service: str) -> None:
     address = urlsplit(service)
     head = b"GET /tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
     with ExitStack() as stack:
@@ -256,7 +254,9 @@ def test_slow_clients_are_closed_and_keep_nobody_waiting(
     assert person.get("/tasks").json()["total"] == 0
 
 
-def test_a_client_that_takes_no_answer_is_dropped(person: httpx.Client, service: str) -> None:
+def test_a_client_that_reads_no_response_is_disconnected(
+    person: httpx.Client, service: str
+) -> None:
     for _ in range(40):
         person.post("/tasks", json={"title": "x", "description": "x" * 10_000}).raise_for_status()
     address = urlsplit(service)

@@ -118,7 +118,7 @@ def test_counts_stay_and_levels_go_with_their_worker(metrics: Metrics, change: i
 
 
 @pytest.mark.parametrize("shown", ["prometheus/alerts.yml", "grafana/taskapi.json"])
-def test_what_is_shown_or_warned_of_is_counted(metrics: Metrics, shown: str) -> None:
+def test_dashboards_and_alerts_use_existing_metrics(metrics: Metrics, shown: str) -> None:
     names = set(re.findall(r"\btaskapi_\w+", (ROOT / "deploy" / shown).read_text()))
     with person(metrics.service.url) as client:  # so that there is an event
         client.get("/nothing")

@@ -66,7 +66,7 @@ def test_a_request_is_a_span_and_so_is_its_statement(url: str, collector: Receiv
     assert "$1" in str(_attributes(statement)["db.query.text"])
 
 
-def test_an_unforeseen_error_is_reported_without_what_people_wrote(
+def test_an_unexpected_error_is_reported_without_user_data(
     url: str, collector: Receiver, database_url: str
 ) -> None:
     rule = f"title <> '{SECRET}'"
@@ -86,7 +86,7 @@ def test_an_unforeseen_error_is_reported_without_what_people_wrote(
 
 
 @pytest.mark.parametrize("setting", ["OTEL_EXPORTER_OTLP_ENDPOINT", "SENTRY_DSN"])
-def test_what_is_not_installed_is_said_before_the_start(setting: str) -> None:
+def test_a_missing_package_is_reported_at_the_start(setting: str) -> None:
     code = (
         "import sys; sys.modules.update(opentelemetry=None, sentry_sdk=None);"
         "from gunicorn.app.wsgiapp import run; sys.argv = ['gunicorn', 'wsgi:app']; run()"

@@ -74,7 +74,7 @@ def _timed(call: Callable[[], httpx.Response]) -> float:
     return time.monotonic() - begun
 
 
-def test_slow_heads_and_slow_bodies_are_closed_and_keep_nobody_waiting(
+def test_slow_heads_and_slow_bodies_are_closed_and_block_nobody(
     database_url: str, record_property: Callable[[str, object], None]
 ) -> None:
     with serving(database_url, WEB_CONCURRENCY="2") as url, person(url) as client:

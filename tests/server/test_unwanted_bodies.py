@@ -36,7 +36,7 @@ def _post(client: httpx.Client, path: str, size: int) -> httpx.Response:
 
 
 @pytest.mark.parametrize("size", [14, 10_000, 256 * 1024])
-def test_without_a_token_one_is_asked_for(client: httpx.Client, size: int) -> None:
+def test_without_a_token_authentication_is_required(client: httpx.Client, size: int) -> None:
     for _ in range(50):
         answer = _post(client, "/tasks", size)
         assert answer.status_code == 401
@@ -44,7 +44,7 @@ def test_without_a_token_one_is_asked_for(client: httpx.Client, size: int) -> No
         assert client.get("/livez").headers["Connection"] == "keep-alive"
 
 
-def test_a_body_that_is_too_large_is_told_so(client: httpx.Client) -> None:
+def test_a_body_that_is_too_large_gets_413(client: httpx.Client) -> None:
     for _ in range(20):
         assert _post(client, "/auth/login", 900_000).status_code == 413
         assert client.get("/livez").status_code == 200
@@ -63,7 +63,7 @@ def _all_of(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
-def test_who_goes_on_sending_finds_the_answer_nevertheless(url: str) -> None:
+def test_a_client_that_keeps_sending_gets_the_response(url: str) -> None:
     with refused(url) as connection:
         connection.sendall(b"x" * (LENGTH // 4))
         time.sleep(0.3)
@@ -73,7 +73,7 @@ def test_who_goes_on_sending_finds_the_answer_nevertheless(url: str) -> None:
         assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_who_sends_nothing_more_is_left_alone_after_a_moment(url: str) -> None:
+def test_a_silent_client_is_closed_after_a_moment(url: str) -> None:
     begun = time.monotonic()
     with refused(url) as connection:
         assert _all_of(connection).startswith(b"HTTP/1.1 401 ")

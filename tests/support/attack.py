@@ -85,7 +85,7 @@ class _Attacker:
         self._numbers = count()
         self.responses = Responses()
 
-    async def send_again_and_again(self, start: int) -> None:
+    async def send_repeatedly(self, start: int) -> None:
         await asyncio.sleep(start % 100 / 500)  # not all in the same millisecond
         turns = count(start)
         while True:
@@ -152,7 +152,7 @@ async def _run(port: int, requests: list[str], **options: Any) -> Responses:
     with suppress(TimeoutError):
         async with asyncio.timeout(attack.seconds):
             await asyncio.gather(
-                *(attacker.send_again_and_again(step * n) for n in range(attack.connections))
+                *(attacker.send_repeatedly(step * n) for n in range(attack.connections))
             )
     return attacker.responses
 

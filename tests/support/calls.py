@@ -162,13 +162,13 @@ def takes(schema: dict[str, Any], value: Any) -> bool:
     return Draft202012Validator(schema, format_checker=checker).is_valid(value)
 
 
-def _all_calls() -> Iterator[Call]:
+def _all_operations() -> Iterator[Call]:
     for path, operations in DOCUMENT["paths"].items():
         for method, described in operations.items():
             yield Call(method.upper(), path, described)
 
 
-CALLS = list(_all_calls())
+CALLS = list(_all_operations())
 BY_NAME = {call.name: call for call in CALLS}
 
 LISTINGS = [

@@ -58,13 +58,13 @@ class Contract:
         checker = Draft202012Validator.FORMAT_CHECKER
         validator = Draft202012Validator(schema, registry=self._registry, format_checker=checker)
         validator.validate(response.get_json())
-        self._refuse_unknown(schema, response.get_json())
+        self._reject_unknown(schema, response.get_json())
 
     def _absolute(self, schema: dict[str, Any]) -> dict[str, Any]:
         reference = schema.get("$ref")
         return {"$ref": _DOCUMENT + reference} if reference else schema
 
-    def _refuse_unknown(self, schema: dict[str, Any], body: dict[str, Any]) -> None:
+    def _reject_unknown(self, schema: dict[str, Any], body: dict[str, Any]) -> None:
         """A field that the document does not know must not come out."""
         name = schema.get("$ref", "").rpartition("/")[2]
         shape = self.document["components"]["schemas"][name] if name else schema

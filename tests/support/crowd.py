@@ -173,7 +173,7 @@ class _Crowd:
         """Let so many ask until the time is over."""
         await self._come(clients, lambda: perf_counter() < self._until)
 
-    async def keep_coming(self, newcomers: int) -> None:
+    async def open_connections(self, newcomers: int) -> None:
         """Let so many connect at the same moment, again and again, and each ask once."""
         while newcomers and perf_counter() + _WAVE_SECONDS < self._until:
             await asyncio.sleep(_WAVE_SECONDS)
@@ -211,7 +211,7 @@ async def _work(
 ) -> Heard:
     crowd = _Crowd(port, seconds, Mix([Person(*one) for one in people], weights), pause)
     started = perf_counter()
-    await asyncio.gather(crowd.stay(clients), crowd.keep_coming(newcomers))
+    await asyncio.gather(crowd.stay(clients), crowd.open_connections(newcomers))
     took, tally = perf_counter() - started, crowd.tally
     return Heard(
         seconds=took,

@@ -111,12 +111,12 @@ def signal_all(pids: list[int], number: int) -> None:
 
 def until_ended(pids: list[int]) -> None:
     deadline = time.monotonic() + 10
-    while not all(map(_is_over, pids)):
+    while not all(map(_has_ended, pids)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def _is_over(pid: int) -> bool:
+def _has_ended(pid: int) -> bool:
     """Whether a process has ended, though its parent may not have asked yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"

@@ -55,7 +55,7 @@ def _labelled(api: Api) -> str:
     return f"{_address(api, label_ids=[label_id])}/labels/{label_id}"
 
 
-def _kept_filter(api: Api) -> str:
+def _saved_filter(api: Api) -> str:
     return f"/tasks?filter_id={api.filter()['id']}"
 
 
@@ -219,7 +219,7 @@ TOGETHER = [
 UNPREPARED = [
     Case("find", 200, 1, lambda me, _: request("GET", "/tasks?filter=list+%3D+inbox")),
     Case("find overdue", 200, 1, lambda me, _: request("GET", "/tasks?is_overdue=true")),
-    Case("find, kept", 200, 2, lambda me, _: request("GET", _kept_filter(me))),
+    Case("find, kept", 200, 2, lambda me, _: request("GET", _saved_filter(me))),
     Case("find in nothing", 400, 1, lambda me, _: request("GET", "/tasks?filter=list+%3D+a")),
     Case("find of none", 400, 1, lambda me, _: request("GET", "/tasks?parent_id=1")),
     Case(

@@ -128,7 +128,7 @@ class _Rude:
         self._collector = collector
         self.visits: Counter[str] = Counter()
 
-    async def come_again(self, name: str, way: _Way) -> None:
+    async def refresh_the_session(self, name: str, way: _Way) -> None:
         while True:
             self.visits[name] += 1
             with suppress(OSError):
@@ -152,7 +152,7 @@ async def _work(
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await asyncio.gather(
-                *(rude.come_again(*way) for way in WAYS.items() for _ in range(_EACH))
+                *(rude.refresh_the_session(*way) for way in WAYS.items() for _ in range(_EACH))
             )
     return dict(rude.visits)
 

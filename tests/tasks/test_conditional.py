@@ -51,7 +51,7 @@ def _tag(user: Api, address: str = "/tasks") -> str:
     return user.send("GET", address).headers["ETag"]
 
 
-def _kept_version(settings: Settings, user: Api) -> int:
+def _stored_version(settings: Settings, user: Api) -> int:
     found = world.sql(settings, "SELECT version FROM workspaces WHERE id = %s", user.user_id)
     return int(found[0][0])
 
@@ -81,9 +81,7 @@ def test_a_tasks_tag_is_its_version_wherever_it_is_shown(user: Api) -> None:
 )
 @pytest.mark.parametrize("is_list", [True, False], ids=["list", "task"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_what_the_client_has_is_not_sent_again(
-    user: Api, header: str, is_list: bool, method: str
-) -> None:
+def test_a_current_version_returns_304(user: Api, header: str, is_list: bool, method: str) -> None:
     address = "/tasks" if is_list else f"/tasks/{user.task()['id']}"
     tag = _tag(user, address)
     sent = {"If-None-Match": header.format(tag=tag)}
@@ -120,7 +118,7 @@ def test_an_unchanged_list_is_not_sent_again_whatever_the_query(user: Api) -> No
         assert "Link" not in response.headers
 
 
-def test_a_condition_hides_no_refusal(user: Api, stranger: Api, anonymous: Api) -> None:
+def test_a_condition_hides_no_rejection(user: Api, stranger: Api, anonymous: Api) -> None:
     address, anything = f"/tasks/{user.task()['id']}", {"If-None-Match": "*"}
     stranger.problem(403, "forbidden", "GET", address, headers=anything)
     user.problem(404, "not_found", "GET", "/tasks/0", headers=anything)
@@ -171,7 +169,7 @@ def test_an_empty_change_heeds_the_condition(user: Api, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", WRITES)
-def test_a_write_of_no_task_or_anothers_is_refused_as_that(
+def test_a_write_of_no_task_or_anothers_is_rejected_as_that(
     user: Api, stranger: Api, method: str
 ) -> None:
     task = user.task()
@@ -187,7 +185,7 @@ def test_a_bad_body_is_named_before_a_failed_condition(user: Api) -> None:
     user.problem(400, "invalid_input", "PUT", address, json={"title": 1}, headers=other)
 
 
-def test_change_numbers_have_no_gap_and_refusals_take_none(
+def test_change_numbers_have_no_gap_and_rejections_take_none(
     user: Api, stranger: Api, settings: Settings
 ) -> None:
     first = user.task()
@@ -213,8 +211,8 @@ def test_change_numbers_have_no_gap_and_refusals_take_none(
     user.expect(204, "DELETE", address)
     next(expected)
     assert user.task()["version"] == next(expected)
-    assert _kept_version(settings, user) == next(expected) - 1
-    assert _kept_version(settings, stranger) == 1
+    assert _stored_version(settings, user) == next(expected) - 1
+    assert _stored_version(settings, stranger) == 1
 
 
 def test_a_lists_tag_changes_with_each_change_and_only_then(user: Api, stranger: Api) -> None:
@@ -259,7 +257,7 @@ def test_of_fifty_writes_at_once_on_one_version_one_is_done(
     refused = [answer.get_json() for answer in answers if answer.status_code == 412]
     assert (len(done), len(refused)) == (1, 49)
     assert {problem["task"]["title"] for problem in refused} == {done[0]["title"]}
-    assert done[0]["version"] == task["version"] + 1 == _kept_version(settings, user)
+    assert done[0]["version"] == task["version"] + 1 == _stored_version(settings, user)
     assert user.expect(200, "GET", address) == done[0]
 
 
@@ -280,7 +278,9 @@ def test_writes_at_once_without_a_condition_are_all_done_one_after_another(
     assert done["total"] == len(done["tasks"]) == int(last["is_completed"])
 
 
-def test_tasks_made_at_once_have_all_numbers_and_are_all_counted(app: Flask, user: Api) -> None:
+def test_concurrently_created_tasks_have_all_versions_and_are_counted(
+    app: Flask, user: Api
+) -> None:
     answers = world.at_once(
         [
             _in_its_own_thread(
@@ -308,7 +308,7 @@ def test_a_task_deleted_at_once_by_many_is_counted_off_once(
     assert statuses[:8].count(204) == 1
     assert set(statuses) <= {200, 204, 404}
     patched = statuses[8:].count(200)
-    assert _kept_version(settings, user) == 3 + patched
+    assert _stored_version(settings, user) == 3 + patched
     totals = "SELECT task_count, completed_task_count FROM workspaces WHERE id = %s"
     assert world.sql(settings, totals, user.user_id) == [(1, 0)]
 
@@ -364,7 +364,7 @@ def test_a_write_that_waited_heeds_the_version_that_it_finds_then(
         answer = waiting.result()
     assert answer.status_code == 412
     assert answer.get_json()["task"]["title"] == "Early"
-    assert _kept_version(settings, user) == 2
+    assert _stored_version(settings, user) == 2
 
 
 def test_the_tag_of_ones_list_says_nothing_to_anybody_else(user: Api, stranger: Api) -> None:

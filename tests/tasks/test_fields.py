@@ -56,9 +56,7 @@ IN_ORDER_OF_DUES = [2, 5, 3, 1, 6, 0, 4]
 
 
 @pytest.mark.parametrize(("given", "shown"), GOOD, ids=str)
-def test_a_field_shows_what_it_was_given(
-    user: Api, given: dict[str, Any], shown: dict[str, Any]
-) -> None:
+def test_a_field_returns_its_value(user: Api, given: dict[str, Any], shown: dict[str, Any]) -> None:
     added = user.task(**given)
     assert added == added | given | shown
     address = f"/tasks/{user.task()['id']}"
@@ -82,7 +80,7 @@ def test_null_takes_a_moment_away_and_what_is_not_given_stays(user: Api) -> None
 
 
 @pytest.mark.parametrize(("given", "pointer", "code"), BAD, ids=str)
-def test_a_value_that_is_none_is_refused_where_it_stands(
+def test_an_invalid_value_is_rejected_with_its_pointer(
     user: Api, given: dict[str, Any], pointer: str, code: str
 ) -> None:
     task = user.task()

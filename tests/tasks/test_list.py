@@ -140,7 +140,7 @@ def test_a_cursor_comes_only_when_there_is_more(user: Api, limit: int, count: in
     assert page["total"] == 17
 
 
-def test_without_a_limit_a_thousand_come_at_once(user: Api, settings: Settings) -> None:
+def test_without_a_limit_a_page_has_a_thousand_tasks(user: Api, settings: Settings) -> None:
     world.sql(
         settings,
         "INSERT INTO tasks (workspace_id, user_id, title, version)"
@@ -180,7 +180,7 @@ LIMITS = ("0", "-1", "1001", "1e2", "1.0", "1_0", "%D9%A3", "+5", "%205", "", "0
 
 
 @pytest.mark.parametrize("limit", [*LIMITS, str(2**63), "9" * 30, "9" * 5_000])
-def test_a_limit_beyond_its_bounds_is_refused(user: Api, limit: str) -> None:
+def test_a_limit_beyond_its_bounds_is_rejected(user: Api, limit: str) -> None:
     assert _refused(user, "limit", f"limit={limit}")["code"] == "out_of_range"
 
 
@@ -206,13 +206,13 @@ def test_a_sort_is_one_of_those_that_there_are(user: Api, value: str) -> None:
         ("cursor=&cursor=", "cursor", "repeated"),
     ],
 )
-def test_a_parameter_that_does_not_exist_or_comes_twice_is_refused(
+def test_a_parameter_that_does_not_exist_or_comes_twice_is_rejected(
     user: Api, query: str, name: str, code: str
 ) -> None:
     assert _refused(user, name, query)["code"] == code
 
 
-def test_all_bad_parameters_are_named_at_once(user: Api) -> None:
+def test_all_invalid_parameters_are_reported_together(user: Api) -> None:
     query = "limit=0&sort=id&is_completed=2&page=1"
     problem = user.problem(400, "invalid_input", "GET", f"/tasks?{query}")
     named = {error["pointer"] for error in problem["errors"]}
@@ -220,7 +220,7 @@ def test_all_bad_parameters_are_named_at_once(user: Api) -> None:
 
 
 @pytest.mark.parametrize("made_for", EACH_SORT)
-def test_a_cursor_is_good_for_its_own_order_alone(owner: Api, made_for: str) -> None:
+def test_a_cursor_is_valid_only_for_its_order(owner: Api, made_for: str) -> None:
     page = owner.expect(200, "GET", f"/tasks?limit=2&sort={made_for}")
     for used_for in set(EACH_SORT) - {made_for}:
         _refused(owner, "cursor", {"sort": used_for, "cursor": page["next_cursor"]})
@@ -263,7 +263,7 @@ def test_a_cursor_is_good_for_its_own_order_alone(owner: Api, made_for: str) -> 
     ],
     ids=lambda cursor: ascii(cursor)[:30],
 )
-def test_a_cursor_that_was_never_given_out_is_refused(user: Api, cursor: str) -> None:
+def test_a_cursor_that_was_never_given_out_is_rejected(user: Api, cursor: str) -> None:
     _refused(user, "cursor", {"sort": "title", "cursor": cursor})
 
 
@@ -286,14 +286,14 @@ def test_a_cursor_needs_an_instant_where_instants_are_sorted(user: Api, moment: 
         "2026-01-05T09:30:00+23:59",
     ],
 )
-def test_a_cursor_of_any_instant_is_a_place_in_the_list(user: Api, moment: str) -> None:
+def test_a_cursor_of_any_instant_is_valid(user: Api, moment: str) -> None:
     task = user.task()
     query = {"sort": "updated_at", "cursor": _cursor("updated_at", moment, 1)}
     expected = [] if moment.startswith("9") else [task]
     assert user.expect(200, "GET", "/tasks", query_string=query)["tasks"] == expected
 
 
-def test_each_tampered_cursor_is_refused_or_shows_ones_own_tasks(owner: Api, user: Api) -> None:
+def test_each_tampered_cursor_is_rejected_or_shows_ones_own_tasks(owner: Api, user: Api) -> None:
     mine = [user.task(title=title) for title in ("a", "b", "c")]
     cursor = owner.expect(200, "GET", "/tasks?limit=5&sort=title")["next_cursor"]
     assert cursor
@@ -306,7 +306,7 @@ def test_each_tampered_cursor_is_refused_or_shows_ones_own_tasks(owner: Api, use
             assert response.get_json()["errors"][0]["pointer"] == "cursor"
 
 
-def test_somebody_elses_cursor_shows_ones_own_tasks(owner: Api, user: Api) -> None:
+def test_another_users_cursor_returns_the_callers_tasks(owner: Api, user: Api) -> None:
     task = user.task()
     page = owner.expect(200, "GET", "/tasks?limit=2&sort=created_at")
     query = {"sort": "created_at", "cursor": page["next_cursor"]}

@@ -34,7 +34,7 @@ def _order(user: Api, list_id: int | None = None) -> list[int]:
     return [task["id"] for task in tasks]
 
 
-def test_new_tasks_come_last(user: Api) -> None:
+def test_new_tasks_are_last(user: Api) -> None:
     first, second = user.task()["id"], user.task()["id"]
     _move(user, first)
     assert _order(user) == [second, first]
@@ -42,7 +42,7 @@ def test_new_tasks_come_last(user: Api) -> None:
     assert _order(user) == [second, first, third]
 
 
-def test_a_task_comes_behind_another_or_first_or_last(user: Api) -> None:
+def test_a_task_moves_behind_another_or_to_either_end(user: Api) -> None:
     a, b, c, d = (user.task()["id"] for _ in range(4))
     _move(user, d, after=a)
     assert _order(user) == [a, d, b, c]
@@ -56,7 +56,7 @@ def test_a_task_comes_behind_another_or_first_or_last(user: Api) -> None:
     assert _order(user) == [d, b, a, c]
 
 
-def test_a_move_changes_place_and_version_alone(user: Api) -> None:
+def test_a_move_changes_only_position_and_version(user: Api) -> None:
     a, b = user.task(), user.task()
     moved = _move(user, b["id"], after=None)
     changes = {name: moved[name] for name in ("position", "version", "updated_at")}
@@ -116,7 +116,7 @@ def test_only_behind_a_sibling(user: Api, stranger: Api, which: str) -> None:
     assert user.send("GET", "/tasks").headers["ETag"] == tag
 
 
-def test_a_move_of_another_version_is_refused(user: Api) -> None:
+def test_a_move_of_another_version_is_rejected(user: Api) -> None:
     task = user.task()
     headers = {"If-Match": '"0"'}
     path = f"/tasks/{task['id']}/move"
@@ -136,14 +136,14 @@ def test_any_moves_give_the_order_that_a_list_would_have(user: Api) -> None:
     assert _order(user) == order
 
 
-def test_again_and_again_at_one_place(user: Api) -> None:
+def test_repeated_moves_to_one_position(user: Api) -> None:
     fixed, a, b, last = (user.task()["id"] for _ in range(4))
     for n in range(150):
         _move(user, (a, b)[n % 2], after=fixed)
     assert _order(user) == [fixed, b, a, last]
 
 
-def test_between_tasks_that_stand_at_the_same_place(user: Api) -> None:
+def test_between_tasks_with_the_same_position(user: Api) -> None:
     """Which comes of lists that are joined: what was first in each has the same place."""
     lists = [_list(user), _list(user)]
     ids: list[int] = []
@@ -181,7 +181,7 @@ def test_a_hundred_moves_at_the_same_time(user: Api) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 200])
-def test_places_between_two_have_few_digits_and_are_in_order(count: int) -> None:
+def test_positions_between_two_have_few_digits_and_are_in_order(count: int) -> None:
     for low, high in (("1", "2"), ("-3", "7.25"), ("0.1", "0.11"), ("7", "1000000")):
         places = spread(Decimal(low), Decimal(high), count)
         assert places
@@ -190,7 +190,7 @@ def test_places_between_two_have_few_digits_and_are_in_order(count: int) -> None
         assert all(a < b for a, b in pairwise(every))
 
 
-def test_there_is_no_place_between_equal_ones_or_too_near_ones() -> None:
+def test_there_is_no_position_between_equal_or_too_close_ones() -> None:
     one = Decimal(1)
     near, nearly = (Decimal(f"1.{digit:0{MAX_SCALE}}") for digit in (1, 2))
     assert spread(one, one, 1) is None

@@ -62,7 +62,7 @@ def test_a_parent_that_is_not_ones_own_is_unknown(user: Api, stranger: Api, whos
 
 
 @pytest.mark.parametrize("below", [0, 1, 4], ids=["itself", "child", "far below"])
-def test_no_task_comes_below_itself(user: Api, below: int) -> None:
+def test_no_task_becomes_its_own_subtask(user: Api, below: int) -> None:
     ids = _chain(user, 5)
     tag = user.send("GET", "/tasks").headers["ETag"]
     for method, path in (("PATCH", ""), ("POST", "/move")):
@@ -71,7 +71,7 @@ def test_no_task_comes_below_itself(user: Api, below: int) -> None:
     assert user.send("GET", "/tasks").headers["ETag"] == tag
 
 
-def test_a_task_has_no_more_than_so_many_above_it(user: Api) -> None:
+def test_a_task_has_a_limited_number_of_ancestors(user: Api) -> None:
     ids = _chain(user, MAX_DEPTH + 1)
     assert _error(user, "POST", "/tasks", title="a", parent_id=ids[-1]) == (
         "/parent_id",
@@ -97,7 +97,7 @@ def test_a_list_other_than_the_parents_must_leave_the_parent(user: Api) -> None:
     assert (back["list_id"], back["parent_id"]) == (user.user_id, parent)
 
 
-def test_what_is_below_a_task_goes_with_it_to_another_list(user: Api) -> None:
+def test_subtasks_move_to_another_list_with_their_parent(user: Api) -> None:
     list_id = _list(user)
     ids = _chain(user, 4)
     aside = user.task()
@@ -120,7 +120,7 @@ def test_a_whole_task_is_sent_back_without_a_change_of_place(user: Api) -> None:
         assert after == before | moved
 
 
-def test_completing_a_task_completes_what_is_below_it(user: Api) -> None:
+def test_completing_a_task_completes_its_subtasks(user: Api) -> None:
     top, middle, low = _chain(user, 3)
     _patch(user, middle, is_completed=True)
     assert [_get(user, one)["is_completed"] for one in (top, middle, low)] == [False, True, True]
@@ -136,7 +136,7 @@ def test_completing_a_task_completes_what_is_below_it(user: Api) -> None:
     assert _open(user) == 1
 
 
-def test_deleting_a_task_deletes_what_is_below_it(user: Api) -> None:
+def test_deleting_a_task_deletes_its_subtasks(user: Api) -> None:
     top, middle, low = _chain(user, 3)
     beside = user.task(is_completed=True)
     _patch(user, low, is_completed=True)
@@ -148,7 +148,7 @@ def test_deleting_a_task_deletes_what_is_below_it(user: Api) -> None:
     user.problem(404, "not_found", "GET", f"/tasks/{low}")
 
 
-def test_deleting_a_parent_of_another_version_is_refused(user: Api) -> None:
+def test_deleting_a_parent_of_another_version_is_rejected(user: Api) -> None:
     top, low = _chain(user, 2)
     headers = {"If-Match": '"0"'}
     user.problem(412, "precondition_failed", "DELETE", f"/tasks/{top}", headers=headers)

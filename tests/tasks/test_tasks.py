@@ -86,7 +86,7 @@ def _pointers(problem: dict[str, Any]) -> set[str]:
     return {error["pointer"] for error in problem["errors"]}
 
 
-def test_create_answers_the_task_with_its_address_and_tag(user: Api) -> None:
+def test_create_returns_the_task_with_location_and_etag(user: Api) -> None:
     response = user.send("POST", "/tasks", json={"title": "  Water the plants\n"})
     task = response.get_json()
     assert response.status_code == 201
@@ -105,7 +105,7 @@ def test_create_takes_every_field(user: Api) -> None:
     assert (task["title"], task["description"], task["is_completed"]) == ("Call", "At noon", True)
 
 
-def test_every_call_shows_the_same_task(user: Api) -> None:
+def test_every_operation_returns_the_same_task(user: Api) -> None:
     task = user.task(description="Twice a week")
     assert user.expect(200, "GET", f"/tasks/{task['id']}") == task
     assert user.expect(200, "GET", "/tasks")["tasks"] == [task]
@@ -262,7 +262,7 @@ def test_read_only_fields_are_ignored(user: Api, stranger: Api, method: str) -> 
 
 
 @pytest.mark.parametrize("task_id", NOBODYS_IDS, ids=lambda task_id: task_id[:20])
-def test_what_is_no_id_of_a_task_is_not_found(user: Api, task_id: str) -> None:
+def test_an_invalid_task_id_is_not_found(user: Api, task_id: str) -> None:
     for method in EACH_CALL:
         body = None if method in ("GET", "DELETE") else {"title": "x"}
         problem = user.problem(404, "not_found", method, f"/tasks/{task_id}", json=body)
@@ -286,7 +286,7 @@ def test_a_slash_in_an_id_is_another_address(user: Api, method: str) -> None:
     ("method", "verb"),
     [("GET", "access"), ("PUT", "update"), ("PATCH", "update"), ("DELETE", "delete")],
 )
-def test_somebody_elses_task_is_forbidden_untouched_and_logged(
+def test_another_users_task_is_forbidden_unchanged_and_logged(
     user: Api, stranger: Api, caplog: pytest.LogCaptureFixture, method: str, verb: str
 ) -> None:
     task, tag = user.task(), _list_tag(user)
@@ -306,7 +306,7 @@ def test_somebody_elses_task_is_forbidden_untouched_and_logged(
 
 
 @pytest.mark.parametrize("method", CHANGES)
-def test_an_empty_change_of_somebody_elses_task_is_forbidden_too(
+def test_an_empty_change_of_another_users_task_is_forbidden_too(
     user: Api, stranger: Api, method: str
 ) -> None:
     stranger.problem(403, "forbidden", method, f"/tasks/{user.task()['id']}", json={})

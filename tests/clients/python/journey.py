@@ -290,7 +290,7 @@ def preview_recurrences(client: AuthenticatedClient) -> None:
     assert first.at == datetime(2026, 10, 25, 17, tzinfo=UTC)
 
 
-def come_again(client: AuthenticatedClient) -> None:
+def refresh_the_session(client: AuthenticatedClient) -> None:
     """A task with a label and a subtask that comes again: moved, completed and taken back."""
     labelled = create_label.sync_detailed(client=client, body=NewLabel(name="Urgent"))
     label = expect(labelled, HTTPStatus.CREATED, Label)
@@ -388,7 +388,7 @@ def main() -> None:
     edit(laptop, phone, tasks[0])
     remove(laptop, tasks[1])
     preview_recurrences(laptop)
-    come_again(laptop)
+    refresh_the_session(laptop)
     keep_others_out(email, tasks[0])
     manage_sessions(laptop, phone, email)
     leave(laptop)
