@@ -1,1 +1,1 @@
-"""Measures the service beside a floor: `benchmarks/run --help`, `benchmarks/profile --help`."""
+"""Compares the service with the floor: `benchmarks/run --help`, `benchmarks/profile --help`."""

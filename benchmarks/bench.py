@@ -1,4 +1,4 @@
-"""Measures workloads on peers that take turns."""
+"""Measures workloads on peers, alternating."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.usage import Meter
 from benchmarks.workloads import CONNECTIONS, Workload
 
 DELAY = 0.005
-"""Seconds that are added to each answer of the database in the scene FAR."""
+"""The delay in seconds of each response of the database in the scene FAR."""
 
 GROWTH_REQUESTS = 100_000
 _WARM_SHARE = 0.2
@@ -28,7 +28,7 @@ _GROWTH_STEPS = 4
 
 
 class Bench:
-    """What all measurements of a run share.
+    """The common parts of all measurements of a run.
 
     Args:
         folder: for logs and sockets.
@@ -47,7 +47,7 @@ class Bench:
     def scene(
         self, name: str, workloads: Sequence[Workload], seconds: int, *, reverse: bool
     ) -> Iterator[Row]:
-        """Measure each workload on each peer, the peers alternating; all start on fresh data."""
+        """Measure each workload on each peer, alternating, all on fresh data."""
         with ExitStack() as stack:
             trees, socket_folder, added = {"database": self._cluster.pid}, None, 0.0
             if name == FAR:
@@ -114,9 +114,9 @@ class Bench:
         return servers.serving(peer, self._cluster.url_of(name, socket_folder), self._folder)
 
     def _see_that_they_agree(self, running: dict[tuple[str, bool], Server]) -> None:
-        """Before a number is taken: the peers give the same answers.
+        """Check that the peers return the same responses.
 
-        Another checkout may be of a time when tasks had other fields; those that both have count.
+        Another checkout may have other fields. Only common fields are compared.
         """
         for on_large in {on_large for _, on_large in running}:
             one = self._worlds[on_large].readers[0]
@@ -167,13 +167,13 @@ class Bench:
 
 
 def _end_together(running: Iterable[Server]) -> None:
-    """Tell all servers to end before each is waited for, which takes a second or two."""
+    """Signal all servers before waiting for each, which takes a second or two."""
     for server in running:
         server.process.terminate()
 
 
 def _agrees(one: Any, other: Any) -> bool:
-    """Whether two values of JSON are the same in all fields that both have."""
+    """Whether two JSON values are equal in all fields that both have."""
     if isinstance(one, dict) and isinstance(other, dict):
         return all(_agrees(one[name], other[name]) for name in one.keys() & other.keys())
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):

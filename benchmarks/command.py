@@ -1,4 +1,4 @@
-"""Measures the service beside a floor, which bounds what its architecture allows.
+"""Compares the service with the floor, the optimum of its architecture.
 
 Both serve the same data from the same PostgreSQL under the same load and take turns within each
 round, so that what changes on the machine meanwhile changes both; ratios are taken within a round.
@@ -32,7 +32,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
-    """Measure, write the results, and tell by the exit code whether a request failed."""
+    """Measure, and write the results. The exit code is whether a request failed."""
     options = _options()
     if options.report:
         kept = json.loads(options.report.read_text())
@@ -72,7 +72,7 @@ def _rounds(bench: Bench, options: argparse.Namespace, workloads: list[Workload]
     started = time.monotonic()
     for number in range(options.rounds):
         for scene in options.scenes:
-            # Whoever comes second finds the machine as the first has left it.
+            # The second peer depends on the state in which the first leaves the machine.
             for row in bench.scene(scene, workloads, options.seconds, reverse=bool(number % 2)):
                 yield {"round": number, "at": round(time.monotonic() - started), **row}
     mix = next(one for one in all_workloads(1) if one.name == "mix")

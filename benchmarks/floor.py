@@ -1,7 +1,7 @@
-"""The floor: the least that answers the same calls with the same SQL, as a bare WSGI callable.
+"""The floor: a minimal WSGI callable that handles the same requests with the same SQL.
 
-No framework, no limits, no request ids, no log, no second question for refusals: what gunicorn,
-gevent, psycopg, PyJWT and orjson cost at best. The service is measured beside it.
+It has no framework, limits, request IDs, logs or error handling. Its cost is that of gunicorn,
+gevent, psycopg, PyJWT and orjson. The service is compared with it.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ Answer = tuple[str, Any, str | None]
 
 
 class Refused(Exception):
-    """The status of an answer without content."""
+    """The status of a response without content."""
 
 
 class Connection(psycopg.Connection[Any]):
-    """Waits for the database on event watchers that it keeps, where psycopg makes one each time."""
+    """Waits for the database on permanent event watchers. psycopg creates one each time."""
 
     def wait(
         self, gen: Generator[int, int, Any], interval: float = 0.0, timeout: float | None = None
@@ -70,7 +70,7 @@ class Connection(psycopg.Connection[Any]):
 
 
 class Pool:
-    """Cursors, handed on in the order in which they were asked for."""
+    """A pool of cursors, in the order of arrival."""
 
     def __init__(self, size: int) -> None:
         self._unused = size
@@ -78,7 +78,7 @@ class Pool:
         self._waiting: deque[Waiter[psycopg.RawCursor[Any]]] = deque()
 
     def rows(self, statement: dict[str, Any], given: dict[str, Any]) -> list[tuple[Any, ...]]:
-        """Run a statement in its own transaction."""
+        """Execute a statement in its own transaction."""
         parameters = statement["parameters"] | given
         values = [parameters[name] for name in statement["names"]]
         cursor = self._take()
@@ -176,7 +176,7 @@ def _one(name: str, given: dict[str, Any]) -> tuple[Any, str]:
 
 
 def _task(names: list[str], values: tuple[Any, ...]) -> dict[str, Any]:
-    """The JSON of a task without dues, which was never moved: those of the benchmark are so."""
+    """The JSON of a task without dues that was never moved, like those of the benchmark."""
     task = dict(zip(names, values, strict=True))
     task["list_id"] = task["list_id"] or task["workspace_id"]
     task["position"] = str(task["id"] + 5 * 10**18)

@@ -18,7 +18,7 @@ _MARK = "RESULT "
 
 
 class Load(NamedTuple):
-    """What wrk saw; times in milliseconds."""
+    """The results of wrk. Times are in milliseconds."""
 
     requests: int
     seconds: float
@@ -33,12 +33,12 @@ class Load(NamedTuple):
 
     @property
     def errors(self) -> int:
-        """Answers with a status of 400 or more, requests without one, broken connections."""
+        """Responses with a status of 400 or more, missing responses, and broken connections."""
         return self.refused + self.late + self.broken
 
 
 def need_wrk() -> None:
-    """See that wrk is there; as root on Debian and its kin, install it.
+    """Require wrk. As root on Debian, install it.
 
     Raises:
         SystemExit: it is not, and cannot be installed from here.
@@ -64,7 +64,7 @@ def load(port: int, requests: Sequence[str], *, connections: int, seconds: int) 
         RuntimeError: wrk failed.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as table:
-        # A string of JSON is one of Lua as long as it is plain ASCII.
+        # A JSON string in ASCII is a Lua string.
         table.write("return {\n" + "".join(f"{json.dumps(text)},\n" for text in requests) + "}\n")
         table.flush()
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={_TIMEOUT}s"]

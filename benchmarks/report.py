@@ -1,4 +1,4 @@
-"""Writes what a run has measured: JSON to keep, Markdown to read, a plot to see."""
+"""Writes the results of a run as JSON, Markdown and a plot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NONE = "-"
 
 
 def write(about: dict[str, str], rows: list[Row], folder: Path, *, record: bool) -> str:
-    """Write all files; with `record` also into the documentation. The Markdown."""
+    """Write all files, with `record` also to the documentation. Returns the Markdown."""
     folder.mkdir(exist_ok=True)
     (folder / ".gitignore").write_text("*\n")
     (folder / "results.json").write_text(json.dumps({"about": about, "rows": rows}, indent=1))
@@ -39,13 +39,13 @@ def write(about: dict[str, str], rows: list[Row], folder: Path, *, record: bool)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; its first column is text, the others are numbers."""
+    """A table. The first column is text, the others are numbers."""
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows)) + "\n"
 
 
 def replace_block(file: Path, name: str, text: str) -> None:
-    """Put text between the marks of this name in a Markdown file."""
+    """Replace the text between two markers of a Markdown file."""
     start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     before, _, rest = file.read_text().partition(start)
     _, mark, after = rest.partition(end)
@@ -71,7 +71,7 @@ def _markdown(about: Mapping[str, str], results: Results) -> str:
 
 
 def _is_few(cell: Cell) -> bool:
-    """Whether it only serves to compare latencies, in a table of its own."""
+    """Whether it only compares latencies, in its own table."""
     return cell[1].endswith(f"-{FEW}")
 
 

@@ -1,4 +1,4 @@
-"""The rows that were measured, and what they say: medians, and ratios within a round."""
+"""The measurements, with medians and ratios within rounds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from benchmarks.servers import FLOOR, OTHER, SERVICE
 from benchmarks.workloads import BASIC, FEW
 
 NEAR, FAR, GROWTH = "near", "far", "growth"
-"""The scenes, and the one workload that stands outside of them."""
+"""The scenes, and the workload that belongs to none."""
 
 Row = dict[str, Any]
 Cell = tuple[str, str]
 """A scene and a workload."""
 
 LEAST_OF_FLOOR = {"get": 0.65, "list": 0.65, "mix": 0.65, "create": 0.60, "update": 0.60}
-"""Requests a second on this machine alone, as a share of the floor's."""
+"""Requests per second on this machine, as a share of the floor's."""
 _LOGIN_STATUSES = {"200", "429", "503"}
 
 
@@ -41,12 +41,12 @@ class Results:
         return list(self._rows.get((*cell, peer), {}).values())
 
     def median(self, cell: Cell, name: str, peer: str = SERVICE) -> float | None:
-        """Over the rounds."""
+        """The median over the rounds."""
         values = [row[name] for row in self.of(cell, peer)]
         return median(values) if values else None
 
     def ratio(self, cell: Cell, name: str = "rate", to: str = FLOOR) -> float | None:
-        """The service's value divided by another's, as a median over the rounds."""
+        """The service's value divided by another peer's, as a median over the rounds."""
         return self.between(cell, cell, lambda ours, theirs: ours[name] / theirs[name], to)
 
     def ratio_by_cpu(self, cell: Cell) -> float | None:
@@ -63,17 +63,17 @@ class Results:
     def between(
         self, one: Cell, other: Cell, value: Callable[[Row, Row], float], peer: str = SERVICE
     ) -> float | None:
-        """Something of the service's row of one cell and a peer's of another in the same round."""
+        """A value from the service's row of one cell and a peer's row of another, by round."""
         ours, theirs = self._rows.get((*one, SERVICE), {}), self._rows.get((*other, peer), {})
         values = [value(ours[number], theirs[number]) for number in ours.keys() & theirs.keys()]
         return median(values) if values else None
 
     def errors(self, cell: Cell) -> int:
-        """Of all peers."""
+        """The values of all peers."""
         return sum(row["errors"] for peer in (SERVICE, FLOOR, OTHER) for row in self.of(cell, peer))
 
     def logins(self) -> dict[str, dict[str, float]]:
-        """What all logins got, by status: their number, and the slowest in seconds."""
+        """The number of logins by status, and the slowest in seconds."""
         found: dict[str, dict[str, float]] = {}
         for row in self.rows:
             for status, some in row.get("logins", {}).items():
@@ -85,7 +85,7 @@ class Results:
 
 
 class Target(NamedTuple):
-    """What should be reached, and what was."""
+    """A goal, and whether it was reached."""
 
     name: str
     bound: str
@@ -94,7 +94,7 @@ class Target(NamedTuple):
 
 
 def targets(results: Results) -> list[Target]:
-    """All that this run has measured."""
+    """The goals that this run has measured."""
     return [
         *_speed(results),
         *_distance(results),
