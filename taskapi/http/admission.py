@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from time import monotonic, sleep
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response
 
 from config import Settings
 from taskapi.db import database
@@ -22,6 +22,7 @@ from taskapi.http.application import CompleteResponse, Request
 from taskapi.identity import Caller
 from taskapi.problems import RateLimited, TokenInvalid
 from taskapi.runtime import CLOSE
+from taskapi.runtime.context import extensions
 
 MAX_OF_ACCOUNT = 100
 """Concurrent requests of one account."""
@@ -177,7 +178,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def admission() -> Admission:
     """The application's admission."""
-    found: Admission = current_app.extensions["taskapi_admission"]
+    found: Admission = extensions()["taskapi_admission"]
     return found
 
 

@@ -23,7 +23,7 @@ from gunicorn.http.errors import InvalidHeader
 from gunicorn.workers.ggevent import GeventWorker
 
 from taskapi.runtime import CLOSE
-from taskapi.runtime.clients import Client, Listener, linger, send
+from taskapi.runtime.clients import Client, Listener, Response, linger, send
 
 LEAST_IDLE_SECONDS = 2
 """The shortest time for which an idle connection stays open, even if others wait."""
@@ -69,6 +69,8 @@ class ClientWorker(GeventWorker):
 
     def init_process(self) -> None:
         self._ending = Event()
+        # gunicorn reads a setting by a method in Python, about forty times per request.
+        vars(self.cfg).update({name: one.get() for name, one in self.cfg.settings.items()})
         super().init_process()
 
     def init_signals(self) -> None:
@@ -133,7 +135,9 @@ class ClientWorker(GeventWorker):
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
-        response, environ = wsgi.create(req, sock, addr, listener_name, self.cfg)
+        response, environ = wsgi.create(
+            req, sock, addr, listener_name, self.cfg, response_class=Response
+        )
         if "HTTP_HOST" not in environ and req.version >= (1, 1):
             raise InvalidHeader("HOST", req=req)
         environ["wsgi.multithread"] = True
