@@ -14,13 +14,13 @@ from support.api import PASSWORD
 PASSWORDS = st.sampled_from((PASSWORD, "staple 42 times", "\u5bc6\u7801\U0001f511" * 9))
 TEXTS = ("title", "description")
 GRACE = 10
-"""Seconds in which a refresh token that was used answers with its successor once more."""
+"""Seconds in which a used refresh token returns its successor again."""
 
 MARGIN = 3
 
 
 class AccountRules(Service):
-    """What one can do with one's account, and with those of others."""
+    """Rules of accounts, with requests of other users."""
 
     def _of(self, person: int) -> Account:
         """The account of one of the two people, the last one that they have had."""

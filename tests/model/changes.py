@@ -1,4 +1,4 @@
-"""What rules of tasks have in common: a change of a task, with what becomes of those below it."""
+"""The common parts of rules of tasks: changes of a task and of its subtasks."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def tags(condition: str | None, tag: str, older: str) -> str | None:
 
 
 def sent_with(header: str, value: str | None) -> dict[str, Any]:
-    """What is sent with a header, if that has a value."""
+    """The arguments of a request with a header, if it has a value."""
     return {"headers": {header: value} if value else {}}
 
 
 def condition_on(task: Task | None, condition: str | None) -> str | None:
-    """The value of a conditional header that asks for a version of a task."""
+    """The value of a conditional header for a version of a task."""
     version = task["version"] if task else 1
     return tags(condition, f'"{version}"', f'"{version - 1}"')
 
 
 class Changes(Service):
-    """Changes of tasks, and what must come of them."""
+    """Changes of tasks, and their expected results."""
 
     def near(self, owned: Mapping[int, Any], row_id: int) -> int:
         """An id, or more often that one of one's own that is nearest to it."""
@@ -49,7 +49,7 @@ class Changes(Service):
         return min(owned, key=lambda own: (abs(own - row_id), own))
 
     def named(self, session: Session, body: Body) -> Body:
-        """A body whose lists and tasks are mostly one's own; null stands for the inbox."""
+        """A body whose lists and tasks are mostly the caller's. Null stands for the inbox."""
         account, found = session.account, dict(body)
         if "list_id" in body:
             list_id = body["list_id"]
@@ -67,7 +67,7 @@ class Changes(Service):
         method: str = "PATCH",
         condition: str | None = None,
     ) -> None:
-        """Send a body to a task, and see that it does what it should."""
+        """Send a body to a task, and check the result."""
         account, path = session.account, f"/tasks/{task_id}"
         task = account.tasks.get(task_id)
         sent = {"json": body, **sent_with("If-Match", condition_on(task, condition))}
@@ -97,7 +97,7 @@ class Changes(Service):
         path: str,
         **sent: Any,
     ) -> bool:
-        """Whether a write names another version, and then sees to it that it is refused so."""
+        """Whether a write has another version. If so, check that it is rejected."""
         if condition in (None, "*", "right", "among others"):
             return False
         problem = self.problem("precondition_failed", session, method, path, **sent)
@@ -105,18 +105,18 @@ class Changes(Service):
         return True
 
     def create_below(self, account: Account, task: Task, target: Body) -> bool:
-        """Keep that those below a task go with it; whether there are any."""
+        """Move the subtasks in the model. Returns whether there are any."""
         return account.write_together(account.below(task["id"]), list_id=target["list_id"])
 
     def complete_subtasks(self, account: Account, task: Task, *, is_completed: bool) -> bool:
-        """Keep that those below a task are completed or opened; whether there are any."""
+        """Complete or reopen the subtasks in the model. Returns whether there are any."""
         below = account.below(task["id"])
         others = [one for one in below if one["is_completed"] is not is_completed]
         since = UNSEEN if is_completed else None
         return account.write_together(others, is_completed=is_completed, completed_at=since)
 
     def see(self, session: Session) -> None:
-        """See that all tasks are as they are kept."""
+        """Check that all tasks match the model."""
         session.account.recognize(self.answer(200, session, "GET", "/tasks")["tasks"])
 
     def _misplaced(self, account: Account, task: Task, body: Body) -> str | None:
@@ -143,7 +143,7 @@ class Changes(Service):
 
     @staticmethod
     def kept(account: Account, expected: Task, changed: Task) -> None:
-        """See that a task is shown as it should be after a write, and keep it."""
+        """Check a task after a write, and store it in the model."""
         moved = {name: changed[name] for name in ("version", "updated_at")}
         unseen = [name for name, value in expected.items() if value is UNSEEN]
         assert changed == expected | moved | dict.fromkeys(unseen, changed["updated_at"])

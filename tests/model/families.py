@@ -1,4 +1,4 @@
-"""Rules of subtasks: what is below a task goes with it."""
+"""Rules of subtasks, which follow their parent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ARRANGEMENTS = st.fixed_dictionaries(
 
 
 class FamilyRules(TaskRules):
-    """What one can do with tasks below others, one's own or not."""
+    """Rules of subtasks, with requests of other users."""
 
     @rule(
         session=Service.sessions,
@@ -26,7 +26,7 @@ class FamilyRules(TaskRules):
         count=st.integers(1, 6),
     )
     def create_a_subtask(self, session: Session, parent_id: int, body: Body, count: int) -> None:
-        """Tasks one below the other."""
+        """A chain of subtasks."""
         parent_id = self.near(session.account.tasks, parent_id)
         body = self.named(session, body)
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""Rules of filters that are kept, and of the tasks that they find."""
+"""Rules of saved filters, and of the tasks that match them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHANGES = st.fixed_dictionaries(
 
 
 class FilterRules(Service):
-    """What one can do with one's filters, and what with those of others."""
+    """Rules of saved filters, with requests of other users."""
 
     filters = Bundle("filters")
     """The ids of all filters that there ever were, of both people."""
@@ -95,7 +95,7 @@ class FilterRules(Service):
         return NAMED.get(query, set()) <= lists
 
     def check(self, account: Account) -> None:
-        """See that an account with a live session has the filters that the model has."""
+        """Check that an account with an active session has the filters of the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
             found = self.answer(200, session, "GET", "/filters")["filters"]

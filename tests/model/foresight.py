@@ -1,4 +1,4 @@
-"""What is to come of what a client writes to a task: what it then shows, or where it is refused."""
+"""Predicts the result of a write to a task: its representation, or the pointer of the error."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MOMENTS = ("due", "start")
 
 
 def place_of(number: int) -> str:
-    """A place that is a whole number, as it is shown."""
+    """The text of a position that is a whole number."""
     return str(_FIRST_PLACE + number)
 
 
 def number_of(place: str) -> int:
-    """The whole number that a place is."""
+    """The whole number of a position."""
     return int(place) - _FIRST_PLACE
 
 
@@ -33,7 +33,7 @@ def trimmed(body: Body) -> Body:
 
 
 def shown(task: Task | None, body: Body) -> Body:
-    """What a task shows of a body that was written to it, or that it was made of."""
+    """The fields of a task after a write of a body."""
     made = trimmed(body)
     for name in _MOMENTS:
         if body.get(name):
@@ -79,12 +79,12 @@ def misfit(task: Task | None, body: Body) -> str | None:
 
 
 def is_placed(task: Task, body: Body) -> bool:
-    """Whether a task is to be elsewhere."""
+    """Whether a body moves a task."""
     return any(body.get(name, task[name]) != task[name] for name in ("list_id", "parent_id"))
 
 
 def placed(account: Account, task: Task | None, body: Body) -> Body | str:
-    """The list and the parent that a task gets, or a pointer to why it cannot be there."""
+    """The new list and parent of a task, or the pointer of the error."""
     here = task or {"list_id": account.id, "parent_id": None}
     parent_id, list_id = (body.get(name, here[name]) for name in ("parent_id", "list_id"))
     below = account.below(task["id"]) if task else []

@@ -21,7 +21,7 @@ SORTS = {
 
 
 class LabelRules(Changes):
-    """What one can do with one's labels, with or without tasks, and what with those of others."""
+    """Rules of labels, with and without tasks, with requests of other users."""
 
     labels = Bundle("labels")
     """The ids of all labels that there ever were, of both people."""
@@ -135,7 +135,7 @@ class LabelRules(Changes):
         return ascii_lower(name) in {ascii_lower(label["name"]) for label in others}
 
     def _ended(self, session: Session, label_id: int, instead: set[int]) -> None:
-        """A label is gone, and its tasks have others in its place."""
+        """A label is deleted, or replaced on its tasks."""
         account = session.account
         account.version += 1
         del account.labels[label_id]
@@ -146,7 +146,7 @@ class LabelRules(Changes):
         self.see(session)
 
     def check(self, account: Account) -> None:
-        """See that an account with a live session has the labels that the model has."""
+        """Check that an account with an active session has the labels of the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
             found: list[Row] = self.answer(200, session, "GET", "/labels")["labels"]

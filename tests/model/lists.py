@@ -25,7 +25,7 @@ SORTS = {
 
 
 class ListRules(Changes):
-    """What one can do with one's lists and their tasks, and what with those of others."""
+    """Rules of lists and their tasks, with requests of other users."""
 
     lists = Bundle("lists")
     """The ids of all lists that there ever were, inboxes aside, of both people."""
@@ -96,7 +96,7 @@ class ListRules(Changes):
 
     @staticmethod
     def _made_room(account: Account, behind: list[dict[str, Any]]) -> None:
-        """See that of the lists behind a place the nearest have moved on, or none."""
+        """Check which lists behind a position have new positions: the nearest ones, or none."""
         shifted = [made for made in behind if made != account.lists[made["id"]]]
         assert shifted == behind[: len(shifted)]
         account.version += bool(shifted)
@@ -169,7 +169,7 @@ class ListRules(Changes):
         assert page == {"lists": expected, "total": len(expected), "next_cursor": None}
 
     def check(self, account: Account) -> None:
-        """See that an account with a live session has the lists that the model has."""
+        """Check that an account with an active session has the lists of the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
             found = self.answer(200, session, "GET", "/lists")["lists"]
@@ -182,5 +182,5 @@ def _manually(account: Account) -> list[int]:
 
 
 def _written(made: dict[str, Any]) -> dict[str, Any]:
-    """What a move changes of a list."""
+    """The fields of a list that a move changes."""
     return {name: made[name] for name in ("position", "version", "updated_at")}

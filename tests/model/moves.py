@@ -23,7 +23,7 @@ _ELSEWHERE = st.fixed_dictionaries(
 
 
 class MoveRules(Changes):
-    """Where one can put one's tasks."""
+    """Rules of moves."""
 
     @rule(session=Service.sessions, task_id=Service.tasks, body=_ELSEWHERE, condition=CONDITIONS)
     def move(self, session: Session, task_id: int, body: Body, condition: str | None) -> None:
@@ -77,7 +77,7 @@ class MoveRules(Changes):
 
     @staticmethod
     def _order(account: Account, task: Task, target: Body, body: Body) -> list[int] | None:
-        """The ids of a list when the task has been moved there; None where it cannot be."""
+        """The IDs of a list after the move; None if the move is invalid."""
         with_it = {task["id"], *(one["id"] for one in account.below(task["id"]))}
         joined = [*account.inside(target["list_id"])]
         joined += [one for one in account.tasks.values() if one["id"] in with_it]
@@ -94,7 +94,7 @@ class MoveRules(Changes):
         return order
 
     def _moved(self, session: Session, expected: Task, moved: Task, order: list[int]) -> None:
-        """See that a task has come to its place, and that those behind it have made room."""
+        """Check the position of a task after a move, and those of the tasks behind it."""
         account, task_id = session.account, expected["id"]
         query: dict[str, Any] = {"list_id": expected["list_id"], "sort": "position"}
         found = self.answer(200, session, "GET", "/tasks", query_string=query)["tasks"]

@@ -1,4 +1,4 @@
-"""Rules of tasks that come again: complete, skip, undo, and what is over."""
+"""Rules of recurring tasks: complete, skip, undo, history."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def _due_of(shown: dict[str, str]) -> Due:
 
 
 def _following(task: Task) -> Following | None:
-    """What comes after the present occurrence; the rules' own tests say whether it is right."""
+    """The next occurrence. The tests of rules check whether it is correct."""
     how, due = task["recurrence"], _due_of(task["due"])
     recurrence = Recurrence(parse(how["rrule"]), Anchor.DUE, how["timezone"])
     return next_due(recurrence, due, occurred=how["occurred"])
 
 
 class OccurrenceRules(Changes):
-    """What one can do with occurrences of one's tasks, and what with those of others."""
+    """Rules of occurrences, with requests of other users."""
 
     @rule(
         session=Service.sessions,
@@ -122,7 +122,7 @@ class OccurrenceRules(Changes):
         return self.is_stale(session, task, condition, "POST", path, **sent)
 
     def _once(self, session: Session, path: str, **sent: Any) -> dict[str, Any]:
-        """The answer to a call that is sent twice with a key, and done once."""
+        """The response to a request that is sent twice with a key and performed once."""
         sent["headers"] = sent["headers"] | {"Idempotency-Key": f"step-{next(_numbers)}"}
         said: dict[str, Any] = self.answer(200, session, "POST", path, **sent)
         assert self.answer(200, session, "POST", path, **sent) == said

@@ -1,4 +1,4 @@
-"""The base of all rules: two people, who call the service with the sessions that they have.
+"""The base of all rules: two users, who send requests with their sessions.
 
 A feature's rules are a class below `Service` in a module of its own, where `test_model` finds it. A
 rule sends a request, and the model says what must come of it.
@@ -26,22 +26,22 @@ from support.pages import pages
 from werkzeug.test import TestResponse
 
 rarely = precondition(lambda self: self.asked % 5 == 0)
-"""For what ends sessions or accounts: else few stories would come to anything."""
+"""The probability of rules that end sessions or accounts, which would shorten most sequences."""
 
 
 class Service(RuleBasedStateMachine):
-    """The running application, and the model of what it knows."""
+    """The running application, and the model of its data."""
 
     sessions = Bundle("sessions")
     """Every session that was ever opened; those that are over stay, and may do nothing."""
 
     tasks = st.runner().flatmap(lambda self: st.sampled_from(self.task_ids or [2**53 - 1]))
-    """The ids of all tasks that there ever were, of both people."""
+    """The IDs of all tasks that have existed, of both users."""
 
     people = st.sampled_from((0, 1))
 
     asked = 0
-    """How many calls there were."""
+    """The number of requests."""
 
     def __init__(self, app: Flask, contract: Contract) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Service(RuleBasedStateMachine):
         return session
 
     def opened(self, account: Account, login: dict[str, Any]) -> Session:
-        """The session that a login has opened, found by what its token may ask."""
+        """The session of a login, found by a request with its token."""
         assert login["user"] == account.user
         assert login["token_type"] == "bearer"
         session = Session(account, 0, login["access_token"], [login["refresh_token"]])
@@ -78,7 +78,7 @@ class Service(RuleBasedStateMachine):
         return session
 
     def check(self, account: Account) -> None:
-        """See that an account with a live session has what the model has; a feature adds its part.
+        """Check an account with an active session against the model. Features extend this.
 
         It is called at the end of each story.
         """
@@ -88,7 +88,7 @@ class Service(RuleBasedStateMachine):
             self.check(account)
 
     def ask(self, session: Session | None, method: str, path: str, **kwargs: Any) -> TestResponse:
-        """The answer to a call, which the document must foresee."""
+        """The response to a request, which must match the document."""
         self.asked += 1
         api = Api(self._client, self._contract)
         api.login = {"access_token": session.access_token} if session else {}
@@ -97,7 +97,7 @@ class Service(RuleBasedStateMachine):
     def answer(
         self, status: int, session: Session | None, method: str, path: str, **kwargs: Any
     ) -> Any:
-        """The body of an answer that must have this status."""
+        """The body of a response, which must have this status."""
         response = self.ask(session, method, path, **kwargs)
         assert response.status_code == status, response.get_data(as_text=True)
         return response.get_json() if response.data else None
@@ -111,7 +111,7 @@ class Service(RuleBasedStateMachine):
     def problem(
         self, code: str, session: Session | None, method: str, path: str, **kwargs: Any
     ) -> dict[str, Any]:
-        """The body of a refusal that must have this code."""
+        """The body of an error, which must have this code."""
         response = self.ask(session, method, path, **kwargs)
         assert response.mimetype == "application/problem+json", response.get_data(as_text=True)
         problem = response.get_json()
@@ -122,12 +122,12 @@ class Service(RuleBasedStateMachine):
     def invalid(
         self, pointer: str, session: Session | None, method: str, path: str, **kwargs: Any
     ) -> None:
-        """See to it that a call is refused for the field at this pointer."""
+        """Check that a request is rejected for the field at this pointer."""
         problem = self.problem("invalid_input", session, method, path, **kwargs)
         assert [error["pointer"] for error in problem["errors"]] == [pointer]
 
     def is_refused(self, session: Session, method: str, path: str, **kwargs: Any) -> bool:
-        """Whether a session is over, and then sees to it that the call is refused for that."""
+        """Whether a session has ended. If so, check that the request is rejected."""
         if session.is_live:
             return False
         self.problem("token_invalid", session, method, path, **kwargs)
@@ -143,7 +143,7 @@ class Service(RuleBasedStateMachine):
         path: str,
         **sent: Any,
     ) -> bool:
-        """Whether the session may not do it, and then sees to it that it is told why.
+        """Whether the session is not authorized. If so, check the error.
 
         Args:
             noun: what is asked for: `task`, `list`, `label` or `filter`.

@@ -1,4 +1,4 @@
-"""What the service ought to know after each step: accounts, their sessions and their tasks."""
+"""The expected data after each step: accounts, their sessions and their tasks."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Task = Row
 Occurrence = Row
 
 UNSEEN = object()
-"""The moment of the last write to a task, as long as no answer has shown it."""
+"""Stands for the time of the last write, until a response contains it."""
 
 
 @dataclass
 class Session:
-    """A login, by what its client holds."""
+    """A session, with its tokens."""
 
     account: Account
     id: int
@@ -34,14 +34,14 @@ class Session:
 
 
 class Kept(NamedTuple):
-    """What was asked with an idempotency key, and what was answered."""
+    """A request with an idempotency key, and its response."""
 
     body: dict[str, Any]
     answer: Task
 
 
 class Over(NamedTuple):
-    """An occurrence that is over, and what its task had counted before."""
+    """An occurrence of the history, and the task's number of occurrences before it."""
 
     shown: Occurrence
     occurred: int | None
@@ -58,12 +58,12 @@ class Account:
     is_deleted: bool = False
     sessions: list[Session] = field(default_factory=list)
     stored: dict[str, dict[int, Row]] = field(default_factory=lambda: defaultdict(dict))
-    """Its rows by what one is called, such as `task`, and by their ids."""
+    """The rows by noun, such as `task`, and ID."""
 
     ledgers: dict[int, list[Over]] = field(default_factory=dict)
     keys: dict[str, Kept] = field(default_factory=dict)
     last_place: int = 0
-    """Ids and places come from one sequence."""
+    """IDs and positions come from one sequence."""
 
     last_moment: datetime = datetime.fromisoformat("1970-01-01T00:00:00Z")
 
@@ -72,7 +72,7 @@ class Account:
         return int(self.user["id"])
 
     def rows(self, noun: str) -> dict[int, Row]:
-        """What it has of a kind."""
+        """The rows of a kind."""
         return self.stored[noun]
 
     @property
@@ -106,7 +106,7 @@ class Account:
         self.is_deleted = True
 
     def follow(self, row: dict[str, Any]) -> None:
-        """See that what the service shows after a write is the next of all writes."""
+        """Check that a response has the version after all previous writes."""
         moment = datetime.fromisoformat(row["updated_at"])
         assert row["version"] == self.version + 1
         assert moment > self.last_moment
@@ -118,34 +118,34 @@ class Account:
         self.rows(noun)[row["id"]] = row
 
     def add(self, task: Task) -> None:
-        """Keep a task that is new."""
+        """Add a new task."""
         assert task["created_at"] == task["updated_at"]
         self.take_position(task["id"])
         self.write("task", task)
 
     def take_position(self, number: int) -> None:
-        """See that a new id or place is behind all others."""
+        """Check that a new ID or position is greater than all others."""
         assert number > self.last_place
         self.last_place = number
 
     def remove(self, tasks: Iterable[Task]) -> None:
-        """Forget tasks, with what is over of them."""
+        """Delete tasks with their histories."""
         for task in list(tasks):
             del self.tasks[task["id"]]
             self.ledgers.pop(task["id"], None)
 
     def inside(self, list_id: int) -> list[Task]:
-        """The tasks of a list, in the order by hand."""
+        """The tasks of a list, in the manual order."""
         found = [task for task in self.tasks.values() if task["list_id"] == list_id]
         return sorted(found, key=lambda task: place(task, "position"))
 
     def below(self, task_id: int) -> list[Task]:
-        """All tasks below one."""
+        """All subtasks of a task, at any depth."""
         children = [task for task in self.tasks.values() if task["parent_id"] == task_id]
         return children + [task for child in children for task in self.below(child["id"])]
 
     def depth(self, task: Task) -> int:
-        """How many tasks are above one."""
+        """The number of a task's ancestors."""
         parent_id = task["parent_id"]
         return 0 if parent_id is None else 1 + self.depth(self.tasks[parent_id])
 

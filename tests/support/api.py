@@ -1,4 +1,4 @@
-"""A client that speaks to the application as a front end would, and checks each answer it gets.
+"""A client of the application, like a front end, that validates each response.
 
 Every answer is held against the OpenAPI document: its status, its headers and its body.
 """
@@ -24,7 +24,7 @@ def new_email() -> str:
 
 
 class Api:
-    """Calls as one person, with that person's tokens when there are some."""
+    """A client with the tokens of one user, if it has any."""
 
     def __init__(self, client: FlaskClient, contract: Contract) -> None:
         self.client = client
@@ -41,7 +41,7 @@ class Api:
         return self.login["user"]["id"]
 
     def send(self, method: str, path: str, **kwargs: Any) -> TestResponse:
-        """Any answer, as long as the document knows it."""
+        """Send a request. The response must match the document."""
         kwargs["headers"] = self.headers | dict(kwargs.pop("headers", None) or {})
         # Buffered: closed as soon as it was read, as a server does.
         response = self.client.open(path, method=method, buffered=True, **kwargs)
@@ -49,13 +49,13 @@ class Api:
         return response
 
     def expect(self, status: int, method: str, path: str, **kwargs: Any) -> Any:
-        """The body of an answer that must have this status."""
+        """The body of a response, which must have this status."""
         response = self.send(method, path, **kwargs)
         assert response.status_code == status, response.get_data(as_text=True)
         return response.get_json() if response.data else None
 
     def problem(self, status: int, code: str, method: str, path: str, **kwargs: Any) -> Any:
-        """The body of a refusal that must have this status and code."""
+        """The body of an error, which must have this status and code."""
         body = self.expect(status, method, path, **kwargs)
         assert body["code"] == code, body
         return body
@@ -65,11 +65,11 @@ class Api:
         return pages(lambda sent: self.expect(200, "GET", path, query_string=sent), **query)
 
     def task(self, **values: Any) -> dict[str, Any]:
-        """A new task of this person's."""
+        """Create a task."""
         return self.expect(201, "POST", "/tasks", json={"title": "Water the plants"} | values)
 
     def recurring(self, **values: Any) -> dict[str, Any]:
-        """A new task of this person's that comes again, and was completed once."""
+        """Create a recurring task, and complete its first occurrence."""
         due, recurrence = {"date": "2150-01-05"}, {"rrule": "FREQ=WEEKLY"}
         task = self.task(**{"due": due, "recurrence": recurrence} | values)
         return self.expect(200, "POST", f"/tasks/{task['id']}/complete")["task"]

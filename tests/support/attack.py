@@ -1,4 +1,4 @@
-"""Clients of an attacker: many connections that send requests as fast as they are answered.
+"""Clients of an attacker: many connections that send requests continuously.
 
 Run as a program (`running` starts it), so that neither its CPU time nor the test's is the other's.
 """
@@ -23,7 +23,7 @@ UNIQUE = "unique-00000000"
 """Replaced in each request by a value that no other request has, of the same length."""
 
 CLOSED = 0
-"""In place of a status: the connection was closed or broke before a response."""
+"""Instead of a status: the connection was closed or broke before a response."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
@@ -159,7 +159,7 @@ async def _run(port: int, requests: list[str], **options: Any) -> Responses:
 
 @contextmanager
 def running(port: int, attack: Attack) -> Iterator[Callable[[], Responses]]:
-    """The attack at work; what is called to wait for its end and get what it received."""
+    """Run the attack. Returns a function that waits for its end and returns its results."""
     requests = [request.decode("latin-1") for request in attack.requests]
     plan = {**asdict(attack), "port": port, "requests": requests}
     with programs.running(__name__, plan, attack.seconds + _PATIENCE) as result:

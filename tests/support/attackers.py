@@ -1,4 +1,4 @@
-"""Clients of the running service that mean it no good, and ways to look behind its answers."""
+"""Hostile clients of the running service, and helpers to inspect its responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PROBLEM = "application/problem+json"
 
 
 class Person(NamedTuple):
-    """Somebody who is logged in."""
+    """A user who is logged in."""
 
     email: str
     login: dict[str, Any]
@@ -43,12 +43,12 @@ class Person(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A call that the service's own document describes."""
+    """An operation of the service's document."""
 
     method: str
     path: str
     body: dict[str, Any]
-    """What is sent so that the call is not refused for its body."""
+    """The arguments of a request with a valid body."""
 
     needs_token: bool
 
@@ -57,7 +57,7 @@ class Route(NamedTuple):
 
 
 def client_of(service: Service) -> httpx.Client:
-    """A client with one connection, so that all it sends goes to one worker."""
+    """A client with one connection, and therefore one worker."""
     limits = httpx.Limits(max_connections=1)
     # Certificates take longer to load than a test does, and nothing is encrypted here.
     return httpx.Client(base_url=service.url, timeout=_PATIENCE, limits=limits, verify=False)
@@ -80,7 +80,7 @@ def again(client: httpx.Client, person: Person) -> Person:
 
 
 def routes(client: httpx.Client) -> list[Route]:
-    """Every call, those with an id in their path for the id 1."""
+    """All operations, with the ID 1 in their paths."""
     document = client.get("/openapi.json").raise_for_status().json()
     return [
         Route(
@@ -95,7 +95,7 @@ def routes(client: httpx.Client) -> list[Route]:
 
 
 def _example(call: dict[str, Any]) -> dict[str, Any]:
-    """What a call must be sent: its body, and the parameters that it demands."""
+    """The required arguments of an operation: body and parameters."""
     content = call.get("requestBody", {}).get("content", {})
     sent = {"json": content["application/json"]["example"]} if content else {}
     in_query = [one for one in call["parameters"] if one["in"] == "query"]
@@ -129,7 +129,7 @@ def _serving(workers: list[int], port: int) -> int:
 
 
 def exchange(service: Service, request: bytes) -> str:
-    """The whole answer to these very bytes, after which the client says nothing more."""
+    """The whole response to these bytes, after which the client sends nothing more."""
     address = urlsplit(service.url)
     with socket.create_connection((address.hostname, address.port), _PATIENCE) as connection:
         connection.sendall(request)
@@ -138,7 +138,7 @@ def exchange(service: Service, request: bytes) -> str:
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """The body of a refusal that must have this status."""
+    """The body of an error, which must have this status."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == _PROBLEM
     body: dict[str, Any] = answer.json()
@@ -148,7 +148,7 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 
 def seen(answer: httpx.Response) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """All of an answer that does not differ with each request."""
+    """A response without the parts that differ between requests."""
     body, headers = answer.json(), dict(answer.headers)
     for name in ("request_id", "date", "x-request-id", "retry-after"):
         body.pop(name, None)

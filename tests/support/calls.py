@@ -26,14 +26,14 @@ JSON = "application/json"
 
 @cache
 def unconnected_app() -> Flask:
-    """An application without a database, for what must be known before a test runs."""
+    """An application without a database, for the collection of tests."""
     return create_app(databases.settings_for("postgresql://"))
 
 
 DOCUMENT: dict[str, Any] = json.loads(unconnected_app().extensions["taskapi_openapi"]())
 
 QUERY = {"text": "water"}
-"""A value for each required query parameter; this one finds a task of `Api.task`."""
+"""A value for each required query parameter. It matches a task of `Api.task`."""
 
 
 class Call(NamedTuple):
@@ -174,7 +174,7 @@ BY_NAME = {call.name: call for call in CALLS}
 LISTINGS = [
     call for call in CALLS if call.method == "GET" and call.needs_token and not call.arguments
 ]
-"""Operations that read everything of the caller's: whole lists and the account."""
+"""Operations that read all data of the caller: lists and the account."""
 
 
 def everything_of(person: Api) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What requests cost the service while they run: memory of its processes, and long statements."""
+"""The cost of requests: memory of processes, and long statements."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Costs:
 
 @contextmanager
 def measured(service: Service, database_url: str) -> Iterator[Costs]:
-    """The costs of what happens in the block."""
+    """Measure the costs of the block."""
     stop = Event()
     with psycopg.connect(database_url, autocommit=True) as database:
         costs = Costs(service, database)

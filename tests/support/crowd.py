@@ -1,4 +1,4 @@
-"""Clients that keep their connections, and ask again as soon as they have their answer.
+"""Clients that keep their connections and send requests continuously.
 
 Run as a program (`at_work` does it), so that neither their time nor the test's is the other's.
 """
@@ -28,7 +28,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class Times(NamedTuple):
-    """How long answers took, in milliseconds."""
+    """Durations of responses in milliseconds."""
 
     p50: float
     p95: float
@@ -47,7 +47,7 @@ class Times(NamedTuple):
 
 @dataclass
 class Heard:
-    """What the clients were told.
+    """The responses that the clients received.
 
     Args:
         seconds: how long they asked.
@@ -68,7 +68,7 @@ class Heard:
     malformed: list[str]
 
     def all_statuses(self) -> Counter[int]:
-        """How many answers had each status, whatever was asked."""
+        """The number of responses by status."""
         found: Counter[int] = Counter()
         for statuses in self.statuses.values():
             found.update({int(status): number for status, number in statuses.items()})
@@ -98,7 +98,7 @@ class _Tally:
 
 
 def _is_problem(status: int, head: bytes, body: bytes) -> bool:
-    """Whether this is an error as it must be, which says when to come again if that helps."""
+    """Whether this is a well-formed error, with Retry-After if a retry can help."""
     try:
         is_told = json.loads(body)["status"] == status
     except (ValueError, KeyError):
@@ -170,11 +170,11 @@ class _Crowd:
         self.tally = _Tally()
 
     async def stay(self, clients: int) -> None:
-        """Let so many ask until the time is over."""
+        """Run this number of clients until the time is over."""
         await self._come(clients, lambda: perf_counter() < self._until)
 
     async def open_connections(self, newcomers: int) -> None:
-        """Let so many connect at the same moment, again and again, and each ask once."""
+        """Open this number of connections at once, repeatedly, each for one request."""
         while newcomers and perf_counter() + _WAVE_SECONDS < self._until:
             await asyncio.sleep(_WAVE_SECONDS)
             await self._come(newcomers, lambda: False)
@@ -228,7 +228,7 @@ async def _work(
 
 
 def allow_many_files() -> None:
-    """Raise the limit of open files, here and for what is started from here."""
+    """Raise the limit of open files of this process and its children."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -244,7 +244,7 @@ def at_work(
     newcomers: int = 0,
     pause: float = 0.0,
 ) -> Iterator[Callable[[], Heard]]:
-    """The crowd at work; what is called to wait for its end and get what it heard.
+    """Run the crowd. Returns a function that waits for its end and returns its results.
 
     Args:
         clients: how many keep a connection each and ask without a pause.

@@ -39,7 +39,7 @@ def server(folder: Path, *, is_durable: bool = False) -> Iterator[str]:
 
 
 def settings_for(url: str, **changes: object) -> Settings:
-    """What tests run with: cheap passwords, no limits, quiet logs; changed as a test needs."""
+    """The settings of tests: cheap passwords, no rate limits, few logs; with overrides."""
     settings = Settings(
         database_url=url,
         jwt_secret_key=KEY,
@@ -57,7 +57,7 @@ def named(url: str, database: str) -> str:
 
 
 def migrated_template(url: str, folder: Path) -> str:
-    """The name of a migrated database that others are copied from, made by whoever comes first."""
+    """The name of the migrated template database. The first process creates it."""
     name = "template_taskapi"
     with (folder / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

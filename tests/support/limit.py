@@ -27,7 +27,7 @@ def seconds_of(item: pytest.Item) -> int:
 
 @contextmanager
 def limited(seconds: float) -> Generator[None]:
-    """Fail what runs longer than this, wherever it is."""
+    """Fail if the block runs longer than this."""
 
     def fail(*_: object) -> NoReturn:
         pytest.fail(f"not done after {seconds} seconds")

@@ -1,4 +1,4 @@
-"""The whole numbers of a task, by the OpenAPI document, so that tests cover a new one unchanged."""
+"""The numeric fields of tasks, from the OpenAPI document, so that tests cover new ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from taskapi.tasks.filters.numbers import NUMBERS as FILTERED
 
 
 class Number(NamedTuple):
-    """A field of a task with a range of whole numbers."""
+    """A numeric field of a task."""
 
     name: str
     least: int
@@ -20,7 +20,7 @@ class Number(NamedTuple):
 
     @property
     def default(self) -> int | None:
-        """What a task has if the field is not given."""
+        """The default of the field."""
         return None if self.is_nullable else self.least
 
     def invalid(self) -> list[Any]:

@@ -36,7 +36,7 @@ class Bouncer(NamedTuple):
         return self.version >= (1, 22)
 
     def leaked_settings(self) -> dict[str, str]:
-        """What sessions have set on its connections to the database, which others then get."""
+        """Settings that sessions have left on its connections to the database."""
         leaked: dict[str, str] = {}
         with ExitStack() as stack:
             for _ in range(POOL_SIZE):  # each has one to itself until its transaction ends

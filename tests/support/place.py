@@ -1,4 +1,4 @@
-"""The service as in production, its database's server, and what may be done to them."""
+"""The service as in production and its database server, for tests of failures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Place(NamedTuple):
 
 
 class Figures:
-    """What a test has measured, for its line in the summary."""
+    """The measurements of a test, for the summary."""
 
     def __init__(self, add: Callable[[str, object], None]) -> None:
         self.add = add
@@ -47,7 +47,7 @@ class Figures:
         self.add(name, f"{seconds:.2f} s")
 
     def add_writers(self, writers: Writers, *, back_after: float | None = None) -> None:
-        """What became of what the writers sent.
+        """The results of the writers.
 
         Args:
             back_after: the moment from which on all should be well again.
@@ -89,7 +89,7 @@ def end_connections(database_url: str) -> int:
 
 
 def seconds_of(call: Callable[[], httpx.Response], status: int) -> float:
-    """The seconds that a call takes, which must have this status."""
+    """The duration in seconds of a request, which must have this status."""
     begun = time.monotonic()
     answer = call()
     seconds = time.monotonic() - begun
@@ -117,7 +117,7 @@ def until_ended(pids: list[int]) -> None:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a process has ended, though its parent may not have asked yet."""
+    """Whether a process has ended, including zombies."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):

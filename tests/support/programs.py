@@ -1,4 +1,4 @@
-"""Clients as processes of their own: they read what to do as JSON, and print what came of it."""
+"""Clients as separate processes. They read a plan as JSON, and print their results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TESTS = Path(__file__).parents[1]
 
 @contextmanager
 def running(module: str, plan: dict[str, Any], seconds: float) -> Iterator[Callable[[], Any]]:
-    """A module at work; what is called to wait for its end and get what it says.
+    """Run a module. Returns a function that waits for its end and returns its results.
 
     Args:
         seconds: how long it may take.
@@ -44,6 +44,6 @@ def running(module: str, plan: dict[str, Any], seconds: float) -> Iterator[Calla
 
 
 def run(work: Callable[..., Any]) -> None:
-    """Be such a program: call `work` with the plan's values, and print what it gives."""
+    """The main function of such a program: call `work` with the plan, and print its result."""
     plan = json.loads(sys.stdin.readline())
     json.dump(work(**plan), sys.stdout)

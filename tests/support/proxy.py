@@ -15,16 +15,16 @@ _PATIENCE = 10
 
 
 class Moment(Enum):
-    """When a connection is cut, as seen from what is being sent to the server."""
+    """When a connection is cut, relative to the data sent to the server."""
 
     BEFORE = auto()
-    """What comes before it arrives; it does not, and nor does anything after it."""
+    """Earlier data arrives. This and later data does not."""
     SENT = auto()
-    """It arrives; nobody waits for its answer."""
+    """It arrives. The response is not awaited."""
     UNANSWERED = auto()
-    """It arrives and is answered; the answer is lost."""
+    """It arrives, and the response is lost."""
     HALF_ANSWERED = auto()
-    """It arrives and is answered; half of the answer is lost."""
+    """It arrives, and half of the response is lost."""
 
 
 class Cut(NamedTuple):
@@ -35,7 +35,7 @@ class Cut(NamedTuple):
 
 
 class Proxy:
-    """A server of its own address in front of another one; made by `proxied`."""
+    """A proxy in front of a server, created by `proxied`."""
 
     def __init__(self, upstream: tuple[str, int] | str, listener: socket.socket) -> None:
         self._upstream = upstream
@@ -52,7 +52,7 @@ class Proxy:
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
-        """Nothing passes while the block runs; what was held back passes afterwards."""
+        """Hold back all data during the block, and forward it afterwards."""
         self._flows.clear()
         try:
             yield
@@ -60,7 +60,7 @@ class Proxy:
             self._flows.set()
 
     def cut_once(self, cut: Cut) -> None:
-        """Cut the next connection that comes to this point."""
+        """Cut the next connection at this point."""
         self.was_cut.clear()
         self._cut = cut
 
@@ -100,7 +100,7 @@ class Proxy:
             back.join(_PATIENCE)
 
     def _take(self, piece: bytes) -> Cut | None:
-        """The cut that this piece has come to; only one connection gets it."""
+        """The cut for this piece. Only one connection gets it."""
         with self._lock:
             cut = self._cut
             if cut is None or cut.at not in piece:
@@ -132,7 +132,7 @@ class _Link:
         self._answered = Event()
 
     def pass_answers(self) -> None:
-        """Pass on what the server says, as far as it is to come."""
+        """Forward the server's data, as far as it should arrive."""
         with suppress(OSError):
             while piece := self._server.recv(_PIECE):
                 self._flows.wait()
@@ -145,7 +145,7 @@ class _Link:
         self.end()
 
     def cut(self, piece: bytes, cut: Cut) -> None:
-        """Send of this piece what is to arrive, see to its answer, and end the connection."""
+        """Send the part that should arrive, handle the response, and end the connection."""
         if cut.moment is Moment.BEFORE:
             self._server.sendall(piece[: piece.index(cut.at)])
             return

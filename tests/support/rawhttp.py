@@ -14,7 +14,7 @@ LARGEST = "/tasks?limit=1000"
 
 
 class Person(NamedTuple):
-    """Somebody with an account, and some of the tasks in it."""
+    """A user with some tasks."""
 
     email: str
     token: str
@@ -72,6 +72,6 @@ class Mix:
         self._kinds = [kind for kind, weight in weights.items() for _ in range(weight)]
 
     def next(self) -> tuple[str, bytes]:
-        """What kind of request it is, and the request."""
+        """The kind of a request, and the request."""
         kind = random.choice(self._kinds)
         return kind, _KINDS[kind](random.choice(self._people))

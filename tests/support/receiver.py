@@ -13,7 +13,7 @@ _PATIENCE = 20
 
 
 class Receiver(ThreadingHTTPServer):
-    """What was posted, by path."""
+    """The posted bodies, by path."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""Factories of resources: the one place of the tests where a new resource may need a line.
+"""Factories of resources. This is the only module of the tests that a new resource may change.
 
 A path argument `{noun}_id` is made by the operation `create_{noun}` with the example of its body.
 Only what that example cannot express has an entry in the tables below.
@@ -24,10 +24,10 @@ ARGUMENTS: dict[str, Factory] = {
     "task_id": lambda person: person.recurring()["id"],
     "session_id": lambda person: session_of(person.again()),
 }
-"""Path arguments that name rows of the caller's, and take more than the example of a creation."""
+"""Path arguments for rows of the caller that need more than the example of a creation."""
 
 SHARED = {"code": "not_found", "release": "any", "name": "swagger.css"}
-"""Path arguments that name what belongs to no user."""
+"""Path arguments for rows that belong to no user."""
 
 FIELDS: dict[str, Factory] = {
     "email": lambda person: person.email,

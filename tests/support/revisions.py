@@ -1,4 +1,4 @@
-"""Migrations that only tests have: what a later release may bring."""
+"""Migrations for tests, as in a later release."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def upgrade(url: str, folder: str, revision: str = "head") -> None:
 
 
 def flask(url: str, *command: str) -> tuple[int, str]:
-    """The exit status of one of our commands, and what it says."""
+    """The exit status and the output of a command."""
     with flask_at_work(url, *command) as process:
         try:
             said, _ = process.communicate(timeout=60)

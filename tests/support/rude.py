@@ -1,4 +1,4 @@
-"""Clients that leave in the middle, fall silent or take their answers slowly.
+"""Clients that disconnect in the middle, stall, or read their responses slowly.
 
 Run as a program (`at_work` does it); at its end all of them are gone at once.
 """
@@ -22,11 +22,11 @@ _PATIENCE = 20.0
 _PAUSE = 0.1
 _SIP = 2_048
 _RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: what was not sent is thrown away, and the other side is told by a reset."""
+"""SO_LINGER: unsent data is discarded, and the other side gets a reset."""
 
 _Way = Callable[["_Visit"], Awaitable[None]]
 WAYS: dict[str, _Way] = {}
-"""What they do, by what is said of it."""
+"""The behaviors, by description."""
 
 
 def _way(name: str) -> Callable[[_Way], _Way]:
@@ -38,7 +38,7 @@ def _way(name: str) -> Callable[[_Way], _Way]:
 
 
 class _Visit:
-    """One connection, by somebody with few tasks or by somebody whose list is large."""
+    """One connection of a user with few tasks, or of one with a large list."""
 
     def __init__(self, connection: socket.socket, person: Person, collector: Person) -> None:
         self._socket = connection
@@ -161,7 +161,7 @@ async def _work(
 def at_work(
     port: int, people: list[Person], collector: Person, *, seconds: float
 ) -> Iterator[Callable[[], dict[str, int]]]:
-    """These clients at work; what is called to wait for their end and get what they did, how often.
+    """Run these clients. Returns a function that waits for their end and returns the counts.
 
     Args:
         collector: whose list is large.

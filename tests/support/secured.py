@@ -49,7 +49,7 @@ class Database(NamedTuple):
 
 
 def certificates(folder: Path) -> Certificates:
-    """Make an authority and, signed by it, what a server on 127.0.0.1 needs."""
+    """Create an authority and a certificate for a server on 127.0.0.1."""
     authority, certificate, key = (folder / name for name in ("ca.crt", "server.crt", "server.key"))
     new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     new += ["-days", "2"]
@@ -68,7 +68,7 @@ def _openssl(*arguments: str | Path) -> None:
 
 @contextmanager
 def database(folder: Path) -> Iterator[Database]:
-    """A server of the test's own with an empty database `taskapi`, owned by the role `app`.
+    """A server with an empty database `taskapi`, owned by the role `app`.
 
     Raises:
         RuntimeError: no PostgreSQL is installed, or it does not start.

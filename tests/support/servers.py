@@ -23,7 +23,7 @@ _STOP_SECONDS = 15
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -86,7 +86,7 @@ def started(database_url: str, **settings: str) -> Iterator[Service]:
 
 
 def _wait(service: Service, workers: int) -> None:
-    """Wait until it answers, and all its workers are there."""
+    """Wait until all its workers respond."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if service.process.poll() is not None:

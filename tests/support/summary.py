@@ -1,4 +1,4 @@
-"""What the suites that attack, break and load the service have shown, as a table at their end.
+"""A table of the results of the suites for security, faults and load.
 
 A test adds a figure by pytest's `record_property("slowest answer", "1.8 s")`.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 SUITES = {"faults", "security", "load", "neighbours", "deploy"}
-"""The markers of what the table tells of, as `-m` names one of them."""
+"""The markers of the tests in the table."""
 
 _OUTCOMES = ("failed", "error", "skipped", "passed")
 

@@ -18,7 +18,7 @@ _PATIENCE = 20
 
 
 class Visits(Counter[tuple[str, int]]):
-    """How often each call got each status."""
+    """The number of responses by operation and status."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,12 +29,12 @@ class Visits(Counter[tuple[str, int]]):
             self[call, status] += 1
 
     def unexpected(self) -> dict[tuple[str, int], int]:
-        """What was no success."""
+        """The errors."""
         return {seen: number for seen, number in self.items() if seen[1] not in range(200, 300)}
 
 
 class Visitor:
-    """One visit after the other, each of somebody new."""
+    """Consecutive visits, each of a new user."""
 
     def __init__(self, url: str, visits: Visits) -> None:
         self._url = url

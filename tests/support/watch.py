@@ -1,4 +1,4 @@
-"""What the service holds while it is loaded: memory, files, connections to the database, locks."""
+"""Resources of the service under load: memory, files, database connections, locks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.servers import Service
 
 PAUSE = 0.25
 _SETTLE = 30.0
-"""In which the service is done with whoever left, on a machine with much else to do."""
+"""Seconds for releasing the resources of disconnected clients, on a busy machine."""
 
 _OLD = "interval '3 seconds'"
 """Longer than any transaction may take."""
@@ -37,7 +37,7 @@ class Held(NamedTuple):
 
 
 class Watch:
-    """Looks again and again; made by `watching`."""
+    """Polls the resources; created by `watching`."""
 
     def __init__(self, service: Service, database: psycopg.Connection) -> None:
         self.workers = service.workers()
@@ -45,7 +45,7 @@ class Watch:
         self.seen: list[Held] = []
 
     def look(self) -> Held:
-        """What is held now."""
+        """The current resources."""
         query = (
             "SELECT count(*), count(*) FILTER (WHERE state LIKE 'idle in transaction%'"
             f" AND state_change < clock_timestamp() - {_OLD})"
@@ -88,7 +88,7 @@ class Watch:
         return max(held.connections for held in self.seen)
 
     def until_sockets(self, most: int) -> Held:
-        """What is held once there are no more sockets than this, or after the time for it."""
+        """The resources once there are at most this many sockets, or after a timeout."""
         deadline = time.monotonic() + _SETTLE
         while (held := self.look()).sockets > most and time.monotonic() < deadline:
             time.sleep(PAUSE)
@@ -97,7 +97,7 @@ class Watch:
 
 @contextmanager
 def watching(service: Service, database_url: str) -> Iterator[Watch]:
-    """Somebody who can look, at the service and at its database."""
+    """A watcher of the service and its database."""
     with psycopg.connect(database_url, autocommit=True) as database:
         yield Watch(service, database)
 

@@ -21,14 +21,14 @@ _PIECE = 65_536
 
 @dataclass
 class Traffic:
-    """What went over the wire while it was watched."""
+    """The recorded traffic."""
 
     round_trips: int = 0
     statements: list[str] = field(default_factory=list)
 
 
 class Wire:
-    """A server of its own address in front of a database; made by `tapped`."""
+    """A recording proxy in front of a database; created by `tapped`."""
 
     def __init__(self, database_url: str, listener: socket.socket) -> None:
         about = conninfo.conninfo_to_dict(database_url)
@@ -98,7 +98,7 @@ class Wire:
 
 
 class _Messages:
-    """Cuts what a client sends into messages."""
+    """Splits a client's data into messages."""
 
     def __init__(self) -> None:
         self._buffer = b""

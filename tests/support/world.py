@@ -1,4 +1,4 @@
-"""What happens beside a client: further workers, the database itself, calls at the same time."""
+"""Further workers, the database itself, and concurrent requests."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def until_blocked(settings: Settings, number: int) -> None:
 
 @contextmanager
 def meanwhile(call: Callable[[], T]) -> Iterator[Future[T]]:
-    """A call that runs in a thread of its own while the block does."""
+    """A function that runs in its own thread during the block."""
     with ThreadPoolExecutor(1) as threads:
         yield threads.submit(call)
 
 
 def at_once(calls: list[Callable[[], T]]) -> list[T]:
-    """The results of calls that start at the same moment, each in a thread of its own."""
+    """The results of functions that start at the same time, each in its own thread."""
     start = Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T:

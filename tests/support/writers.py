@@ -1,4 +1,4 @@
-"""Clients that write without a pause while something goes wrong, and what each of them was told."""
+"""Clients that write continuously during a failure, and their results."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from support.pages import pages
 
 CLIENTS = 8
 BROKEN = 0
-"""In place of a status: the connection broke."""
+"""Instead of a status: the connection broke."""
 
 _PATIENCE = 20
 _PAUSE = 0.05
 
 
 class Outcome(NamedTuple):
-    """What one attempt got, and when (by the monotonic clock)."""
+    """The result of an attempt, and its time (monotonic clock)."""
 
     status: int
     sent: float
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 
 @dataclass
 class Writer:
-    """A person who adds one task after the other; each is sent again until it is acknowledged."""
+    """A user who creates tasks continuously. Each request is repeated until it is acknowledged."""
 
     client: httpx.Client
     outcomes: list[Outcome] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Writer:
         return task_id
 
     def kept(self) -> set[int]:
-        """The tasks that are there."""
+        """The existing tasks."""
         found: set[int] = set()
         for page in pages(self._page, limit=1_000):
             found |= {task["id"] for task in page["tasks"]}
@@ -90,7 +90,7 @@ class Writers(list[Writer]):
         return Counter(outcome.status for outcome in self.outcomes())
 
     def slowest(self) -> float:
-        """The seconds that the slowest answer took."""
+        """The duration of the slowest response in seconds."""
         return max(outcome.answered - outcome.sent for outcome in self.outcomes())
 
     def seconds_until_success(self, moment: float) -> float:
@@ -100,7 +100,7 @@ class Writers(list[Writer]):
         )
 
     def check(self) -> None:
-        """See that each acknowledged task is there, and that none is there twice."""
+        """Check that each acknowledged task exists once."""
         for writer in self:
             kept = writer.kept()
             assert writer.acknowledged <= kept
@@ -131,7 +131,7 @@ def writing(url: str, trust: ssl.SSLContext | bool = True) -> Iterator[Writers]:
 
 @contextmanager
 def person(url: str, trust: ssl.SSLContext | bool = True) -> Iterator[httpx.Client]:
-    """A client of somebody who has just registered."""
+    """A client of a new user."""
     with httpx.Client(base_url=url, timeout=_PATIENCE, verify=trust) as client:
         account = {"email": new_email(), "password": PASSWORD}
         login = client.post("/auth/register", json=account).raise_for_status().json()
