@@ -40,7 +40,7 @@ PAUSE_SECONDS = 1.0
 """The delay of a 429 response, so that clients that retry at once do not occupy the worker."""
 
 REFUSALS_PER_SECOND = 100
-"""Of a worker to one caller; more of them wait longer, since each takes time from all others."""
+"""Error responses of a worker to one caller. More of them are delayed longer."""
 
 MAX_UNSENT_BYTES = 16_000_000
 """The maximum size of large responses to one account that are still to be sent."""
@@ -111,7 +111,7 @@ class Admission:
         return response
 
     def delay_refusal(self, request: Request) -> None:
-        """Wait before the refusal of a request without a valid token, if there are many."""
+        """Delay the error response to a request without a valid token, if there are many."""
         self._pause(_network_key(request), 0)
 
     def _refused(self, key: str, request: Request, problem: RateLimited) -> RateLimited:
