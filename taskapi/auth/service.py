@@ -49,7 +49,7 @@ class EmailTaken(Problem):
 
 
 class InvalidCredentials(Problem):
-    """Email or password is wrong; which of them is not said."""
+    """The email or the password is wrong."""
 
     status = 401
     code = "invalid_credentials"
@@ -59,7 +59,7 @@ class InvalidCredentials(Problem):
 
 
 class AccountInactive(Forbidden):
-    """The password was right and the account is deactivated."""
+    """The account is deactivated."""
 
     code = "account_inactive"
     title = "Account inactive"
@@ -67,7 +67,7 @@ class AccountInactive(Forbidden):
 
 
 class WrongPassword(InvalidInput):
-    """The caller's own password, asked for once more, was wrong."""
+    """The current password is wrong."""
 
     code = "wrong_password"
     title = "Wrong password"
