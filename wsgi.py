@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 from config import Settings, settings_or_exit
 from taskapi import create_app, embedded
-from taskapi.server.operate.commands import archive_commands
+from taskapi.server.operate.commands import archive_commands, timeouts_command
 from taskapi.server.serve import serve_command
 
 WORKER_BOOT_ERROR = 3
@@ -32,7 +32,8 @@ def _provide(settings: Settings) -> Settings:
 
 _settings = _provide(settings_or_exit())
 app = create_app(_settings)
-for _command in (serve_command(_settings), *archive_commands(_settings)):
+_commands = (serve_command(_settings), timeouts_command(_settings), *archive_commands(_settings))
+for _command in _commands:
     app.cli.add_command(_command)
 
 # What exists now lives as long as the process: the collector need not look through it again and

@@ -1,84 +1,71 @@
-"""Every error that a client can see, and the one body they share (RFC 9457).
+"""All errors of the API, and their common body (RFC 9457).
 
     Problem
-    ├── InvalidInput            400  the body, query or a header breaks a rule; names the place
-    │   └── MalformedBody       400  the body is not the JSON that it says it is
-    ├── Unauthenticated         401  authentication_required, with WWW-Authenticate
+    ├── InvalidInput            400  the body, query or a header is invalid
+    │   └── MalformedBody       400  the body is not valid JSON
+    ├── Unauthenticated         401  no access token
     │   ├── TokenExpired        401
-    │   └── TokenInvalid        401  forged, of another kind, or its session is over
-    ├── Forbidden               403  the caller is known and may not
+    │   └── TokenInvalid        401  forged, or its session has ended
+    ├── Forbidden               403
     ├── NotFound                404
     ├── MethodNotAllowed        405  with Allow
     ├── RequestTimeout          408  the body did not arrive in time
-    ├── KeyInUse                409  with Retry-After; its Idempotency-Key is at work
+    ├── KeyInUse                409  with Retry-After; a request with the same key is in progress
     ├── LengthRequired          411
-    ├── PreconditionFailed      412  If-Match named another version
+    ├── PreconditionFailed      412  If-Match has another version
     ├── ContentTooLarge         413
     ├── UnsupportedMediaType    415
-    ├── KeyReused               422  its Idempotency-Key came with another request
+    ├── KeyReused               422  the key was used for another request
     ├── RateLimited             429  with Retry-After
     ├── InternalError           500
     ├── Unavailable             503  with Retry-After
-    └── InsufficientStorage     507  with Retry-After; the database has no room for a write
+    └── InsufficientStorage     507  with Retry-After; the database is full
 
-Features raise these or subclasses of their own; `core.responses` turns one into an answer.
+Features raise these or their own subclasses. `http.responses` makes the response. The docstrings
+are public: `GET /problems/{code}` returns them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
+
+from taskapi.field_errors import FieldError, FieldErrorCode
 
 MAX_ERRORS = 100
-"""Of one request, that are said."""
+"""The number of field errors that are reported for one request."""
 
 _MAX_POINTER = 200
 
 
-class FieldError(NamedTuple):
-    """One broken rule: where (a JSON Pointer, RFC 6901, or a parameter's name), what and which.
-
-    In a text that has a grammar, `offset` says where in code points; it is None elsewhere.
-    """
-
-    pointer: str
-    message: str
-    code: str
-    offset: int | None = None
-
-    def shown(self) -> dict[str, Any]:
-        """As it stands in an answer."""
-        return {name: value for name, value in self._asdict().items() if value is not None}
-
-
 def shortened(name: str) -> str:
-    """What a client has called something, as long as any name of ours may be."""
+    """A name from a client's input, shortened for a response."""
     return name if len(name) <= _MAX_POINTER else f"{name[:_MAX_POINTER]}…"
 
 
 def reference_token(name: str) -> str:
-    """A name as a part of a JSON Pointer (RFC 6901 section 3)."""
+    """A name, escaped as a part of a JSON Pointer (RFC 6901 section 3)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
 class Problem(Exception):
-    """An error with an answer. Subclasses say which; an instance may say more.
+    """An error that is returned to the client.
 
     Args:
-        detail: a sentence for people, instead of the class's own.
-        errors: the broken rules, for invalid input.
-        headers: headers that the answer carries.
+        detail: an explanation for people; by default that of the class.
+        errors: the violated rules, for invalid input.
+        headers: headers of the response.
         members: further members of the body (RFC 9457 section 3.2).
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Internal error"
-    detail: str = "Something went wrong on our side."
+    detail: str = "An internal error occurred. Quote the request_id to support."
     headers: Mapping[str, str] = {}
     instance_headers: ClassVar[Sequence[str]] = ()
-    """Names of headers whose values only an instance knows."""
+    """Names of headers whose values differ between instances."""
 
     def __init__(
         self,
@@ -96,11 +83,11 @@ class Problem(Exception):
 
     @classmethod
     def all_headers(cls) -> list[str]:
-        """Names of the headers that an answer carries because of this problem."""
+        """Names of all headers of the response."""
         return [*cls.headers, *cls.instance_headers]
 
     def body(self, request_id: str) -> dict[str, Any]:
-        """The problem details object."""
+        """The JSON of the response."""
         body: dict[str, Any] = {
             "type": f"/problems/{self.code}",
             "title": self.title,
@@ -110,37 +97,37 @@ class Problem(Exception):
             "request_id": request_id,
         }
         if self.errors:
-            body["errors"] = [error.shown() for error in self.errors]
+            body["errors"] = [error.represent() for error in self.errors]
         return body | self.members
 
 
 class InternalError(Problem):
-    """The service failed; the log has the reason under the request's id."""
+    """An internal error occurred. The service's log has the cause, under the request's ID."""
 
 
 class InvalidInput(Problem):
-    """The input breaks a rule; `errors` says where."""
+    """The request is invalid. `errors` lists the violated rules."""
 
     status = 400
     code = "invalid_input"
     title = "Invalid input"
-    detail = "The request breaks a rule."
+    detail = "The request is invalid."
 
     @classmethod
-    def at(cls, pointer: str, message: str, code: str) -> InvalidInput:
-        """The problem for a single broken rule."""
+    def at(cls, pointer: str, message: str, code: FieldErrorCode) -> InvalidInput:
+        """The problem for one violated rule."""
         return cls.of([FieldError(pointer, message, code)])
 
     @classmethod
     def of(cls, errors: Iterable[FieldError]) -> InvalidInput:
-        """The problem for several broken rules, of which it names a hundred at most."""
-        shown = [e._replace(pointer=shortened(e.pointer)) for e in islice(errors, MAX_ERRORS)]
-        said = " ".join(f"{e.pointer.lstrip('/') or 'body'}: {e.message}" for e in shown)
-        return cls(said, errors=shown)
+        """The problem for several violated rules, of which it reports `MAX_ERRORS`."""
+        reported = [e._replace(pointer=shortened(e.pointer)) for e in islice(errors, MAX_ERRORS)]
+        detail = " ".join(f"{e.pointer.lstrip('/') or 'body'}: {e.message}" for e in reported)
+        return cls(detail, errors=reported)
 
 
 class MalformedBody(InvalidInput):
-    """The body is not a JSON document that the service accepts."""
+    """The body is not valid JSON in UTF-8."""
 
     code = "malformed_body"
     title = "Malformed body"
@@ -148,7 +135,7 @@ class MalformedBody(InvalidInput):
 
 
 class Unauthenticated(Problem):
-    """No token was sent (RFC 6750 section 3: no error code in the challenge then)."""
+    """The request has no access token. Send `Authorization: Bearer <access_token>`."""
 
     status = 401
     code = "authentication_required"
@@ -158,7 +145,7 @@ class Unauthenticated(Problem):
 
 
 class TokenExpired(Unauthenticated):
-    """The access token was genuine and its time is over: refresh it."""
+    """The access token has expired. Get a new one with `POST /auth/refresh`."""
 
     code = "token_expired"
     title = "Token expired"
@@ -167,7 +154,7 @@ class TokenExpired(Unauthenticated):
 
 
 class TokenInvalid(Unauthenticated):
-    """The token is not ours, not an access token, or its session is over."""
+    """The token is not a valid access token, or its session has ended. Log in again."""
 
     code = "token_invalid"
     title = "Invalid token"
@@ -176,30 +163,30 @@ class TokenInvalid(Unauthenticated):
 
 
 class Forbidden(Problem):
-    """The caller is known and may not do this."""
+    """The caller is not authorized for this."""
 
     status = 403
     code = "forbidden"
     title = "Forbidden"
-    detail = "You may not do this."
+    detail = "Not authorized."
 
 
 class NotFound(Problem):
-    """Nothing is at this address."""
+    """The resource does not exist."""
 
     status = 404
     code = "not_found"
     title = "Not found"
-    detail = "There is nothing at this address."
+    detail = "Not found."
 
 
 class MethodNotAllowed(Problem):
-    """The address exists and takes other methods, which Allow lists."""
+    """The URL does not support this method. The Allow header lists the supported methods."""
 
     status = 405
     code = "method_not_allowed"
     title = "Method not allowed"
-    detail = "This address does not take this method; the Allow header lists those it takes."
+    detail = "This URL does not support this method. The Allow header lists the supported methods."
 
 
 class RequestTimeout(Problem):
@@ -212,88 +199,89 @@ class RequestTimeout(Problem):
 
 
 class KeyInUse(Problem):
-    """A request with this idempotency key is being worked on at this moment."""
+    """A request with this idempotency key is in progress. Retry in a moment."""
 
     status = 409
     code = "idempotency_key_in_use"
     title = "Idempotency key in use"
-    detail = "A request with this Idempotency-Key is being worked on; ask again in a moment."
+    detail = "A request with this Idempotency-Key is in progress. Retry in a moment."
     headers = {"Retry-After": "1"}
 
 
 class LengthRequired(Problem):
-    """The body came in chunks, without a Content-Length."""
+    """The body was sent in chunks. A Content-Length is required."""
 
     status = 411
     code = "length_required"
     title = "Length required"
-    detail = "Send the body with a Content-Length instead of in chunks."
+    detail = "Send the body with a Content-Length, not in chunks."
 
 
 class PreconditionFailed(Problem):
-    """If-Match named a version that is no longer the current one.
+    """The resource has changed: its version is not one of those in If-Match.
 
-    Args:
-        noun: what the row is called in messages.
-        current: the row as it is now, whose representation the response contains.
+    The response contains the current version.
     """
 
     status = 412
     code = "precondition_failed"
     title = "Precondition failed"
-    detail = "This was changed since you read it; the current state is in this answer."
+    detail = (
+        "The resource has changed since you read it. The response contains its current version."
+    )
     instance_headers = ("ETag",)
 
     def __init__(self, noun: str = "", current: Any = None) -> None:
+        """Report a row, `current`, of the resource with the name `noun`."""
         super().__init__()
         self.noun = noun
         self.current = current
 
 
 class ContentTooLarge(Problem):
-    """The body is larger than any valid one."""
+    """The body exceeds the maximum size."""
 
     status = 413
     code = "content_too_large"
     title = "Content too large"
-    detail = "The body is larger than the 256 KiB that the service takes."
+    detail = "The body exceeds 256 KiB."
 
 
 class UnsupportedMediaType(Problem):
-    """The body is not of a type that this call takes."""
+    """The operation does not support the Content-Type of the body."""
 
     status = 415
     code = "unsupported_media_type"
     title = "Unsupported media type"
-    detail = "Send the body as application/json, and say so in the Content-Type header."
+    detail = "Content-Type must be application/json."
 
 
 class KeyReused(Problem):
-    """Another request was made with this idempotency key; each needs a key of its own."""
+    """The idempotency key was used for another request. Generate a new key for each request."""
 
     status = 422
     code = "idempotency_key_reused"
     title = "Idempotency key reused"
-    detail = "This Idempotency-Key came with another request before; make a new key for a new one."
+    detail = "This Idempotency-Key was used for another request. Generate a new key."
 
 
 class RateLimited(Problem):
-    """Too many attempts; Retry-After says when the next one may come."""
+    """There were too many requests. Wait for the number of seconds in Retry-After."""
 
     status = 429
     code = "rate_limited"
     title = "Too many requests"
-    detail = "Too many attempts; wait as many seconds as Retry-After says."
+    detail = "Too many attempts. Wait for the number of seconds in Retry-After."
     headers = {"Retry-After": "60"}
 
 
 class Unavailable(Problem):
-    """The service cannot answer just now; nothing is wrong with the request."""
+    """The service is temporarily unavailable. Retry in a moment."""
 
     status = 503
     code = "unavailable"
     title = "Service unavailable"
-    detail = "The service cannot answer just now; try again in a moment."
+    detail = "The service is temporarily unavailable. Retry in a moment."
     headers = {"Retry-After": "1"}
 
 
@@ -302,31 +290,34 @@ class StatementTimeout(Unavailable):
 
 
 class OutcomeUnknown(Unavailable):
-    """The database was lost while it worked on a write: it may have been done or not."""
+    """The connection to the database was lost during a write, which may have been committed.
+
+    Check before you retry, or retry with the same Idempotency-Key.
+    """
 
     code = "outcome_unknown"
     title = "Outcome unknown"
     detail = (
-        "The connection to the database was lost while it worked on this change."
-        " It may have been made: look before you send it again."
+        "The connection to the database was lost during this change."
+        " It may have been made. Check before you retry."
     )
 
 
 class InsufficientStorage(Problem):
-    """The database has no room left for this change; what is there can still be read."""
+    """The database has no space left. Nothing was changed, and reads still work."""
 
     status = 507
     code = "insufficient_storage"
     title = "Insufficient storage"
-    detail = "There is no room left to store this; nothing was changed. Try again later."
+    detail = "The database has no space left. Nothing was changed. Retry later."
     headers = {"Retry-After": "60"}
 
 
 def all_problems() -> dict[str, type[Problem]]:
-    """Every kind of problem by its code, those of features included."""
+    """All kinds of problems by code, including those of features."""
 
     def walk(kind: type[Problem]) -> list[type[Problem]]:
         return [kind, *(found for sub in kind.__subclasses__() for found in walk(sub))]
 
-    # Reversed, so that where two share a code the base class, which is more general, describes it.
+    # Reversed, so that a base class describes the code that it shares with a subclass.
     return {kind.code: kind for kind in reversed(walk(Problem))}

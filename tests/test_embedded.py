@@ -105,8 +105,9 @@ def answer(url: str | None, statement: str) -> object:
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """A folder of our own: pytest closes the one above its own to other users, PostgreSQL's too."""
+    """A folder that PostgreSQL's user can enter, unlike the folders of pytest."""
     with tempfile.TemporaryDirectory(prefix="taskapi-test-embedded-") as path:
+        Path(path).chmod(0o755)
         yield Path(path)
 
 

@@ -150,8 +150,9 @@ def running(folder: Path) -> Iterator[Run]:
 
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[Path]:
-    """A folder of our own: pytest closes the one above its own to other users, PostgreSQL's too."""
+    """A folder that PostgreSQL's user can enter, unlike the folders of pytest."""
     with tempfile.TemporaryDirectory(prefix="taskapi-test-run-") as path:
+        Path(path).chmod(0o755)
         yield Path(path)
         _, left = psutil.wait_procs(left_of(Path(path)), timeout=AT_ONCE)
         for process in left:

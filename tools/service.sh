@@ -2,6 +2,8 @@
 # with a data directory of its own, and stops it when the script ends, however that is.
 
 scratch=$(mktemp -d)
+# If this runs as root, PostgreSQL does not, and must be able to enter this directory.
+chmod 755 "$scratch"
 service_pid=
 service_url=
 

@@ -199,7 +199,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.String(length=255, collation="C"), nullable=False),
         sa.Column("response", sa.LargeBinary(), nullable=False),
-        _moment("created_at"),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["workspace_id"],
             ["workspaces.id"],
@@ -209,7 +209,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace_id", "user_id", "key", name=op.f("pk_idempotency_keys")),
     )
     op.create_index(
-        "ix_idempotency_keys_age", "idempotency_keys", ["workspace_id", "user_id", "created_at"]
+        "ix_idempotency_keys_expiry", "idempotency_keys", ["workspace_id", "user_id", "expires_at"]
     )
     op.create_table(
         "labels",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from taskapi.auth import queries as statements
-from taskapi.auth.passwords import hash_password
+from taskapi.auth.passwords import LOCAL, hash_password
 from taskapi.auth.service import EmailTaken
 from taskapi.db import database
 from taskapi.identity import Caller
@@ -26,7 +26,7 @@ def create_user(email: str, password: str) -> int:
     Raises:
         EmailTaken: another account has this email.
     """
-    hashed_password = hash_password(password)
+    hashed_password = hash_password(password, LOCAL)
     created = database.row(statements.add_user, email=email, hashed_password=hashed_password)
     if created is None:
         raise EmailTaken
@@ -62,7 +62,7 @@ def set_password(email: str, password: str) -> int:
         NotFound: there is no such account.
     """
     user_id = get_user(email)["id"]
-    new_hash = hash_password(password)
+    new_hash = hash_password(password, LOCAL)
     with database.transaction():
         database.row(statements.set_user_password, user_id=user_id, new_hash=new_hash)
         ended = database.rows(statements.revoke_all, user_id=user_id)

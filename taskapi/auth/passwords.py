@@ -11,7 +11,6 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from functools import cache
-from threading import Lock, Semaphore
 from time import perf_counter
 from typing import TypeVar
 
@@ -20,56 +19,35 @@ from flask import Flask, current_app
 from gevent.threadpool import ThreadPool
 
 from config import Settings
-from taskapi.problems import Unavailable
+from taskapi.auth.fairness import FairQueue, Group
 
 T = TypeVar("T")
 
 _CONTEXT = b"taskapi password v1"
 
-_QUEUE_SIZE = 6
-"""Passwords in the queue, the one being hashed included: some 3 seconds' work on a busy machine."""
-
-_MAX_WAIT = 2.0
-"""Seconds that a request waits for a free place in the queue before it gets a 503."""
-
-
-class TooBusy(Unavailable):
-    """The queue of passwords stayed full."""
-
-    detail = "Too many people are logging in at this moment; try again in a few seconds."
-    headers = {"Retry-After": "2"}
+LOCAL = Group("command line", is_known=True)
+"""Who waits for the hashing thread outside of requests."""
 
 
 class Hasher:
-    """The hashing thread of a process, and the bounded queue in front of it.
-
-    Requests in the queue are served in order of arrival, however long that takes. A full queue
-    delays its 503s, because clients that retry without a pause would otherwise keep the server busy
-    with 503s alone.
-    """
+    """The hashing thread of a process, and the queue in front of it."""
 
     def __init__(self) -> None:
         self._pool = ThreadPool(1)
-        self._queue = Semaphore(_QUEUE_SIZE)
-        self._turn = Lock()
+        self._queue = FairQueue()
         self.waiting = 0
         self.hashes, self.hash_seconds = 0, 0.0
 
-    def run(self, work: Callable[[], T]) -> T:
+    def run(self, work: Callable[[], T], group: Group) -> T:
         """Do the work in the thread and return its result.
 
         Raises:
-            TooBusy: the queue stayed full.
+            TooBusy: the turn of this client did not come in time.
         """
         self.waiting += 1
         try:
-            if not self._queue.acquire(timeout=_MAX_WAIT):
-                raise TooBusy
-            try:
-                with self._turn:
-                    return self._timed(work)
-            finally:
-                self._queue.release()
+            with self._queue.turn(group):
+                return self._timed(work)
         finally:
             self.waiting -= 1
 
@@ -95,29 +73,29 @@ def hasher(app: Flask) -> Hasher:
     return made()
 
 
-def hash_password(password: str) -> str:
+def hash_password(password: str, group: Group) -> str:
     """Return a bcrypt hash of the password, to be stored.
 
     Raises:
-        TooBusy: the queue stayed full.
+        TooBusy: the turn of this client did not come in time.
     """
     rounds = current_app.extensions["taskapi_bcrypt_rounds"]
-    return _run(lambda: bcrypt.hashpw(_shortened(password), bcrypt.gensalt(rounds)).decode())
+    return _run(lambda: bcrypt.hashpw(_shortened(password), bcrypt.gensalt(rounds)).decode(), group)
 
 
-def verify_password(password: str, hashed_password: str | None) -> bool:
+def verify_password(password: str, hashed_password: str | None, group: Group) -> bool:
     """Return whether the password matches the hash. A missing hash takes the same time.
 
     Raises:
-        TooBusy: the queue stayed full.
+        TooBusy: the turn of this client did not come in time.
     """
     hashed = hashed_password or _dummy_hash(current_app.extensions["taskapi_bcrypt_rounds"])
-    is_right = _run(lambda: _check(password, hashed))
+    is_right = _run(lambda: _check(password, hashed), group)
     return is_right and hashed_password is not None
 
 
-def _run(work: Callable[[], T]) -> T:
-    return hasher(current_app).run(work)
+def _run(work: Callable[[], T], group: Group) -> T:
+    return hasher(current_app).run(work, group)
 
 
 def _check(password: str, hashed: str) -> bool:

@@ -202,7 +202,7 @@ rotate = Statement(
 )
 """Put the next refresh token in the place of the present one; no row when it is another."""
 
-rotated_before = Statement(
+live_session = Statement(
     select(
         *_shown,
         _sessions.c.refresh_hash,
@@ -213,7 +213,14 @@ rotated_before = Statement(
     .join(_users, _users.c.id == _sessions.c.user_id)
     .where(_named_session, _lives)
 )
-"""The live session of a token that is not, or no longer, the present one."""
+"""The live session that a refresh token belongs to, whether or not it is the current one."""
+
+known_device = Statement(
+    select(_sessions.c.id)
+    .join(_users, _users.c.id == _sessions.c.user_id)
+    .where(_named_session, _users.c.email == _email)
+)
+"""The session, live or ended, that a refresh token belongs to, if it is one of this account."""
 
 revoke = Statement(
     update(_sessions)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from ipaddress import ip_network
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 from time import time
 from typing import NamedTuple
@@ -113,14 +114,19 @@ class PostgresStorage(Storage):
 
 
 class Limit(NamedTuple):
-    """How often something may be tried: `Limit("login", "10/minute")`."""
+    """How often something may be tried: `Limit("login", 10, "minute")`."""
 
     action: str
-    rate: str
+    amount: int
+    period: str
 
     @property
     def item(self) -> RateLimitItem:
-        return parse(self.rate)
+        return parse(f"{self.amount}/{self.period}")
+
+    def times(self, factor: int) -> Limit:
+        """Return the limit with so many times the amount."""
+        return self._replace(amount=self.amount * factor)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -131,31 +137,69 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.extensions["taskapi_limiter"] = limiter
 
 
-def network(address: str | None) -> str:
-    """What the attempts from an address are counted by: of IPv6 the /64, which is one person's."""
-    if address is None or ":" not in address:
-        return address or ""
-    return str(ip_network(f"{address}/64", strict=False))
-
-
 def spend(limit: Limit, by: str | int) -> None:
     """Count an attempt.
 
     Args:
-        by: whose attempt it is: an address, or what names an account; only its hash is kept.
+        by: whose attempt it is, such as an address or an email; only a hash of it is stored.
 
     Raises:
         RateLimited: it was one too many; Retry-After says when the next may come.
-        Unavailable: the storage does not answer.
+        Unavailable: the storage does not respond.
     """
-    limiter: FixedWindowRateLimiter | None = current_app.extensions["taskapi_limiter"]
-    if limiter is None:
-        return
-    name = (limit.action, hashlib.sha256(str(by).encode()).hexdigest()[:32])
-    try:
-        if limiter.hit(limit.item, *name):
+    with _storage_errors():
+        limiter = _limiter()
+        if limiter is None or limiter.hit(limit.item, *_name(limit, by)):
             return
-        reset_time = limiter.get_window_stats(limit.item, *name).reset_time
+        reset_time = limiter.get_window_stats(limit.item, *_name(limit, by)).reset_time
+    raise RateLimited(headers={"Retry-After": str(max(1, ceil(reset_time - time())))})
+
+
+def record(limit: Limit, by: str | int) -> None:
+    """Count what has happened, without a limit.
+
+    Raises:
+        Unavailable: the storage does not respond.
+    """
+    with _storage_errors():
+        if limiter := _limiter():
+            limiter.hit(limit.item, *_name(limit, by))
+
+
+def count(limit: Limit, by: str | int) -> int:
+    """Return how often this was counted in the current window.
+
+    Raises:
+        Unavailable: the storage does not respond.
+    """
+    with _storage_errors():
+        limiter = _limiter()
+        return limiter.storage.get(limit.item.key_for(*_name(limit, by))) if limiter else 0
+
+
+def forget(limit: Limit, by: str | int) -> None:
+    """Reset a counter.
+
+    Raises:
+        Unavailable: the storage does not respond.
+    """
+    with _storage_errors():
+        if limiter := _limiter():
+            limiter.clear(limit.item, *_name(limit, by))
+
+
+def _limiter() -> FixedWindowRateLimiter | None:
+    found: FixedWindowRateLimiter | None = current_app.extensions["taskapi_limiter"]
+    return found
+
+
+def _name(limit: Limit, by: str | int) -> tuple[str, str]:
+    return limit.action, hashlib.sha256(str(by).encode()).hexdigest()[:32]
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
     except StorageError:
         raise Unavailable from None
-    raise RateLimited(headers={"Retry-After": str(max(1, ceil(reset_time - time())))})

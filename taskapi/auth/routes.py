@@ -1,16 +1,16 @@
-"""The calls of accounts and sessions."""
+"""The operations of accounts and sessions."""
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any
 
 from flask import Blueprint, Response, request
 
-from taskapi.auth import schemas, service
-from taskapi.auth.passwords import TooBusy
+from taskapi.auth import schemas, service, sessions
+from taskapi.auth.fairness import TooBusy
 from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPassword
 from taskapi.http import idempotency
+from taskapi.http.addresses import client_address
 from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
 from taskapi.http.responses import json_response
@@ -30,16 +30,16 @@ _LINKS = (Link("refresh", body={"refresh_token": "$response.body#/refresh_token"
     body=schemas.NewUser(),
     body_example=schemas.CREDENTIALS_EXAMPLE,
     status=201,
-    answers=schemas.Login,
+    response=schemas.Login,
     example=schemas.LOGIN_EXAMPLE,
     problems=(EmailTaken, RateLimited, TooBusy),
-    owner_of=lambda body: idempotency.owner_by_email(body["email"]),
+    idempotency_owner=lambda body: idempotency.owner_by_email(body["email"]),
     links=_LINKS,
     **_KEYED,
 )
 def register(body: dict[str, Any]) -> Response:
-    """Makes an account and opens its first session."""
-    return _login_answer(service.register(**body, device=_device()), 201)
+    """Creates an account and its first session."""
+    return _login_response(service.register(**body, device=_device()), 201)
 
 
 @auth.post("/login")
@@ -48,16 +48,16 @@ def register(body: dict[str, Any]) -> Response:
     is_public=True,
     body=schemas.Credentials(),
     body_example=schemas.CREDENTIALS_EXAMPLE,
-    answers=schemas.Login,
+    response=schemas.Login,
     example=schemas.LOGIN_EXAMPLE,
     problems=(InvalidCredentials, service.AccountInactive, RateLimited, TooBusy),
-    owner_of=lambda body: idempotency.owner_by_email(body["email"]),
+    idempotency_owner=lambda body: idempotency.owner_by_email(body["email"]),
     links=_LINKS,
     **_KEYED,
 )
 def login(body: dict[str, Any]) -> Response:
-    """Opens a session. Each device that logs in has its own, and one can be ended alone."""
-    return _login_answer(service.login(**body, device=_device()))
+    """Creates a session. Each device has its own session, which can be ended separately."""
+    return _login_response(service.login(**body, device=_device()))
 
 
 @auth.post("/refresh")
@@ -66,20 +66,20 @@ def login(body: dict[str, Any]) -> Response:
     is_public=True,
     body=schemas.RefreshRequest(),
     body_example={"refresh_token": schemas.LOGIN_EXAMPLE["refresh_token"]},
-    answers=schemas.Login,
+    response=schemas.Login,
     example=schemas.LOGIN_EXAMPLE,
     problems=(TokenInvalid, RateLimited),
-    owner_of=service.owner_of_refresh,
+    idempotency_owner=service.owner_of_refresh,
     links=_LINKS,
     **_KEYED,
 )
 def refresh(body: dict[str, Any]) -> Response:
-    """Exchanges a refresh token for a new access token and the next refresh token.
+    """Exchanges a refresh token for a new access token and a new refresh token.
 
-    For ten seconds a token that was used answers once more with the same successor, so that a lost
-    answer logs nobody out. After that its use ends the session: somebody has a copy.
+    A refresh token can be used once. If the response is lost, the same request returns the same
+    tokens for ten seconds. Later reuse ends the session, because the token may have been stolen.
     """
-    return _login_answer(service.refresh(**body, address=_address()))
+    return _login_response(service.refresh(**body, address=client_address(request)))
 
 
 @auth.post("/logout")
@@ -87,15 +87,15 @@ def refresh(body: dict[str, Any]) -> Response:
     summary="Log out",
     is_public=True,
     is_token_optional=True,
-    answers=schemas.Message,
+    response=schemas.Message,
     example={"message": "Logged out"},
     problems=(TokenInvalid,),
 )
 def logout() -> Response:
-    """Ends the session of the token that is sent, at once and everywhere.
+    """Ends the session of the access token. Its tokens are invalid immediately.
 
-    Without a token, with an expired one, or when the session is over already, there is nothing to
-    do and the answer is the same. A token that is not genuine is a 401: nothing was ended.
+    Without a token, or if the session has ended, the response is the same. An expired access token
+    is accepted. An invalid one returns 401.
     """
     caller = _caller_to_log_out()
     if caller:
@@ -104,7 +104,7 @@ def logout() -> Response:
 
 
 @auth.get("/me")
-@operation(summary="Get the account", answers=schemas.Account, example=schemas.ACCOUNT_EXAMPLE)
+@operation(summary="Get the account", response=schemas.Account, example=schemas.ACCOUNT_EXAMPLE)
 def get_me(caller: Caller) -> Response:
     """Returns the account of the access token, and how much of its quotas it uses."""
     return json_response(service.get_me(caller))
@@ -115,14 +115,14 @@ def get_me(caller: Caller) -> Response:
     summary="Change the password",
     body=schemas.PasswordChange(),
     body_example={"current_password": "correct horse battery", "new_password": "staple 42 times"},
-    answers=schemas.Message,
+    response=schemas.Message,
     example={"message": "Password changed"},
     problems=(WrongPassword, RateLimited, TooBusy),
     **_KEYED,
 )
 def change_password(caller: Caller, body: dict[str, Any]) -> Response:
-    """Needs the current password, and ends all other sessions of the account."""
-    service.change_password(caller, **body, address=_address())
+    """Changes the password and ends all other sessions. Requires the current password."""
+    service.change_password(caller, **body, address=client_address(request))
     return json_response({"message": "Password changed"})
 
 
@@ -135,54 +135,45 @@ def change_password(caller: Caller, body: dict[str, Any]) -> Response:
     problems=(WrongPassword, RateLimited, TooBusy),
 )
 def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
-    """Needs the password. Deletes the account, its sessions and its tasks for good."""
-    service.delete_account(caller, **body, address=_address())
+    """Deletes the account and all its data. Requires the password. This cannot be undone."""
+    service.delete_account(caller, **body, address=client_address(request))
     return Response(status=204)
 
 
 @auth.get("/sessions")
 @operation(
-    summary="List the sessions",
+    summary="List sessions",
     query=PageQuery(),
-    answers=schemas.SessionList,
+    response=schemas.SessionPage,
     example={"sessions": [schemas.SESSION_EXAMPLE], "total": 1, "next_cursor": None},
     links=(Link("list_sessions", {"cursor": "$response.body#/next_cursor"}),),
 )
 def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
-    """Where the account is logged in, newest first."""
-    return json_response(service.list_sessions(caller, query)._asdict())
+    """Returns the active sessions of the account, newest first."""
+    return json_response(sessions.list_sessions(caller, query)._asdict())
 
 
 @auth.delete("/sessions/<id:session_id>")
 @operation(summary="End a session", status=204, problems=(NotFound,))
 def end_session(caller: Caller, session_id: int) -> Response:
-    """Its tokens die at once. To end one's own is to log out."""
-    service.end_session(caller, session_id)
+    """Ends a session of the account. Its tokens are invalid immediately."""
+    sessions.end_session(caller, session_id)
     return Response(status=204)
 
 
 @auth.delete("/sessions")
-@operation(summary="End all other sessions", answers=schemas.Ended, example={"ended": 2})
+@operation(summary="End all other sessions", response=schemas.EndedSessions, example={"ended": 2})
 def end_other_sessions(caller: Caller) -> Response:
-    """Ends every session of the account but the one that asks."""
-    return json_response({"ended": service.end_other_sessions(caller)})
+    """Ends all sessions of the account except the current one."""
+    return json_response({"ended": sessions.end_other_sessions(caller)})
 
 
-def _login_answer(opened: service.Login, status: int = 200) -> Response:
+def _login_response(opened: service.Login, status: int = 200) -> Response:
     return json_response(opened._asdict() | {"token_type": "bearer"}, status)
 
 
 def _device() -> Device:
-    return Device(request.headers.get("User-Agent", "")[:255] or None, _address())
-
-
-def _address() -> str | None:
-    host, _, _zone = (request.remote_addr or "").partition("%")
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    return Device(request.headers.get("User-Agent", "")[:255] or None, client_address(request))
 
 
 def _caller_to_log_out() -> Caller | None:

@@ -1,4 +1,4 @@
-"""Shapes of what the calls of accounts and sessions take and answer."""
+"""The schemas of accounts and sessions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from marshmallow import Schema, fields
 
 from taskapi.db.quotas import QUOTAS
 from taskapi.http.fields import EmailAddress, Id, Password, Text, Timestamp
-from taskapi.http.pagination import PageShape
+from taskapi.http.pagination import PageFields
 from taskapi.http.schemas import Input
 
 _READ_ONLY = frozenset({"id", "created_at"})
@@ -34,8 +34,8 @@ LOGIN_EXAMPLE = {
 SESSION_EXAMPLE = {
     "id": 3,
     "created_at": "2026-01-05T09:30:00.123456Z",
-    "last_used_at": "2026-01-06T07:00:12.5Z",
-    "expires_at": "2026-02-05T07:00:12.5Z",
+    "last_used_at": "2026-01-06T07:00:12.500000Z",
+    "expires_at": "2026-02-05T07:00:12.500000Z",
     "user_agent": "curl/8.5.0",
     "address": "203.0.113.7",
     "is_current": True,
@@ -43,54 +43,78 @@ SESSION_EXAMPLE = {
 
 
 class NewUser(Input):
-    """Who registers."""
+    """A new account."""
 
     read_only = _READ_ONLY
     email = EmailAddress(
         required=True,
-        metadata={"description": "Kept and compared in lower case.", "maxLength": 255},
+        metadata={
+            "description": "The email address, stored in lower case. Unique.",
+            "maxLength": 255,
+        },
     )
-    password = Password(required=True)
+    password = Password("The password.", required=True)
 
 
 class Credentials(Input):
-    """Who logs in."""
+    """The credentials of an account."""
 
     read_only = _READ_ONLY
-    email = EmailAddress(required=True, metadata={"maxLength": 255})
-    password = Password(required=True)
+    email = EmailAddress(
+        required=True,
+        metadata={"description": "The email address. Case is ignored.", "maxLength": 255},
+    )
+    password = Password("The password.", required=True)
+    refresh_token = Text(
+        least=1,
+        most=255,
+        metadata={
+            "description": (
+                "The last refresh token of this device for the account, also of an ended session."
+                " Failed logins from other devices then do not delay this one."
+            )
+        },
+    )
 
 
 class RefreshRequest(Input):
-    """What a new access token is given for."""
+    """A refresh token."""
 
     refresh_token = Text(
         least=1,
         most=255,
         required=True,
-        metadata={"description": "The last one that was given; each works once."},
+        metadata={"description": "The latest refresh token of the session."},
     )
 
 
 class PasswordChange(Input):
-    """A new password, and the one before it."""
+    """A change of the password."""
 
-    current_password = Password(required=True)
-    new_password = Password(required=True)
+    current_password = Password("The current password.", required=True)
+    new_password = Password("The new password.", required=True)
 
 
 class Reauthentication(Input):
-    """The caller's password once more."""
+    """The password of the caller."""
 
-    password = Password(required=True)
+    password = Password("The current password.", required=True)
 
 
 class User(Schema):
     """An account."""
 
-    id = Id("The account's id.")
-    email = fields.String(required=True, metadata={"format": "email"})
-    created_at = Timestamp("When it was registered.")
+    id = Id("The ID of the account.")
+    email = fields.String(
+        required=True,
+        metadata={"format": "email", "description": "The email address, in lower case."},
+    )
+    created_at = Timestamp("When the account was created.")
+
+
+def _quota_field(name: str) -> fields.Nested:
+    about = f"The quota of {name.replace('_', ' ')}."
+    return fields.Nested(Quota, required=True, metadata={"description": about})
 
 
 class Quota(Schema):
@@ -104,61 +128,75 @@ class Account(User):
     """An account, with the use of its quotas."""
 
     quotas = fields.Nested(
-        Schema.from_dict(
-            {quota.name: fields.Nested(Quota, required=True) for quota in QUOTAS}, name="Quotas"
-        ),
+        Schema.from_dict({quota.name: _quota_field(quota.name) for quota in QUOTAS}, name="Quotas"),
         required=True,
-        metadata={"description": "What the personal workspace may store."},
+        metadata={"description": "How much the personal workspace can store."},
     )
 
 
 class Login(Schema):
-    """An opened or refreshed session."""
+    """The tokens of a session."""
 
     access_token = fields.String(
-        required=True, metadata={"description": "A JWT to send as `Authorization: Bearer ...`."}
+        required=True,
+        metadata={"description": "The JWT to send as `Authorization: Bearer <access_token>`."},
     )
-    token_type = fields.String(required=True, metadata={"const": "bearer"})
+    token_type = fields.String(
+        required=True,
+        metadata={"const": "bearer", "description": "The authentication scheme."},
+    )
     expires_in = fields.Integer(
-        required=True, metadata={"description": "Seconds that the access token is good for."}
+        required=True,
+        metadata={"description": "The lifetime of the access token in seconds."},
     )
     refresh_token = fields.String(
-        required=True, metadata={"description": "What `POST /auth/refresh` takes, once."}
+        required=True,
+        metadata={"description": "The token for `POST /auth/refresh`. It can be used once."},
     )
-    user = fields.Nested(User, required=True)
+    user = fields.Nested(User, required=True, metadata={"description": "The account."})
 
 
 class Message(Schema):
-    """That it was done, for people."""
+    """A confirmation."""
 
-    message = fields.String(required=True)
+    message = fields.String(required=True, metadata={"description": "A message for people."})
 
 
 class Session(Schema):
-    """A login."""
+    """A session: a login on one device."""
 
-    id = Id("The session's id.")
-    created_at = Timestamp("When it was opened.")
-    last_used_at = Timestamp("When it was opened or last refreshed.")
-    expires_at = Timestamp("When it ends, unless it is refreshed before.")
+    id = Id("The ID of the session.")
+    created_at = Timestamp("When the session was created.")
+    last_used_at = Timestamp("When the session was created or last refreshed.")
+    expires_at = Timestamp("When the session expires unless it is refreshed.")
     user_agent = fields.String(
-        required=True, allow_none=True, metadata={"description": "What the client called itself."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The User-Agent header of the login."},
     )
     address = fields.String(
-        required=True, allow_none=True, metadata={"description": "Where it was opened from."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The IP address of the login or the last refresh."},
     )
     is_current = fields.Boolean(
-        required=True, metadata={"description": "Whether this request is part of it."}
+        required=True, metadata={"description": "Whether it is the session of this request."}
     )
 
 
-class SessionList(PageShape):
-    """A page of live sessions."""
+class SessionPage(PageFields):
+    """A page of active sessions."""
 
-    sessions = fields.List(fields.Nested(Session), required=True)
+    sessions = fields.List(
+        fields.Nested(Session),
+        required=True,
+        metadata={"description": "The sessions of this page."},
+    )
 
 
-class Ended(Schema):
-    """How many sessions were ended."""
+class EndedSessions(Schema):
+    """The number of ended sessions."""
 
-    ended = fields.Integer(required=True, metadata={"minimum": 0})
+    ended = fields.Integer(
+        required=True, metadata={"minimum": 0, "description": "The number of ended sessions."}
+    )

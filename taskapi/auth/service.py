@@ -8,35 +8,22 @@ from typing import Any, NamedTuple, NoReturn
 
 from flask import current_app
 
+from taskapi.auth import attempts, ratelimit
 from taskapi.auth import queries as statements
-from taskapi.auth import ratelimit
-from taskapi.auth.models import Session
+from taskapi.auth.fairness import Group
 from taskapi.auth.passwords import hash_password, verify_password
-from taskapi.auth.queries import SESSION_SORTS
-from taskapi.auth.ratelimit import Limit
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.db import database
-from taskapi.db.pages import page_request
 from taskapi.db.quotas import QUOTAS, limits
-from taskapi.db.rows import row_class
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
-from taskapi.extensions import table_of
+from taskapi.http.addresses import network
 from taskapi.http.idempotency import Owner, owner_by_id
 from taskapi.identity import Caller, issue_access_token, signing_keys
 from taskapi.logs import log_event
-from taskapi.problems import Forbidden, InvalidInput, NotFound, Problem, TokenInvalid
+from taskapi.problems import Forbidden, InvalidInput, Problem, TokenInvalid
 
 User = dict[str, Any]
-
-REGISTER_PER_ADDRESS = Limit("register-address", "30/hour")
-REGISTER_PER_ACCOUNT = Limit("register-account", "10/hour")
-LOGIN_PER_ADDRESS = Limit("login-address", "30/minute")
-LOGIN_PER_ACCOUNT = Limit("login-account", "10/minute")
-REFRESH_PER_ADDRESS = Limit("refresh-address", "120/minute")
-REFRESH_PER_SESSION = Limit("refresh-session", "30/minute")
-REAUTHENTICATE_PER_ADDRESS = Limit("reauthenticate-address", "30/minute")
-REAUTHENTICATE_PER_ACCOUNT = Limit("reauthenticate-account", "10/minute")
 
 _events = logging.getLogger("taskapi.event")
 
@@ -92,23 +79,20 @@ class Login(NamedTuple):
     expires_in: int
 
 
-class SessionList(NamedTuple):
-    """A page of live sessions."""
-
-    sessions: list[dict[str, Any]]
-    total: int
-    next_cursor: str | None
-
-
 def register(email: str, password: str, device: Device) -> Login:
     """Make an account and open its first session.
 
     Raises:
         EmailTaken, RateLimited, TooBusy: as they say.
     """
-    ratelimit.spend(REGISTER_PER_ADDRESS, by=ratelimit.network(device.address))
-    ratelimit.spend(REGISTER_PER_ACCOUNT, by=email)
-    hashed_password = hash_password(password)
+    attempts.spend_by_network(attempts.REGISTER_PER_NETWORK, device.address)
+    ratelimit.spend(attempts.REGISTER_PER_ACCOUNT, by=email)
+    group = _group(device.address)
+    account = database.row(statements.credentials, email=email)
+    # A repeated request with an idempotency key proves the password before it gets the response.
+    if account and not verify_password(password, account["hashed_password"], group):
+        raise EmailTaken
+    hashed_password = account["hashed_password"] if account else hash_password(password, group)
     login = _open(statements.register, device, email=email, hashed_password=hashed_password)
     if login is None:
         raise EmailTaken
@@ -116,20 +100,32 @@ def register(email: str, password: str, device: Device) -> Login:
     return login
 
 
-def login(email: str, password: str, device: Device) -> Login:
+def login(email: str, password: str, device: Device, refresh_token: str = "") -> Login:
     """Open a session.
+
+    Args:
+        refresh_token: of any session of the account, also an ended one: it shows that the account
+            knows the device, which has limits and a queue of its own.
 
     Raises:
         InvalidCredentials: no such account, or another password; it takes the same time.
         AccountInactive, RateLimited, TooBusy: as they say.
     """
-    ratelimit.spend(LOGIN_PER_ADDRESS, by=ratelimit.network(device.address))
-    ratelimit.spend(LOGIN_PER_ACCOUNT, by=email)
+    known = _known_device(email, refresh_token)
+    spent: list[attempts.Spent] = []
+    if known:
+        attempts.spend_login_of_device(known.family_hash, device.address)
+    else:
+        spent = attempts.spend_login(email, device.address)
     account = database.row(statements.credentials, email=email) or {}
     hashed_password = account.get("hashed_password")
-    if not verify_password(password, hashed_password):
+    group = _group(device.address, is_known=known is not None)
+    if not verify_password(password, hashed_password, group):
+        if not known:
+            attempts.count_failure(email)
         _events.warning("login_failed", extra={"email": _masked(email)})
         raise InvalidCredentials
+    attempts.forget(spent)
     if not account["is_active"]:
         _events.warning("login_refused", extra={"user_id": account["id"], "reason": "inactive"})
         raise AccountInactive
@@ -150,11 +146,11 @@ def refresh(refresh_token: str, address: str | None) -> Login:
             ends, for one of those who used it is a thief (RFC 9700 section 4.14.2).
         RateLimited: as it says.
     """
-    ratelimit.spend(REFRESH_PER_ADDRESS, by=ratelimit.network(address))
+    attempts.spend_by_network(attempts.REFRESH_PER_NETWORK, address)
     token = parse_refresh_token(refresh_token)
     if token is None:
         raise TokenInvalid
-    ratelimit.spend(REFRESH_PER_SESSION, by=token.family_hash.hex())
+    ratelimit.spend(attempts.REFRESH_PER_SESSION, by=token.family_hash.hex())
     successor = token.successor(signing_keys()[0])
     user = database.row(
         statements.rotate,
@@ -169,9 +165,18 @@ def refresh(refresh_token: str, address: str | None) -> Login:
 
 
 def owner_of_refresh(body: Mapping[str, Any]) -> Owner | None:
-    """Whose idempotency key comes with a refresh token; None when it cannot be one of ours."""
+    """The owner of an idempotency key that is sent with a refresh token.
+
+    None unless the token is the current one of a live session, or the one before: only these can
+    have been refreshed with a stored response, and others must not learn of any.
+    """
     token = parse_refresh_token(body["refresh_token"])
-    return owner_by_id(token.caller.user_id) if token else None
+    found = token and database.row(statements.live_session, **_named(token))
+    if not token or not found:
+        return None
+    proven = [token, *map(token.successor, signing_keys())]
+    is_proven = found["refresh_hash"] in [one.secret_hash for one in proven]
+    return owner_by_id(token.caller.user_id) if is_proven else None
 
 
 def logout(caller: Caller) -> None:
@@ -205,8 +210,9 @@ def change_password(
         TokenInvalid, RateLimited, TooBusy: as they say.
     """
     _spend_reauthentication(caller, address)
-    hashed_password = _reauthenticate(caller, current_password, "/current_password")
-    new_hash = hash_password(new_password)
+    group = _group(address, is_known=True)
+    hashed_password = _reauthenticate(caller, current_password, group, "/current_password")
+    new_hash = hash_password(new_password, group)
     with database.transaction():
         changed = database.row(
             statements.set_own_password,
@@ -227,58 +233,24 @@ def delete_account(caller: Caller, password: str, address: str | None) -> None:
         WrongPassword, TokenInvalid, RateLimited, TooBusy: as they say.
     """
     _spend_reauthentication(caller, address)
-    hashed_password = _reauthenticate(caller, password, "/password")
+    group = _group(address, is_known=True)
+    hashed_password = _reauthenticate(caller, password, group, "/password")
     parameters = {"hashed_password": hashed_password, **scope(caller)}
     if not database.row(statements.delete_own_user, **parameters):
         _refuse_changed_password(caller, "/password")
     log_event("account_deleted", user_id=caller.user_id)
 
 
-def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
-    """A page of the caller's live sessions, newest first.
-
-    Args:
-        query: limit and cursor, checked.
-
-    Raises:
-        InvalidInput: the cursor is not one of this list.
-        TokenInvalid: the caller's session is over.
-    """
-    request = page_request(query, SESSION_SORTS)
-    statement = statements.session_page(request.ordering)
-    rows = database.rows(statement, **request.parameters(), **scope(caller))
-    if not rows:
-        raise TokenInvalid
-    found = [_SessionRow._make(row[1:]) for row in rows if row[1] is not None]
-    shown, next_cursor = request.split(found)
-    return SessionList([_shown(caller, row) for row in shown], rows[0][0], next_cursor)
+def _known_device(email: str, refresh_token: str) -> RefreshToken | None:
+    """The refresh token of a session that the account has or had; None if it is no such token."""
+    token = parse_refresh_token(refresh_token)
+    if token and database.row(statements.known_device, email=email, **_named(token)):
+        return token
+    return None
 
 
-def end_session(caller: Caller, session_id: int) -> None:
-    """End one of the caller's sessions.
-
-    Raises:
-        NotFound: it is not the caller's, or over already.
-        TokenInvalid: the caller's own session is over.
-    """
-    parameters = {"session_id": session_id, **scope(caller)}
-    if database.row(statements.end_own_session, **parameters) is None:
-        get_me(caller)
-        raise NotFound("Session not found")
-    log_event("session_ended", user_id=caller.user_id, session_id=session_id)
-
-
-def end_other_sessions(caller: Caller) -> int:
-    """End all of the caller's sessions but this one, and say how many that were.
-
-    Raises:
-        TokenInvalid: the caller's session is over.
-    """
-    ended = database.rows(statements.end_other_sessions, **scope(caller))
-    if not ended:
-        get_me(caller)
-    log_event("other_sessions_ended", user_id=caller.user_id, ended=len(ended))
-    return len(ended)
+def _group(address: str | None, *, is_known: bool = False) -> Group:
+    return Group(network(address, attempts.PARTY), is_known)
 
 
 def _open(statement: Statement, device: Device, **parameters: Any) -> Login | None:
@@ -309,7 +281,7 @@ def _named(token: RefreshToken) -> dict[str, Any]:
 
 def _refreshed_before(token: RefreshToken) -> tuple[User, RefreshToken]:
     """The same successor once more for a token that was rotated a moment ago; else an end to it."""
-    found = database.row(statements.rotated_before, **_named(token))
+    found = database.row(statements.live_session, **_named(token))
     if found is None:
         raise TokenInvalid
     for successor in map(token.successor, signing_keys()):
@@ -322,16 +294,16 @@ def _refreshed_before(token: RefreshToken) -> tuple[User, RefreshToken]:
 
 
 def _spend_reauthentication(caller: Caller, address: str | None) -> None:
-    ratelimit.spend(REAUTHENTICATE_PER_ADDRESS, by=ratelimit.network(address))
-    ratelimit.spend(REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
+    attempts.spend_by_network(attempts.REAUTHENTICATE_PER_NETWORK, address)
+    ratelimit.spend(attempts.REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
 
 
-def _reauthenticate(caller: Caller, password: str, pointer: str) -> str:
+def _reauthenticate(caller: Caller, password: str, group: Group, pointer: str) -> str:
     """Check the caller's password once more and give its hash."""
     hashed_password = _live(database.row(statements.own_password, **scope(caller)))[
         "hashed_password"
     ]
-    if not verify_password(password, hashed_password):
+    if not verify_password(password, hashed_password, group):
         _events.warning("reauthentication_failed", extra={"user_id": caller.user_id})
         raise WrongPassword.at(pointer, "Is not the account's password.", "wrong_password")
     return str(hashed_password)
@@ -351,17 +323,6 @@ def _live(found: dict[str, Any] | None) -> dict[str, Any]:
     if found is None:
         raise TokenInvalid
     return found
-
-
-_SessionRow = row_class("Session", (column.name for column in table_of(Session).c))
-
-
-def _shown(caller: Caller, session: Any) -> dict[str, Any]:
-    names = ("id", "created_at", "last_used_at", "expires_at", "user_agent")
-    shown = {name: getattr(session, name) for name in names}
-    address = session.address
-    is_current = session.id == caller.session_id
-    return shown | {"address": str(address) if address else None, "is_current": is_current}
 
 
 def _masked(email: str) -> str:

@@ -1,6 +1,6 @@
-"""Limits on the connections that one caller uses at a time, so that others find some free.
+"""Limits on the connections that one caller uses at a time, so that some are free for others.
 
-A request that exceeds them waits in its caller's own queue, before it takes a connection.
+A request that exceeds them waits in its caller's queue, before it takes a connection.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from threading import Event, Lock
+from threading import Lock
 from typing import NamedTuple
 
 from taskapi.problems import RateLimited
@@ -18,27 +18,44 @@ class TooManyConcurrentRequests(RateLimited):
     """The caller has too many requests in progress."""
 
     code = "too_many_concurrent_requests"
-    detail = "Too many of your requests are in progress; send fewer at a time."
+    detail = "Too many of your requests are in progress. Send fewer at a time."
     headers = {"Retry-After": "1"}
 
 
 class Share(NamedTuple):
-    """Whose limits a request counts towards: equal values share a limit."""
+    """The keys of the limits that a request counts towards. Equal keys share a limit."""
 
     reads: Hashable
     writes: Hashable
     is_congested: Callable[[], bool]
-    """Whether so much of its responses is still to be sent that it must not read more."""
+    """Whether too much of the caller's responses is still to be sent."""
+
+
+class _Turn:
+    """A request that waits for a slot."""
+
+    has_come = False
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def give(self) -> None:
+        self.has_come = True
+        self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        self._lock.acquire(timeout=seconds)
 
 
 class _Queue:
     def __init__(self) -> None:
         self.active = 0
-        self.waiting: deque[Event] = deque()
+        self.waiting: deque[_Turn] = deque()
 
 
 class Slots:
-    """At most so many holders of each key at a time; the others wait in order of arrival."""
+    """Limits how many requests hold a slot of each key. Others wait in the order of arrival."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -50,10 +67,10 @@ class Slots:
         """Hold a slot of the key.
 
         Args:
-            seconds: the longest wait for it.
+            seconds: the longest wait.
 
         Raises:
-            TooManyConcurrentRequests: none came free in time.
+            TooManyConcurrentRequests: no slot became free in time.
         """
         self._acquire(key, seconds)
         try:
@@ -67,21 +84,19 @@ class Slots:
             if queue.active < self._limit:
                 queue.active += 1
                 return
-            turn = Event()
+            turn = _Turn()
             queue.waiting.append(turn)
-        if turn.wait(seconds):
-            return
+        turn.wait(seconds)
         with self._lock:
-            if turn.is_set():  # it came free at the last moment
-                return
-            queue.waiting.remove(turn)
-        raise TooManyConcurrentRequests
+            if not turn.has_come:
+                queue.waiting.remove(turn)
+                raise TooManyConcurrentRequests
 
     def _release(self, key: Hashable) -> None:
         with self._lock:
             queue = self._queues[key]
             if queue.waiting:
-                queue.waiting.popleft().set()
+                queue.waiting.popleft().give()
                 return
             queue.active -= 1
             if not queue.active:
@@ -89,9 +104,9 @@ class Slots:
 
 
 class ConcurrencyLimits:
-    """The limits of a worker with so many connections: a half for reads, a quarter for writes.
+    """The limits of a worker: half of its connections for reads, a quarter for writes.
 
-    Writes to a workspace follow one another anyway, since each locks its row.
+    Writes to a workspace are serialized anyway, since each locks its row.
     """
 
     def __init__(self, connections: int, seconds: float) -> None:
@@ -101,10 +116,10 @@ class ConcurrencyLimits:
 
     @contextmanager
     def slot(self, share: Share | None, *, writes: bool) -> Iterator[None]:
-        """Hold a slot for a connection; without a share there is no limit.
+        """Hold a slot for a connection. Without a share there is no limit.
 
         Raises:
-            TooManyConcurrentRequests: none came free in time.
+            TooManyConcurrentRequests: no slot became free in time.
         """
         if share is None:
             yield

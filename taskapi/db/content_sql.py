@@ -1,8 +1,8 @@
-"""The usual SQL on a table of content, built from `db.tenancy`.
+"""The SQL of a table of content, built from `db.tenancy`.
 
-A table has a fixed number of statements, whatever fields a request has: one insert, one update,
-one deletion. Each column has a parameter, and a bit of the parameter `given` says whether an update
-sets it.
+A table has a fixed number of statements, independent of the fields in a request: one insert, one
+update, one deletion. Each column has a parameter. A bit of the parameter `given` specifies whether
+an update sets the column.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _ZERO = literal_column("0", BigInteger)
 
 _MAX_PAGE_BYTES = literal_column(str(MAX_PAGE_BYTES), BigInteger)
 
-_WRITTEN_HERE = ("workspace_id", "id", "user_id", "version", "created_at", "updated_at")
+_READ_ONLY = ("workspace_id", "id", "user_id", "version", "created_at", "updated_at")
 
 
 class ContentStatements:
@@ -85,26 +85,26 @@ class ContentStatements:
     def __init__(self, model: type[Base], counts: Counts | None = None) -> None:
         self.table = table_of(model)
         self._counts = counts or {}
-        self._writable = [c for c in self.table.c if c.name not in _WRITTEN_HERE]
+        self._writable = [c for c in self.table.c if c.name not in _READ_ONLY]
         self._bits = {column.name: 1 << n for n, column in enumerate(self._writable)}
         self._defaults = {f"value_{c.name}": _default(c) for c in self._writable}
 
-    # What a table may do beside the usual.
+    # The following members are for subclasses to override.
 
     growing_totals: Collection[str] = ()
-    """Totals with a quota to which an update may add."""
+    """Totals with a quota that an update can increase."""
 
     def assignment(self, column: Column[Any], before: FromClause, moment: Moment) -> Any:
-        """What an update sets a column to: its parameter if that is given."""
+        """The value of a column in an update: its parameter if that is given."""
         name = column.name
         return case((self.is_given(name), self.value(name)), else_=before.c[name])
 
     def initial(self, column: Column[Any], moment: Moment) -> Any:
-        """What an insert sets a column to: its parameter."""
+        """The value of a column in an insert: its parameter."""
         return self.value(column.name)
 
     def standalone(self, before: FromClause) -> Sequence[ColumnElement[bool]]:
-        """When an update affects no other row: see `update_standalone`."""
+        """Conditions under which an update affects no other row: see `update_standalone`."""
         return ()
 
     def dependent_writes(self, after: CTE, before: CTE | None) -> Sequence[CTE]:
@@ -121,7 +121,7 @@ class ContentStatements:
         return {total: 1 for total in self._counts if total.endswith("_count")}
 
     def is_given(self, *names: str) -> ColumnElement[bool]:
-        """True in SQL if an update sets any of these columns."""
+        """An SQL condition: whether an update sets any of these columns."""
         mask = sum(self._bits[name] for name in names)
         return _GIVEN.bitwise_and(literal_column(str(mask), BigInteger)) != _ZERO
 
@@ -144,11 +144,11 @@ class ContentStatements:
         is null, no row is read.
 
         Args:
-            parts: conditions of which a row meets exactly one. Each part is read in order through
+            parts: conditions of which each row matches exactly one. Each part is read in order from
                 an index that begins with its condition, and the parts are merged.
-            total: of the whole list, as an expression over workspaces; None to count it.
-            missing: for conditions made of a client's filter, the first reference that the
-                workspace does not have, as an expression over workspaces; it follows the total.
+            total: the total of the list, as an expression over workspaces; None to count the rows.
+            missing: for filters, the number of the first reference to a row that does not exist,
+                as an expression over workspaces. It follows the total.
         """
         if total is None:
             total = select(func.count()).where(visible(self.table), or_(*parts)).scalar_subquery()
@@ -170,9 +170,9 @@ class ContentStatements:
             .limit(_LIMIT)
             .lateral("page")
         )
-        shown = [page.c[column.name] for column in merged.c]
+        columns = [page.c[column.name] for column in merged.c]
         return Statement(
-            select(*leading, *shown)
+            select(*leading, *columns)
             .select_from(WORKSPACES.outerjoin(page, page.c.bytes_before <= _MAX_PAGE_BYTES))
             .where(own_workspace())
             .order_by(*ordering.order(page)),
@@ -278,8 +278,8 @@ class ContentStatements:
         own = select(self.table).where(
             self.table.c.workspace_id == WORKSPACE_ID, self.table.c.id == ID
         )
-        everyones = self.table.alias()
-        is_elsewhere = exists().where(everyones.c.id == ID)
+        all_rows = self.table.alias()
+        is_elsewhere = exists().where(all_rows.c.id == ID)
         state = select(has_live_session().label("is_live"), is_elsewhere.label("is_elsewhere"))
         left, right = state.subquery("state"), own.subquery("own")
         return Statement(select(left, right).select_from(left.outerjoin(right, true())))
@@ -296,7 +296,7 @@ class ContentStatements:
     def _within_quotas(
         self, workspace: CTE, before: CTE, values: Mapping[str, ColumnElement[Any]]
     ) -> list[ColumnElement[bool]]:
-        """True in SQL if an update adds nothing to a total, or keeps it within its quota."""
+        """Conditions that an update increases no total, or keeps it within its quota."""
         gained, lost = self._weights(_Values(values)), self._weights(before)
         growth = {t: gained[t] - lost[t] for t in gained if t in self.growing_totals}
         return [
@@ -309,14 +309,14 @@ class ContentStatements:
 
 
 class _Values:
-    """Values in SQL, in the place of a row's columns."""
+    """SQL values with the interface of a row's columns."""
 
     def __init__(self, values: Mapping[str, ColumnElement[Any]]) -> None:
         self.c = SimpleNamespace(**values)
 
 
 def _bytes_before(rows: FromClause, ordering: Ordering) -> ColumnElement[int]:
-    """The size of the long texts of the rows before one; 0 where a page is never too large."""
+    """The size of the long texts in the preceding rows; 0 if a page is never too large."""
     texts = [column for column in rows.c if type(column.type) is Text]
     if not ordering.is_long or not texts:
         return _ZERO

@@ -1,4 +1,4 @@
-"""The usual use cases of a table of content: each takes the caller first and gives rows."""
+"""The use cases of a table of content. The first argument is the caller; the result is rows."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _events = logging.getLogger("taskapi.event")
 class ContentTable(Generic[M]):
     """A table whose rows belong to workspaces.
 
-    Rows are named tuples with the columns' values. They are typed as the model, whose attributes
-    they have; no session tracks them.
+    Rows are named tuples with the columns' values. They are typed as the model, since they have its
+    attributes, but no session tracks them.
 
     Args:
         model: the table.
-        noun: what a row is called in messages: `task`.
-        statements: the SQL, where it is not the usual one.
-        references: by the name of a foreign key, the field that refers and what it refers to.
+        noun: the name of a row in messages: `task`.
+        statements: the SQL, if it is not the default.
+        references: by the name of a foreign key, the field and the noun of its target.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class ContentTable(Generic[M]):
     def update(
         self, caller: Caller, row_id: int, values: Values, if_match: list[int] | None = None
     ) -> M:
-        """Set these values; without any, the row stays as it is and keeps its version.
+        """Set these values. Without values, the row does not change and keeps its version.
 
         Args:
             if_match: versions of which the row must have one; None stands for any.
@@ -112,7 +112,7 @@ class ContentTable(Generic[M]):
     def update_standalone(
         self, caller: Caller, row_id: int, values: Values, if_match: list[int] | None = None
     ) -> M | None:
-        """As `update` if the change affects no other row; otherwise nothing changes.
+        """As `update` if the change affects no other row. Otherwise nothing changes.
 
         Returns:
             None if it affects others, and also if the row is missing, foreign or stale.
@@ -153,7 +153,7 @@ class ContentTable(Generic[M]):
             if missing.constraint not in self._references:
                 raise
             field, noun = self._references[missing.constraint]
-            message = f"You have no {noun} with this id."
+            message = f"{noun.capitalize()} not found."
             raise InvalidInput.at(f"/{field}", message, "unknown_reference") from None
 
     def raise_for_missing(
@@ -167,8 +167,8 @@ class ContentTable(Generic[M]):
         """Report why a statement found no row to work on.
 
         Args:
-            verb: what was to be done with the row.
-            otherwise: what prevents it if nothing else does.
+            verb: what the statement was to do.
+            otherwise: the problem to raise if there is no other reason.
 
         Raises:
             TokenInvalid: the caller's session has ended.

@@ -1,7 +1,7 @@
-"""Statements on a fair pool of psycopg connections in autocommit, each in one round trip.
+"""Executes statements, each in one round trip, and transactions.
 
-A read needs no transaction, a write is one statement and its own transaction; only `transaction()`
-spans several.
+A read needs no transaction. A write is one statement and its own transaction. Only `transaction()`
+and `deferred()` span several statements.
 """
 
 from __future__ import annotations
@@ -17,25 +17,27 @@ from time import perf_counter
 from typing import Any
 
 import psycopg
-from flask import Flask, current_app, g
+from flask import Flask
 from sqlalchemy import NullPool
 
 from config import Settings
 from taskapi.db.concurrency import Share
 from taskapi.db.connections import Limits, Pool
 from taskapi.db.statement import Statement
+from taskapi.db.timeouts import extended
 from taskapi.problems import InsufficientStorage, OutcomeUnknown, StatementTimeout, Unavailable
 from taskapi.runtime.connection import Connection, QueryTooLongError, Row, connection_class
+from taskapi.runtime.context import extensions, request_globals
 
 _MAX_WAITING = 1_000
 _MORE_SECONDS = 0.4
-"""What a statement may take beyond the longest wait for a connection."""
+"""The time for a statement, in addition to the longest wait for a connection."""
 
 _REPLICA_SECONDS = 0.5
-"""What a replica has for its answer, the wait for a connection included."""
+"""The time limit of a query on the replica, including the wait for a connection."""
 
 _REPLICA_PAUSE = 5.0
-"""Seconds for which a replica that gave none is left alone."""
+"""Seconds for which a replica is not used after it failed."""
 
 _TIMEOUTS = (psycopg.errors.QueryCanceled, QueryTooLongError)
 
@@ -46,7 +48,7 @@ _log = logging.getLogger("taskapi.replica")
 
 
 class _Violation(Exception):
-    """A write broke the constraint with this name."""
+    """A write violated the constraint with this name."""
 
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
@@ -54,15 +56,15 @@ class _Violation(Exception):
 
 
 class ReferenceMissing(_Violation):
-    """A write named something that is not there, by the foreign key with this name."""
+    """A write references a row that does not exist, by the foreign key with this name."""
 
 
 class ValueTaken(_Violation):
-    """A write gave a row what another has, by the unique index with this name."""
+    """A write sets a value that another row has, in the unique index with this name."""
 
 
 class Transaction:
-    """Runs statements on one connection, inside a transaction."""
+    """Executes statements on one connection, in a transaction."""
 
     def __init__(self, connection: Connection, until: float) -> None:
         self._connection = connection
@@ -78,11 +80,11 @@ class Transaction:
 
 
 class Deferred:
-    """A transaction that begins with the first write: what comes before holds no connection.
+    """A transaction that begins with the first write. Until then it uses no connection.
 
     Args:
         stack: ends the transaction.
-        first: what to do as soon as it has begun.
+        first: is called when the transaction has begun.
     """
 
     def __init__(self, stack: ExitStack, first: Callable[[Transaction], None]) -> None:
@@ -96,7 +98,7 @@ class Deferred:
         return self._work is not None
 
     def begin(self) -> Transaction:
-        """The transaction, begun if it had not."""
+        """The transaction, which is begun if necessary."""
         if self._work is None:
             self._work = self._stack.enter_context(_begun())
             self._first(self._work)
@@ -104,29 +106,31 @@ class Deferred:
 
 
 class _Replica:
-    """A copy of the database that only reads, and what is known of its health."""
+    """A read-only replica of the database, and when it may be used again after a failure."""
 
     def __init__(self, connections: Pool) -> None:
         self.connections = connections
-        self.asked_again_at = 0.0
+        self.usable_at = 0.0
 
-    def leave_alone(self, error: Exception) -> None:
-        # The error's own text may have people's words.
+    def pause(self, error: Exception) -> None:
+        # The error's text may contain users' data.
         _log.warning("replica_failed", extra={"error": type(error).__name__})
-        self.asked_again_at = perf_counter() + _REPLICA_PAUSE
+        self.usable_at = perf_counter() + _REPLICA_PAUSE
 
 
 _deferred: ContextVar[Deferred | None] = ContextVar("deferred", default=None)
-"""The transaction that what this request writes is part of."""
+"""The transaction of this request's writes."""
+
+_holds_connection: ContextVar[bool] = ContextVar("holds_connection", default=False)
 
 
 def engine_config(settings: Settings) -> dict[str, Any]:
-    """Flask-SQLAlchemy's configuration: its engine serves migrations, past any pooler."""
+    """Flask-SQLAlchemy's configuration. Its engine is for migrations, and bypasses poolers."""
     url = settings.database_url_direct or settings.database_url or ""
     return {
         "SQLALCHEMY_DATABASE_URI": "postgresql+psycopg://",
         "SQLALCHEMY_ENGINE_OPTIONS": {
-            # libpq reads the URL itself, so that every parameter in it means what it says there.
+            # libpq parses the URL, so that all of its parameters are supported.
             "creator": lambda: psycopg.connect(url, application_name="taskapi-migrations"),
             "poolclass": NullPool,
             "hide_parameters": True,
@@ -135,15 +139,15 @@ def engine_config(settings: Settings) -> dict[str, Any]:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Give the application its pool; connections are made when first needed, after any fork."""
-    # libpq sends this at connection start, where PgBouncer takes it; `options` it would refuse.
+    """Create the pools. Connections are opened when they are needed, after any fork."""
+    # libpq sends this at the start of a connection. PgBouncer supports it, unlike `options`.
     os.environ["PGTZ"] = "UTC"
     limits = Limits(settings.database_pool_size, settings.database_pool_timeout, _MAX_WAITING)
 
     def pool_of(url: str) -> Pool:
-        made = Pool(url, connection_class(), limits, prepares=settings.database_prepare)
-        atexit.register(made.close)
-        return made
+        pool = Pool(url, connection_class(), limits, prepares=settings.database_prepare)
+        atexit.register(pool.close)
+        return pool
 
     app.extensions["taskapi_pool"] = pool_of(settings.database_url or "")
     replica = settings.database_url_replica
@@ -151,35 +155,31 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def pools(app: Flask) -> list[Pool]:
-    """The application's pools: of the database, and of its replica where there is one."""
+    """The pools of the database and of its replica, if there is one."""
     replica: _Replica | None = app.extensions["taskapi_replica"]
     return [app.extensions["taskapi_pool"], *([replica.connections] if replica else [])]
 
 
 def pool() -> Pool:
     """The application's pool."""
-    found: Pool = current_app.extensions["taskapi_pool"]
+    found: Pool = extensions()["taskapi_pool"]
     return found
 
 
 def rows(statement: Statement, **parameters: Any) -> list[Row]:
-    """Run a statement in its own transaction, in one round trip, and give all rows.
+    """Execute a statement in its own transaction, in one round trip, and return all rows.
 
-    Inside `deferred()` it is a part of that from the first write on.
-
-    A read whose connection dies under it is run once more; a write is not, for it may have been
-    done.
+    Inside `deferred()` it is part of that transaction, from the first write on. A read is retried
+    once if its connection is lost. A write is not, since it may have been committed.
 
     Raises:
-        Unavailable: no connection could be had in time, or the database is down.
-        OutcomeUnknown: the connection died during a write.
-        InsufficientStorage: the database has no room for a write.
+        Unavailable: no connection was available in time, or the database is down.
+        OutcomeUnknown: the connection was lost during a write.
+        InsufficientStorage: the database has no space for a write.
     """
     joined = _deferred.get()
     if joined and not statement.independent and (statement.writes or joined.has_begun):
         return joined.begin().rows(statement, **parameters)
-    if joined and joined.has_begun:
-        raise RuntimeError("a request that holds a connection must not wait for another")
     with _Watch(writes=statement.writes) as started:
         connections = pool()
         until = started + (statement.seconds or connections.limits.seconds + _MORE_SECONDS)
@@ -197,9 +197,9 @@ def row(statement: Statement, **parameters: Any) -> dict[str, Any] | None:
 
 
 def run_afterwards(statement: Statement, **parameters: Any) -> None:
-    """Run a write that must stand although the request is refused.
+    """Execute a write that must be committed even if the request fails.
 
-    It waits for the end of the current transaction: a request never holds two connections.
+    It is executed after the current transaction, because a request never holds two connections.
 
     Raises:
         Unavailable, OutcomeUnknown: as `rows`.
@@ -212,28 +212,28 @@ def run_afterwards(statement: Statement, **parameters: Any) -> None:
 
 
 def has_replica() -> bool:
-    """Whether there is a replica to ask just now."""
-    replica: _Replica | None = current_app.extensions["taskapi_replica"]
-    return replica is not None and perf_counter() >= replica.asked_again_at
+    """Whether there is a usable replica."""
+    replica: _Replica | None = extensions()["taskapi_replica"]
+    return replica is not None and perf_counter() >= replica.usable_at
 
 
 def replica_rows(statement: Statement, **parameters: Any) -> list[Row]:
-    """What a read finds on the replica, which may be behind; nothing when it does not answer."""
-    replica: _Replica = current_app.extensions["taskapi_replica"]
+    """The result of a read on the replica, which may lag; empty if it does not respond."""
+    replica: _Replica = extensions()["taskapi_replica"]
     with _Watch(writes=False) as started:
         try:
             return _run(replica.connections, statement, parameters, started + _REPLICA_SECONDS)
         except (psycopg.Error, _ConnectionLost) as error:
-            replica.leave_alone(error)
+            replica.pause(error)
             return []
 
 
 @contextmanager
 def deferred(first: Callable[[Transaction], None]) -> Iterator[Deferred]:
-    """All that the block writes, done together or not at all; it may write nothing.
+    """A transaction that begins with the first write of the block, if there is one.
 
     Args:
-        first: what to do in the transaction as soon as it has begun.
+        first: is called when the transaction has begun.
 
     Raises:
         Unavailable, OutcomeUnknown: as `transaction`.
@@ -254,14 +254,12 @@ def deferred(first: Callable[[Transaction], None]) -> Iterator[Deferred]:
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """All that the block asks and writes is done together or not at all.
-
-    Inside `deferred()` it is a part of that.
+    """A transaction. Inside `deferred()` it is part of that.
 
     Raises:
-        Unavailable: no connection could be had in time, or the database is down.
-        OutcomeUnknown: the connection died on the way.
-        InsufficientStorage: the database has no room for it.
+        Unavailable: no connection was available in time, or the database is down.
+        OutcomeUnknown: the connection was lost.
+        InsufficientStorage: the database has no space.
     """
     joined = _deferred.get()
     if joined:
@@ -278,10 +276,7 @@ def _begun() -> Iterator[Transaction]:
     with _Watch(writes=True) as started:
         connections = pool()
         until = started + connections.limits.seconds + _MORE_SECONDS
-        with (
-            connections.concurrency.slot(_share(), writes=True),
-            _taken(connections, until) as connection,
-        ):
+        with _taken(connections, until, writes=True) as connection:
             connection.patience = _left(until)
             try:
                 with connection.transaction():
@@ -293,35 +288,41 @@ def _begun() -> Iterator[Transaction]:
 
 
 @contextmanager
-def _taken(connections: Pool, until: float) -> Iterator[Connection]:
-    connection = connections.take(min(_left(until), connections.limits.seconds))
-    try:
-        yield connection
-    finally:
-        connections.give_back(connection)
+def _taken(connections: Pool, until: float, *, writes: bool) -> Iterator[Connection]:
+    if _holds_connection.get():
+        # Requests that hold one and wait for a second would wait for each other.
+        raise RuntimeError("a request that holds a connection must not wait for another")
+    with connections.concurrency.slot(_share(), writes=writes):
+        connection = connections.take(min(_left(until), connections.limits.seconds))
+        token = _holds_connection.set(True)
+        try:
+            yield connection
+        finally:
+            _holds_connection.reset(token)
+            connections.give_back(connection)
 
 
 def count_towards(share: Share) -> None:
     """Count this request towards the limits of a share."""
-    g.share = share
+    request_globals().share = share
 
 
 def _share() -> Share | None:
-    found: Share | None = g.get("share")
+    found: Share | None = request_globals().get("share")
     return found
 
 
 def seconds_spent() -> float:
-    """Seconds that this request has spent on the database, waits for a connection included."""
-    return float(g.get("database_seconds", 0.0))
+    """The time that this request has spent on the database, including waits for a connection."""
+    return float(request_globals().get("database_seconds", 0.0))
 
 
 class _ConnectionLost(Exception):
-    """The connection died while a statement ran on it."""
+    """The connection was lost during a statement."""
 
 
 class _Watch:
-    """Adds up the time spent, and turns the database's errors into problems."""
+    """Measures the time, and converts database errors to problems."""
 
     __slots__ = ("started", "writes")
 
@@ -333,7 +334,9 @@ class _Watch:
         return self.started
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        g.database_seconds = seconds_spent() + perf_counter() - self.started
+        spent = request_globals()
+        before = spent.get("database_seconds", 0.0)
+        spent.database_seconds = before + perf_counter() - self.started
         if isinstance(error, (psycopg.Error, _ConnectionLost)):
             raise self._problem(error) from error
 
@@ -356,13 +359,16 @@ def _named(statement: Statement, found: list[Row]) -> dict[str, Any] | None:
 def _run(
     connections: Pool, statement: Statement, parameters: Mapping[str, Any], until: float
 ) -> list[Row]:
-    slot = connections.concurrency.slot(_share(), writes=statement.writes)
-    with slot, _taken(connections, until) as connection:
-        return _execute(connection, statement, parameters, until)
+    with _taken(connections, until, writes=statement.writes) as connection:
+        if (statement.seconds or 0) <= connections.limits.seconds:
+            return _execute(connection, statement, parameters, until)
+        connection.patience = _left(until)
+        with extended(connection, statement.seconds or 0):
+            return _execute(connection, statement, parameters, until)
 
 
 def _left(until: float) -> float:
-    """The seconds that are left, and never none, which would mean to wait for ever."""
+    """The remaining seconds; never zero, which would mean no limit."""
     return max(0.01, until - perf_counter())
 
 
@@ -387,7 +393,7 @@ def _execute(
 def _constraint_of(error: psycopg.Error) -> str:
     """The name of the constraint that a write violated.
 
-    A worker of Citus sends it only in the message. For a shard or a partition a number follows it.
+    A worker of Citus sends it only in the message. Shards and partitions append a number to it.
     """
     quoted = _QUOTED.search(error.diag.message_primary or "")
     name = error.diag.constraint_name or (quoted[1] if quoted else "")

@@ -1,4 +1,4 @@
-"""A page of a workspace's rows: read, and split from the row that tells of a next page."""
+"""Reads a page of a workspace's rows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class RowFactory(Protocol[R_co]):
-    """Makes rows of the values that a statement gives; `ContentTable` is one."""
+    """Makes rows from the values that a statement returns, like `ContentTable`."""
 
     def row(self, values: Sequence[Any]) -> R_co:
-        """One row."""
+        """Make a row."""
 
 
 class Page(NamedTuple, Generic[M]):
     """A page of rows.
 
-    `rows` is None if the client has this version of the list; `total` is None if the rows would
-    have to be counted; `version` is None if the result depends on the current time;
-    `cursor_after` makes the cursor of a page that begins behind a row.
+    `rows` is None if the client has this version of the list. `total` is None if the rows are not
+    counted. `version` is None if the result depends on the current time. `cursor_after` returns the
+    cursor of a page that begins after a row.
     """
 
     rows: list[M] | None
@@ -39,7 +39,7 @@ class Page(NamedTuple, Generic[M]):
 
 
 class ReferenceNotFound(Exception):
-    """A condition references what the workspace does not have; by its number, from one."""
+    """A filter references a row that does not exist. References are numbered from one."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -55,7 +55,7 @@ def read_page(
     known: list[int] | None,
     **parameters: Any,
 ) -> Page[M]:
-    """The page that a statement of `ContentTable.page` finds.
+    """The page that a statement of `ContentTable.page` returns.
 
     Args:
         known: versions of the list that the client has; None stands for all.
@@ -76,5 +76,5 @@ def read_page(
     if is_known(version, known):
         return Page(None, total, None, version, request.cursor_after)
     found = [table.row(row[first:]) for row in rows if row[first] is not None]
-    shown, next_cursor = request.split(found)
-    return Page(shown, total, next_cursor, version, request.cursor_after)
+    page, next_cursor = request.split(found)
+    return Page(page, total, next_cursor, version, request.cursor_after)

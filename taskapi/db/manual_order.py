@@ -1,6 +1,6 @@
-"""Moving a row behind another, in the manual order of a table's rows.
+"""Moves a row behind another one, in the manual order of a table's rows.
 
-All of it runs while the workspace is locked (`tenancy.locked`), so that rows are as they are seen.
+The caller must have locked the workspace (`tenancy.locked`), so that no row changes in between.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _EXPECTED_VERSION = bindparam("expected_version", type_=BigInteger)
 _ANY = true()
 
 WINDOW = 200
-"""The rows that get new positions at first, where there is no room between two."""
+"""The number of rows that get new positions at first, if two rows have no position between."""
 
 MAX_WINDOW = 2_000
 """The most rows that get new positions together with a move."""
@@ -77,10 +77,10 @@ class ManualOrder:
 
     Args:
         rows: the table, with the columns of `Content` and position.
-        next_id: the next id of the rows, in SQL.
-        among: true in SQL for the rows that are in one order with the row that moves.
-        siblings: true in SQL for those of them behind which it can be placed.
-        otherwise: the message for any other row.
+        next_id: the SQL expression for the next ID.
+        among: the SQL condition for the rows in the same order as the moved row.
+        siblings: the SQL condition for the rows behind which it can be moved.
+        otherwise: the error message for any other row.
     """
 
     def __init__(
@@ -122,22 +122,22 @@ class ManualOrder:
         self._otherwise = otherwise
 
     def last(self) -> Decimal:
-        """A position behind all rows that exist, and before those of rows to come."""
+        """A position behind all existing rows, and before all future rows."""
         return Decimal(database.rows(self._next)[0][0])
 
     def new_position(
         self, caller: Caller, row_id: int, values: Mapping[str, Any], **parameters: Any
     ) -> Decimal:
-        """The position that a row moves to; without room for it, the rows behind it move on.
+        """The new position of a row. If two rows have no position between, later rows are moved.
 
         Args:
-            values: after, the id of the row behind which it comes; None places it first; without
-                it, it becomes the last.
-            parameters: those of the order's conditions.
+            values: after, the ID of the row to move behind. None moves the row to the start;
+                without it, the row moves to the end.
+            parameters: the parameters of the order's conditions.
 
         Raises:
-            InvalidInput: it cannot be placed behind that row.
-            Rearranging: there is no room yet, and there will be after some of these.
+            InvalidInput: the row cannot be moved behind that row.
+            Rearranging: as it says.
         """
         if "after" not in values:
             return self.last()
@@ -189,7 +189,7 @@ class ManualOrder:
 
 
 def _spreading(rows: Table) -> Statement:
-    """Gives each of several rows a position."""
+    """Sets the positions of several rows."""
     workspace = locked_workspace()
     ids = bindparam("ids", type_=ARRAY(BigInteger))
     positions = bindparam("positions", type_=ARRAY(Numeric))

@@ -1,7 +1,7 @@
-"""Pages of a list at the same cost a page: keyset pagination, never OFFSET.
+"""Keyset pagination: each page of a list costs the same.
 
-A cursor says where the last page ended: the sort, the value of its key and the row's id. It is
-opaque to clients; to change it gains nothing, since every statement names the workspace.
+A cursor contains the end of the previous page: the sort, the value of its key and the row's ID. It
+is opaque to clients, but needs no protection, since every statement names the workspace.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ MAX_PAGE_BYTES = 4_000_000
 """A page ends before its JSON exceeds this."""
 
 SHORT_LIMIT = 60
-"""Pages of at most so many of the largest rows, each about 64 KB of JSON, do not exceed it."""
+"""Pages with this limit do not exceed it, since the largest row has about 64 KB of JSON."""
 
 _ASCII_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 def ascii_lower(text: str) -> str:
-    """A text as it is compared where ASCII case does not count."""
+    """A text in the form that comparisons without ASCII case use."""
     return text.translate(_ASCII_LOWER)
 
 
 @dataclass(frozen=True, eq=False)
 class Missing:
-    """The rows of a list that have no value of the sort's key, which come last.
+    """Rows without a value of the sort's key, which come last.
 
     Args:
-        condition: true in SQL for a row without one.
-        key: what stands for the missing value, as SQL; greater than any other.
+        condition: the SQL condition for such a row.
+        key: the SQL value that replaces the missing one; it is greater than any other.
     """
 
     condition: Callable[[FromClause], ColumnElement[bool]]
@@ -64,15 +64,15 @@ class Missing:
 
 @dataclass(frozen=True, eq=False)
 class Sort:
-    """An order of a list; ties break by id, so that the order is total.
+    """An order of a list. Ties are broken by ID.
 
     Args:
-        key: what is compared before the id, of a row; None to sort by id alone.
-        type: the key's type in SQL.
-        value_of: the key's value in a row, as JSON carries it.
-        load: the value back from JSON; raises ValueError or TypeError when it is none.
-        missing: rows without a key, where an index has only the others.
-        is_indexed: whether an index gives this order within rows of one state.
+        key: the SQL expression to sort by; None to sort only by ID.
+        type: the SQL type of the key.
+        value_of: the key's value in a row, for JSON.
+        load: the value from JSON; raises ValueError or TypeError if it is invalid.
+        missing: rows without a key, if the index does not contain them.
+        is_indexed: whether an index has this order for the rows of each state.
     """
 
     key: Callable[[FromClause], ColumnElement[Any]] | None = None
@@ -83,7 +83,7 @@ class Sort:
     is_indexed: bool = False
 
     def columns(self, rows: FromClause) -> list[ColumnElement[Any]]:
-        """What rows are compared by."""
+        """The expressions to sort by."""
         if self.key is None:
             return [rows.c.id]
         key = self.key(rows)
@@ -91,7 +91,7 @@ class Sort:
 
 
 BY_CREATION = Sort()
-"""Ids rise in the order of creation, so the key alone gives it."""
+"""By ID, since later rows have greater IDs."""
 
 NEWEST_FIRST = "-created_at"
 
@@ -99,7 +99,7 @@ _AFTER_ID = bindparam("after_id", type_=BigInteger)
 
 
 class Ordering(NamedTuple):
-    """In which order a page is read, and whether it begins behind a cursor."""
+    """The order of a page, and whether it begins after a cursor."""
 
     sort: Sort
     is_descending: bool = False
@@ -114,14 +114,11 @@ class Ordering(NamedTuple):
     def runs(
         self, rows: FromClause
     ) -> list[tuple[list[ColumnElement[bool]], list[ColumnElement[Any]]]]:
-        """The conditions and the ORDER BY of each part that an index gives in order.
-
-        All parts together have the page's rows.
-        """
+        """The conditions and the ORDER BY of each part of the page that an index has in order."""
         missing = self.sort.missing
         if missing is None or self.sort.key is None:
             return [([self._is_behind(self.sort.columns(rows))], self.order(rows))]
-        # The key alone, as the index has it.
+        # Without coalesce, like the index.
         columns = [self.sort.key(rows), rows.c.id]
         return [
             ([~missing.condition(rows), self._is_behind(columns)], self._directed(columns)),
@@ -145,18 +142,18 @@ class Ordering(NamedTuple):
         return here < there if self.is_descending else here > there
 
     def _is_behind_among_missing(self, rows: FromClause, missing: Missing) -> ColumnElement[bool]:
-        """As `_is_behind`, as a comparison of the id alone, which an index can begin with."""
+        """As `_is_behind`, as a comparison of the ID only, which can use an index."""
         if not self.resumes:
             return true()
         is_cursor_among_them = self._after_key() >= missing.key
-        # Descending, no cursor among rows with a key has any of the others left behind it.
+        # In descending order, all rows without a key precede a cursor among rows with a key.
         beyond = literal_column("0", BigInteger)
         after_id = case((is_cursor_among_them, _AFTER_ID), else_=beyond)
         return rows.c.id < after_id if self.is_descending else rows.c.id > after_id
 
 
 class Cursor(NamedTuple):
-    """The last row of a page: the value of the sort's key, and the id."""
+    """The last row of a page: the value of the sort's key, and the ID."""
 
     key: Any
     id: int
@@ -164,11 +161,11 @@ class Cursor(NamedTuple):
 
 @dataclass(frozen=True)
 class PageRequest:
-    """Which part of a list is requested."""
+    """A requested page."""
 
     limit: int
     order: str
-    """The sort's name, after a minus where it is descending."""
+    """The sort's name, with a minus sign for descending order."""
 
     sort: Sort
     after: Cursor | None
@@ -179,7 +176,7 @@ class PageRequest:
         return Ordering(self.sort, is_descending, resumes, self.limit > SHORT_LIMIT)
 
     def parameters(self) -> dict[str, Any]:
-        """The bind parameters of a page's statement; one row more tells of a next page."""
+        """The parameters of the page's statement. An additional row indicates a next page."""
         after = {"after_key": self.after.key, "after_id": self.after.id} if self.after else {}
         return {"limit": self.limit + 1, **after}
 
@@ -190,7 +187,7 @@ class PageRequest:
         return rows[: self.limit], self.cursor_after(rows[self.limit - 1])
 
     def cursor_after(self, row: Any) -> str:
-        """The cursor of a page that begins behind a row."""
+        """The cursor of a page that begins after a row."""
         after = [self.order, self.sort.value_of(row), row.id]
         return base64.urlsafe_b64encode(orjson.dumps(after)).decode().rstrip("=")
 
@@ -199,7 +196,7 @@ def page_request(query: Mapping[str, Any], sorts: Mapping[str, Sort]) -> PageReq
     """The page that a loaded `PageQuery` requests.
 
     Raises:
-        InvalidInput: the cursor is not one of this list in this order.
+        InvalidInput: the cursor belongs to another list or order.
     """
     order = query.get("sort", NEWEST_FIRST)
     sort = sorts[order.lstrip("-")]
@@ -214,7 +211,7 @@ def is_known(version: int, known: list[int] | None) -> bool:
 
 
 def instant(value: Any) -> datetime:
-    """A sort key that is an instant, from a cursor."""
+    """An instant from a cursor."""
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError("an instant has an offset")
@@ -222,10 +219,7 @@ def instant(value: Any) -> datetime:
 
 
 def by_text(name: str) -> Sort:
-    """The order of a column of text: by code points, ignoring ASCII case.
-
-    It is the same on every server, whatever its locale.
-    """
+    """The order by a text column: by code points, ignoring ASCII case, for any locale."""
     return Sort(
         key=lambda rows: func.lower(collate(rows.c[name], "C")),
         type=Text(),
@@ -236,7 +230,7 @@ def by_text(name: str) -> Sort:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value:
-        raise ValueError("not a text that PostgreSQL holds")
+        raise ValueError("not a text that PostgreSQL can store")
     return value
 
 
@@ -248,5 +242,5 @@ def _cursor(cursor: str, order: str, sort: Sort) -> Cursor:
             return Cursor(None if sort.key is None else sort.load(key), row_id)
     except (binascii.Error, ValueError, TypeError):
         pass
-    message = "Must be the next_cursor of a page in this order."
+    message = "Must be the next_cursor of a page of this list in this order."
     raise InvalidInput.at("cursor", message, "invalid_cursor")

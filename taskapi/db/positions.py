@@ -1,6 +1,6 @@
-"""Positions in a manual order: numbers, of which there is always another between two.
+"""Positions in a manual order: decimal numbers, so that there is always one between two others.
 
-A row that was never moved has its id as its position, so that rows begin in the order of creation.
+The position of a row that was never moved is its ID, which is the order of creation.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from sqlalchemy import ColumnElement, FromClause, Numeric, cast, func
 from taskapi.db.pages import Sort
 
 MAX_SCALE = 30
-"""The digits that a position has at most behind its point."""
+"""The maximum number of digits after the decimal point."""
 
 _SPARE_DIGITS = 5
 """That remain for new positions between those of a `Spacing`."""
 
 _OFFSET = 5 * 10**18
-"""Added to a position in its text, so that all have as many digits and sort as texts do."""
+"""Added to a position in its text, so that all texts have the same length and sort as numbers."""
 
 PATTERN = re.compile(rf"[0-9]{{19}}(\.[0-9]{{1,{MAX_SCALE}}})?", re.ASCII)
 """The text of a position."""
+
+FIRST_POSITION_EXAMPLE = str(_OFFSET)
+"""The position of a row that was moved before the row with the ID 1."""
 
 _EXACT = Context(prec=20 + 2 * MAX_SCALE, rounding=ROUND_FLOOR)
 
@@ -34,7 +37,7 @@ def sort_position(rows: FromClause) -> ColumnElement[Decimal]:
 
 
 def position_text(row: Any) -> str:
-    """The position of a row as responses show it: a text that sorts as the number does."""
+    """The position of a row in responses: a text that sorts like the number."""
     if row.position is None:
         return str(row.id + _OFFSET)
     text = f"{_EXACT.add(row.position, _OFFSET):f}"
@@ -51,10 +54,10 @@ BY_POSITION = Sort(key=sort_position, type=Numeric(), value_of=position_text, lo
 
 
 def spread(low: Decimal, high: Decimal, count: int) -> list[Decimal] | None:
-    """So many positions between two, in order, with as few digits as will do.
+    """`count` positions between two others, in order, with as few digits as possible.
 
     Returns:
-        None if they would take too many digits.
+        None if they would need too many digits.
     """
     for scale in range(_least_scale(low, high, count), MAX_SCALE + 1):
         unit = Decimal(1).scaleb(-scale)

@@ -1,4 +1,4 @@
-"""Deletion of expired rows in small steps, beside the service and beside other purges."""
+"""Deletes expired rows in small steps, concurrently with requests and other purges."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from taskapi.db import database
 from taskapi.db.statement import Statement
 
 _ROWS = 1_000
-"""That a statement looks at: it costs the same in any table, and holds locks for a moment."""
+"""The rows that one statement reads. This limits its cost, and how long it holds locks."""
+
+_COMMAND_SECONDS = 60.0
+"""For a statement of `flask purge`, which no request waits for."""
 
 Position = list[Any]
 
@@ -28,50 +31,55 @@ Position = list[Any]
 class Purge:
     """Deletes the expired rows of a table, in the order of its key.
 
-    Each step is a short transaction, so a request that needs one of its rows waits for a moment.
+    Each step is a short transaction, so that requests for its rows wait only briefly.
     """
 
-    def __init__(self, table: Table, is_over: ColumnElement[bool]) -> None:
+    def __init__(self, table: Table, has_expired: ColumnElement[bool]) -> None:
         keys = list(table.primary_key.columns)
         self._names = [f"after_{column.name}" for column in keys]
-        # Nothing of ours sorts before 0 or an empty text.
+        # No key sorts before 0 or an empty text.
         self._start: Position = [0 if isinstance(c.type, BigInteger) else "" for c in keys]
         key = tuple_(*keys)
         after = tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in keys))
         seen = select(*keys).where(key > after).order_by(*keys).limit(_ROWS).cte("seen")
-        expired = and_(key.in_(select(*seen.c)), is_over)
+        expired = and_(key.in_(select(*seen.c)), has_expired)
         deleted = delete(table).where(expired).returning(*keys).cte("deleted")
         count = select(func.count()).select_from(deleted).scalar_subquery()
         last = select(count.label("deleted"), *seen.c).order_by(*(c.desc() for c in seen.c))
-        self._statement = Statement(last.limit(1), writes=True, independent=True)
+        step = last.limit(1)
+        self._statement = Statement(step, writes=True, independent=True)
+        self._patient = Statement(step, writes=True, independent=True, seconds=_COMMAND_SECONDS)
 
     def step(self, after: Position | None = None) -> tuple[int, Position | None]:
-        """Look at the next thousand rows.
+        """Purge the next rows.
 
         Args:
-            after: the position that the step before gave; None to begin.
+            after: the position that the previous step returned; None at the beginning.
 
         Returns:
-            How many were deleted, and the position; None for that at the table's end.
+            The number of deleted rows, and the position, which is None at the end of the table.
 
         Raises:
             Unavailable, OutcomeUnknown: as `database.rows`.
         """
+        return self._step(self._statement, after)
+
+    def _step(self, statement: Statement, after: Position | None) -> tuple[int, Position | None]:
         position = after or self._start
-        rows = database.rows(self._statement, **dict(zip(self._names, position, strict=True)))
+        rows = database.rows(statement, **dict(zip(self._names, position, strict=True)))
         if not rows:
             return 0, None
         deleted, *last = rows[0]
         return deleted, last
 
     def run(self) -> int:
-        """Look at all rows; how many were deleted.
+        """Purge the whole table, and return the number of deleted rows.
 
         Raises:
             Unavailable, OutcomeUnknown: as `database.rows`.
         """
-        total, after = self.step()
+        total, after = self._step(self._patient, None)
         while after:
-            deleted, after = self.step(after)
+            deleted, after = self._step(self._patient, after)
             total += deleted
         return total

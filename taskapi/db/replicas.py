@@ -1,7 +1,7 @@
-"""Pages from a replica, never of an older state than the account has.
+"""Reads pages from a replica that is up to date.
 
-The account's change number makes it safe: the primary says which it is now, and what a replica
-gives counts only with that number or a later one. See docs/decisions/0010-replicas.md.
+The primary returns the workspace's current version. A page from the replica is used only if it has
+that version or a later one. See docs/decisions/0010-replicas.md.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from taskapi.runtime.connection import Row
 
 
 def page_rows(statement: Statement, *, known: list[int] | None, **parameters: Any) -> list[Row]:
-    """The rows of a page (`ContentTable.page`), from a replica where one is up to date.
+    """The rows of a page (`ContentTable.page`), from a replica if one is up to date.
 
-    The primary is asked first, with null for what is known: it then tells whether the session
-    lives, and the account's version and total, and reads no row of the list.
+    The primary is queried first, with null for `known`. It then returns whether the session is
+    active, the version and the total, and reads no row of the list.
 
     Args:
-        known: versions of the list that the client has; None for whichever there is.
+        known: versions of the list that the client has; None stands for all.
     """
     if known is None or not database.has_replica():
         return database.rows(statement, known=known, **parameters)
@@ -29,7 +29,7 @@ def page_rows(statement: Statement, *, known: list[int] | None, **parameters: An
     if not now or is_known(now[0][0], known):
         return now
     found = database.replica_rows(statement, known=known, **parameters)
-    # None at all: there the session has not begun yet, or has ended since the primary was asked.
+    # Without rows, the session does not exist there yet, or has ended meanwhile.
     if found and found[0][0] >= now[0][0]:
         return found
     return database.rows(statement, known=known, **parameters)

@@ -1,4 +1,4 @@
-"""The rows that statements give: named tuples, read-only and cheap to make."""
+"""The rows that statements return: named tuples, which are read-only and cheap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent to the database: SQLAlchemy Core says what it is, and it is compiled once."""
+"""Statements: built from SQLAlchemy Core, compiled once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sqlalchemy.sql.selectable import ReturnsRows
 from sqlalchemy.types import TypeEngine
 
 _SENT_AS: dict[type[TypeEngine[Any]], str] = {
-    # Every integer, so that a comparison takes numbers that its column could not hold.
+    # All integers, so that columns can be compared with numbers beyond their own range.
     Integer: "int8",
     Float: "float8",
     Numeric: "numeric",
@@ -42,13 +42,12 @@ class Statement:
     """One SQL statement, built from SQLAlchemy Core and compiled on first use.
 
     Args:
-        clause: a select, or a write with RETURNING; its bind parameters are given when it runs.
-        writes: whether it changes anything, so that it must not be sent a second time.
-        seconds: how long it may take, the wait for a connection included; None for as long as any.
-        independent: whether what it does stays done though the request that does it is refused,
-            so that it is part of no other transaction.
-        is_dynamic: whether its text depends on what is asked for, so that no connection keeps
-            it prepared; PostgreSQL then plans it with the values.
+        clause: a select, or a write with RETURNING.
+        writes: whether it changes anything, and therefore is never retried.
+        seconds: the time limit, including the wait for a connection; None for the default.
+        independent: whether it is committed even if the request fails, in its own transaction.
+        is_dynamic: whether its text depends on the request. Such statements are not prepared, and
+            PostgreSQL plans them with their values.
     """
 
     def __init__(
@@ -72,40 +71,40 @@ class Statement:
 
     @cached_property
     def sql(self) -> bytes:
-        """The text that is sent."""
+        """The SQL text."""
         return str(self._compiled).encode()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The parameters that `$1`, `$2` and so on stand for."""
+        """The names of the parameters `$1`, `$2` and so on."""
         return tuple(self._compiled.positiontup)
 
     @cached_property
     def types(self) -> tuple[int, ...]:
-        """The OIDs of the types of these parameters, as they are declared."""
+        """The OIDs of the parameters' declared types."""
         return tuple(oid_of(self._compiled.binds[name].type) for name in self.names)
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
-        """Parameters whose values are part of the statement."""
+        """Values of parameters that are part of the statement."""
         return {k: v for k, v in self._compiled.params.items() if v is not None}
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns of a row of its result."""
+        """The names of the result's columns."""
         return tuple(str(column.name) for column in self._clause.exported_columns)
 
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        """The values that are sent, in the order of `names`."""
+        """The values of the parameters, in the order of `names`."""
         given = {**self.defaults, **parameters}
         return [given[name] for name in self.names]
 
 
 def oid_of(declared: TypeEngine[Any]) -> int:
-    """The OID of the PostgreSQL type as which a parameter of this type is sent.
+    """The OID of the PostgreSQL type for a parameter of this type.
 
     Raises:
-        TypeError: the parameter has no type, or one that is not among those that are sent.
+        TypeError: the parameter has no type, or an unsupported one.
     """
     if isinstance(declared, ARRAY):
         return _registered(_name_of(declared.item_type)).array_oid

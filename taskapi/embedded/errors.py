@@ -1,5 +1,5 @@
-"""What goes wrong with the embedded server."""
+"""Errors of the embedded server."""
 
 
 class EmbeddedError(Exception):
-    """The embedded server cannot be had; the message says what to do."""
+    """The embedded server cannot be used. The message says what to do."""

@@ -1,4 +1,4 @@
-"""One data folder and the server in it: start or join, leave or stop."""
+"""Starts, joins, leaves and stops the server of a data folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import hashlib
 import importlib.util
 import os
 import re
-import secrets
 import shutil
 import signal
 import socket
@@ -19,40 +18,42 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from config import MINIMUM_KEY_BYTES
-from taskapi.embedded.account import account_for
+from taskapi.embedded.account import Account, reachable_programs, run_as, system_account
 from taskapi.embedded.errors import EmbeddedError
+from taskapi.embedded.folder import Folder, locate
+from taskapi.embedded.key import signing_key
 
 _READY_WITHIN = 60.0
-"""Seconds: recovery after a crash replays what was written since the last checkpoint."""
+"""Seconds. Recovery after a crash replays everything since the last checkpoint."""
 
 _STOPPED_WITHIN = 30.0
 _KILLED_WITHIN = 5.0
 
 _PORT = 5432
-"""Only part of the socket's name; the server listens on no address."""
+"""Part of the socket's name. The server does not listen on TCP."""
 
 _SOCKET = f".s.PGSQL.{_PORT}"
 
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]{1,89}")
-"""What a client can connect to: 103 bytes with the socket's name, no comma (a list to libpq)."""
+"""A path that libpq can connect to: 103 bytes with the socket's name, and no comma."""
 
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
-"""The server's own: a PGPORT or a locale of the caller must not change it."""
+"""The server does not inherit PGPORT, a locale or other variables of this process."""
 
 _OPTIONS = {
     "listen_addresses": "",
     "unix_socket_directories": ".",
     "port": str(_PORT),
     "log_checkpoints": "off",
+    # For connections of other databases and roles than the service's, which has its own.
     "statement_timeout": "15s",
+    "lock_timeout": "10s",
     "log_error_verbosity": "terse",
 }
-"""The socket lies in the data folder, which only its owner can enter; terse leaves rows' values
-out of the log."""
+"""The socket is in the data folder, which only its owner can enter. Terse messages keep the values
+of rows out of the log."""
 
 _INITDB = (
     "--username=postgres",
@@ -64,49 +65,58 @@ _INITDB = (
     "--set=timezone=UTC",
     "--set=log_timezone=UTC",
 )
-"""The same on every machine, whatever its locale and zone."""
+"""Independent of the machine's locale and time zone."""
 
 _REMAINS = "pre-existing shared memory block"
-"""In the server's log when a query of a killed server is still running; it soon ends."""
+"""In the log while a query of a killed server still runs; it ends soon."""
 
 
 class Server:
-    """The server of one data folder, as seen by one process that uses it."""
+    """The server of a data folder, used by this process."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.expanduser().resolve()
-        self._data = self.folder / "postgres"
-        self._log = self.folder / "postgres.log"
+        self.folder = folder.expanduser().absolute()
         self._users_lock = -1
         self._owner = os.getpid()
         self._child: subprocess.Popen[bytes] | None = None
 
     def acquire(self) -> tuple[str, str]:
-        """Start or join the server; its URL, and the key that signs tokens."""
+        """Start or join the server; returns its URL and the key that signs tokens."""
         programs = binaries()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._gate():
-            self._users_lock = os.open(self.folder / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(self._users_lock, fcntl.LOCK_SH)
-                self._ensure_running(programs)
-                return self._url(), _signing_key(self.folder / "jwt.key")
-            except BaseException:
-                self._leave()
-                raise
+        self._account = system_account()
+        self._folder = Folder(locate(self.folder, self._account), self._account)
+        self._data = self._folder.path / "postgres"
+        self._log = self._folder.path / "postgres.log"
+        try:
+            with self._gate():
+                return self._join(programs)
+        except BaseException:
+            self._folder.close()
+            raise
+
+    def _join(self, programs: Path) -> tuple[str, str]:
+        self._users_lock = self._folder.open("postgres.lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(self._users_lock, fcntl.LOCK_SH)
+            self._ensure_running(programs)
+            return self._url(), signing_key(self._folder)
+        except BaseException:
+            self._leave()
+            raise
 
     def release(self) -> None:
-        """Stop using the server, which stops when nobody else does."""
+        """Leave the server, and stop it if no other process uses it."""
         if os.getpid() != self._owner:
-            return  # A fork shares the lock with the process that took it, which gives it back.
-        # Without its folder the server ends by itself within a minute.
+            return  # A forked process shares its parent's lock; the parent releases it.
+        # If the folder was deleted, the server ends by itself within a minute.
         with suppress(FileNotFoundError), self._gate():
             self._leave()
+        self._folder.close()
 
     @contextmanager
     def _gate(self) -> Iterator[None]:
-        """One process at a time starts, joins or leaves."""
-        gate = os.open(self.folder, os.O_RDONLY)
+        """Only one process at a time starts, joins or leaves."""
+        gate = self._folder.open("start.lock", os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(gate, fcntl.LOCK_EX)
             yield
@@ -117,7 +127,7 @@ class Server:
         try:
             fcntl.flock(self._users_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            # Others use the server; a child that is forgotten while it runs is a ResourceWarning.
+            # Other processes use the server. Popen would warn about a running child.
             if self._child:
                 self._child.returncode = 0
                 self._child = None
@@ -144,14 +154,13 @@ class Server:
                 f"PostgreSQL is not ready after {_READY_WITHIN:.0f} seconds; see {self._log}."
             )
 
-    def _create(self, binaries: Path, account: dict[str, Any]) -> None:
-        """Make the database in a folder of another name, so that half of one is never used."""
+    def _create(self, binaries: Path) -> None:
+        """Create the database under another name, so that an incomplete one is never used."""
         unfinished = self._data.with_suffix(".new")
         if unfinished.exists():
             shutil.rmtree(unfinished)
         unfinished.mkdir(mode=0o700)
-        if account:
-            os.chown(unfinished, account["user"], account["group"])
+        self._folder.give_away(unfinished.name)
         made = subprocess.run(
             [binaries / "initdb", *_INITDB, "-D", unfinished],
             env=_ENVIRONMENT,
@@ -160,33 +169,37 @@ class Server:
             capture_output=True,
             text=True,
             check=False,
-            **account,
+            **run_as(self._account),
         )
         if made.returncode:
-            raise EmbeddedError(f"PostgreSQL cannot make a database: {made.stderr.strip()}")
+            raise EmbeddedError(f"PostgreSQL cannot create a database: {made.stderr.strip()}")
         unfinished.rename(self._data)
 
     def _start(self, binaries: Path) -> None:
-        # A server that is being killed answers for a moment longer than its process is seen.
+        # A server that is being killed responds slightly longer than its process exists.
         if not _happens(lambda: not self._answers(), within=_KILLED_WITHIN):
             raise EmbeddedError(
                 f"{self._data} is served from another container. Stop that one, or set another"
                 " TASKAPI_DATA_DIR."
             )
-        account = account_for(self._data, binaries)
+        if self._account:
+            self._report_location(self._account)
+            binaries = reachable_programs(binaries, self._account)
         if not (self._data / "PG_VERSION").exists():
-            self._create(binaries, account)
-        # The number in them may by now be any process's, or a zombie's, and PostgreSQL would not
-        # start. It still refuses, by its shared memory, to run beside remains of the last server.
+            self._create(binaries)
+        elif self._account and self._data.stat().st_uid == 0:  # a copy that root has made
+            self._folder.give_away(self._data.name)
+        # The process number in these files may be in use again, and PostgreSQL would not start.
+        # Its shared memory still prevents it from running beside remains of the last server.
         for leftover in ("postmaster.pid", f"{_SOCKET}.lock"):
             (self._data / leftover).unlink(missing_ok=True)
         command = [str(binaries / "postgres"), "-D", str(self._data)]
         for name, value in _OPTIONS.items():
             command += ["-c", f"{name}={value}"]
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-        log = os.open(self._log, flags, 0o600)
+        log = self._folder.open(self._log.name, flags)
         try:
-            # In a session of its own, so that Ctrl-C in the terminal does not reach it.
+            # In its own session, so that Ctrl-C in the terminal does not reach it.
             self._child = subprocess.Popen(
                 command,
                 env=_ENVIRONMENT,
@@ -195,10 +208,18 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **account,
+                **run_as(self._account),
             )
         finally:
             os.close(log)
+
+    def _report_location(self, account: Account) -> None:
+        if self._folder.path != self.folder.resolve():
+            sys.stderr.write(
+                f"PostgreSQL does not run as root, and its user {account.name} cannot enter"
+                f" {account.obstacle(self.folder.resolve())}. The data is in {self._folder.path}"
+                f" instead of {self.folder}.\n"
+            )
 
     def _stop(self) -> None:
         child = self._child
@@ -206,7 +227,7 @@ class Server:
         if pid is None:
             return
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown: a checkpoint, then the end.
+            os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
 
         def has_ended() -> bool:
             if child and child.pid == pid:
@@ -226,10 +247,10 @@ class Server:
         return [line.strip() for line in text.splitlines()]
 
     def _postmaster(self) -> int | None:
-        """The number of the server's process, if it runs.
+        """The ID of the server's process, if it runs.
 
-        After a crash or in a new container the number in the file can be any process's, so its
-        command line must name the data as well.
+        After a crash or in a new container, the ID in the file can be that of any process. So the
+        command line of the process must contain the path of the data.
         """
         number = (self._pid_file() or [""])[0]
         return int(number) if number.isdigit() and self._serves(int(number)) else None
@@ -251,14 +272,16 @@ class Server:
         return f"postgresql://postgres@/postgres?host={host}&port={_PORT}"
 
     def _socket_folder(self) -> Path:
-        """The data folder, or a link to it where its own path is not one to connect to."""
+        """The data folder, or a link to it if libpq cannot connect to its path."""
         if _PLAIN_PATH.fullmatch(str(self._data)):
             return self._data
         links = Path(tempfile.gettempdir()) / f"taskapi-{os.geteuid()}"
         links.mkdir(mode=0o700, exist_ok=True)
         about = links.lstat()
         if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
-            raise EmbeddedError(f"{links} is not ours alone. Delete it, or set another TMPDIR.")
+            raise EmbeddedError(
+                f"{links} can be changed by other users. Delete it, or set another TMPDIR."
+            )
         link = links / hashlib.sha256(os.fsencode(self._data)).hexdigest()[:16]
         if not link.is_symlink():
             with suppress(FileExistsError):
@@ -267,7 +290,7 @@ class Server:
 
 
 def binaries() -> Path:
-    """Where PostgreSQL's programs are.
+    """The directory of PostgreSQL's programs.
 
     Raises:
         EmbeddedError: the package is not installed.
@@ -281,25 +304,8 @@ def binaries() -> Path:
     return Path(package.origin).resolve().parent / "pginstall18" / "bin"
 
 
-def _signing_key(path: Path) -> str:
-    """The key in the file, which is made at the first call; only one process at a time may call."""
-    if not path.exists():
-        unfinished = path.with_suffix(".new")
-        unfinished.unlink(missing_ok=True)
-        unfinished.touch(0o600, exist_ok=False)
-        with unfinished.open("w") as file:
-            file.write(secrets.token_urlsafe(48))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-    key = path.read_text().strip()
-    if len(key) < MINIMUM_KEY_BYTES:
-        raise EmbeddedError(f"{path} is damaged. Delete it: a new key logs everyone out.")
-    return key
-
-
 def _command_line(pid: int) -> str:
-    """How a process was started; empty for one that is not there or has ended."""
+    """The command line of a process; empty if it does not exist or has ended."""
     if Path("/proc/self/cmdline").exists():
         with suppress(FileNotFoundError, ProcessLookupError):
             return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes())

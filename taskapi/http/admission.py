@@ -10,18 +10,19 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from ipaddress import ip_address, ip_network
 from time import monotonic, sleep
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response
 
 from config import Settings
 from taskapi.db import database
 from taskapi.db.concurrency import Share, Slots, TooManyConcurrentRequests
+from taskapi.http.addresses import client_address, network
 from taskapi.http.application import Answer, Request
 from taskapi.identity import Caller
 from taskapi.problems import RateLimited, TokenInvalid
 from taskapi.runtime import CLOSE
+from taskapi.runtime.context import extensions
 
 MAX_OF_ACCOUNT = 100
 """Requests of one account that a worker handles at a time."""
@@ -50,7 +51,6 @@ _READS = ("GET", "HEAD")
 _LARGE_BYTES = 64_000
 _VERIFIED_SECONDS = 60
 _REMEMBERED = 10_000
-_IPV4 = 4
 
 
 class RequestRateExceeded(RateLimited):
@@ -180,7 +180,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def admission() -> Admission:
     """The application's admission in this process."""
-    found: Admission = current_app.extensions["taskapi_admission"]
+    found: Admission = extensions()["taskapi_admission"]
     return found
 
 
@@ -191,14 +191,4 @@ def _take_off(counter: Counter[str], key: str, amount: int) -> None:
 
 
 def _network_key(request: Request) -> str:
-    return f"network {_network_of(request)}"
-
-
-def _network_of(request: Request) -> str:
-    """The client's address; of IPv6 the /64, which belongs to one subscriber."""
-    host, _, _zone = (request.remote_addr or "").partition("%")
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    return str(address if address.version == _IPV4 else ip_network(f"{host}/64", strict=False))
+    return f"network {network(client_address(request))}"

@@ -1,8 +1,7 @@
-"""Request bodies: read whole and in time, then decoded strictly.
+"""Reads request bodies completely, in time, as strict JSON.
 
-Not every JSON reader agrees on what a document says that repeats a name, holds NaN or a lone
-surrogate, or comes in UTF-16; such documents are refused rather than guessed at (RFC 8259 and
-RFC 7493).
+JSON parsers disagree on documents with repeated names, NaN, lone surrogates or UTF-16, so these are
+invalid (RFC 8259 and RFC 7493).
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from flask import Request
 from gevent import Timeout
 from werkzeug.http import parse_options_header
 
+from taskapi.field_errors import FieldError
 from taskapi.problems import (
     MAX_ERRORS,
     ContentTooLarge,
-    FieldError,
     InvalidInput,
     LengthRequired,
     MalformedBody,
@@ -33,35 +32,35 @@ from taskapi.problems import (
 )
 
 MAX_BYTES = 256 * 1024
-"""More than the longest valid task, every character of it escaped."""
+"""More than the longest valid task with all characters escaped."""
 
 READ_SECONDS = 10
-_REMEMBERED_TYPES = 64
+_CACHED_TYPES = 64
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 """RFC 7396."""
 
 
 def read_object(request: Request, accepted: tuple[str, ...] = (JSON,)) -> dict[str, Any]:
-    """The JSON object that the request carries.
+    """The JSON object in the body of a request.
 
     Args:
-        accepted: the media types that the call takes.
+        accepted: the supported media types.
 
     Raises:
         UnsupportedMediaType, LengthRequired, ContentTooLarge, RequestTimeout: as they say.
-        MalformedBody: no body, or not exactly one JSON document in UTF-8.
-        InvalidInput: not an object, or text that PostgreSQL or JSON cannot carry.
+        MalformedBody: the body is empty, or not one JSON document in UTF-8.
+        InvalidInput: it is not an object, or has text that PostgreSQL or JSON cannot represent.
     """
     raw = _read(request)
     if not raw:
-        raise MalformedBody("The request has no body; send a JSON object.")
+        raise MalformedBody("The body is empty. Send a JSON object.")
     _check_type(request, accepted)
     document = _decode(raw)
     if not isinstance(document, dict):
         raise InvalidInput.at("", "Must be a JSON object.", "not_an_object")
     if b"\\u" in raw:
-        _refuse_uncarriable_text(document)
+        _check_text(document)
     return document
 
 
@@ -75,46 +74,46 @@ def _read(request: Request) -> bytes:
         with Timeout(READ_SECONDS, RequestTimeout):
             raw: bytes = request.environ["wsgi.input"].read(length)
     except OSError:
-        raise MalformedBody("The body could not be read to its end.") from None
+        raise MalformedBody("The body could not be read completely.") from None
     if len(raw) < length:
-        raise MalformedBody("The body ends before its Content-Length.")
+        raise MalformedBody("The body is shorter than its Content-Length.")
     return raw
 
 
 def _check_type(request: Request, accepted: tuple[str, ...]) -> None:
     if not _is_json(request.environ.get("CONTENT_TYPE", ""), accepted):
         raise UnsupportedMediaType(
-            f"Send the body as {' or '.join(accepted)}, and say so in the Content-Type header.",
+            f"Content-Type must be {' or '.join(accepted)}.",
             headers={f"Accept-{request.method.capitalize()}": ", ".join(accepted)},
         )
 
 
-@lru_cache(_REMEMBERED_TYPES)
+@lru_cache(_CACHED_TYPES)
 def _is_json(content_type: str, accepted: tuple[str, ...]) -> bool:
     media_type, parameters = parse_options_header(content_type)
     return media_type.lower() in accepted and parameters.get("charset", "utf-8").lower() == "utf-8"
 
 
-_UNCARRIABLE = re.compile("[\0\ud800-\udfff]")
+_INVALID_TEXT = re.compile("[\0\ud800-\udfff]")
 
-_Way: TypeAlias = "tuple[_Way, str] | None"
-"""How to come to a value: the way to what holds it, and its name there; no way to the document."""
+_Path: TypeAlias = "tuple[_Path, str] | None"
+"""The path of a value: the path of its container and its name there; None for the document."""
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) < len(pairs):
-        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        shown = json.dumps(shortened(twice))
-        raise MalformedBody(f"The body names {shown} twice in one object.")
+        repeated = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        name = json.dumps(shortened(repeated))
+        raise MalformedBody(f"The body has the name {name} twice in one object.")
     return document
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise MalformedBody(f"The body holds {name}, which is not JSON.")
+def _raise_for_constant(name: str) -> NoReturn:
+    raise MalformedBody(f"The body contains {name}, which is not JSON.")
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_refuse_constant)
+_decoder = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_raise_for_constant)
 
 
 def _decode(raw: bytes) -> Any:
@@ -129,38 +128,38 @@ def _decode(raw: bytes) -> Any:
     except RecursionError:
         raise MalformedBody("The body is nested too deeply.") from None
     except ValueError:  # an integer of thousands of digits
-        raise MalformedBody("The body holds a number with too many digits.") from None
+        raise MalformedBody("The body contains a number with too many digits.") from None
 
 
-def _refuse_uncarriable_text(document: dict[str, Any]) -> None:
-    found = ((way, text) for way, text in _texts(document) if _UNCARRIABLE.search(text))
+def _check_text(document: dict[str, Any]) -> None:
+    invalid = (path for path, text in _texts(document) if _INVALID_TEXT.search(text))
     errors = [
-        FieldError(_pointer(way), "Must not contain NUL or a lone surrogate.", "invalid_text")
-        for way, _ in islice(found, MAX_ERRORS)
+        FieldError(_pointer(path), "Must not contain NUL or a lone surrogate.", "invalid_text")
+        for path in islice(invalid, MAX_ERRORS)
     ]
     if errors:
         raise InvalidInput.of(errors)
 
 
-def _texts(document: dict[str, Any]) -> Iterator[tuple[_Way, str]]:
-    """Every string in a document, names included, with the way to it."""
-    waiting: deque[tuple[_Way, Any]] = deque([(None, document)])
-    while waiting:
-        way, value = waiting.popleft()
+def _texts(document: dict[str, Any]) -> Iterator[tuple[_Path, str]]:
+    """All strings in a document, including names, with their paths."""
+    queue: deque[tuple[_Path, Any]] = deque([(None, document)])
+    while queue:
+        path, value = queue.popleft()
         if isinstance(value, str):
-            yield way, value
+            yield path, value
         elif isinstance(value, dict):
             for name, item in value.items():
-                yield (way, "?"), name
-                waiting.append(((way, name), item))
+                yield (path, "?"), name
+                queue.append(((path, name), item))
         elif isinstance(value, list):
-            waiting.extend(((way, str(index)), item) for index, item in enumerate(value))
+            queue.extend(((path, str(index)), item) for index, item in enumerate(value))
 
 
-def _pointer(way: _Way) -> str:
-    """The JSON Pointer of a way."""
+def _pointer(path: _Path) -> str:
+    """The JSON Pointer of a path."""
     names: list[str] = []
-    while way:
-        way, name = way
+    while path:
+        path, name = path
         names.append(reference_token(name).encode(errors="replace").decode())
     return "".join(f"/{name}" for name in reversed(names))

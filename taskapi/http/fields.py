@@ -1,4 +1,4 @@
-"""Fields and schemas that features build on: strict on the way in, exact about what was wrong."""
+"""Fields of input, strictly validated, and fields of output."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 from marshmallow import fields, validate
 
 from taskapi.db import positions
+from taskapi.field_errors import FieldErrorCode
 from taskapi.identity import MAX_ID
 
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B)))
 WHITE_SPACE += "\u2028\u2029\u202f\u205f\u3000"
-"""Unicode's White_Space; `str.strip` takes more than that, browsers less."""
+"""Unicode's White_Space. `str.strip` removes more characters, browsers fewer."""
 
-_NO_NUL = r"^[^\u0000]*$"
-_WHITE = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_VISIBLE = rf"^[^\u0000]*[^\u0000{_WHITE}][^\u0000]*$"
+# Code generators copy patterns into programs and turn \u escapes into characters.
+_NO_NUL = r"^[^\x00]*$"
+_VISIBLE = r"^[^\x00]*[^\s\x00\x85][^\x00]*$"
 _COLOR = re.compile("#[0-9A-Fa-f]{6}", re.ASCII)
 
 MAX_NAME = 255
@@ -26,33 +27,32 @@ Messages = dict[str, str | list[Any] | dict[Any, Any]]
 
 
 class Message(str):
-    """What is wrong, for people, with a stable word for programs."""
+    """An error message for people, with a code for programs."""
 
-    code: str
+    code: FieldErrorCode
 
-    def __new__(cls, text: str, code: str) -> Message:
+    def __new__(cls, text: str, code: FieldErrorCode) -> Message:
         message = super().__new__(cls, text)
         message.code = code
         return message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy has the code too."""
         return Message, (str(self), self.code)
 
     def format(self, *args: object, **kwargs: object) -> Message:
-        """Fill in as `str.format` does and keep the code."""
+        """As `str.format`, with the code."""
         return Message(super().format(*args, **kwargs), self.code)
 
 
 class _Strict:
     default_error_messages: Messages = {
-        "required": Message("Must be given.", "required"),
+        "required": Message("Required.", "required"),
         "null": Message("Must not be null.", "null"),
     }
 
 
 class Value(_Strict, fields.Field[Any]):
-    """What a field of a type of its own begins with; its `metadata` says how it looks in JSON."""
+    """The base of fields with types of their own. `metadata` describes their JSON."""
 
 
 def _length(least: int, most: int) -> validate.Length:
@@ -65,10 +65,10 @@ def _length(least: int, most: int) -> validate.Length:
 
 
 class Text(_Strict, fields.String):
-    """A string of a length counted in code points, kept as given.
+    """A string, stored as given. Lengths are in code points.
 
     Args:
-        trim: take white space off both ends first; then at least one character must be left.
+        trim: remove white space at both ends before the length is checked.
     """
 
     default_error_messages: Messages = {
@@ -87,10 +87,10 @@ class Text(_Strict, fields.String):
 
 
 class Name(Text):
-    """What people call something, without the white space at its ends."""
+    """A name or title, without white space at both ends."""
 
-    def __init__(self, about: str = "", **kwargs: Any) -> None:
-        text = f"White space at both ends is removed. {about}".strip()
+    def __init__(self, about: str, **kwargs: Any) -> None:
+        text = f"{about} White space at both ends is removed."
         metadata = {"description": text} | kwargs.pop("metadata", {})
         super().__init__(least=1, most=MAX_NAME, trim=True, metadata=metadata, **kwargs)
 
@@ -118,25 +118,24 @@ class EmailAddress(_Strict, fields.Email):
         return email.lower()
 
 
-_NORMALIZED = 1_000
+_MAX_NORMALIZED = 1_000
 
 
 class Password(Text):
-    """A password of 8 to 100 code points, in Unicode's form NFC as RFC 8265 section 4.2 asks."""
+    """A password of 8 to 100 code points, normalized to NFC (RFC 8265 section 4.2)."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            least=8, most=100, load_only=True, metadata={"format": "password"}, **kwargs
-        )
+    def __init__(self, about: str, **kwargs: Any) -> None:
+        metadata = {"format": "password", "description": about}
+        super().__init__(least=8, most=100, load_only=True, metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        # Takes the square of the length at worst, and shortens to a quarter at best.
-        return unicodedata.normalize("NFC", text) if len(text) <= _NORMALIZED else text
+        # Takes quadratic time in the worst case, and shortens a text to a quarter at most.
+        return unicodedata.normalize("NFC", text) if len(text) <= _MAX_NORMALIZED else text
 
 
 class TrueOrFalse(_Strict, fields.Boolean):
-    """A JSON boolean; 1, "true" and their like are refused."""
+    """A JSON boolean. 1 and "true" are invalid."""
 
     default_error_messages: Messages = {
         "invalid": Message("Must be true or false.", "not_a_boolean"),
@@ -169,7 +168,7 @@ class _Bounded(_Strict, fields.Integer):
 
 
 class QueryInteger(_Bounded):
-    """A whole number in a query string, in ASCII digits alone."""
+    """A whole number in a query string, in ASCII digits."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if not re.fullmatch(r"0|[1-9][0-9]{0,17}", str(value), re.ASCII):
@@ -178,7 +177,7 @@ class QueryInteger(_Bounded):
 
 
 class WholeNumber(_Bounded):
-    """A whole number in JSON; text, true and 1.5 are refused."""
+    """A whole number in JSON. "1", true and 1.5 are invalid."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if type(value) is not int:
@@ -187,12 +186,12 @@ class WholeNumber(_Bounded):
 
 
 class Ids(_Strict, fields.List[int]):
-    """Ids, in any order and none of them twice."""
+    """Distinct IDs, in any order."""
 
     default_error_messages: Messages = {
-        "invalid": Message("Must be a list of ids.", "not_a_list"),
-        "too_many": Message("Must have at most {most} ids.", "too_many"),
-        "repeated": Message("Must not have an id twice.", "repeated"),
+        "invalid": Message("Must be a list of IDs.", "not_a_list"),
+        "too_many": Message("Must have at most {most} IDs.", "too_many"),
+        "repeated": Message("Must not contain an ID twice.", "repeated"),
     }
 
     def __init__(self, *, most: int, **kwargs: Any) -> None:
@@ -214,14 +213,16 @@ class Ids(_Strict, fields.List[int]):
 
 
 class Color(_Strict, fields.String):
-    """A color in CSS's notation of six hexadecimal digits, in lower case."""
+    """A color as six hexadecimal digits, in lower case."""
 
     default_error_messages: Messages = {
         "invalid": Message("Must be a color like #2e7d32.", "not_a_color"),
     }
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(metadata={"pattern": "^#[0-9A-Fa-f]{6}$"}, **kwargs)
+        about = "Six hexadecimal digits, like `#2e7d32`. Returned in lower case. Null for no color."
+        metadata = {"pattern": "^#[0-9A-Fa-f]{6}$", "description": about}
+        super().__init__(allow_none=True, metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = str(super()._deserialize(value, attr, data, **kwargs))
@@ -231,7 +232,7 @@ class Color(_Strict, fields.String):
 
 
 class Choice(_Strict, fields.String):
-    """One of a few words."""
+    """One of several words."""
 
     def __init__(self, *words: str, **kwargs: Any) -> None:
         text = Message(f"Must be one of {', '.join(words)}.", "not_a_choice")
@@ -250,13 +251,13 @@ class Version(fields.Integer):
     """The version of a row in a response."""
 
     def __init__(self, *, least: int = 1) -> None:
-        about = "The workspace's version after the last change of this row. It is the row's ETag."
+        about = "Increases with every change. It is the ETag of this resource."
         metadata = {"minimum": least, "description": about}
         super().__init__(required=True, dump_only=True, metadata=metadata)
 
 
 class Timestamp(fields.DateTime):
-    """An instant in a response: RFC 3339 in UTC with Z."""
+    """An instant in a response (RFC 3339, in UTC)."""
 
     def __init__(self, about: str, **kwargs: Any) -> None:
         super().__init__(required=True, metadata={"description": about}, **kwargs)
@@ -266,18 +267,16 @@ class Position(fields.String):
     """A position in a manual order, in a response."""
 
     def __init__(self) -> None:
-        about = "The position in the manual order. Positions sort as strings. `move` changes it."
+        about = "The position in the manual order. Compare positions as strings. `move` changes it."
         metadata = {"pattern": f"^{positions.PATTERN.pattern}$", "description": about}
         super().__init__(required=True, dump_only=True, metadata=metadata)
 
 
 def after_field(about: str) -> WholeNumber:
-    """The field of a move that names the row behind which a row comes."""
+    """The field of a move that names the row to move behind."""
     return WholeNumber(
         least=1,
         most=MAX_ID,
         allow_none=True,
-        metadata={
-            "description": f"{about}. Null places it first; without it, it becomes the last."
-        },
+        metadata={"description": f"{about} Null moves it to the start. Omit it for the end."},
     )

@@ -5,6 +5,10 @@ The client makes up a key for a write and sends it again with each attempt
 so that either both exist or neither; it belongs to the account, and is deleted after a day. Errors
 are not stored: nothing was done, and the next attempt may succeed. Stored responses are encrypted
 with the service's own key, for the response to a login contains tokens.
+
+A key reveals nothing to those who have not proven who they are: operations that take no access
+token prove the password or the refresh token before they look a key up. Responses with tokens
+expire after two minutes, so that a stolen request is no way around the rotation of refresh tokens.
 """
 
 from __future__ import annotations
@@ -50,6 +54,9 @@ from taskapi.problems import InvalidInput, KeyInUse, KeyReused, TokenInvalid
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 LIFETIME = timedelta(hours=24)
+TOKENS_LIFETIME = timedelta(minutes=2)
+"""Of responses that contain tokens."""
+
 _HEADERS = ("ETag", "Location")
 _PURPOSE = b"taskapi idempotency v1"
 
@@ -60,8 +67,9 @@ _keys, _users = table_of(IdempotencyKey), table_of(User)
 _key = bindparam("key", type_=Text)
 _seed = func.hashtextextended(bindparam("account", type_=Text), 0)
 # A parameter: Citus takes no function that is not immutable in ON CONFLICT.
-_cutoff = bindparam("cutoff", type_=DateTime(timezone=True))
-_has_expired = _keys.c.created_at <= _cutoff
+_now = bindparam("now", type_=DateTime(timezone=True))
+_expires_at = bindparam("expires_at", type_=DateTime(timezone=True))
+_has_expired = _keys.c.expires_at <= _now
 
 
 class _Statements:
@@ -91,12 +99,13 @@ class _Statements:
         owner = select(workspace_id.label("workspace_id"), _users.c.id).where(condition)
         response = bindparam("response", type_=LargeBinary)
         new = insert(_keys).from_select(
-            ["workspace_id", "user_id", "key", "response"], owner.add_columns(_key, response)
+            ["workspace_id", "user_id", "key", "response", "expires_at"],
+            owner.add_columns(_key, response, _expires_at),
         )
         stored = (
             new.on_conflict_do_update(
                 index_elements=["workspace_id", "user_id", "key"],
-                set_={"response": new.excluded.response, "created_at": func.now()},
+                set_={"response": new.excluded.response, "expires_at": new.excluded.expires_at},
                 where=_has_expired,
             )
             .returning(_keys.c.key)
@@ -113,8 +122,8 @@ class _Statements:
         self.store = Statement(select(stored.c.key).add_cte(swept), writes=True)
 
 
-purge = Purge(_keys, _keys.c.created_at <= func.now() - literal_column("interval '24 hours'"))
-"""Deletes the responses that are older than a day."""
+purge = Purge(_keys, _keys.c.expires_at <= func.now())
+"""Deletes the expired responses."""
 
 
 class Owner(NamedTuple):
@@ -125,12 +134,14 @@ class Owner(NamedTuple):
         parameters: of these statements.
         name: the same for all requests of the account.
         is_caller: whether its session must be live.
+        lifetime: how long its responses are stored.
     """
 
     statements: _Statements
     parameters: Mapping[str, Any]
     name: str
     is_caller: bool = False
+    lifetime: timedelta = LIFETIME
 
 
 _of_caller = _Statements(WORKSPACE_ID, and_(_users.c.id == USER_ID, has_live_session()))
@@ -145,13 +156,13 @@ def owner_by_caller(caller: Caller) -> Owner:
 
 
 def owner_by_id(user_id: int) -> Owner:
-    """The account of an operation that proves it in another way than by a token."""
-    return Owner(_of_user, {"user_id": user_id}, str(user_id))
+    """The account of an operation that has proven it, and whose response contains tokens."""
+    return Owner(_of_user, {"user_id": user_id}, str(user_id), lifetime=TOKENS_LIFETIME)
 
 
 def owner_by_email(email: str) -> Owner:
-    """The account of an operation that proves it by the password, or that creates it."""
-    return Owner(_of_email, {"email": email}, email)
+    """The account of an operation that verifies the password before it writes, or creates it."""
+    return Owner(_of_email, {"email": email}, email, lifetime=TOKENS_LIFETIME)
 
 
 class _Stored(Exception):
@@ -175,8 +186,8 @@ def once(
         KeyInUse, KeyReused, TokenInvalid: as they say.
     """
     key, fingerprint = _key_of(request), _fingerprint(request, given)
-    cutoff = datetime.now(UTC) - LIFETIME
-    parameters = {"key": key, "cutoff": cutoff, **owner.parameters}
+    now = datetime.now(UTC)
+    parameters = {"key": key, "now": now, **owner.parameters}
 
     def claim(work: Transaction) -> None:
         found = work.row(owner.statements.claim, account=owner.name, **parameters) or {}
@@ -192,7 +203,8 @@ def once(
             response = _respond(work, owner, respond)
             if work.has_begun:
                 encrypted = _encrypted(response, fingerprint)
-                if not work.begin().row(owner.statements.store, response=encrypted, **parameters):
+                stored = {"response": encrypted, "expires_at": now + owner.lifetime, **parameters}
+                if not work.begin().row(owner.statements.store, **stored):
                     raise KeyInUse
             return response
     except _Stored as stored:
@@ -218,7 +230,7 @@ def _key_of(request: Request) -> str:
 
 
 def _fingerprint(request: Request, given: Mapping[str, Any]) -> str:
-    request_parts = [request.method, request.path, given]
+    request_parts = [request.method, request.path, request.headers.get("If-Match"), given]
     # What orjson does not know by itself are named tuples.
     dumped = orjson.dumps(request_parts, default=list, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(dumped).hexdigest()

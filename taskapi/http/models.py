@@ -16,7 +16,6 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.extensions import Model
-from taskapi.workspaces.models import NOW
 
 
 class IdempotencyKey(Model):
@@ -25,11 +24,11 @@ class IdempotencyKey(Model):
     __tablename__ = "idempotency_keys"
     __table_args__ = (
         PrimaryKeyConstraint("workspace_id", "user_id", "key"),
-        Index("ix_idempotency_keys_age", "workspace_id", "user_id", "created_at"),
+        Index("ix_idempotency_keys_expiry", "workspace_id", "user_id", "expires_at"),
     )
 
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
     user_id: Mapped[int] = mapped_column(BigInteger)
     key: Mapped[str] = mapped_column(String(255, collation="C"))
     response: Mapped[bytes] = mapped_column(LargeBinary)
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

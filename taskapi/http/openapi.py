@@ -14,94 +14,98 @@ from flask import Flask
 from marshmallow import fields
 from werkzeug.routing import Rule
 
+from taskapi.field_errors import FieldError
 from taskapi.http.operations import Link, Operation, operation_of
-from taskapi.http.problem_schema import ProblemDetails
+from taskapi.http.problem_schema import ProblemDetails, SharedField, code_components
 from taskapi.identity import MAX_ID
-from taskapi.problems import FieldError, InvalidInput, Problem, all_problems
+from taskapi.problems import InvalidInput, Problem, all_problems
 
 _EXAMPLE_REQUEST_ID = "6f1e0c9ab2d34b7f8a90c1d2"
-_EXAMPLE_ERRORS = [FieldError("/title", "Must be given.", "required")]
+_EXAMPLE_ERRORS = [FieldError("/title", "Required.", "required")]
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 _DESCRIPTION = """\
-Accounts and tasks over HTTP: JSON in UTF-8, timestamps in UTC.
+A REST API for accounts and tasks. Bodies are JSON in UTF-8. Timestamps are in UTC.
 
-- **Tokens.** Register or log in, then send `Authorization: Bearer <access_token>`. When it has
-  expired, `POST /auth/refresh` gives a new one.
-- **Errors** are `application/problem+json` (RFC 9457): show `detail` to people, let programs decide
-  by `code`.
-- **Nothing is ignored.** A field or a parameter that does not exist is a 400 that names it. What
-  the service itself writes (`id`, `created_at`, ...) may be sent back and changes nothing.
-- **Safe writes.** Each task, list, label and filter has a `version`, which is its ETag: send it in
-  `If-Match`, and a change that somebody else made meanwhile is a 412, never lost. Send an
-  `Idempotency-Key` with a POST, and to repeat it after a broken connection does it once.
+- **Authentication.** Register or log in, then send `Authorization: Bearer <access_token>`. When the
+  access token has expired, get a new one with `POST /auth/refresh`.
+- **Errors** are `application/problem+json` (RFC 9457). Show `detail` to people. Programs should use
+  `code`.
+- **Unknown fields** and parameters are errors (400). Read-only fields such as `id` and `created_at`
+  are ignored in a body, so a client can send back what it received.
+- **Concurrent changes.** Each task, list, label and filter has a `version`, which is its ETag. Send
+  it in `If-Match`, and the change fails with 412 if the resource has changed since.
+- **Retries.** Send an `Idempotency-Key` with a POST, and repeat the request with the same key after
+  a connection error. It is performed once.
 """
 
 HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {
-        "description": "The version of what is shown, for If-None-Match and If-Match.",
+        "description": "The version of the response, for If-None-Match and If-Match.",
         "schema": {"type": "string"},
         "example": '"7"',
     },
     "Link": {
-        "description": 'Where the next page is, with rel="next" (RFC 8288); absent on the last.',
+        "description": 'The URL of the next page, with rel="next" (RFC 8288); absent on the last.',
         "schema": {"type": "string"},
         "example": '</tasks?limit=20&cursor=WyItY3JlYXRlZF9hdCIsbnVsbCw0Ml0>; rel="next"',
     },
     "Location": {
-        "description": "The address of what was created.",
+        "description": "The URL of the created resource.",
         "schema": {"type": "string", "format": "uri-reference"},
         "example": "/tasks/42",
     },
     "Idempotency-Replayed": {
-        "description": "`true` when this is the answer that an earlier request with the key had.",
+        "description": "`true` if this is the stored response to an earlier request with this key.",
         "schema": {"type": "string", "enum": ["true"]},
         "example": "true",
     },
     "X-Request-ID": {
-        "description": "The id under which the logs speak of this request.",
+        "description": "The ID of the request in the logs.",
         "schema": {"type": "string"},
         "example": _EXAMPLE_REQUEST_ID,
     },
     "Retry-After": {
-        "description": "Seconds to wait before the next attempt.",
+        "description": "The number of seconds to wait before retrying.",
         "schema": {"type": "integer", "minimum": 1},
         "example": 30,
     },
     "WWW-Authenticate": {
-        "description": "The challenge of RFC 6750.",
+        "description": "The challenge (RFC 6750).",
         "schema": {"type": "string"},
         "example": 'Bearer error="invalid_token"',
     },
 }
-"""Headers of answers, by name."""
+"""Response headers, by name."""
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "description": (
-            "A key that the client has made up for this request, such as a UUID. Sent again with"
-            " the same key within 24 hours, it is not done again, and gets the answer that it had."
+            "A unique key that the client generates for this request, such as a UUID. A request"
+            " that is repeated with the same key within 24 hours is not performed again: it gets"
+            " the stored response. Responses with tokens are stored"
+            " for two minutes."
         ),
         "schema": {
             "type": "string",
             "pattern": r'^("[ !#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$',
         },
-        # No example: pages to try calls on would fill it in, the same one for each request.
+        # No example: Swagger UI would send it with every request.
     },
     "If-Match": {
-        "description": 'Do it only if the current ETag, like `"7"`, is among these; else 412.',
+        "description": 'ETags, like `"7"`. The response is 412 unless one of them is current.',
         "schema": {"type": "string"},
     },
     "If-None-Match": {
-        "description": 'ETags that the client has, like `"7"`; if one is current, it is a 304.',
+        "description": 'ETags, like `"7"`. The response is 304 if one of them is current.',
         "schema": {"type": "string"},
     },
 }
-"""Headers of requests, by name."""
+"""Request headers, by name."""
 
 
 def build(app: Flask, version: str) -> dict[str, Any]:
-    """The document of all operations of an application."""
+    """The OpenAPI document of an application."""
     marshmallow = MarshmallowPlugin(schema_name_resolver=_schema_name)
     spec = APISpec(
         title="taskapi",
@@ -109,10 +113,10 @@ def build(app: Flask, version: str) -> dict[str, Any]:
         openapi_version="3.1.0",
         plugins=[marshmallow],
         info={
-            "summary": "A task backend to build front ends and scripts on.",
+            "summary": "A backend for task managers.",
             "description": _DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
-            "contact": {"name": "The people who run this service"},
+            "contact": {"name": "The operators of this service"},
         },
         servers=[{"url": "/", "description": "This server"}],
         tags=[_tag(app, name) for name in _features(app)],
@@ -120,21 +124,24 @@ def build(app: Flask, version: str) -> dict[str, Any]:
     converter: Any = marshmallow.converter
     converter.add_attribute_function(_alternatives)
     converter.add_attribute_function(_uses)
+    converter.add_attribute_function(_shared)
     spec.components.security_scheme(
         "bearer",
         {
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "The `access_token` of register, login or refresh.",
+            "description": "The `access_token` from register, login or refresh.",
         },
     )
+    for name, schema in code_components().items():
+        spec.components.schema(name, schema)
     for name, header in HEADERS.items():
         spec.components.header(name, header)
     for rule in app.url_map.iter_rules():
-        call = operation_of(app.view_functions[rule.endpoint])
-        if call:
-            spec.path(path=_path(rule), operations=_operations(app, rule, call))
+        declared = operation_of(app.view_functions[rule.endpoint])
+        if declared:
+            spec.path(path=_path(rule), operations=_operations(app, rule, declared))
     document: dict[str, Any] = spec.to_dict()
     document["components"]["examples"] = _examples_in(str(document["paths"]))
     return document
@@ -142,18 +149,18 @@ def build(app: Flask, version: str) -> dict[str, Any]:
 
 def _features(app: Flask) -> list[str]:
     """Names of the blueprints that have operations, in the order of their registration."""
-    calls = {endpoint for endpoint, view in app.view_functions.items() if operation_of(view)}
-    return [name for name in app.blueprints if any(c.startswith(f"{name}.") for c in calls)]
+    endpoints = {endpoint for endpoint, view in app.view_functions.items() if operation_of(view)}
+    return [name for name in app.blueprints if any(e.startswith(f"{name}.") for e in endpoints)]
 
 
 def _tag(app: Flask, feature: str) -> dict[str, str]:
-    """A feature as its package describes itself in one line."""
+    """The tag of a feature, described by the first line of its package's docstring."""
     package = sys.modules[app.blueprints[feature].import_name.rpartition(".")[0]]
     return {"name": feature, "description": (package.__doc__ or "").splitlines()[0]}
 
 
 def _examples_in(paths: str) -> dict[str, Any]:
-    """The problems that the operations refer to, as they look."""
+    """Examples of the problems that operations reference."""
     return {
         code: {"value": example_of(kind)}
         for code, kind in sorted(all_problems().items())
@@ -162,9 +169,9 @@ def _examples_in(paths: str) -> dict[str, Any]:
 
 
 def _alternatives(converter: Any, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """A field that is an object of one of several shapes, which are its `alternatives`."""
-    shapes = getattr(field, "alternatives", ())
-    refs = [converter.resolve_nested_schema(shape) for shape in shapes]
+    """The schema of a field that is an object of one of several schemas, its `alternatives`."""
+    schemas = getattr(field, "alternatives", ())
+    refs = [converter.resolve_nested_schema(schema) for schema in schemas]
     refs += [{"type": "null"}] if refs and field.allow_none else []
     return {"oneOf": refs} if refs else {}
 
@@ -176,6 +183,12 @@ def _uses(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
     return {"description": f"{about} Its name in filters is `{name}`.".strip()} if name else {}
 
 
+def _shared(_converter: Any, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
+    if not isinstance(field, SharedField):
+        return {}
+    return {"$ref": f"#/components/schemas/{field.component}"}
+
+
 def _schema_name(schema: Any) -> str:
     kind = schema if isinstance(schema, type) else type(schema)
     return kind.__name__
@@ -185,30 +198,30 @@ def _path(rule: Rule) -> str:
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
 
 
-def _operations(app: Flask, rule: Rule, call: Operation) -> dict[str, Any]:
+def _operations(app: Flask, rule: Rule, declared: Operation) -> dict[str, Any]:
     view = app.view_functions[rule.endpoint]
-    described = {
+    documented = {
         "operationId": view.__name__,
         "tags": [rule.endpoint.split(".")[0]],
-        "summary": call.summary,
+        "summary": declared.summary,
         "description": inspect.cleandoc(view.__doc__ or ""),
-        "parameters": _parameters(rule, call),
+        "parameters": _parameters(rule, declared),
         "responses": _responses(
-            call, writes=not call.is_safe and "GET" not in (rule.methods or ())
+            declared, writes=not declared.is_safe and "GET" not in (rule.methods or ())
         ),
-        "security": _security(call),
+        "security": _security(declared),
     }
-    if call.body:
-        described["requestBody"] = _request_body(call)
-    return {method.lower(): described for method in _METHODS if method in (rule.methods or ())}
+    if declared.body:
+        documented["requestBody"] = _request_body(declared)
+    return {method.lower(): documented for method in _METHODS if method in (rule.methods or ())}
 
 
-def _security(call: Operation) -> list[dict[str, list[str]]]:
-    needed: list[dict[str, list[str]]] = [] if call.is_public else [{"bearer": []}]
-    return [{}, {"bearer": []}] if call.is_token_optional else needed
+def _security(declared: Operation) -> list[dict[str, list[str]]]:
+    required: list[dict[str, list[str]]] = [] if declared.is_public else [{"bearer": []}]
+    return [{}, {"bearer": []}] if declared.is_token_optional else required
 
 
-def _parameters(rule: Rule, call: Operation) -> list[Any]:
+def _parameters(rule: Rule, declared: Operation) -> list[Any]:
     in_path = [
         {
             "in": "path",
@@ -218,60 +231,62 @@ def _parameters(rule: Rule, call: Operation) -> list[Any]:
         }
         for name in sorted(rule.arguments)
     ]
-    in_query = [{"in": "query", "schema": call.query}] if call.query else []
-    in_header = [{"in": "header", "name": name, **PARAMETERS[name]} for name in call.parameters]
+    in_query = [{"in": "query", "schema": declared.query}] if declared.query else []
+    in_header = [{"in": "header", "name": name, **PARAMETERS[name]} for name in declared.parameters]
     return [*in_path, *in_query, *in_header]
 
 
 def _argument(name: str) -> dict[str, Any]:
-    """What a path's parameter is: ids end in `_id`, everything else is a word."""
+    """A parameter of a path: an ID if its name ends in `_id`, otherwise a word."""
     if name.endswith("_id"):
         schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
-        return {"description": f"The id of the {name.removesuffix('_id')}.", "schema": schema}
-    return {"description": f"The {name}, as answers give it.", "schema": {"type": "string"}}
+        return {"description": f"The ID of the {name.removesuffix('_id')}.", "schema": schema}
+    return {"description": f"The {name} of an error response.", "schema": {"type": "string"}}
 
 
-def _request_body(call: Operation) -> dict[str, Any]:
-    media: dict[str, Any] = {"schema": call.body}
-    if call.body_example is not None:
-        media["example"] = call.body_example
-    return {"required": True, "content": {kind: dict(media) for kind in call.media_types}}
+def _request_body(declared: Operation) -> dict[str, Any]:
+    media: dict[str, Any] = {"schema": declared.body}
+    if declared.body_example is not None:
+        media["example"] = declared.body_example
+    return {"required": True, "content": {kind: dict(media) for kind in declared.media_types}}
 
 
-def _responses(call: Operation, *, writes: bool) -> dict[str, Any]:
+def _responses(declared: Operation, *, writes: bool) -> dict[str, Any]:
     success: dict[str, Any] = {
-        "description": HTTPStatus(call.status).phrase,
-        "headers": _headers(*call.headers),
+        "description": HTTPStatus(declared.status).phrase,
+        "headers": _headers(*declared.headers),
     }
-    if call.answers:
-        media: dict[str, Any] = {"schema": call.answers}
-        if call.example is not None:
-            media["example"] = call.example
+    if declared.response:
+        media: dict[str, Any] = {"schema": declared.response}
+        if declared.example is not None:
+            media["example"] = declared.example
         success["content"] = {"application/json": media}
-    if call.links:
-        success["links"] = {link.operation: _link(link) for link in call.links}
-    responses = {str(call.status): success}
-    if "If-None-Match" in call.parameters:
+    if declared.links:
+        success["links"] = {link.operation: _link(link) for link in declared.links}
+    responses = {str(declared.status): success}
+    if "If-None-Match" in declared.parameters:
         responses["304"] = {
             "description": "Not Modified",
             "headers": _headers("ETag"),
         }
     by_status: dict[int, list[type[Problem]]] = {}
-    for problem in call.all_problems(writes=writes):
+    for problem in declared.all_problems(writes=writes):
         by_status.setdefault(problem.status, []).append(problem)
     for status, kinds in by_status.items():
-        responses[str(status)] = _problem_response(call, status, kinds)
+        responses[str(status)] = _problem_response(declared, status, kinds)
     return responses
 
 
 def _link(link: Link) -> dict[str, Any]:
-    described: dict[str, Any] = {"operationId": link.operation}
-    described |= {"parameters": dict(link.parameters)} if link.parameters else {}
-    return described | ({"requestBody": dict(link.body)} if link.body else {})
+    documented: dict[str, Any] = {"operationId": link.operation}
+    documented |= {"parameters": dict(link.parameters)} if link.parameters else {}
+    return documented | ({"requestBody": dict(link.body)} if link.body else {})
 
 
-def _problem_response(call: Operation, status: int, kinds: list[type[Problem]]) -> dict[str, Any]:
-    shape, members = call.problem_shapes.get(status, (ProblemDetails, {}))
+def _problem_response(
+    declared: Operation, status: int, kinds: list[type[Problem]]
+) -> dict[str, Any]:
+    schema, members = declared.problem_schemas.get(status, (ProblemDetails, {}))
     examples = {
         kind.code: {"value": {**example_of(kind), **members}}
         if members
@@ -281,16 +296,16 @@ def _problem_response(call: Operation, status: int, kinds: list[type[Problem]]) 
     return {
         "description": HTTPStatus(status).phrase,
         "headers": _headers(*(name for kind in kinds for name in kind.all_headers())),
-        "content": {"application/problem+json": {"schema": shape, "examples": examples}},
+        "content": {"application/problem+json": {"schema": schema, "examples": examples}},
     }
 
 
 def _headers(*names: str) -> dict[str, str]:
-    """References to these headers, and to the one that every answer has."""
+    """References to these headers, and to the one that every response has."""
     return {name: name for name in sorted({"X-Request-ID", *names})}
 
 
 def example_of(kind: type[Problem]) -> dict[str, Any]:
-    """A body of this kind of problem as it looks."""
+    """An example of a problem of this kind."""
     problem = InvalidInput.of(_EXAMPLE_ERRORS) if kind is InvalidInput else kind()
     return problem.body(_EXAMPLE_REQUEST_ID)

@@ -1,4 +1,4 @@
-"""What a call takes and answers, declared once: enforced here, documented by `core.openapi`."""
+"""Operations: input and output, declared once, enforced here and documented by `openapi`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter
 
 from taskapi import problems as errors
 from taskapi.db.concurrency import TooManyConcurrentRequests
+from taskapi.field_errors import FieldError
 from taskapi.http import idempotency
 from taskapi.http.admission import RequestRateExceeded, Turn, admission
 from taskapi.http.application import Request, current_request
@@ -22,7 +23,7 @@ from taskapi.http.bodies import JSON, read_object
 from taskapi.http.schemas import Input, load
 from taskapi.identity import MAX_ID, Caller, authenticate
 
-_REMEMBERED_QUERIES = 256
+_CACHED_QUERIES = 256
 _READS = ("GET", "HEAD")
 
 P = ParamSpec("P")
@@ -31,12 +32,12 @@ View = Callable[..., Response]
 
 @dataclass(frozen=True)
 class Link:
-    """Where a success leads to, for the document alone.
+    """A link from a successful response to another operation; it is only documented.
 
     Args:
-        operation: the name of the view.
-        parameters: what its parameters are then, as runtime expressions of OpenAPI.
-        body: what the fields of its body are, likewise.
+        operation: the name of the other view.
+        parameters: its parameters, as runtime expressions of OpenAPI.
+        body: the fields of its body, as runtime expressions.
     """
 
     operation: str
@@ -46,32 +47,31 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One call of the API.
+    """One operation of the API.
 
     Args:
-        summary: a few words; the view's docstring is the description.
-        answers: the shape of a success; None when it has no content.
-        example: a success as it looks.
-        status: the status of a success.
-        body: the shape of the JSON body; None when the call takes none.
-        body_example: a body as it looks.
-        media_types: what the body may come as.
-        query: the shape of the query string; None when the call takes no parameter.
-        is_public: whether it works without a token.
-        is_safe: whether it changes nothing, though its method may (RFC 9110 section 9.2.1).
-        is_token_optional: whether a public call takes note of a token all the same.
-        problems: errors it can answer beside those that follow from the rest.
-        problem_shapes: by status, the shape of problems that have more members, and these as they
-            look.
-        headers: names of headers of a success, each described in `core.openapi`.
-        parameters: names of request headers that it understands, likewise.
-        owner_of: of a public call, the account that a body's idempotency key belongs to; None when
-            the body can be of none.
-        links: calls that a success gives something for.
+        summary: a short title. The view's docstring is the description.
+        response: the schema of the response; None without content.
+        example: an example of the response.
+        status: the status of the response.
+        body: the schema of the JSON body; None without a body.
+        body_example: an example of the body.
+        media_types: the accepted content types of the body.
+        query: the schema of the query string; None without parameters.
+        is_public: whether the operation needs no token.
+        is_safe: whether the operation changes nothing, although it is a POST.
+        is_token_optional: whether a public operation uses a token that is sent.
+        problems: errors in addition to those that follow from the other arguments.
+        problem_schemas: by status, the schema of errors with more members, and an example of these.
+        headers: names of response headers, which `openapi.HEADERS` describes.
+        parameters: names of request headers, which `openapi.PARAMETERS` describes.
+        idempotency_owner: for a public operation, returns the account that an idempotency key
+            belongs to, given the body and the query; None if there can be no such account.
+        links: links to other operations.
     """
 
     summary: str
-    answers: type[Schema] | None = None
+    response: type[Schema] | None = None
     example: Any = None
     status: int = 200
     body: Input | None = None
@@ -82,28 +82,28 @@ class Operation:
     is_safe: bool = False
     is_token_optional: bool = False
     problems: Sequence[type[errors.Problem]] = ()
-    problem_shapes: Mapping[int, tuple[type[Schema], Mapping[str, Any]]] = field(
+    problem_schemas: Mapping[int, tuple[type[Schema], Mapping[str, Any]]] = field(
         default_factory=dict
     )
     headers: Sequence[str] = ()
     parameters: Sequence[str] = ()
-    owner_of: Callable[[Mapping[str, Any]], idempotency.Owner | None] | None = None
+    idempotency_owner: Callable[[Mapping[str, Any]], idempotency.Owner | None] | None = None
     links: Sequence[Link] = ()
 
     @property
-    def takes_key(self) -> bool:
-        """Whether it is done once for each idempotency key; it has a body then."""
+    def is_idempotent_by_key(self) -> bool:
+        """Whether the operation supports Idempotency-Key."""
         return idempotency.HEADER in self.parameters
 
     def all_problems(self, *, writes: bool) -> list[type[errors.Problem]]:
-        """Every error that the call can answer, as one that writes or as one that only reads."""
+        """All errors that the operation can return."""
         found: list[type[errors.Problem]] = [*self.problems, errors.InvalidInput]
         found += [errors.OutcomeUnknown, errors.InsufficientStorage] if writes else []
         found += [errors.InternalError, errors.Unavailable]
         found += [RequestRateExceeded, TooManyConcurrentRequests]
         if not self.is_public:
             found += [errors.Unauthenticated, errors.TokenExpired, errors.TokenInvalid]
-        if self.takes_key:
+        if self.is_idempotent_by_key:
             found += [errors.KeyInUse, errors.KeyReused]
         if self.body:
             found += [
@@ -119,36 +119,36 @@ class Operation:
 _declared: dict[View, Operation] = {}
 
 
-def operation(**declared: Any) -> Callable[[View], View]:
-    """Make a view a call of the API.
+def operation(**arguments_of_operation: Any) -> Callable[[View], View]:
+    """Declare a view as an operation of the API. The arguments are those of `Operation`.
 
-    The view gets `caller` unless the call is public, `query` and `body` where they are declared,
-    and the parameters of its path; all are checked by then.
+    The view gets the parameters of its path, `caller` unless the operation is public, and `query`
+    and `body` if they are declared, all validated.
     """
-    call = Operation(**declared)
-    takes_key = call.takes_key
+    declared = Operation(**arguments_of_operation)
+    is_idempotent_by_key = declared.is_idempotent_by_key
 
     def decorate(view: View) -> View:
-        def respond(request: Request, given: dict[str, Any], turn: Turn) -> Response:
-            arguments = _arguments(call, request, given)
+        def respond(request: Request, in_path: dict[str, Any], turn: Turn) -> Response:
+            arguments = _arguments(declared, request, in_path)
             with turn:
-                if takes_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
-                    return _once(call, request, arguments, partial(view, **arguments))
+                if is_idempotent_by_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
+                    return _once(declared, request, arguments, partial(view, **arguments))
                 return view(**arguments)
 
         @wraps(view)
-        def checked(**arguments: Any) -> Response:
+        def handle(**arguments: Any) -> Response:
             request = current_request()
             caller = None
-            if not call.is_public:
+            if not declared.is_public:
                 caller = arguments["caller"] = _authenticated(request)
                 request.user_id = caller.user_id
             elif request.method in _READS:
-                return view(**_arguments(call, request, arguments))
+                return view(**_arguments(declared, request, arguments))
             return admission().admit(request, caller, partial(respond, request, arguments))
 
-        _declared[checked] = call
-        return checked
+        _declared[handle] = declared
+        return handle
 
     return decorate
 
@@ -161,37 +161,40 @@ def _authenticated(request: Request) -> Caller:
         raise
 
 
-def _arguments(call: Operation, request: Request, given: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of the view, with the query and the body, both checked."""
-    query = _loaded_query(call.query or _no_parameters, request)
-    if call.query:
-        given["query"] = query
-    if call.body:
-        given["body"] = load(call.body, read_object(request, call.media_types))
-    return given
+def _arguments(declared: Operation, request: Request, in_path: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the view: those in the path, and the validated query and body."""
+    query = _loaded_query(declared.query or _no_parameters, request)
+    arguments = in_path
+    if declared.query:
+        arguments["query"] = query
+    if declared.body:
+        arguments["body"] = load(declared.body, read_object(request, declared.media_types))
+    return arguments
 
 
 def _once(
-    call: Operation, request: Request, arguments: Mapping[str, Any], respond: Callable[[], Response]
+    declared: Operation,
+    request: Request,
+    arguments: Mapping[str, Any],
+    respond: Callable[[], Response],
 ) -> Response:
-    said = {**arguments.get("query", {}), **arguments.get("body", {})}
-    if call.owner_of:
-        owner = call.owner_of(said)
+    values = {**arguments.get("query", {}), **arguments.get("body", {})}
+    if declared.idempotency_owner:
+        owner = declared.idempotency_owner(values)
     else:
         owner = idempotency.owner_by_caller(arguments["caller"])
-    return idempotency.once(request, owner, said, respond) if owner else respond()
+    return idempotency.once(request, owner, values, respond) if owner else respond()
 
 
 def operation_of(view: Callable[..., Any]) -> Operation | None:
-    """The declaration of a view; None when it is no call of the API."""
+    """The declaration of a view; None if the view is not an operation."""
     return _declared.get(view)
 
 
 class IdConverter(BaseConverter):
-    """An id in a path.
+    """An ID in a path.
 
-    What cannot be one becomes 0, which names nothing: a 404 like any other id that does not exist,
-    and only to those who may ask.
+    Invalid IDs become 0, which does not exist: the response is 404, after authentication.
     """
 
     regex = "[^/]+"
@@ -208,30 +211,30 @@ _no_parameters = Input()
 
 
 def _loaded_query(schema: Input, request: Request) -> dict[str, Any]:
-    """The parameters in the query string, checked; what clients send again and again only once."""
+    """The validated parameters of the query string. Clients repeat them, so they are cached."""
     return dict(_load_query(schema, request.query_string))
 
 
-def _is_text(sent: bytes) -> bool:
-    """Whether a part of a query is UTF-8 that PostgreSQL can hold."""
+def _is_text(part: bytes) -> bool:
+    """Whether a part of a query is UTF-8 that PostgreSQL can store."""
     try:
-        return "\0" not in unquote_to_bytes(sent).decode()
+        return "\0" not in unquote_to_bytes(part).decode()
     except UnicodeDecodeError:
         return False
 
 
-@lru_cache(_REMEMBERED_QUERIES)
+@lru_cache(_CACHED_QUERIES)
 def _load_query(schema: Input, query_string: bytes) -> dict[str, Any]:
-    # Flask has the rules by which a query string is taken apart.
     given = FlaskRequest({"QUERY_STRING": query_string.decode("latin-1")}).args
     repeated = [name for name, values in given.lists() if len(values) > 1]
     if repeated:
         raise errors.InvalidInput.of(
-            [errors.FieldError(name, "Must be given once.", "repeated") for name in repeated]
+            [FieldError(name, "Must not be repeated.", "repeated") for name in repeated]
         )
     if not _is_text(query_string):
         parts = [part for part in query_string.split(b"&") if not _is_text(part)]
         names = [unquote_plus(part.partition(b"=")[0].decode("latin-1")) for part in parts]
-        message, code = "Must be UTF-8 without NUL.", "invalid_text"
-        raise errors.InvalidInput.of([errors.FieldError(n, message, code) for n in names])
+        raise errors.InvalidInput.of(
+            [FieldError(name, "Must be UTF-8 without NUL.", "invalid_text") for name in names]
+        )
     return load(schema, given, prefix="")

@@ -1,4 +1,4 @@
-"""Pagination over HTTP: the query parameters and the body that all lists share."""
+"""Pagination: the query parameters and response fields that all lists have."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ class PageQuery(Input):
         least=1,
         most=MAX_LIMIT,
         load_default=MAX_LIMIT,
-        metadata={"description": "How many to answer at most."},
+        metadata={"description": "The maximum number of results on a page."},
     )
     cursor = Text(
         least=1,
         most=2_200,
-        metadata={
-            "description": "Where to go on: the `next_cursor` of the page before, as it was."
-        },
+        metadata={"description": "The `next_cursor` of the previous page."},
     )
 
 
-class PageShape(Schema):
-    """What each page has beside its rows."""
+class PageFields(Schema):
+    """The fields of a page in addition to its rows."""
 
     total = fields.Integer(
         required=True,
-        metadata={"minimum": 0, "description": "How many match, on all pages together."},
+        metadata={"minimum": 0, "description": "The number of matches on all pages."},
     )
     next_cursor = fields.String(
-        required=True, allow_none=True, metadata={"description": "Null on the last page."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The `cursor` of the next page. Null on the last page."},
     )
 
 
 def sort_field(names: Iterable[str], *, default: str) -> Choice:
-    """The `sort` parameter of a list that can be sorted by these; a minus turns one round."""
+    """The `sort` parameter of a list that can be sorted by these fields, in either direction."""
     words = [sign + name for name in names for sign in ("", "-")]
     return Choice(
         *words,
         load_default=default,
         metadata={
-            "description": "The order; a minus turns it round.",
+            "description": "The field to sort by. A minus sign means descending order.",
             "x-enum-varnames": [word.replace("-", "descending_").upper() for word in words],
         },
     )

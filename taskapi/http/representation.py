@@ -1,7 +1,7 @@
-"""A resource is declared once, as one schema; its input, its output and its JSON follow from it.
+"""Derives the input, the output and the JSON of a resource from its schema.
 
-Fields that are `dump_only` are written by the service. A client may send them back, and they are
-ignored. The metadata `sort` says that lists sort by the field, and `filter` is its name in filters.
+Fields with `dump_only` are read-only: clients may send them back, and they are ignored. The
+metadata `sort` means that lists can be sorted by the field, and `filter` is its name in filters.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from marshmallow import Schema, fields
 
-from taskapi.http.pagination import PageShape
+from taskapi.http.pagination import PageFields
 from taskapi.http.problem_schema import ProblemDetails
 from taskapi.http.schemas import Input
 
@@ -28,7 +28,7 @@ _by_noun: dict[str, Represent] = {}
 
 
 def computed(field: F, value_of: Callable[[Any], Any]) -> F:
-    """A field whose JSON follows from a row in another way than its column of the same name."""
+    """A field whose JSON is `value_of(row)` instead of the column of the same name."""
     field.metadata = {**field.metadata, _VALUE_OF: value_of}
     return field
 
@@ -36,62 +36,64 @@ def computed(field: F, value_of: Callable[[Any], Any]) -> F:
 def input_schemas(resource: type[Schema]) -> tuple[type[Input], type[Input]]:
     """The schema of a new resource and the schema of changes to one."""
     name = resource.__name__
-    given = {n: f for n, f in declared_fields(resource).items() if not f.dump_only}
-    read_only = frozenset(declared_fields(resource).keys() - given.keys())
-    optional = {n: _changed(field, required=False) for n, field in given.items()}
+    writable = {n: f for n, f in declared_fields(resource).items() if not f.dump_only}
+    read_only = frozenset(declared_fields(resource).keys() - writable.keys())
+    optional = {n: _copy(field, required=False) for n, field in writable.items()}
     new = f"A new {_words(name)}."
-    changes = f"Changes to a {_words(name)}. Fields that are not given stay."
+    changes = f"Changes to a {_words(name)}. Omitted fields keep their values."
     return (
-        type(f"New{name}", (Input,), {**given, "read_only": read_only, "__doc__": new}),
+        type(f"New{name}", (Input,), {**writable, "read_only": read_only, "__doc__": new}),
         type(f"{name}Changes", (Input,), {**optional, "read_only": read_only, "__doc__": changes}),
     )
 
 
 def output_schema(resource: type[Schema]) -> type[Schema]:
     """The schema of a resource in a response, which has all fields."""
-    shown = {n: _shown(field) for n, field in declared_fields(resource).items()}
-    return type(resource.__name__, (Schema,), {**shown, "__doc__": resource.__doc__})
+    output = {n: _output_field(field) for n, field in declared_fields(resource).items()}
+    return type(resource.__name__, (Schema,), {**output, "__doc__": resource.__doc__})
 
 
-def page_schema(plural: str, output: type[Schema], **more: Any) -> type[Schema]:
-    """The schema of a page of resources."""
-    rows = fields.List(fields.Nested(output), required=True)
-    about = {"__doc__": f"A page of {plural}."}
-    return type(f"{output.__name__}Page", (PageShape,), {plural: rows, **about, **more})
+def page_schema(plural: str, output: type[Schema], **overrides: Any) -> type[Schema]:
+    """The schema of a page of resources; `overrides` replace its fields."""
+    about = f"The {plural} of this page."
+    rows = fields.List(fields.Nested(output), required=True, metadata={"description": about})
+    members = {plural: rows, "__doc__": f"A page of {plural}.", **overrides}
+    return type(f"{output.__name__}Page", (PageFields,), members)
 
 
 def conflict_schema(noun: str, output: type[Schema]) -> type[Schema]:
-    """The schema of the problem that shows a resource with its current version."""
-    current = fields.Nested(output, required=True, metadata={"description": "Its current state."})
-    about = {"__doc__": f"The {noun} has another version."}
-    return type(f"{output.__name__}Conflict", (ProblemDetails,), {noun: current, **about})
+    """The schema of the error for another version, which contains the current one."""
+    about = {"description": f"The {noun} in its current version."}
+    current = fields.Nested(output, required=True, metadata=about)
+    members = {noun: current, "__doc__": f"The {noun} has another version."}
+    return type(f"{output.__name__}Conflict", (ProblemDetails,), members)
 
 
 def representation(noun: str, resource: type[Schema]) -> Represent:
-    """The function that makes the JSON of a row.
+    """The function that returns the JSON of a row.
 
     Args:
-        noun: what a row is called where it is reported as the current state.
+        noun: the name of the resource, for `represent_as`.
     """
     declared = declared_fields(resource)
     values = [(n, f.metadata[_VALUE_OF]) for n, f in declared.items() if _VALUE_OF in f.metadata]
     is_computed = {name for name, _ in values}
-    # The id holds the place of what is computed, so that one call fetches all columns in order.
+    # One call fetches all columns in order; the ID is a placeholder for computed fields.
     columns = attrgetter(*("id" if name in is_computed else name for name in declared))
     names = tuple(declared)
 
     def represent(row: Any) -> dict[str, Any]:
-        shown = dict(zip(names, columns(row), strict=True))
+        json = dict(zip(names, columns(row), strict=True))
         for name, value_of in values:
-            shown[name] = value_of(row)
-        return shown
+            json[name] = value_of(row)
+        return json
 
     _by_noun[noun] = represent
     return represent
 
 
 def represent_as(noun: str, row: Any) -> Mapping[str, Any]:
-    """The JSON of a row of the resource that is called so."""
+    """The JSON of a row of the resource with this name."""
     return _by_noun[noun](row)
 
 
@@ -100,20 +102,20 @@ def declared_fields(resource: type[Schema]) -> dict[str, fields.Field[Any]]:
     return resource().declared_fields
 
 
-def _changed(field: fields.Field[Any], **attributes: Any) -> fields.Field[Any]:
+def _copy(field: fields.Field[Any], **attributes: Any) -> fields.Field[Any]:
     copied = copy.deepcopy(field)
     for name, value in attributes.items():
         setattr(copied, name, value)
     return copied
 
 
-def _shown(field: fields.Field[Any]) -> fields.Field[Any]:
-    shown = {"required": True, "dump_only": False}
-    if hasattr(field, "shown_alternatives"):
-        shown["alternatives"] = field.shown_alternatives
-    return _changed(field, **shown)
+def _output_field(field: fields.Field[Any]) -> fields.Field[Any]:
+    attributes = {"required": True, "dump_only": False}
+    if hasattr(field, "output_alternatives"):
+        attributes["alternatives"] = field.output_alternatives
+    return _copy(field, **attributes)
 
 
 def _words(name: str) -> str:
-    """`SavedFilter` as words."""
+    """`SavedFilter` as `saved filter`."""
     return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()

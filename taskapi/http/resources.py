@@ -1,4 +1,4 @@
-"""What the calls of a kind of row declare alike: to list, add, get, change and delete it."""
+"""What the operations of a resource have in common: list, create, get, update and delete."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from taskapi.http.representation import (
 from taskapi.http.schemas import Input
 from taskapi.problems import Forbidden, NotFound, PreconditionFailed, Problem
 
-Declared = dict[str, Any]
+Arguments = dict[str, Any]
 """Arguments of `operation`."""
 
-OUT_OF_REACH = (Forbidden, NotFound, PreconditionFailed)
+WRITE_PROBLEMS = (Forbidden, NotFound, PreconditionFailed)
+"""Errors of an operation that changes one row."""
 
 
 class Resource:
-    """A kind of row, for the declarations of its operations.
+    """A resource, and the arguments of `operation` for its operations.
 
-    Its views are called `list_tasks`, `create_task`, `get_task`, `update_task`, `patch_task` and
-    `delete_task`, and its id in a path `task_id`.
+    For a resource `task` the views are called `list_tasks`, `create_task`, `get_task`,
+    `update_task`, `patch_task` and `delete_task`. Its ID in a path is `task_id`.
 
     Args:
-        noun: what one is called: `task`.
+        noun: the name in messages: `task`.
         declared: its schema.
-        example: one as it looks.
-        parent: for rows below another, the argument of the list's path that names it: `task_id`.
-        verbs: the operations that change one.
+        example: an example of its representation.
+        parent: for a resource below another, the path parameter of its list: `task_id`.
+        verbs: the operations that change it.
     """
 
     def __init__(
@@ -54,21 +55,21 @@ class Resource:
         self.represent = representation(noun, declared)
         self.output = output_schema(declared)
         self.new, self.changes = (schema() for schema in input_schemas(declared))
-        self._shown: Declared = {"answers": self.output, "example": example}
-        of_answer = {self._id: "$response.body#/id"}
-        current = {**of_answer, "If-Match": "$response.header.ETag"}
+        self._response: Arguments = {"response": self.output, "example": example}
+        id_in_response = {self._id: "$response.body#/id"}
+        current = {**id_in_response, "If-Match": "$response.header.ETag"}
         writes = [f"{verb}_{noun}" for verb in verbs]
-        self._to_write = tuple(Link(name, current) for name in writes)
-        self._to_all = (Link(f"get_{noun}", of_answer), *self._to_write)
+        self._links_to_writes = tuple(Link(name, current) for name in writes)
+        self._links = (Link(f"get_{noun}", id_in_response), *self._links_to_writes)
         self.conflict = {412: (conflict_schema(noun, self.output), {noun: example})}
-        """The shape of a problem with a version."""
+        """The schema of the error for another version, which contains the current one."""
 
-    def page(self, **more: Any) -> type[Schema]:
-        """The schema of a page; `more` are fields that differ from the usual."""
-        return page_schema(f"{self._noun}s", self.output, **more)
+    def page(self, **overrides: Any) -> type[Schema]:
+        """The schema of a page; `overrides` replace its fields."""
+        return page_schema(f"{self._noun}s", self.output, **overrides)
 
-    def listing(self, query: Input, page: type[Schema] | None = None) -> Declared:
-        """What `GET` of all takes and answers."""
+    def listing(self, query: Input, page: type[Schema] | None = None) -> Arguments:
+        """Arguments for `GET` of the collection."""
         plural = f"{self._noun}s"
         first = {self._id: f"$response.body#/{plural}/0/id"}
         following = {"cursor": "$response.body#/next_cursor"}
@@ -77,8 +78,8 @@ class Resource:
         return {
             "query": query,
             "parameters": ("If-None-Match",),
-            "answers": page or self.page(),
-            "example": {plural: [self._shown["example"]], "total": 1, "next_cursor": None},
+            "response": page or self.page(),
+            "example": {plural: [self._response["example"]], "total": 1, "next_cursor": None},
             "headers": ("ETag", "Link"),
             "links": (
                 Link(f"list_{plural}", following),
@@ -86,54 +87,58 @@ class Resource:
             ),
         }
 
-    def adding(self, body_example: Mapping[str, Any], *problems: type[Problem]) -> Declared:
-        """What `POST` takes and answers."""
-        return self._shown | {
+    def creating(self, body_example: Mapping[str, Any], *problems: type[Problem]) -> Arguments:
+        """Arguments for `POST` of a new row.
+
+        Args:
+            body_example: the fields of the example that the client sends.
+        """
+        return self._response | {
             "body": self.new,
             "body_example": body_example,
             "status": 201,
             "parameters": ("Idempotency-Key",),
             "headers": ("ETag", "Location", "Idempotency-Replayed"),
             "problems": (QuotaExceeded, *problems),
-            "links": self._to_all,
+            "links": self._links,
         }
 
-    def getting(self) -> Declared:
-        """What `GET` of one takes and answers."""
-        return self._shown | {
+    def getting(self) -> Arguments:
+        """Arguments for `GET` of one row."""
+        return self._response | {
             "parameters": ("If-None-Match",),
             "headers": ("ETag",),
             "problems": (Forbidden, NotFound),
-            "links": self._to_write,
+            "links": self._links_to_writes,
         }
 
-    def changing(self, *problems: type[Problem]) -> Declared:
-        """What `PUT` and `PATCH` take and answer."""
-        return self.touching(*problems) | {"body": self.changes}
+    def updating(self, *problems: type[Problem]) -> Arguments:
+        """Arguments for `PUT` and `PATCH`."""
+        return self.updating_without_body(*problems) | {"body": self.changes}
 
-    def touching(self, *problems: type[Problem]) -> Declared:
-        """What an operation without a body that changes one takes and answers."""
-        return self._shown | {
+    def updating_without_body(self, *problems: type[Problem]) -> Arguments:
+        """Arguments for an operation that changes one row and has no body."""
+        return self._response | {
             "parameters": ("If-Match",),
             "headers": ("ETag",),
-            "problems": (*OUT_OF_REACH, *problems),
-            "problem_shapes": self.conflict,
-            "links": self._to_all,
+            "problems": (*WRITE_PROBLEMS, *problems),
+            "problem_schemas": self.conflict,
+            "links": self._links,
         }
 
-    def acting(self, body: Input, *problems: type[Problem]) -> Declared:
-        """What a `POST` that does something with one takes and answers."""
-        return self.touching(*problems) | {
+    def acting(self, body: Input, *problems: type[Problem]) -> Arguments:
+        """Arguments for `POST` of an action on one row."""
+        return self.updating_without_body(*problems) | {
             "body": body,
             "parameters": ("If-Match", "Idempotency-Key"),
             "headers": ("ETag", "Idempotency-Replayed"),
         }
 
-    def deleting(self, *problems: type[Problem]) -> Declared:
-        """What `DELETE` takes and answers."""
+    def deleting(self, *problems: type[Problem]) -> Arguments:
+        """Arguments for `DELETE`."""
         return {
             "status": 204,
             "parameters": ("If-Match",),
-            "problems": (*OUT_OF_REACH, *problems),
-            "problem_shapes": self.conflict,
+            "problems": (*WRITE_PROBLEMS, *problems),
+            "problem_schemas": self.conflict,
         }

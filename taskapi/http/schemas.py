@@ -1,4 +1,4 @@
-"""Schemas of what clients send, checked strictly, and how a violation is reported."""
+"""Schemas of input, and reports of what is invalid in it."""
 
 from __future__ import annotations
 
@@ -8,62 +8,60 @@ from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, missing
 
+from taskapi.field_errors import FieldError, FieldErrorCode
 from taskapi.http.fields import Message
-from taskapi.problems import MAX_ERRORS, FieldError, InvalidInput, reference_token
+from taskapi.problems import MAX_ERRORS, InvalidInput, reference_token
 
 _MAX_NESTED = 10
-"""The unknown names that are reported of an object that is a field's value."""
+"""The number of unknown fields of a nested object that are reported."""
 
 
 class Input(Schema):
-    """What a client sends. A name that the schema does not know is an error.
-
-    `read_only` names what the service itself writes: a client may send it back, and it is ignored.
-    """
+    """Input. Unknown fields are errors; fields in `read_only` are ignored."""
 
     read_only: ClassVar[frozenset[str]] = frozenset()
-    error_messages = {"unknown": Message("There is no such field.", "unknown_field")}
+    error_messages = {"unknown": Message("Unknown field or parameter.", "unknown_field")}
 
     class Meta:
         unknown = RAISE
 
 
 def load(schema: Input, values: Mapping[str, Any], *, prefix: str = "/") -> dict[str, Any]:
-    """Check what a client sent and give it as the service keeps it.
+    """Validate and deserialize input.
 
     Args:
-        prefix: what stands before a name to point at it: `/` in a body (RFC 6901), else nothing.
+        prefix: the prefix of pointers: `/` for a body (RFC 6901), empty for a query string.
 
     Raises:
-        InvalidInput: names every field that is wrong.
+        InvalidInput: with all violations.
     """
     known = {name: value for name, value in values.items() if name not in schema.read_only}
     try:
         return _deserialized(schema, known)
     except ValidationError:
-        pass  # of all that is wrong this was the first
+        pass  # marshmallow's own load collects all violations
     try:
-        loaded: dict[str, Any] = schema.load(_looked_at(schema, known))
+        loaded: dict[str, Any] = schema.load(_limited(schema, known))
         return loaded
     except ValidationError as error:
         raise InvalidInput.of(list(_field_errors(error.messages_dict, prefix))) from None
 
 
 def load_nested(schema: Input, value: Any) -> dict[str, Any]:
-    """Check an object inside of what a client sent, for a field's `_deserialize`.
+    """Validate and deserialize a nested object, for a field's `_deserialize`.
 
     Raises:
-        ValidationError: names every field in it that is wrong.
+        ValidationError: with all violations.
     """
     if not isinstance(value, dict):
         raise ValidationError(Message("Must be an object.", "not_an_object"))
-    known = {name: given for name, given in value.items() if name not in schema.read_only}
-    loaded: dict[str, Any] = schema.load(_looked_at(schema, known, most=_MAX_NESTED))
+    known = {name: item for name, item in value.items() if name not in schema.read_only}
+    loaded: dict[str, Any] = schema.load(_limited(schema, known, most=_MAX_NESTED))
     return loaded
 
 
 def _deserialized(schema: Input, known: Mapping[str, Any]) -> dict[str, Any]:
-    """What `Schema.load` gives where nothing is wrong, without what it does for hooks and lists."""
+    """As `Schema.load`, without the time it takes for hooks and lists, up to the first error."""
     if not known.keys() <= schema.load_fields.keys():
         raise ValidationError("unknown fields")
     loaded = {
@@ -73,21 +71,23 @@ def _deserialized(schema: Input, known: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in loaded.items() if value is not missing}
 
 
-def _looked_at(
-    schema: Input, known: Mapping[str, Any], *, most: int = MAX_ERRORS
-) -> dict[str, Any]:
-    """What there are fields for, and of the rest as much as a problem names."""
+def _limited(schema: Input, known: Mapping[str, Any], *, most: int = MAX_ERRORS) -> dict[str, Any]:
+    """The known fields, and as many unknown ones as are reported."""
     rest = islice((name for name in known if name not in schema.load_fields), most)
     names = {*schema.load_fields, *rest}
     return {name: value for name, value in known.items() if name in names}
 
 
 def _field_errors(messages: Mapping[Any, Any], prefix: str) -> list[FieldError]:
-    found = []
-    for name, said in messages.items():
+    errors = []
+    for name, found in messages.items():
         pointer = prefix + (reference_token(str(name)) if prefix else name)
-        if isinstance(said, dict):
-            found += _field_errors(said, f"{pointer}/")
+        if isinstance(found, dict):
+            errors += _field_errors(found, f"{pointer}/")
         else:
-            found += [FieldError(pointer, m, getattr(m, "code", "invalid")) for m in said]
-    return found
+            errors += [FieldError(pointer, text, _code(text)) for text in found]
+    return errors
+
+
+def _code(text: str) -> FieldErrorCode:
+    return text.code if isinstance(text, Message) else "invalid"

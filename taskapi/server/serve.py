@@ -18,6 +18,7 @@ import psycopg
 from config import Settings
 from taskapi.extensions import migrate
 from taskapi.server.health.service import SCHEMA, NotReady, TooOld, check_schema
+from taskapi.server.operate.timeouts import TimeoutsError, set_timeouts
 
 _PR_SET_PDEATHSIG = 1
 
@@ -27,11 +28,15 @@ def serve_command(settings: Settings) -> click.Command:
 
     @click.command("serve")
     def serve() -> None:
-        """Migrate the database, then serve it with gunicorn until Ctrl-C."""
+        """Migrate the database, set its timeouts, and serve it with gunicorn until Ctrl-C."""
         _refuse_a_taken_port(settings)
         if not _has_schema(settings):
             click.echo("Migrating the database ...")
             migrate.upgrade()
+        try:
+            set_timeouts(settings)
+        except TimeoutsError as error:
+            click.echo(f"Warning: {error}", err=True)
         sys.exit(_Gunicorn(settings).run())
 
     return serve

@@ -7,10 +7,13 @@ import traceback
 from http import HTTPStatus
 from typing import Any
 
+import gevent
+
 from config import Settings
 from taskapi.runtime.connection import raise_if_blocking
 from taskapi.runtime.worker import ClientWorker
 from taskapi.server.observe import observe
+from taskapi.server.operate.timeouts import warn_without_timeouts
 from taskapi.server.refusals import problem_answer, problem_of
 
 
@@ -23,6 +26,8 @@ class Worker(ClientWorker):
         raise_if_blocking()
         served: Any = self.wsgi
         self._metrics = observe(served, self.settings)
+        if self.age == 1:  # the first worker since the start
+            gevent.spawn(warn_without_timeouts, self.settings)
 
     def tick(self) -> None:
         if self._metrics:

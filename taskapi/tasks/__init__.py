@@ -1,1 +1,1 @@
-"""Tasks of an account."""
+"""Tasks, and everything that belongs to them."""

@@ -11,15 +11,11 @@ from taskapi.tasks.dues import DateDue, Due, TimedDue
 
 
 def due_columns(name: str, due: Due | None) -> dict[str, Any]:
-    """The values of the columns.
-
-    Args:
-        name: what the columns' names begin with.
-    """
+    """The values of a due's columns, whose names begin with `name`."""
     timed = due if isinstance(due, TimedDue) else None
     return {
         f"{name}_date": due and due.date,
-        f"{name}_time": timed and timed.wall.time(),
+        f"{name}_time": timed and timed.local.time(),
         f"{name}_timezone": timed and timed.timezone,
         f"{name}_at": timed and timed.at,
     }
@@ -34,7 +30,7 @@ def due_of(row: Any, name: str = "due") -> Due | None:
 
 
 def due_representation(name: str) -> Callable[[Any], dict[str, str] | None]:
-    """What makes the JSON of the due in a row's columns, as `Due.represent` does."""
+    """The function that returns the JSON of the due in a row's columns, like `Due.represent`."""
     parts = ("date", "time", "timezone", "at")
     date_of, time_of, timezone_of, at_of = (attrgetter(f"{name}_{part}") for part in parts)
 

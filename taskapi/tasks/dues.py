@@ -1,10 +1,7 @@
-"""When something is due: on a day, or at a time of a zone's wall clock.
+"""Dues: a date, or a local time in a time zone.
 
-A date is not an instant: it has no zone, and is the same day wherever one is. A timed due is what a
-clock on a wall shows; its instant follows from the zone, whose rules may change until then.
-
-The values and their fields are in core, since several features have dues and none may import
-another's schemas.
+A date has no time zone: it is the same day everywhere. A timed due is a local time. Its instant
+follows from the time zone, whose rules may still change.
 """
 
 from __future__ import annotations
@@ -24,24 +21,24 @@ from taskapi.tasks.timezones import (
     OUT_OF_RANGE,
     Time,
     Timezone,
+    format_instant,
     instant_of,
     is_known,
-    shown_instant,
-    wall_of,
+    local_time_of,
 )
 
 TIME_EXAMPLE = {"datetime": "2026-11-27T18:00:00", "timezone": "Europe/Berlin"}
 
 _NOT_A_DATE = Message("Must be a date like 2026-12-24.", "not_a_date")
-TWICE = Message(
-    "Is the second of two equal times on that wall clock, which cannot be told from the first.",
+AMBIGUOUS = Message(
+    "Is the second of two equal local times in that time zone, which cannot be stored.",
     "ambiguous_time",
 )
 _EITHER = Message("Must have a date, or a datetime and its timezone.", "not_a_due")
 
 
 class AmbiguousTime(ValueError):
-    """An instant is the second of two equal times on a wall clock, which only shows the first."""
+    """An instant is the second of two equal local times. A local time stands for the first."""
 
 
 @dataclass(frozen=True)
@@ -51,64 +48,65 @@ class DateDue:
     date: date
 
     def represent(self) -> dict[str, str]:
-        """As it stands in an answer."""
+        """The JSON of the due."""
         return {"date": self.date.isoformat()}
 
 
 @dataclass(frozen=True)
 class TimedDue:
-    """Due at a time with whole seconds on the wall clock of a zone."""
+    """Due at a local time, with whole seconds, in a time zone."""
 
-    wall: datetime
+    local: datetime
     timezone: str
 
     @property
     def date(self) -> date:
-        return self.wall.date()
+        return self.local.date()
 
     @property
     def at(self) -> datetime:
         """The instant, in UTC."""
-        return instant_of(self.wall, self.timezone)
+        return instant_of(self.local, self.timezone)
 
     def in_zone(self, timezone: str) -> TimedDue:
-        """The same instant on the wall clock of another zone.
+        """The same instant in another time zone.
 
         Raises:
-            AmbiguousTime: it is the second of two equal times there.
+            AmbiguousTime: it is the second of two equal local times there.
         """
-        return self if timezone == self.timezone else _on_wall(self.at, timezone)
+        return self if timezone == self.timezone else _due_at(self.at, timezone)
 
     def represent(self) -> dict[str, str]:
-        """As it stands in an answer."""
-        wall = self.wall.isoformat(timespec="seconds")
-        return {"datetime": wall, "timezone": self.timezone, "at": shown_instant(self.at)}
+        """The JSON of the due."""
+        local = self.local.isoformat(timespec="seconds")
+        return {"datetime": local, "timezone": self.timezone, "at": format_instant(self.at)}
 
 
 Due = DateDue | TimedDue
 
 
-def _on_wall(instant: datetime, timezone: str) -> TimedDue:
-    due = TimedDue(wall_of(instant, timezone), timezone)
+def _due_at(instant: datetime, timezone: str) -> TimedDue:
+    due = TimedDue(local_time_of(instant, timezone), timezone)
     if due.at != instant:
         raise AmbiguousTime
     return due
 
 
-class Day(Value):
-    """A date, of the years that the service knows."""
+class DateField(Value):
+    """A date in the supported years."""
 
     default_error_messages: Messages = {"invalid": _NOT_A_DATE, "out_of_range": OUT_OF_RANGE}
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(metadata={"type": "string", "format": "date"}, **kwargs)
+        schema = {"type": "string", "format": "date"}
+        super().__init__(metadata=schema | kwargs.pop("metadata", {}), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
         try:
             day = datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC).date()
         except (TypeError, ValueError):
             raise self.make_error("invalid") from None
-        if value != day.isoformat():  # other digits, or too few of them
+        if value != day.isoformat():  # strptime accepts other digits, and fewer
             raise self.make_error("invalid")
         if not FIRST_INSTANT.year <= day.year <= LAST_INSTANT.year:
             raise self.make_error("out_of_range")
@@ -116,54 +114,53 @@ class Day(Value):
 
 
 class DueDate(Input):
-    """Due on a day, without a time."""
+    """Due on a day."""
 
-    date = Day(required=True)
+    date = DateField(required=True, metadata={"description": "The day."})
 
 
 class NewDueTime(Input):
-    """Due at a time on the wall clock of a zone.
-
-    With `Z` or an offset, `datetime` is an instant and is turned into that clock's time.
-    """
+    """Due at a time in a time zone."""
 
     read_only = frozenset({"at"})
     datetime = Time(
         required=True,
         metadata={
-            "description": "What that clock shows; with Z or an offset, an instant that is turned"
-            " into it."
+            "description": "The local time. With `Z` or an offset it is an instant, which is"
+            " converted to the time zone."
         },
     )
-    timezone = Timezone(required=True)
+    timezone = Timezone(required=True, metadata={"description": "The IANA name of the time zone."})
 
 
 class DueTime(Schema):
-    """Due at a time on the wall clock of a zone."""
+    """Due at a time in a time zone."""
 
-    datetime = fields.String(required=True, metadata={"description": "What that clock shows."})
-    timezone = fields.String(required=True, metadata={"description": "Its IANA name."})
+    datetime = fields.String(required=True, metadata={"description": "The local time."})
+    timezone = fields.String(
+        required=True, metadata={"description": "The IANA name of the time zone."}
+    )
     at = fields.String(
         required=True,
         metadata={
             "format": "date-time",
-            "description": "The instant, in UTC. A time that the clock leaves out has the offset"
-            " before the gap; of a time that it shows twice it is the first.",
+            "description": "The instant, in UTC. A local time that daylight saving time skips uses"
+            " the offset before the gap. A local time that occurs twice is the first one.",
         },
     )
 
 
-class ShownDue(fields.Field[Any]):
+class OutputDue(fields.Field[Any]):
     """A due in a response."""
 
     alternatives: ClassVar[tuple[type[Schema], ...]] = (DueDate, DueTime)
 
 
 class DueField(Value):
-    """A due that a client sends, given as a `DateDue` or a `TimedDue`."""
+    """A due in a request, deserialized as a `DateDue` or a `TimedDue`."""
 
     alternatives: ClassVar[tuple[type[Schema], ...]] = (DueDate, NewDueTime)
-    shown_alternatives = ShownDue.alternatives
+    output_alternatives = OutputDue.alternatives
     _date = DueDate()
     _time = NewDueTime()
 
@@ -178,9 +175,9 @@ class DueField(Value):
 def _timed(loaded: Mapping[str, Any]) -> TimedDue:
     time, timezone = loaded["datetime"], loaded["timezone"]
     try:
-        due = _on_wall(time, timezone) if time.tzinfo else TimedDue(time, timezone)
+        due = _due_at(time, timezone) if time.tzinfo else TimedDue(time, timezone)
     except AmbiguousTime:
-        raise ValidationError({"datetime": [TWICE]}) from None
+        raise ValidationError({"datetime": [AMBIGUOUS]}) from None
     if not is_known(due.at):
         raise ValidationError({"datetime": [OUT_OF_RANGE]})
     return due

@@ -1,4 +1,4 @@
-"""Use cases that find tasks: each takes the caller first and gives a page."""
+"""Use cases that return pages of tasks. The first argument is the caller."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
     """A page of the workspace's tasks.
 
     Args:
-        query: limit, cursor, sort and the parameters of `FindingQuery`, checked.
+        query: the validated limit, cursor, sort and `FilterParameters`.
         known: versions of the list that the client has; None stands for all.
 
     Raises:
-        InvalidInput: the cursor is not one of this list in this order, a filter is invalid, or
-            what it references does not exist.
+        InvalidInput: the cursor belongs to another list or order, a filter is invalid, or what it
+            references does not exist.
         TokenInvalid: the caller's session has ended.
     """
     request, list_id = page_request(query, SORTS), query.get("list_id")
@@ -57,7 +57,7 @@ def read_filtered_page(  # noqa: PLR0913 - a page, a filter, and which versions 
 
     Args:
         statement: has `conditions.MISSING` and the condition of the filter's shape.
-        parameters: further parameters of it.
+        parameters: further parameters of the statement.
 
     Raises:
         InvalidInput: what the filter references does not exist, or it takes too long.

@@ -1,7 +1,7 @@
-"""Use cases of a task that involve others: its parent, its subtasks and its siblings.
+"""Use cases that affect several tasks: a task, its parent, its subtasks and its siblings.
 
-Each is a transaction that holds the workspace's lock. A subtask is in the list of its parent.
-Subtasks are completed, moved to another list and deleted with their parent.
+Each is a transaction that locks the workspace. A subtask is in the list of its parent. Subtasks are
+completed, moved to another list and deleted with their parent.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from taskapi.tasks import subtrees
 from taskapi.tasks.due_columns import due_of
 from taskapi.tasks.models import MAX_DEPTH, Task
 from taskapi.tasks.queries import tasks
-from taskapi.tasks.recurrence.service import GivenRecurrence, fitting
+from taskapi.tasks.recurrence.service import GivenRecurrence, recurrence_for_due
 from taskapi.tasks.values import column_values, recurrence_of
 
 Values = Mapping[str, Any]
-"""Of a task's fields."""
+"""Values of a task's fields."""
 
 Columns = Mapping[str, Any]
-"""Of a task's columns."""
+"""Values of a task's columns."""
 
 _NEW = 0
-"""No task has this id."""
+"""No task has this ID."""
 
 
 def create_subtask(caller: Caller, values: Values) -> Task:
@@ -44,11 +44,11 @@ def create_subtask(caller: Caller, values: Values) -> Task:
 
 
 def update(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:
-    """Set the given fields of a task, and what follows from them for its subtasks.
+    """Set the given fields of a task, and change its subtasks accordingly.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        InvalidInput: its place is invalid, or its due and its recurrence do not match.
+        InvalidInput: the list or parent is invalid, or the due and the recurrence do not match.
     """
     with locked(caller):
         task = tasks.require(caller, task_id, "update", if_match)
@@ -78,12 +78,12 @@ def move(caller: Caller, task_id: int, values: Values, if_match: list[int] | Non
     """Move a task into a list, below a parent and behind a sibling.
 
     Args:
-        values: list_id and parent_id, which stay if they are not given; and after, the id of the
-            sibling: None places the task first; without it, it becomes the last.
+        values: list_id and parent_id, which can be omitted, and after, the ID of a sibling. None
+            moves the task to the start; without it, it moves to the end.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        InvalidInput: the place is invalid.
+        InvalidInput: the list, parent or sibling is invalid.
     """
     with locked(caller):
         task = tasks.require(caller, task_id, "update", if_match)
@@ -95,22 +95,22 @@ def move(caller: Caller, task_id: int, values: Values, if_match: list[int] | Non
 
 
 def matched(values: Values) -> dict[str, Any]:
-    """Fields in which the recurrence, if there is one, matches the due.
+    """The fields, with the recurrence checked against the due.
 
     Raises:
-        InvalidInput: it does not.
+        InvalidInput: they do not match.
     """
     given: GivenRecurrence | None = values.get("recurrence")
     if given is None:
         return dict(values)
-    found = fitting(
+    found = recurrence_for_due(
         given.rule, given.anchor, given.timezone, values.get("due"), pointer="/recurrence"
     )
     return {**values, "recurrence": GivenRecurrence(found.rule, found.anchor, found.timezone)}
 
 
 def _changed_place(caller: Caller, task: Task, columns: Columns) -> dict[str, Any]:
-    """As `_place`, or nothing if the task stays where it is."""
+    """As `_place`, or nothing if list and parent do not change."""
     now = {"list_id": task.list_id, "parent_id": task.parent_id}
     if all(columns.get(name, value) == value for name, value in now.items()):
         return {}
@@ -120,7 +120,7 @@ def _changed_place(caller: Caller, task: Task, columns: Columns) -> dict[str, An
 def _place(
     caller: Caller, task_id: int, columns: Columns, *, list_id: int | None, parent_id: int | None
 ) -> dict[str, Any]:
-    """The list, parent and depth that a task gets; its subtasks get theirs.
+    """The new list, parent and depth of a task. Its subtasks are updated too.
 
     Args:
         list_id, parent_id: the current ones.
@@ -145,8 +145,7 @@ def _place(
 
 def _require_parent(family: Mapping[str, Any], columns: Columns) -> None:
     if family["parent_id"] is None:
-        message = "You have no task with this id."
-        raise InvalidInput.at("/parent_id", message, "unknown_reference")
+        raise InvalidInput.at("/parent_id", "Task not found.", "unknown_reference")
     if family["is_inside"]:
         message = "Must be neither the task itself nor one of its subtasks."
         raise InvalidInput.at("/parent_id", message, "cycle")

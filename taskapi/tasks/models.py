@@ -34,13 +34,13 @@ _POSITION = text('COALESCE("position", id::numeric)')
 
 END_OF_DAY = "'23:59:59.999999'::time without time zone"
 LOCAL_DUE = f"(due_date + COALESCE(due_time, {END_OF_DAY}))"
-"""The local time of a due, the end of the day for a date; null for a task that is never due."""
+"""The local time of a due; for a date the end of the day. Null without a due."""
 
 MAX_PRIORITY = 4
 MAX_ESTIMATE = 525_600
 MAX_LABELS = 100
 MAX_DEPTH = 15
-"""How many ancestors a task can have."""
+"""The maximum number of ancestors."""
 
 
 def _is_moment(name: str) -> str:
@@ -79,7 +79,7 @@ class Task(Content, Model):
             f"(depth = 0) = (parent_id IS NULL) AND depth BETWEEN 0 AND {MAX_DEPTH}", name="depth"
         ),
         CheckConstraint(f"cardinality(label_ids) <= {MAX_LABELS}", name="labels"),
-        # Not a B-tree: the planner would walk everybody's rows to list those of one workspace.
+        # Not a B-tree, with which the planner would scan all workspaces to list the rows of one.
         Index("ix_tasks_id", "id", postgresql_using="hash"),
         Index("ix_tasks_list", "workspace_id", "list_id", "id"),
         Index("ix_tasks_state", "workspace_id", "is_completed", "id"),
@@ -91,7 +91,7 @@ class Task(Content, Model):
             "id",
             postgresql_where=text("due_date IS NOT NULL"),
         ),
-        # Without it, the order by due would read all tasks to find that none is without a due.
+        # The tasks at the end of the order by due.
         Index(
             "ix_tasks_no_due",
             "workspace_id",
@@ -135,13 +135,13 @@ class Task(Content, Model):
     title: Mapped[str] = mapped_column(String(255))
     description: Mapped[str | None] = mapped_column(Text)
     is_completed: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
-    # Null unless it is completed.
+    # Null while the task is open.
     completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    # Null in the inbox, whose id is the workspace's: most tasks then reference no other row.
+    # Null in the inbox, so that most tasks reference no other row.
     list_id: Mapped[int | None] = mapped_column(BigInteger)
     parent_id: Mapped[int | None] = mapped_column(BigInteger)
     depth: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=_ZERO)
-    # Null for a task that was never moved: it is sorted by its id, which is the order of creation.
+    # Null for a task that was never moved. It is sorted by its ID.
     position: Mapped[Decimal | None] = mapped_column(Numeric)
     priority: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=_ZERO)
     due_date: Mapped[date | None] = mapped_column(Date)
@@ -155,18 +155,19 @@ class Task(Content, Model):
     rrule: Mapped[str | None] = mapped_column(Text)
     recurrence_anchor: Mapped[str | None] = mapped_column(String(10))
     recurrence_timezone: Mapped[str | None] = mapped_column(String(64))
-    # By that rule, the current one included; null before the first was completed or skipped.
+    # Occurrences of the rule so far, including the current one. Null until the first one is
+    # completed or skipped.
     occurred: Mapped[int | None] = mapped_column(Integer)
     estimate_minutes: Mapped[int | None] = mapped_column(Integer)
-    # Ascending, or null; a trigger sorts them and checks that the workspace has these labels.
+    # Ascending, or null. A trigger sorts them and checks that the labels exist.
     label_ids: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
 
 
 class TaskWords(Model):
     """The words of a task's title and description, made by `words.py`, for search.
 
-    Each begins with the workspace's id, so that one index serves each workspace by itself. They are
-    not in the task's row, whose updates would each write all index entries again.
+    Each begins with the workspace's ID, so that the index finds the words of one workspace. They
+    have their own table, so that most updates of tasks do not write to this index.
     """
 
     __tablename__ = "task_words"

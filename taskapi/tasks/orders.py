@@ -50,7 +50,7 @@ BY_DUE = Sort(
 
 
 def _by_number(name: str, most: int) -> Sort:
-    """The order of a column of whole numbers; rows without one come last."""
+    """The order by a column of whole numbers. Rows without a value come last."""
 
     def load(value: Any) -> int:
         if type(value) is not int or not 0 <= value <= most + 1:

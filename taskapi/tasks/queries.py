@@ -71,7 +71,7 @@ _TITLE_WORDS = bindparam("title_words", type_=ARRAY(Text))
 _DESCRIPTION_WORDS = bindparam("description_words", type_=ARRAY(Text))
 
 FILTER_STATEMENTS = 32
-"""The statements of clients' filters that a worker remembers; there is no end of others."""
+"""The number of filter statements that a worker caches. Clients can send any number of filters."""
 
 
 def list_column(rows: FromClause) -> ColumnElement[int]:
@@ -90,7 +90,7 @@ def text_bytes(rows: FromClause) -> ColumnElement[int]:
 
 
 class _TaskStatements(ContentStatements):
-    """What tasks do beside the usual: completion times, counts of occurrences, words."""
+    """The statements of tasks, with completion times, numbers of occurrences, and words."""
 
     growing_totals = ("text_bytes",)
 
@@ -112,10 +112,10 @@ class _TaskStatements(ContentStatements):
         return usual
 
     def standalone(self, before: FromClause) -> list[ColumnElement[bool]]:
-        """The task stays in its place and completes no subtask, and due and recurrence match.
+        """List and parent do not change, no subtask is completed, and due and recurrence match.
 
-        They match if both are given, which is checked before, or if the one that is not given is
-        null.
+        Due and recurrence match if both are given, which is validated before, or if the omitted one
+        is null.
         """
         children = self.table.alias("children")
         has_children = exists().where(
@@ -140,14 +140,14 @@ class _TaskStatements(ContentStatements):
         ]
 
     def dependent_writes(self, after: CTE, before: CTE | None) -> Sequence[CTE]:
-        """The task's words, if its title or its description is another."""
+        """Writes the words of the task if its title or description has changed."""
         title, description = map(func.array_to_tsvector, (_TITLE_WORDS, _DESCRIPTION_WORDS))
         if before is None:
             row = select(after.c.workspace_id, after.c.id, title, description)
             names = ["workspace_id", "task_id", "title_words", "description_words"]
             return [insert(_words).from_select(names, row).cte("words")]
         is_new = {name: before.c[name].is_distinct_from(after.c[name]) for name in _SEARCHED}
-        # A long description is not read to be compared with itself.
+        # Do not read a long description to compare it with itself.
         is_new["description"] = and_(self.is_given("description"), is_new["description"])
         changed = (
             update(_words)
@@ -196,7 +196,7 @@ def removed_totals(gone: CTE) -> dict[str, ColumnElement[int]]:
 
 
 def may_affect_others(values: Values) -> bool:
-    """Whether for some tasks an update of these columns is not `standalone`."""
+    """Whether an update of these columns may not be `standalone`."""
     names = {"list_id", "parent_id", "due_date", "rrule"}
     return bool(names & values.keys() or values.get("is_completed"))
 
@@ -228,7 +228,7 @@ UNCOUNTED: ColumnElement[Any] = null()
 
 
 class Within(Enum):
-    """The lists whose tasks a page has."""
+    """The lists of a page of tasks."""
 
     ALL = auto()
     INBOX = auto()
@@ -240,14 +240,14 @@ def task_page(ordering: Ordering, *, is_completed: bool | None, within: Within) 
     """A page of the workspace's tasks.
 
     Args:
-        is_completed: which tasks; None for all.
-        within: unless it is ALL, the statement takes the parameter list_id.
+        is_completed: the state of the tasks; None for all.
+        within: unless it is ALL, the statement has the parameter list_id.
     """
     parts = states(ordering, is_completed=is_completed)
     total: ColumnElement[Any] = _TOTALS[is_completed]
     if within is not Within.ALL:
         inside = _tasks.c.list_id == _LIST_ID
-        if ordering.sort is BY_POSITION:  # whose index has the inbox like any other list
+        if ordering.sort is BY_POSITION:  # its index contains the ID of the inbox
             inside = list_column(_tasks) == _LIST_ID
         elif within is Within.INBOX:
             inside = _tasks.c.list_id.is_(None)
@@ -260,8 +260,8 @@ def task_page(ordering: Ordering, *, is_completed: bool | None, within: Within) 
 def labelling(*, adds: bool) -> Statement:
     """Adds a label to a task, or removes it, and returns the task.
 
-    It takes the parameter label_id. The task stays as it is if nothing would change, or if it would
-    have one label too many.
+    Its parameter is label_id. The task does not change if it has the label already (or not), or if
+    it has the maximum number of labels.
     """
     workspace = locked_workspace()
     label = (
@@ -301,7 +301,7 @@ def labelling(*, adds: bool) -> Statement:
 @lru_cache(FILTER_STATEMENTS)
 def filtered_page(ordering: Ordering, *, is_completed: bool | None, shape: Shape) -> Statement:
     """A page of the tasks that match a filter of this shape."""
-    # By their state first, so that the indexes that begin with it serve them too.
+    # One part for each state, so that indexes that begin with the state can be used.
     wanted = (True, False) if is_completed is None else (is_completed,)
     by_state = [_tasks.c.is_completed.is_(state) for state in wanted]
     is_one = ordering.sort is BY_POSITION and is_completed is None
@@ -310,10 +310,10 @@ def filtered_page(ordering: Ordering, *, is_completed: bool | None, shape: Shape
 
 
 def states(ordering: Ordering, *, is_completed: bool | None) -> list[ColumnElement[bool]]:
-    """The conditions of a page's parts: open and completed tasks apart, where an index has them so.
+    """The conditions of a page's parts: one for each state if the index begins with the state.
 
     Args:
-        is_completed: which tasks; None for all.
+        is_completed: the state of the tasks; None for all.
     """
     if is_completed is not None:
         return [_tasks.c.is_completed.is_(is_completed)]

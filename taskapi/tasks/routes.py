@@ -1,4 +1,4 @@
-"""The calls of tasks."""
+"""The operations of tasks."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from taskapi.tasks.service import TooManyLabels
 
 tasks = Blueprint("tasks", __name__, url_prefix="/tasks")
 
-_CHANGE = TASK.changing(QuotaExceeded)
+_UPDATE = TASK.updating(QuotaExceeded)
 
 
 @tasks.get("")
 @operation(summary="List tasks", **TASK.listing(schemas.TaskQuery(), schemas.TaskPage))
 def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
-    """The caller's tasks, newest first unless `sort` says otherwise. Titles ignore ASCII case.
+    """Returns the caller's tasks, by default the newest first.
 
-    Without `limit` up to 1,000 come at once. When there are more, `next_cursor` and the `Link`
-    header say where to go on. Any page of all tasks costs the same; with `list_id` it may cost more
-    the longer that list is, unless it is in the order of creation.
+    If there are more than `limit` tasks, `next_cursor` and the `Link` header lead to the next page.
+    Titles are sorted without regard to the case of ASCII letters. If several parameters restrict
+    the tasks, a task must match all of them.
     """
     known = if_none_match(request, caller.workspace_id)
     page = finding.list_tasks(caller, query, known=known)
@@ -36,11 +36,11 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
 
 
 @tasks.post("")
-@operation(summary="Add a task", **TASK.adding(schemas.NEW_EXAMPLE))
+@operation(summary="Create a task", **TASK.creating(schemas.NEW_EXAMPLE))
 def create_task(caller: Caller, body: dict[str, Any]) -> Response:
-    """Adds a task to the caller's.
+    """Creates a task in the inbox, or in the list `list_id`.
 
-    With an `Idempotency-Key`, the same request adds it once, however often it is sent.
+    Send an `Idempotency-Key` to make the request safe to retry.
     """
     task = service.create_task(caller, body)
     return versioned_response(TASK.represent(task), 201, {"Location": f"{request.path}/{task.id}"})
@@ -49,16 +49,20 @@ def create_task(caller: Caller, body: dict[str, Any]) -> Response:
 @tasks.get("/<id:task_id>")
 @operation(summary="Get a task", **TASK.getting())
 def get_task(caller: Caller, task_id: int) -> Response:
-    """One of the caller's tasks."""
+    """Returns a task.
+
+    Another user's task returns 403, a task that does not exist 404.
+    """
     return versioned_response(TASK.represent(service.get_task(caller, task_id)))
 
 
 @tasks.put("/<id:task_id>")
-@operation(
-    summary="Change a task", body_example=schemas.NEW_EXAMPLE | {"is_completed": True}, **_CHANGE
-)
+@operation(summary="Update a task", body_example=schemas.NEW_EXAMPLE, **_UPDATE)
 def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
-    """Sets the fields that are given; the others stay. A whole task may be sent back as it came."""
+    """Sets the given fields. Omitted fields keep their values.
+
+    A client can send back a whole task: read-only fields are ignored.
+    """
     return versioned_response(
         TASK.represent(service.update_task(caller, task_id, body, if_match(request)))
     )
@@ -67,12 +71,12 @@ def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
 @tasks.patch("/<id:task_id>")
 @operation(
     summary="Patch a task",
-    body_example={"is_completed": True},
+    body_example=schemas.PATCH_EXAMPLE,
     media_types=(JSON, MERGE_PATCH),
-    **_CHANGE,
+    **_UPDATE,
 )
 def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
-    """Applies a JSON merge patch (RFC 7396): null removes a value from a nullable field."""
+    """Applies a JSON merge patch (RFC 7396). Null clears a nullable field."""
     return versioned_response(
         TASK.represent(service.update_task(caller, task_id, body, if_match(request)))
     )
@@ -80,10 +84,16 @@ def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
 
 @tasks.post("/<id:task_id>/move")
 @operation(
-    summary="Move a task", body_example=schemas.MOVE_EXAMPLE, **TASK.acting(schemas.TaskMove())
+    summary="Move a task",
+    body_example=schemas.MOVE_EXAMPLE,
+    **TASK.acting(schemas.TaskMove()) | {"example": schemas.MOVED_EXAMPLE},
 )
 def move_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
-    """Puts a task, and those below it, elsewhere: into a list, below a parent, behind another."""
+    """Moves a task and its subtasks to another list, parent or position.
+
+    A move names the sibling `after` which the task comes, not an index, so concurrent moves do not
+    conflict.
+    """
     return versioned_response(
         TASK.represent(service.move_task(caller, task_id, body, if_match(request)))
     )
@@ -92,24 +102,27 @@ def move_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
 @tasks.delete("/<id:task_id>")
 @operation(summary="Delete a task", **TASK.deleting())
 def delete_task(caller: Caller, task_id: int) -> Response:
-    """Removes a task, and those below it, for good."""
+    """Deletes a task and its subtasks. This cannot be undone."""
     service.delete_task(caller, task_id, if_match(request))
     return Response(status=204)
 
 
 @tasks.put("/<id:task_id>/labels/<id:label_id>")
-@operation(summary="Put a label on a task", **TASK.touching(TooManyLabels))
+@operation(
+    summary="Add a label to a task",
+    **TASK.updating_without_body(TooManyLabels) | {"example": schemas.LABELED_EXAMPLE},
+)
 def add_label(caller: Caller, task_id: int, label_id: int) -> Response:
-    """Adds one label to those of the task. One that has it stays as it is, with its version."""
+    """Adds a label to a task. A task that has the label does not change and keeps its version."""
     return versioned_response(
         TASK.represent(service.add_label(caller, task_id, label_id, if_match(request)))
     )
 
 
 @tasks.delete("/<id:task_id>/labels/<id:label_id>")
-@operation(summary="Take a label off a task", **TASK.touching())
+@operation(summary="Remove a label from a task", **TASK.updating_without_body())
 def remove_label(caller: Caller, task_id: int, label_id: int) -> Response:
-    """Removes one label of the task's. One that does not have it stays as it is."""
+    """Removes a label from a task. A task without the label does not change."""
     return versioned_response(
         TASK.represent(service.remove_label(caller, task_id, label_id, if_match(request)))
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from taskapi.db.pages import NEWEST_FIRST
-from taskapi.db.positions import position_text
+from taskapi.db.positions import FIRST_POSITION_EXAMPLE, position_text
 from taskapi.http.fields import (
     Id,
     Ids,
@@ -27,7 +27,7 @@ from taskapi.http.schemas import Input
 from taskapi.identity import MAX_ID
 from taskapi.tasks.due_columns import due_representation
 from taskapi.tasks.dues import TIME_EXAMPLE, DueField
-from taskapi.tasks.filters.parameters import FindingQuery
+from taskapi.tasks.filters.parameters import FilterParameters
 from taskapi.tasks.models import MAX_ESTIMATE, MAX_LABELS, MAX_PRIORITY
 from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
 from taskapi.tasks.recurrence.fields import RecurrenceField
@@ -60,16 +60,19 @@ NEW_EXAMPLE = {
     "due": TIME_EXAMPLE,
     "recurrence": RECURRENCE_EXAMPLE,
 }
+PATCH_EXAMPLE = {"priority": 3, "estimate_minutes": None}
 MOVE_EXAMPLE = {"parent_id": None, "after": None}
+MOVED_EXAMPLE = EXAMPLE | {"position": FIRST_POSITION_EXAMPLE, "version": 8}
+LABELED_EXAMPLE = EXAMPLE | {"label_ids": [3], "version": 8}
 
 
 def _list_field() -> WholeNumber:
-    about = "The ID of a list. A task without a list is in the inbox."
+    about = "The ID of the list. The ID of the inbox is the ID of the user."
     return WholeNumber(least=1, most=MAX_ID, metadata={"description": about})
 
 
 def _parent_field() -> WholeNumber:
-    about = "The ID of the parent task, in whose list a subtask is. Null for a top-level task."
+    about = "The ID of the parent task, whose list the subtask shares. Null for a top-level task."
     return WholeNumber(least=1, most=MAX_ID, allow_none=True, metadata={"description": about})
 
 
@@ -78,12 +81,18 @@ class Task(Schema):
 
     id = Id("The ID of the task. Later tasks have greater IDs.", dump_only=True)
     user_id = Id("The user who created the task.", dump_only=True)
-    title = Name(required=True)
+    title = Name("The title.", required=True)
     description = Text(
-        most=10_000, allow_none=True, metadata={"description": "Plain text, stored as given."}
+        most=10_000,
+        allow_none=True,
+        metadata={"description": "Notes on the task: plain text, stored as given."},
     )
     is_completed = TrueOrFalse(
-        metadata={"description": "Completing a task completes its subtasks.", "filter": "completed"}
+        metadata={
+            "description": "Whether the task is completed. Completing a task completes its"
+            " subtasks.",
+            "filter": "completed",
+        }
     )
     completed_at = Timestamp(
         "When the task was completed. Null while it is open.", allow_none=True, dump_only=True
@@ -95,14 +104,32 @@ class Task(Schema):
         least=0,
         most=MAX_PRIORITY,
         metadata={
-            "description": "From 0, none, to 4, the highest.",
+            "description": "From 0 (none) to 4 (highest).",
             "sort": True,
             "filter": "priority",
         },
     )
-    due = computed(DueField(allow_none=True), due_representation("due"))
-    start = computed(DueField(allow_none=True), due_representation("start"))
-    recurrence = computed(RecurrenceField(allow_none=True), represent_recurrence)
+    due = computed(
+        DueField(
+            allow_none=True,
+            metadata={"description": "The due date, or the due time in a time zone."},
+        ),
+        due_representation("due"),
+    )
+    start = computed(
+        DueField(
+            allow_none=True,
+            metadata={"description": "The date or time from which the task can be worked on."},
+        ),
+        due_representation("start"),
+    )
+    recurrence = computed(
+        RecurrenceField(
+            allow_none=True,
+            metadata={"description": "How the due date advances. Requires `due`."},
+        ),
+        represent_recurrence,
+    )
     estimate_minutes = WholeNumber(
         least=1,
         most=MAX_ESTIMATE,
@@ -131,24 +158,26 @@ SORT_NAMES = ("created_at", "updated_at", "title", "due", *SORTED_NUMBERS, "posi
 
 
 class TaskMove(Input):
-    """The new place of a task. A list or parent that is not given stays."""
+    """A move of a task. Omitted lists and parents stay the same."""
 
     list_id = _list_field()
     parent_id = _parent_field()
-    after = after_field("The task behind which it comes, in that list and with that parent")
+    after = after_field("The ID of the task to move behind, with the same list and parent.")
 
 
-class AmongTasks(PageQuery, FindingQuery):
-    """Which tasks to search."""
+class FilteredTasksQuery(PageQuery, FilterParameters):
+    """Page and filters of tasks."""
 
     list_id = QueryInteger(
         least=1, most=MAX_ID, metadata={"description": "Only tasks in this list."}
     )
-    is_completed = QueryBoolean(metadata={"description": "Only tasks that are completed, or open."})
+    is_completed = QueryBoolean(
+        metadata={"description": "Only completed tasks, or only open tasks."}
+    )
 
 
-class TaskQuery(AmongTasks):
-    """Which tasks to return, and in which order."""
+class TaskQuery(FilteredTasksQuery):
+    """Page, filters and order of tasks."""
 
     sort = sort_field(SORT_NAMES, default=NEWEST_FIRST)
 
@@ -159,8 +188,8 @@ TaskPage = TASK.page(
         allow_none=True,
         metadata={
             "minimum": 0,
-            "description": "The number of matching tasks on all pages. Null with any parameter but"
-            " `is_completed`, since the tasks would have to be counted.",
+            "description": "The number of matches on all pages. Null if a parameter other than"
+            " `is_completed` filters the tasks, because they are not counted then.",
         },
     )
 )

@@ -1,4 +1,4 @@
-"""Use cases of tasks: each takes the caller first and gives rows."""
+"""Use cases of tasks. The first argument is the caller; the result is rows."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from taskapi.tasks.queries import labelling, may_affect_others, tasks
 from taskapi.tasks.values import column_values
 
 Values = Mapping[str, Any]
-"""Of a task's fields."""
+"""Values of a task's fields."""
 
 
 class TooManyLabels(Problem):
-    """The task has as many labels as it can have."""
+    """The task has the maximum number of labels."""
 
     status = 409
     code = "too_many_labels"
     title = "Too many labels"
-    detail = f"The task has {MAX_LABELS} labels, which is the limit."
+    detail = f"The task has the maximum number of labels, {MAX_LABELS}."
 
 
 def get_task(caller: Caller, task_id: int) -> Task:
@@ -43,8 +43,8 @@ def create_task(caller: Caller, values: Values) -> Task:
 
     Raises:
         TokenInvalid: the caller's session has ended.
-        InvalidInput: the list, the parent or a label does not exist, the place is invalid, or the
-            due and the recurrence do not match.
+        InvalidInput: the list, the parent or a label is invalid, or the due and the recurrence do
+            not match.
     """
     values = hierarchy.matched(values)
     if values.get("parent_id") is None:
@@ -56,12 +56,12 @@ def create_task(caller: Caller, values: Values) -> Task:
 
 
 def update_task(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:
-    """Set the given fields of a task; the others stay.
+    """Set the given fields of a task.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        InvalidInput: the list, the parent or a label does not exist, the place is invalid, or the
-            due and the recurrence do not match.
+        InvalidInput: the list, the parent or a label is invalid, or the due and the recurrence do
+            not match.
     """
     matched = hierarchy.matched(values) if "due" in values else values
     columns = column_values(caller.workspace_id, matched)
@@ -98,12 +98,12 @@ def delete_task(caller: Caller, task_id: int, if_match: list[int] | None) -> Non
 
 
 def add_label(caller: Caller, task_id: int, label_id: int, if_match: list[int] | None) -> Task:
-    """Add a label to a task; a task that has it stays as it is.
+    """Add a label to a task. A task that has the label does not change.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`; also for the
             label.
-        TooManyLabels: the task has the greatest number of labels.
+        TooManyLabels: the task has the maximum number of labels.
     """
     task = _labelled(caller, task_id, label_id, if_match, adds=True)
     if label_id not in (task.label_ids or ()):
@@ -112,7 +112,7 @@ def add_label(caller: Caller, task_id: int, label_id: int, if_match: list[int] |
 
 
 def remove_label(caller: Caller, task_id: int, label_id: int, if_match: list[int] | None) -> Task:
-    """Remove a label from a task; a task without it stays as it is.
+    """Remove a label from a task. A task without the label does not change.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`; also for the
@@ -133,7 +133,7 @@ def _labelled(
 
 
 def _no_label(caller: Caller, label_id: int) -> Problem | None:
-    """Why the caller cannot use a label."""
+    """The reason why the caller cannot use a label."""
     try:
         get_label(caller, label_id)
     except (Forbidden, NotFound) as problem:

@@ -1,7 +1,7 @@
-"""What of a task matches a search: its title in pieces, and a snippet of its description.
+"""Highlights matches of a search: the title in pieces, and a snippet of the description.
 
-Pieces are slices of the original text. Words are compared folded, so a match of `strasse` is the
-slice `Straße`.
+Pieces are slices of the original text. Words are compared after case folding, so `strasse` matches
+the slice `Straße`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Match(NamedTuple):
 
 
 class _Unit(NamedTuple):
-    """A word, or a letter of a run: where a fragment may begin or end."""
+    """A word, or a letter of a run, at which a fragment may begin or end."""
 
     start: int
     end: int
@@ -60,7 +60,7 @@ _START = attrgetter("start")
 
 
 def mark(title: str, search: Search) -> list[Piece]:
-    """The whole text in pieces: joined, they are the text as it is."""
+    """The title in pieces, whose concatenation is the title."""
     return _pieces(title, _Fragment(0, len(title)), _matches(_tokens(title), search))
 
 
@@ -68,9 +68,9 @@ def snippet(description: str | None, search: Search) -> list[Piece] | None:
     """At most two fragments around the matches, joined by a piece ` … `.
 
     A fragment is a slice of the text, of about 24 words and at most `MAX_FRAGMENT_LENGTH`
-    characters. The second shows a word of the search that the first doesn't, if there is one;
-    adjacent fragments become one. A description that fits in a fragment is shown whole. Returns the
-    beginning if nothing matches, and None without a description.
+    characters. The second contains a word of the search that the first does not, if there is one.
+    Adjacent fragments become one. A description that fits into a fragment is returned whole.
+    Returns the beginning if nothing matches, and None without a description.
     """
     if description is None:
         return None
@@ -89,14 +89,14 @@ def _tokens(text: str) -> list[re.Match[str]]:
 
 
 def _matches(tokens: Sequence[re.Match[str]], search: Search) -> list[_Match]:
-    """What matches in a text, ordered; matches in a run may overlap."""
+    """The matches in a text, in order. Matches in a run may overlap."""
     return sorted([*_word_matches(tokens, search), *_run_matches(tokens, search)])
 
 
 def _word_matches(tokens: Sequence[re.Match[str]], search: Search) -> Iterator[_Match]:
     prefixes: list[str] = []
     for word in sorted(word.text for word in search.words if not RUN_LETTER.match(word.text)):
-        # What begins with a longer prefix begins with the shorter one too.
+        # A longer prefix matches nothing that the shorter one does not.
         if not prefixes or not word.startswith(prefixes[-1]):
             prefixes.append(word)
     if not prefixes:
@@ -108,7 +108,7 @@ def _word_matches(tokens: Sequence[re.Match[str]], search: Search) -> Iterator[_
         text = token[0]
         if text not in terms:
             word = folded(token)
-            # No prefix begins with another one, so only the last one up to the word can match.
+            # No prefix begins with another one, so only the greatest one up to the word can match.
             prefix = prefixes[bisect_right(prefixes, word) - 1]
             terms[text] = prefix if word.startswith(prefix) else None
         if term := terms[text]:
@@ -116,11 +116,11 @@ def _word_matches(tokens: Sequence[re.Match[str]], search: Search) -> Iterator[_
 
 
 def _run_matches(tokens: Sequence[re.Match[str]], search: Search) -> Iterator[_Match]:
-    """The slices of runs that fold to a run of the search, to whole letters with their marks."""
+    """The slices of runs that equal a run of the search after folding, in whole letters."""
     if not search.runs:
         return
     parts: list[str] = []
-    # Where the letter of each folded character begins and ends in the original text.
+    # The start and end of each folded character's letter in the original text.
     starts: list[int] = []
     ends: list[int] = []
     for token in tokens:
@@ -154,8 +154,8 @@ def _fragments(
     later = matches[bisect_left(matches, first.end, key=_START) :]
     if not later:
         return [first]
-    shown = {match.term for match in matches[: -len(later)]}
-    match = next((match for match in later if match.term not in shown), later[0])
+    covered = {match.term for match in matches[: -len(later)]}
+    match = next((match for match in later if match.term not in covered), later[0])
     second = _fragment(text, tokens, match, least=first.end)
     if not text[first.end : second.start].strip():
         return [_Fragment(first.start, second.end)]
@@ -224,7 +224,7 @@ def _units(tokens: Sequence[re.Match[str]], low: int, high: int) -> Iterator[_Un
 
 
 def _pieces(text: str, fragment: _Fragment, matches: Sequence[_Match]) -> list[Piece]:
-    """A fragment in pieces; matches that overlap or touch are one piece."""
+    """A fragment in pieces. Matches that overlap or touch are one piece."""
     spans: list[_Fragment] = []
     for match in matches:
         if match.start >= fragment.end:

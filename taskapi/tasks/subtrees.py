@@ -1,6 +1,6 @@
 """The SQL of subtasks, and the manual order of a list's tasks.
 
-It runs while the workspace is locked (`tenancy.locked`), so that all rows are as they are seen.
+The caller must have locked the workspace (`tenancy.locked`), so that no row changes in between.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ _tasks = table_of(Task)
 _PARENT_ID = bindparam("parent_id", type_=BigInteger)
 _LIST_ID = bindparam("list_id", type_=BigInteger)
 _NO_TASK = literal_column("0", BigInteger)
-"""In the place of a null, with which Citus finds no shard for a recursive query."""
+"""Used instead of null, with which Citus cannot prune shards of a recursive query."""
 
 _DEEPER = bindparam("deeper", type_=SmallInteger)
 
-_MINE = _tasks.c.workspace_id == WORKSPACE_ID
+_IN_WORKSPACE = _tasks.c.workspace_id == WORKSPACE_ID
 
 
 def _tree(root: ColumnElement[bool]) -> CTE:
-    """The ids and depths of tasks and of all their subtasks."""
-    first = select(_tasks.c.id, _tasks.c.depth).where(_MINE, root)
+    """The IDs and depths of tasks and all their subtasks."""
+    first = select(_tasks.c.id, _tasks.c.depth).where(_IN_WORKSPACE, root)
     above = first.cte("tree", recursive=True)
     deeper = _tasks.alias("deeper")
-    is_mine = deeper.c.workspace_id == WORKSPACE_ID
+    in_workspace = deeper.c.workspace_id == WORKSPACE_ID
     return above.union_all(
-        select(deeper.c.id, deeper.c.depth).where(is_mine, deeper.c.parent_id == above.c.id)
+        select(deeper.c.id, deeper.c.depth).where(in_workspace, deeper.c.parent_id == above.c.id)
     )
 
 
@@ -59,16 +59,16 @@ def _below() -> CTE:
 
 
 def _is_in(tree: CTE) -> ColumnElement[bool]:
-    """True in SQL for the tasks of a tree, found by their ids: it is expected to be small."""
+    """An SQL condition for the tasks of a tree, by their IDs, since trees are small."""
     return _tasks.c.id == any_(func.array(select(tree.c.id).scalar_subquery()))
 
 
 def _new_family() -> Statement:
     below, parents, own = _below(), _tasks.alias("parents"), _tasks.alias("own")
-    asked = select(_PARENT_ID.label("parent_id")).subquery("asked")
+    requested = select(_PARENT_ID.label("parent_id")).subquery("requested")
     is_parent = and_(
         parents.c.workspace_id == WORKSPACE_ID,
-        parents.c.id == func.coalesce(asked.c.parent_id, _NO_TASK),
+        parents.c.id == func.coalesce(requested.c.parent_id, _NO_TASK),
     )
     own_depth = select(own.c.depth).where(own.c.workspace_id == WORKSPACE_ID, own.c.id == ID)
     return Statement(
@@ -79,13 +79,14 @@ def _new_family() -> Statement:
             or_(_PARENT_ID == ID, exists().where(below.c.id == _PARENT_ID)).label("is_inside"),
             own_depth.scalar_subquery().label("own_depth"),
             select(func.max(below.c.depth)).scalar_subquery().label("deepest"),
-        ).select_from(asked.outerjoin(parents, is_parent))
+        ).select_from(requested.outerjoin(parents, is_parent))
     )
 
 
 FAMILY = _new_family()
-"""For a task and a new parent: the parent's id (null if it does not exist), list and depth; whether
-it is the task or one of its subtasks; the depths of the task and of its deepest subtask."""
+"""For a task and a new parent: the ID (null if it does not exist), list and depth of the parent,
+whether it is the task or one of its subtasks, and the depths of the task and its deepest subtask.
+"""
 
 
 def _new_completion(*, is_completed: bool) -> Statement:
@@ -119,7 +120,7 @@ def _written(workspace: CTE) -> Update:
     return (
         update(_tasks)
         .values(version=workspace.c.next_version, updated_at=workspace.c.moment)
-        .where(_tasks.c.workspace_id == workspace.c.id, _MINE)
+        .where(_tasks.c.workspace_id == workspace.c.id, _IN_WORKSPACE)
         .where(_is_in(_below()))
     )
 
@@ -131,14 +132,14 @@ REOPENING = _new_completion(is_completed=False)
 """Reopens all subtasks of a task, at any depth."""
 
 RELOCATION = _new_relocation()
-"""Moves all subtasks of a task, at any depth, into a list and so much deeper."""
+"""Moves all subtasks of a task, at any depth, into a list, and changes their depths."""
 
 
 def _new_deletion() -> Statement:
     workspace = locked_workspace(DELETED_TOTALS)
     gone = (
         delete(_tasks)
-        .where(_tasks.c.workspace_id == workspace.c.id, _MINE)
+        .where(_tasks.c.workspace_id == workspace.c.id, _IN_WORKSPACE)
         .where(_is_in(_tree(_tasks.c.id == ID)))
         .returning(
             _tasks.c.id,

@@ -1,4 +1,4 @@
-"""From the fields of a task to the values of its columns, and back."""
+"""Converts the fields of a task to the values of its columns, and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOMENTS = ("due", "start")
 
 
 def column_values(workspace_id: int, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of columns for given fields: null for the inbox, and for no labels."""
+    """The values of columns for the given fields. The inbox and an empty label list are null."""
     columns = {
         name: value for name, value in values.items() if name not in (*MOMENTS, "recurrence")
     }
@@ -59,5 +59,5 @@ def represent_recurrence(task: Task) -> dict[str, Any] | None:
 
 
 def list_of(task: Task) -> int:
-    """The id of a task's list; the inbox has the workspace's id."""
+    """The ID of a task's list. The inbox has the workspace's ID."""
     return task.list_id or task.workspace_id

@@ -1,4 +1,4 @@
-"""Words of titles, descriptions and searches. No HTTP, no SQL; snippets are in `snippets`.
+"""Words of titles, descriptions and searches.
 
 A word is a run of letters and digits, case-folded, in NFC, without accents on Latin and Greek
 letters. An emoji is a word too. Scripts without spaces between words (Chinese, Japanese, Thai, Lao,
@@ -21,10 +21,10 @@ MAX_TITLE_WORDS = 200
 MAX_DESCRIPTION_WORDS = 1_800
 MAX_SEARCH_WORDS = 50
 MAX_WORD_LENGTH = 64
-"""In characters; a longer word is indexed and searched by its beginning."""
+"""In characters. Only the beginning of a longer word is indexed and searched."""
 
 MAX_LEXEME_BYTES = 2_046
-"""What PostgreSQL can store in a tsvector."""
+"""The maximum of PostgreSQL's tsvector."""
 
 MIN_SUBSTRING_LETTERS = 3
 
@@ -36,26 +36,25 @@ class SearchWord(NamedTuple):
     is_prefix: bool
     """Whether a longer word that begins with `text` matches too.
 
-    False only for pairs inside a run of a script without spaces: another letter of the search
-    follows, so the pair is complete. The last pair of a run is a prefix, because a vowel sign or
-    tone mark may follow it in the task.
+    False only for pairs inside a run of a script without spaces, which are complete. The last pair
+    of a run is a prefix, because a vowel sign or tone mark may follow it in the task.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A parsed search. False if the text has no word; such a search matches nothing.
+    """A parsed search. It is false if the text has no word, and then matches nothing.
 
-    A task matches if it has each of `words`, and if each of `substrings` occurs in the NFC of its
-    title or in the NFC of its description. A word may be in one and the next word in the other.
+    A task matches if it has each of `words`, in its title or its description, and if each of
+    `substrings` occurs in the NFC of its title or of its description.
     """
 
     words: tuple[SearchWord, ...]
     substrings: tuple[str, ...]
-    """Runs of three letters or more, in NFC: their pairs could match apart from each other."""
+    """Runs of three letters or more, in NFC, whose pairs could also match separately."""
 
     runs: tuple[str, ...]
-    """All runs, folded like words. Snippets highlight them whole rather than by pairs."""
+    """All runs, folded like words. Snippets highlight whole runs instead of pairs."""
 
     def __bool__(self) -> bool:
         return bool(self.words)
@@ -137,14 +136,14 @@ _ACCENTS = re.compile(
     "(?<=[0-9a-z\u00df-\u02af\u0370-\u03ff\u1d00-\u1dbf\u1e00-\u1fff\u2c60-\u2c7f"
     rf"\ua722-\ua7ff\uab30-\uab6f\uff41-\uff5a])[{_MARK}]+"
 )
-# Accents that Unicode does not decompose; U+0131 is the dotless i of Turkish.
+# Letters that Unicode does not decompose. U+0131 is the dotless i of Turkish.
 _STROKES = str.maketrans(
     {"đ": "d", "ħ": "h", "\u0131": "i", "ł": "l", "ø": "o", "ŧ": "t", "æ": "ae", "œ": "oe"}
 )
 _IGNORED_CHARACTERS = re.compile(f"[{_IGNORED}]+")
 _EMOJI_STYLES = str.maketrans("", "", "\ufe0e\ufe0f")
 
-# A letter has few marks unless somebody attacks.
+# More marks on a letter are an attack.
 _MANY = 32
 _MARKS = re.compile(f"[{_MARK}]+")
 
@@ -189,7 +188,7 @@ def parse_search(text: str) -> Search:
 
 
 def lexemes(workspace_id: int, words: Iterable[str]) -> list[str]:
-    """Words as they are stored, each with the workspace's id before it."""
+    """Words as they are stored, each with the workspace's ID as a prefix."""
     return [_lexeme(workspace_id, word) for word in words]
 
 
@@ -200,7 +199,7 @@ def tsquery(workspace_id: int, word: str, is_prefix: bool) -> str:  # noqa: FBT0
 
 
 def folded(token: re.Match[str]) -> str:
-    """The word of a token that is no run."""
+    """The folded word of a token that is not a run."""
     text = token[0]
     if text.isascii():
         return text.lower()[:MAX_WORD_LENGTH]
@@ -208,8 +207,8 @@ def folded(token: re.Match[str]) -> str:
         return text.translate(_EMOJI_STYLES)[:MAX_WORD_LENGTH]
     if len(text) > MAX_WORD_LENGTH:
         text = _beginning(text)
-    # Case folding needs decomposed input: it turns the iota below a Greek letter into a letter,
-    # and the order of marks decides where that lands.
+    # Case folding requires decomposed input: it turns the iota below a Greek letter into a letter,
+    # whose place depends on the order of the marks.
     text = _IGNORED_CHARACTERS.sub("", text)
     text = normalize("NFD", normalize("NFD", _with_sorted_marks(text)).casefold())
     text = _ACCENTS.sub("", text)
@@ -283,7 +282,7 @@ def _sorted(marks: str) -> str:
         return marks
     marks = "".join([normalize("NFD", mark) for mark in marks])
     orders = [combining(mark) for mark in marks]
-    # No mark may move past one of class 0. A class is below 256.
+    # No mark moves past one of class 0. Classes are below 256.
     blocks = accumulate(order == 0 for order in orders)
     keys = [block * 256 + order for block, order in zip(blocks, orders, strict=True)]
     return "".join(marks[at] for at in sorted(range(len(marks)), key=keys.__getitem__))

@@ -12,6 +12,7 @@ from support.contract import Contract
 from werkzeug.test import TestResponse
 
 from config import Settings
+from taskapi.auth.tokens import parse_refresh_token
 
 KEY = "0f6f5f5c-7d0e-4a3c-9f4e-0d3a2b1c4e5f"
 ANOTHER_PASSWORD = "staple 42 times"
@@ -111,17 +112,74 @@ def test_a_change_of_password_that_comes_again_is_done(user: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/login"])
-def test_another_password_needs_another_key(user: Api, anonymous: Api, path: str) -> None:
+def test_a_wrong_password_gets_the_same_error_whether_or_not_the_key_was_used(
+    user: Api, anonymous: Api, path: str
+) -> None:
     body = {"email": new_email(), "password": PASSWORD}
     if path == "/auth/login":
         body = credentials(user)
     assert post(anonymous, path, body).status_code < 300
     guess = body | {"password": "a guess of somebody"}
-    refused = post(anonymous, path, guess)
-    # A login with a wrong password says nothing of keys.
-    expected = {"/auth/register": "idempotency_key_reused", "/auth/login": "invalid_credentials"}
-    assert refused.get_json()["code"] == expected[path]
-    assert "access_token" not in refused.get_data(as_text=True)
+    expected = {"/auth/register": "email_taken", "/auth/login": "invalid_credentials"}
+    for key in (KEY, "an-unused-key"):
+        assert post(anonymous, path, guess, key).get_json()["code"] == expected[path]
+
+
+@pytest.mark.parametrize("part", ["family", "secret"])
+def test_a_forged_refresh_token_gets_the_same_error_whether_or_not_the_key_was_used(
+    user: Api, part: str
+) -> None:
+    token = user.login["refresh_token"]
+    assert post(user, "/auth/refresh", {"refresh_token": token}).status_code == 200
+    found = parse_refresh_token(token)
+    assert found
+    forged = found._replace(**{part: b"x" * len(getattr(found, part))})
+    for key in (KEY, "an-unused-key"):
+        refused = post(user, "/auth/refresh", {"refresh_token": str(forged)}, key)
+        assert (refused.status_code, refused.get_json()["code"]) == (401, "token_invalid")
+
+
+def test_a_registration_is_not_replayed_with_a_password_that_was_changed(
+    anonymous: Api, settings: Settings
+) -> None:
+    body = {"email": new_email(), "password": PASSWORD}
+    anonymous.login = post(anonymous, "/auth/register", body).get_json()
+    change = {"current_password": PASSWORD, "new_password": ANOTHER_PASSWORD}
+    anonymous.expect(200, "POST", "/auth/password", json=change)
+    refused = post(anonymous, "/auth/register", body)
+    assert (refused.status_code, refused.get_json()["code"]) == (400, "email_taken")
+    assert session_count(settings, body["email"]) == 1
+
+
+TWO_MINUTES = "UPDATE idempotency_keys SET expires_at = expires_at - interval '2 minutes'"
+
+
+def test_a_refresh_is_replayed_for_two_minutes_then_it_ends_the_session(
+    user: Api, settings: Settings
+) -> None:
+    body = {"refresh_token": user.login["refresh_token"]}
+    user.login = post(user, "/auth/refresh", body).get_json()
+    later = "UPDATE sessions SET last_used_at = now() - interval '1 hour' WHERE user_id = %s"
+    world.sql(settings, later, user.user_id)
+    assert is_replay(post(user, "/auth/refresh", body))
+    world.sql(settings, f"{TWO_MINUTES} WHERE user_id = %s", user.user_id)
+    assert post(user, "/auth/refresh", body).status_code == 401
+    user.expect(401, "GET", "/auth/me")
+
+
+def test_a_login_is_replayed_for_two_minutes(user: Api, anonymous: Api, settings: Settings) -> None:
+    assert not is_replay(post(anonymous, "/auth/login", credentials(user)))
+    assert is_replay(post(anonymous, "/auth/login", credentials(user)))
+    world.sql(settings, f"{TWO_MINUTES} WHERE user_id = %s", user.user_id)
+    assert not is_replay(post(anonymous, "/auth/login", credentials(user)))
+    assert session_count(settings, user.email) == 3
+
+
+def test_a_refresh_with_a_key_is_not_replayed_after_logout(user: Api) -> None:
+    body = {"refresh_token": user.login["refresh_token"]}
+    user.login = post(user, "/auth/refresh", body).get_json()
+    user.expect(200, "POST", "/auth/logout")
+    assert post(user, "/auth/refresh", body).status_code == 401
 
 
 def test_a_key_of_one_call_is_not_for_another(user: Api, anonymous: Api) -> None:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import base64
 import itertools
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from flask import Flask
-from support.api import PASSWORD, Api, new_email
+from support.api import PASSWORD, Api
+from support.attempts import (
+    is_limited,
+    log_in,
+    new_address,
+    reauthenticate,
+    refresh,
+    register,
+    used_up,
+)
 from support.contract import Contract
 from support.world import person, sql, worker
 from werkzeug.test import TestResponse
@@ -20,14 +29,6 @@ from config import Settings
 from taskapi.auth import ratelimit
 
 MINUTE, HOUR = 60, 3_600
-_numbers = itertools.count(1)
-
-Attempt = Callable[..., TestResponse]
-
-
-def new_address() -> str:
-    number = next(_numbers)
-    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 @pytest.fixture
@@ -42,54 +43,13 @@ def api(limited: Flask, contract: Contract, user: Api) -> Api:
     return person(limited, contract, user)
 
 
-def send(api: Api, path: str, body: dict[str, str], address: str, **environ: str) -> TestResponse:
-    return api.send("POST", path, json=body, environ_overrides={"REMOTE_ADDR": address} | environ)
-
-
-def log_in(
-    api: Api, email: str = "", password: str = "wrong password", address: str = "", **environ: str
-) -> TestResponse:
-    body = {"email": email or new_email(), "password": password}
-    return send(api, "/auth/login", body, address or new_address(), **environ)
-
-
-def register(api: Api, address: str, email: str = "") -> TestResponse:
-    body = {"email": email or new_email(), "password": "x" * 8}
-    return send(api, "/auth/register", body, address)
-
-
-def refresh(api: Api, token: str, address: str) -> TestResponse:
-    return send(api, "/auth/refresh", {"refresh_token": token}, address)
-
-
-def reauthenticate(api: Api, number: int, address: str = "") -> TestResponse:
-    body = {"password": "wrong password"}
-    if number % 2:
-        return send(api, "/auth/delete", body, address or new_address())
-    body = {"current_password": "wrong password", "new_password": PASSWORD}
-    return send(api, "/auth/password", body, address or new_address())
-
-
-def is_limited(response: TestResponse) -> bool:
-    return response.status_code == 429
-
-
-def used_up(attempt: Callable[[], TestResponse], number: int) -> TestResponse:
-    """The refusal after so many attempts that are let through."""
-    for _ in range(number):
-        assert not is_limited(attempt())
-    response = attempt()
-    assert is_limited(response)
-    return response
-
-
 @pytest.mark.parametrize(
     ("attempt", "number", "window"),
     [
         (lambda api, n, one: register(api, one), 30, HOUR),
         (lambda api, n, one: register(api, new_address(), api.email), 10, HOUR),
         (lambda api, n, one: log_in(api, address=one), 30, MINUTE),
-        (lambda api, n, one: log_in(api, email=api.email), 10, MINUTE),
+        (lambda api, n, one: log_in(api, email=api.email, address=one), 10, MINUTE),
         (lambda api, n, one: refresh(api, f"tr_{n}", one), 120, MINUTE),
         (lambda api, n, one: refresh(api, api.login["refresh_token"], new_address()), 30, MINUTE),
         (lambda api, n, one: reauthenticate(api, n), 10, MINUTE),
@@ -128,15 +88,17 @@ def test_reauthentication_is_limited_by_address_too(
     assert not is_limited(reauthenticate(another, 0))
 
 
-def test_past_the_limit_the_right_password_is_of_no_use(api: Api) -> None:
-    used_up(lambda: log_in(api, api.email), 10)
-    assert is_limited(log_in(api, api.email, PASSWORD))
+def test_past_the_limit_the_right_password_is_of_no_use_in_that_network(api: Api) -> None:
+    address = new_address()
+    used_up(lambda: log_in(api, api.email, address=address), 10)
+    assert is_limited(log_in(api, api.email, PASSWORD, address))
     api.expect(200, "GET", "/tasks")
 
 
 def test_another_account_and_another_address_go_on(api: Api, stranger: Api) -> None:
-    used_up(lambda: log_in(api, api.email), 10)
-    assert log_in(api, stranger.email, PASSWORD).status_code == 200
+    address = new_address()
+    used_up(lambda: log_in(api, api.email, address=address), 10)
+    assert log_in(api, stranger.email, PASSWORD, address).status_code == 200
     address = new_address()
     used_up(lambda: log_in(api, address=address), 30)
     assert is_limited(log_in(api, stranger.email, PASSWORD, address))
@@ -156,17 +118,19 @@ def test_an_attempt_refused_for_its_address_costs_the_account_nothing(
 
 def test_workers_count_together(settings: Settings, api: Api, contract: Contract) -> None:
     with worker(settings, ratelimit_enabled=True) as second:
+        address = new_address()
         apis = itertools.cycle([api, person(second, contract, api)])
-        used_up(lambda: log_in(next(apis), api.email), 10)
-        assert is_limited(log_in(next(apis), api.email))
-        assert is_limited(log_in(next(apis), api.email))
+        used_up(lambda: log_in(next(apis), api.email, address=address), 10)
+        assert is_limited(log_in(next(apis), api.email, address=address))
+        assert is_limited(log_in(next(apis), api.email, address=address))
 
 
 @pytest.mark.parametrize("spelled", [str.upper, str.title, str.swapcase])
 def test_to_spell_an_email_otherwise_gives_no_new_attempts(api: Api, spelled: Any) -> None:
+    address = new_address()
     spellings = itertools.cycle([api.email, spelled(api.email)])
-    used_up(lambda: log_in(api, next(spellings)), 10)
-    assert is_limited(log_in(api, spelled(api.email)))
+    used_up(lambda: log_in(api, next(spellings), address=address), 10)
+    assert is_limited(log_in(api, spelled(api.email), address=address))
 
 
 def test_a_network_of_ipv6_counts_as_one_address(api: Api) -> None:
@@ -222,6 +186,21 @@ def test_behind_one_proxy_the_last_hop_counts(
     assert user.expect(200, "GET", "/auth/sessions")["sessions"][0]["address"] == "203.0.113.9"
 
 
+@pytest.mark.parametrize("written", ["{address}:{port}", "[::ffff:{address}]:{port}"])
+def test_the_port_in_a_forwarded_address_is_no_part_of_it(
+    settings: Settings, user: Api, contract: Contract, written: str
+) -> None:
+    with worker(settings, ratelimit_enabled=True, trusted_proxy_hops=1) as proxied:
+        api = person(proxied, contract, user)
+        client, ports = new_address(), itertools.count(1_024)
+
+        def attempt() -> TestResponse:
+            forwarded = written.format(address=client, port=next(ports))
+            return log_in(api, address=new_address(), HTTP_X_FORWARDED_FOR=forwarded)
+
+        used_up(attempt, 30)
+
+
 def test_made_up_refresh_tokens_do_not_use_up_the_attempts_of_a_session(api: Api) -> None:
     """Sessions' numbers can be guessed; who does must not keep others from refreshing."""
     genuine = api.login["refresh_token"]
@@ -234,12 +213,13 @@ def test_made_up_refresh_tokens_do_not_use_up_the_attempts_of_a_session(api: Api
 
 
 def test_when_the_window_is_over_attempts_are_free_again(settings: Settings, api: Api) -> None:
-    used_up(lambda: log_in(api, api.email), 10)
+    address = new_address()
+    used_up(lambda: log_in(api, api.email, address=address), 10)
     sql(settings, "UPDATE rate_limits SET expires_at = now() + interval '5 seconds'")
-    response = log_in(api, api.email)
+    response = log_in(api, api.email, address=address)
     assert 1 <= int(response.headers["Retry-After"]) <= 5
     sql(settings, "UPDATE rate_limits SET expires_at = now()")
-    response = used_up(lambda: log_in(api, api.email), 10)
+    response = used_up(lambda: log_in(api, api.email, address=address), 10)
     assert int(response.headers["Retry-After"]) > 5
 
 
@@ -273,9 +253,10 @@ def test_counts_may_be_kept_in_memory(settings: Settings, user: Api, contract: C
     changes = {"ratelimit_enabled": True, "ratelimit_storage_uri": "memory://"}
     with worker(settings, **changes) as one, worker(settings, **changes) as other:
         api = person(one, contract, user)
-        response = used_up(lambda: log_in(api, user.email), 10)
+        address = new_address()
+        response = used_up(lambda: log_in(api, user.email, address=address), 10)
         assert 1 <= int(response.headers["Retry-After"]) <= MINUTE
-        assert not is_limited(log_in(person(other, contract), user.email))
+        assert not is_limited(log_in(person(other, contract), user.email, address=address))
     assert sql(settings, "SELECT key FROM rate_limits") == []
 
 

@@ -1,13 +1,13 @@
-// The documentation pages: they load without a complaint, from the service alone, and work.
+// The documentation pages load without errors, only from the service, and work.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 
 const EXPECTED = [
-  // The two refusals that are provoked here.
+  // The two 401 responses that are expected here.
   /^Failed to load resource: the server responded with a status of 401/,
-  // Swagger UI takes the underscore of an operation's name, in the page's address, for an old way
-  // to write a blank; it finds the operation all the same.
+  // Swagger UI interprets the underscore of an operation's name as an encoded space. It finds the
+  // operation all the same.
   /^Deprecated: escaping deep link whitespace with `_`/,
 ];
 
@@ -29,18 +29,18 @@ export async function checkPages({ page, log, picture, service }) {
   await checkSwagger({ page, picture, service, token, email: user.email });
   await checkRedoc({ page, picture, service });
 
-  const complaints = log
+  const errors = log
     .filter(({ kind }) => kind === "error" || kind === "warning")
     .filter(({ text }) => !EXPECTED.some((expected) => expected.test(text)));
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(errors, []);
   const requests = log.filter(({ kind }) => kind === "request").map(({ text }) => text);
   const foreign = requests.filter(
     (url) => !url.startsWith(`${service}/`) && !/^(blob|data):/.test(url),
   );
-  assert.deepEqual(foreign, [], "something was asked of another host");
+  assert.deepEqual(foreign, [], "another host was requested");
 }
 
-/** Opens one operation of Swagger UI, fills its body, executes it; answers what is shown. */
+/** Opens an operation in Swagger UI, fills in the body and executes it; returns the response. */
 async function execute(page, operation, body) {
   const block = page.locator(`[id$="-${operation}"].opblock`);
   if (!(await block.getAttribute("class")).includes("is-open")) {
@@ -77,10 +77,14 @@ async function checkSwagger({ page, picture, service, token, email }) {
   assert.equal(created.status, "201");
   await page.reload();
   const listed = await execute(page, "list_tasks");
-  assert.equal(listed.status, "200", "the authorization was not kept");
+  assert.equal(listed.status, "200", "the authorization was lost");
   assert.match(listed.text, /From the documentation/);
   await listed.block.scrollIntoViewIfNeeded();
   await picture("3 try it out");
+
+  await checkPhone({ page, picture });
+
+  await checkTheTokenStaysInTheTab(page, service);
 
   // Logging out and in through the page takes the page's own authorization along.
   assert.equal((await execute(page, "logout")).status, "200");
@@ -90,12 +94,39 @@ async function checkSwagger({ page, picture, service, token, email }) {
   assert.equal((await execute(page, "get_me")).status, "200");
 }
 
+/** The token is stored for this tab, and nowhere that outlives it or that another tab reads. */
+async function checkTheTokenStaysInTheTab(page, service) {
+  const stored = () =>
+    page.evaluate(() => ({ always: { ...localStorage }, tab: Object.keys(sessionStorage) }));
+  assert.deepEqual(await stored(), { always: {}, tab: ["taskapi-token"] });
+  const other = await page.context().newPage();
+  await other.goto(`${service}/docs`);
+  await other.locator(".opblock").first().waitFor();
+  assert.equal((await execute(other, "get_me")).status, "401", "another tab is authorized");
+  await other.close();
+  // An earlier release left a token in localStorage.
+  await page.evaluate(() => localStorage.setItem("authorized", "{}"));
+  await page.reload();
+  assert.equal((await execute(page, "get_me")).status, "200");
+  assert.deepEqual((await stored()).always, {});
+}
+
+/** The page is not wider than a phone, with an operation and its responses open. */
+async function checkPhone({ page, picture }) {
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  await picture("4 phone");
+  assert.equal(width, 390);
+  await page.setViewportSize(before);
+}
+
 async function checkRedoc({ page, picture, service }) {
   await page.goto(`${service}/redoc`);
   await page.getByRole("heading", { name: /^taskapi/ }).waitFor();
-  await picture("4 redoc");
+  await picture("5 redoc");
   await page.getByPlaceholder("Search...").fill("password");
   await page.locator('[data-role="search:results"] [role="menuitem"]').first().waitFor();
   await page.locator('[data-role="search:results"] [role="menuitem"]').first().click();
-  await picture("5 redoc search");
+  await picture("6 redoc search");
 }

@@ -1,5 +1,5 @@
-// Drives a headless Chromium through a front end on another origin, and through the documentation
-// pages. Run by scripts/test-browser:
+// Tests a front end on another origin and the documentation pages in a headless Chromium. Run by
+// scripts/test-browser:
 //   node run.mjs --service URL --chromium PATH --port FRONT_END_PORT --screenshots FOLDER
 
 import { mkdirSync } from "node:fs";
@@ -31,12 +31,12 @@ const browser = await chromium.launch({
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // Chromium's own sandbox does not start as root, which containers of a CI often are.
+    // Chromium's sandbox does not start as root, and CI containers often run as root.
     ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
   ],
 });
 
-/** Runs one check in a browser profile of its own; keeps a picture of where it failed. */
+/** Runs one check in its own browser profile; saves a screenshot if it fails. */
 async function check(name, run) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
   context.setDefaultTimeout(10_000);

@@ -1,11 +1,11 @@
-// Serves the few files of the front end, on an origin that is not the service's.
+// Serves the front end on another origin than the service's.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 
 const TYPES = { html: "text/html", css: "text/css", js: "text/javascript" };
 
-/** Serves the files of `folder` at 127.0.0.1; answers the origin and how to end it. */
+/** Serves the files of `folder` at 127.0.0.1; returns the origin and a function that closes it. */
 export async function serveFolder(folder, port) {
   const server = createServer((request, response) => {
     const path = new URL(request.url, "http://127.0.0.1").pathname;

@@ -290,7 +290,7 @@ def _fails_quietly(
         response = person.send(method, path, **kwargs)
     assert response.status_code == 500
     problem = response.get_json()
-    assert problem["detail"] == "Something went wrong on our side."
+    assert problem["detail"] == "An internal error occurred. Quote the request_id to support."
     assert not [
         word for word in (SECRET, *OF_THE_DATABASE) if word in response.get_data(as_text=True)
     ]

@@ -58,6 +58,18 @@ def test_what_needs_no_rights_and_no_disk_has_none(services: dict[str, Any], nam
     assert not services[name].get("volumes")
 
 
+def test_each_service_has_limits_of_memory_and_processes(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert re.fullmatch(r"[0-9]+[mg]", service["mem_limit"]), name
+        assert 0 < service["pids_limit"] <= 256, name
+
+
+def test_the_schema_and_the_timeouts_are_in_place_before_the_start(
+    services: dict[str, Any],
+) -> None:
+    assert services["migrate"]["command"][-1] == "flask db upgrade && flask set-timeouts"
+
+
 def test_each_waits_for_what_it_needs(services: dict[str, Any]) -> None:
     waits = {
         name: {other: how["condition"] for other, how in service.get("depends_on", {}).items()}

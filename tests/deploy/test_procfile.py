@@ -40,6 +40,8 @@ def test_a_release_is_migrated_and_then_served(server_url: str) -> None:
     subprocess.run(["bash", "-c", LINES["release"]], cwd=ROOT, env=environment, check=True)
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        timeout = connection.execute("SHOW statement_timeout").fetchone()
+    assert timeout == ("3s",)
     assert found == ((ROOT / "migrations" / "head.txt").read_text().strip(),)
 
     web = subprocess.Popen(["bash", "-c", f"exec {LINES['web']}"], cwd=ROOT, env=environment)

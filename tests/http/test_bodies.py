@@ -23,7 +23,7 @@ TAKES_A_BODY = [call for call in CALLS if call.body]
 
 # Each with a word that the answer must say of it.
 MALFORMED = {
-    "empty": (b"", "no body"),
+    "empty": (b"", "is empty"),
     "blank": (b" \n", "not valid JSON"),
     "a word": (b"title", "not valid JSON"),
     "cut off": (b'{"title": "a"', "not valid JSON"),
@@ -236,7 +236,7 @@ def test_a_body_that_ends_early_is_refused(user: Api, task: dict[str, Any], body
     sent: dict[str, Any] = {"environ_overrides": announced, "data": body} | JSON
     for method, path in _each_call(user, task):
         problem = user.problem(400, "malformed_body", method, path, **sent)
-        assert "ends before its Content-Length" in problem["detail"]
+        assert "shorter than its Content-Length" in problem["detail"]
     assert _unchanged(user, task)
 
 

@@ -123,6 +123,14 @@ def test_any_other_key_is_taken(user: Api, key: str) -> None:
     assert is_replay(post(user, key))
 
 
+def test_a_key_is_for_one_value_of_if_match(user: Api) -> None:
+    task = user.recurring()
+    path, headers = f"/tasks/{task['id']}/complete", {"Idempotency-Key": KEY}
+    first = user.send("POST", path, headers=headers | {"If-Match": f'"{task["version"]}"'})
+    assert first.status_code == 200, first.get_data(as_text=True)
+    user.problem(422, "idempotency_key_reused", "POST", path, headers=headers)
+
+
 def test_a_refusal_is_not_kept(user: Api) -> None:
     assert post(user, body={"title": ""}).status_code == 400
     created = post(user)
@@ -133,7 +141,7 @@ def test_a_refusal_is_not_kept(user: Api) -> None:
 def test_a_key_is_forgotten_after_a_day(settings: Settings, user: Api) -> None:
     post(user)
     post(user, "another")
-    age = "UPDATE idempotency_keys SET created_at = now() - interval '24 hours' WHERE user_id = %s"
+    age = "UPDATE idempotency_keys SET expires_at = now() WHERE user_id = %s"
     world.sql(settings, age, user.user_id)
     assert not is_replay(post(user, body={"title": "Another request"}))
     kept = "SELECT key FROM idempotency_keys WHERE user_id = %s"
@@ -143,7 +151,7 @@ def test_a_key_is_forgotten_after_a_day(settings: Settings, user: Api) -> None:
 
 def test_a_key_is_kept_for_a_whole_day(settings: Settings, user: Api) -> None:
     first = post(user)
-    age = "UPDATE idempotency_keys SET created_at = created_at - interval '23 hours 58 minutes'"
+    age = "UPDATE idempotency_keys SET expires_at = expires_at - interval '23 hours 58 minutes'"
     world.sql(settings, age)
     again = post(user)
     assert is_replay(again)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +19,12 @@ from support.api import Api
 from support.contract import Contract
 
 from taskapi import create_app
+from taskapi.field_errors import FIELD_ERROR_CODES, MEANINGS
 from taskapi.problems import all_problems
 
-COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "taskapi"
+COMMITTED = ROOT / "docs" / "openapi.json"
 DOCUMENT = json.loads(COMMITTED.read_text())
 
 
@@ -169,11 +174,77 @@ def test_an_error_that_does_not_exist_has_no_meaning(anonymous: Api) -> None:
         anonymous.problem(404, "not_found", "GET", f"/problems/{code}")
 
 
-@pytest.mark.parametrize("name", sorted(DOCUMENT["components"]["schemas"]))
-def test_objects_say_which_members_they_have(name: str) -> None:
-    schema = DOCUMENT["components"]["schemas"][name]
+SCHEMAS = DOCUMENT["components"]["schemas"]
+ENUMS = {"FieldErrorCode": list(FIELD_ERROR_CODES), "ProblemCode": sorted(all_problems())}
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS.keys() - ENUMS.keys()))
+def test_objects_list_and_describe_their_fields(name: str) -> None:
+    schema = SCHEMAS[name]
     assert schema["additionalProperties"] is False
     assert set(schema.get("required", [])) <= set(schema["properties"])
+    for field, property_ in schema["properties"].items():
+        description = property_.get("description") or _resolved(property_)["description"]
+        assert description.endswith(".") or description.count("\n- `"), field
+
+
+@pytest.mark.parametrize("name", sorted(ENUMS))
+def test_codes_are_enums(name: str) -> None:
+    assert SCHEMAS[name]["enum"] == ENUMS[name]
+    assert SCHEMAS["ProblemDetails"]["properties"]["code"]["$ref"].endswith("/ProblemCode")
+    assert SCHEMAS["FieldErrorDetails"]["properties"]["code"]["$ref"].endswith("/FieldErrorCode")
+
+
+def test_every_code_of_a_field_error_is_used_and_explained() -> None:
+    """mypy rejects a code that is used and not declared; this finds the reverse."""
+    declaration = PACKAGE / "field_errors.py"
+    sources = [path for path in PACKAGE.rglob("*.py") if path != declaration]
+    constants = {
+        node.value
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+    }
+    assert set(FIELD_ERROR_CODES) <= constants
+    assert set(MEANINGS) == set(FIELD_ERROR_CODES)
+    for code in FIELD_ERROR_CODES:
+        assert f"- `{code}`: " in SCHEMAS["FieldErrorCode"]["description"]
+
+
+def _patterns(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == "pattern" and isinstance(value, str):
+                yield value
+            yield from _patterns(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _patterns(value)
+
+
+def test_patterns_can_be_copied_into_a_program() -> None:
+    """hey-api turns Unicode escapes into characters, of which some end a line of TypeScript."""
+    patterns = set(_patterns(DOCUMENT))
+    assert patterns
+    for pattern in patterns:
+        re.compile(pattern)
+        assert pattern.isascii()
+        assert pattern.isprintable()
+        assert "\\u" not in pattern
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_the_example_of_a_response_has_the_values_of_the_request(call: Call) -> None:
+    media = dict(_media(call))
+    success = next((media[s] for s in media if s.startswith("2")), None)
+    if "body" not in media or success is None or call.path.startswith("/auth"):
+        return
+    sent, received = media["body"]["example"], success["example"]
+    for name in sent.keys() & received.keys():
+        value = received[name]
+        if isinstance(value, dict):
+            value = {member: value[member] for member in sent[name]}
+        assert value == sent[name], name
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_a_name_is_had_once_ascii_case_aside(user: Api, stranger: Api, name: str
     ):
         method, path, headers = sent
         problem = user.problem(409, "label_exists", method, path, json={"name": name}, **headers)
-        assert problem["detail"] == f"You have a label with this name: {name.strip()}"
+        assert problem["detail"] == f"Another label has the name {name.strip()}."
     assert names(user) == ["Later", "Urgent"]
     assert user.expect(200, "GET", f"/labels/{other['id']}") == other
 

@@ -104,7 +104,7 @@ def test_a_label_that_is_not_the_callers_is_refused(
         assert problem["errors"] == [
             {
                 "pointer": "/label_ids",
-                "message": "You have no label with this id.",
+                "message": "Label not found.",
                 "code": "unknown_reference",
             }
         ]

@@ -77,7 +77,7 @@ def test_a_list_that_is_not_the_callers_is_refused(user: Api, stranger: Api, kin
             assert problem["errors"] == [
                 {
                     "pointer": "/list_id",
-                    "message": "You have no list with this id.",
+                    "message": "List not found.",
                     "code": "unknown_reference",
                 }
             ]

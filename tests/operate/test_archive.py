@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from support import databases, world
 from support.api import PASSWORD, new_email
 from support.calls import CALLS
@@ -16,6 +19,8 @@ from support.databases import KEY
 from support.resources import filled_in
 from support.servers import ROOT, serving
 from support.writers import person, writing
+
+from taskapi.server.operate.archive import ArchiveError, back_up
 
 pytestmark = pytest.mark.slow
 
@@ -105,11 +110,11 @@ def test_what_was_backed_up_is_back_and_goes_on(place: Place, contract: Contract
     assert len(before["tasks"]) > 2
     for name, found in before.items():
         assert f"{name}: {len(found)} rows" in done.stdout
-    assert "Done, and checked" in done.stdout
+    assert "Done and verified" in done.stdout
     restored = place.other("_restored")
     done = place.flask("restore", str(place.file), url=restored)
     assert done.returncode == 0, done.stderr
-    assert "Done, and checked" in done.stdout
+    assert "Done and verified" in done.stdout
     assert rows(restored) == before
     assert place.flask("db", "upgrade", url=restored).returncode == 0
     with serving(restored) as url, person(url) as client:  # numbers go on, too
@@ -137,12 +142,73 @@ def test_nothing_is_overwritten(place: Place, template: str) -> None:
     place.file.write_text("precious")
     done = place.flask("backup", str(place.file))
     assert (done.returncode, place.file.read_text()) == (1, "precious")
-    assert "is there already" in done.stderr
+    assert "exists" in done.stderr
     place.file.unlink()
     assert place.flask("backup", str(place.file)).returncode == 0
     done = place.flask("restore", str(place.file), url=place.other("_full", template))
     assert done.returncode == 1
     assert "not empty" in done.stderr
+
+
+def test_only_the_owner_can_read_a_backup(place: Place) -> None:
+    before = os.umask(0)
+    try:
+        assert place.flask("backup", str(place.file)).returncode == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(place.file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("is_dangling", [True, False])
+def test_a_backup_does_not_follow_a_link(place: Place, *, is_dangling: bool) -> None:
+    victim = place.file.with_name("victim")
+    if not is_dangling:
+        victim.write_text("precious")
+    place.file.symlink_to(victim)
+    done = place.flask("backup", str(place.file))
+    assert done.returncode == 1
+    assert "exists" in done.stderr
+    assert place.file.is_symlink()
+    assert victim.exists() is not is_dangling
+    assert is_dangling or victim.read_text() == "precious"
+
+
+def test_a_backup_does_not_write_through_a_file_that_another_user_prepared(place: Place) -> None:
+    victim = place.file.with_name("victim")
+    victim.write_text("precious")
+    place.file.with_name(f"{place.file.name}.unfinished").symlink_to(victim)
+    assert place.flask("backup", str(place.file)).returncode == 0
+    assert victim.read_text() == "precious"
+    assert not place.file.is_symlink()
+
+
+def test_a_file_that_appears_during_a_backup_is_kept(place: Place) -> None:
+    def write_it(line: str) -> None:
+        if not place.file.exists():
+            place.file.write_text("precious")
+
+    with pytest.raises(ArchiveError, match="exists"):
+        back_up(place.url, place.file, write_it)
+    assert [path.read_text() for path in place.file.parent.iterdir()] == ["precious"]
+
+
+def test_a_backup_into_a_missing_folder_says_so(place: Place) -> None:
+    done = place.flask("backup", str(place.file.parent / "missing" / "tasks.backup"))
+    assert done.returncode == 1
+    assert "cannot be created: No such file or directory" in done.stderr
+
+
+def test_a_restore_that_may_not_create_tables_says_why(place: Place) -> None:
+    assert place.flask("backup", str(place.file)).returncode == 0
+    target = place.other("_readonly")
+    with psycopg.connect(target, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        read_only = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on")
+        connection.execute(read_only.format(name))
+    done = place.flask("restore", str(place.file), url=target)
+    assert done.returncode == 1
+    assert "read-only transaction" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("harm", ["cut short", "garbled", "something else"])

@@ -27,12 +27,9 @@ esac
 """
 LOSSY_RESTORE = """#!/bin/sh
 case "$*" in
-    *--dbname=*) ;;
+    *--table={table}*) ;;
     *) exec {program} "$@" ;;
 esac
-for file; do :; done
-{program} --list "$file" | grep -v "TABLE DATA public {table} " >"$0.list"
-exec {program} --use-list="$0.list" "$@"
 """
 TABLES = ("tasks", "sessions", "users")
 
@@ -79,7 +76,7 @@ def test_an_archive_that_lacks_rows_is_no_backup(
     user.task()
     lossy("pg_dump", LOSSY_DUMP, table)
     file = tmp_path / "tasks.backup"
-    with pytest.raises(archive.ArchiveError, match="not whole"):
+    with pytest.raises(archive.ArchiveError, match="incomplete"):
         archive.back_up(settings.database_url, file, silent)
     assert list(tmp_path.glob("tasks.backup*")) == []
 

@@ -88,11 +88,11 @@ def test_what_older_code_uses_is_gone_and_it_says_so(
         person.expect(200, "GET", "/readyz")
         revisions.upgrade(private, folder)
         problem = person.problem(503, "not_ready", "GET", "/readyz")
-        assert "no longer works with this release" in problem["detail"]
+        assert "no longer supports this release" in problem["detail"]
         for command in (["db", "upgrade"], ["serve"]):
             status, said = flask(private, *command)
             assert status == 1
-            assert "no longer works with this release" in said
+            assert "no longer supports this release" in said
             assert "Traceback" not in said
         with create_app(settings).app_context():
             flask_migrate.downgrade(folder, revisions.NEXT)

@@ -48,7 +48,7 @@ def fill(settings: Settings, count: int, *, is_over: bool) -> None:
     )  # fmt: skip
     world.sql(
         settings,
-        "INSERT INTO idempotency_keys (workspace_id, user_id, key, response, created_at)"
+        "INSERT INTO idempotency_keys (workspace_id, user_id, key, response, expires_at)"
         " SELECT %s, %s, n, '', now() - %s::interval FROM generate_series(1, %s) n",
         user_id, user_id, ago, count,
     )  # fmt: skip

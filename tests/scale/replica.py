@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -15,7 +16,7 @@ import psycopg
 from support import databases
 from support.place import processes, signal_all, until_ended
 
-from taskapi.embedded.account import account_for
+from taskapi.embedded.account import run_as, system_account
 from taskapi.embedded.server import binaries
 
 _SECONDS = 20
@@ -43,7 +44,10 @@ class Replica:
     def create(self) -> None:
         """Copy the primary."""
         self._data.mkdir(mode=0o700, parents=True)
-        self._account = account_for(self._data, self._programs)
+        account = system_account()
+        if account:
+            os.chown(self._data, account.uid, account.gid)
+        self._account = run_as(account)
         socket = parse_qs(urlsplit(self._primary).query)["host"][0]
         command: list[str | Path] = [self._programs / "pg_basebackup", "--pgdata", self._data]
         command += ["--host", socket, "--username", "postgres", "--write-recovery-conf"]

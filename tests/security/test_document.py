@@ -29,6 +29,12 @@ def test_a_requirement_is_met_by_a_test_or_said_not_to_be(requirement: str) -> N
     assert f"\ndef {name}(" in (ROOT / path).read_text()
 
 
+@pytest.mark.parametrize("named", sorted(set(re.findall(r"`(tests/\S+\.py::test_\w+)`", DOCUMENT))))
+def test_a_test_in_the_document_exists(named: str) -> None:
+    path, name = named.split("::")
+    assert f"\ndef {name}(" in (ROOT / path).read_text()
+
+
 def test_no_requirement_is_answered_twice() -> None:
     numbers = Counter(re.findall(r"\b\d+\.\d+\.\d+\b", " ".join(row[0] for row in ROWS)))
     assert {number for number, count in numbers.items() if count > 1} == set()

@@ -19,7 +19,7 @@ from psycopg import sql
 from support import pgbouncer
 from support.servers import free_port
 
-from taskapi.embedded.account import account_for
+from taskapi.embedded.account import run_as, system_account
 
 PASSWORD = "only-for-tests"
 _START_SECONDS = 20
@@ -76,10 +76,11 @@ def database(folder: Path) -> Iterator[Database]:
     binaries, data, port = _binaries(), folder / "data", free_port()
     made = certificates(folder)
     data.mkdir(mode=0o700)
-    account = account_for(data, binaries)
-    if account:
-        for path in (folder, made.key):
-            os.chown(path, account["user"], account["group"])
+    user = system_account()
+    if user:
+        for path in (folder, data, made.key):
+            os.chown(path, user.uid, user.gid)
+    account = run_as(user)
     _initialise(binaries, data, account)
     settings = {
         "listen_addresses": "127.0.0.1",

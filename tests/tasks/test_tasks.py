@@ -198,9 +198,7 @@ def test_bad_input_names_each_field_and_changes_nothing(
 
 def test_a_task_needs_a_title(user: Api) -> None:
     problem = user.problem(400, "invalid_input", "POST", "/tasks", json={"description": "x"})
-    assert problem["errors"] == [
-        {"pointer": "/title", "message": "Must be given.", "code": "required"}
-    ]
+    assert problem["errors"] == [{"pointer": "/title", "message": "Required.", "code": "required"}]
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -1,7 +1,6 @@
-"""The files that the documentation pages load: which there are, and under which address.
+"""The static files of the documentation pages, and their paths.
 
-Nothing is looked up in the file system by a name that came with a request: what is not in the
-table made here does not exist.
+The table is built at import. No request can name another file.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Asset:
-    """One file: where it is, what it is, its SHA-256, and its compressed twin if it has one."""
+    """A file with its media type, its SHA-256, and its compressed version if there is one."""
 
     path: Path
     media_type: str
@@ -46,9 +45,9 @@ def _load(folder: Path) -> dict[str, Asset]:
 
 
 ASSETS = _load(FOLDER)
-"""Every file that may be asked for, by its name within the folder."""
+"""All files, by their names in the folder."""
 
 _CONTENTS = "".join(f"{name} {asset.digest}\n" for name, asset in ASSETS.items())
 
 RELEASE = hashlib.sha256(_CONTENTS.encode()).hexdigest()[:12]
-"""A part of each file's address: it changes when any file does, so that caches may keep them."""
+"""A part of each file's path. It changes with any file, so that caches can store them for long."""

@@ -1,4 +1,4 @@
-"""HTTP of the documentation pages."""
+"""The documentation pages: Swagger UI and ReDoc."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ blueprint = Blueprint("docs", __name__, template_folder="templates")
 
 _ONE_YEAR = 31_536_000
 
-_EVERYTHING_FROM_HERE = {
+_SAME_ORIGIN = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
@@ -21,9 +21,9 @@ _EVERYTHING_FROM_HERE = {
     "frame-ancestors": "'none'",
 }
 
-# ReDoc adds two style elements: an empty one, which it fills rule by rule, and that of its scroll
-# bars. Their hashes allow these two and no other. Its search runs in a worker made from a string.
-_REDOC = _EVERYTHING_FROM_HERE | {
+# ReDoc adds two style elements: an empty one, which it fills rule by rule, and one for scroll bars.
+# Only their hashes are allowed. Its search runs in a worker made from a string.
+_REDOC = _SAME_ORIGIN | {
     "style-src": (
         "'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
         " 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
@@ -34,13 +34,13 @@ _REDOC = _EVERYTHING_FROM_HERE | {
 
 @blueprint.get("/docs")
 def swagger_ui() -> Response:
-    """Swagger UI: every operation, to be tried out from the page."""
-    return _page("swagger_ui", _EVERYTHING_FROM_HERE)
+    """Swagger UI, which can send requests."""
+    return _page("swagger_ui", _SAME_ORIGIN)
 
 
 @blueprint.get("/redoc")
 def redoc() -> Response:
-    """ReDoc: the same document, to be read."""
+    """ReDoc, which is easier to read."""
     return _page("redoc", _REDOC)
 
 
@@ -48,25 +48,24 @@ def redoc() -> Response:
 def asset(release: str, name: str) -> Response:
     """A file of the pages.
 
-    `release` decides only how long it may be kept: while two versions of the service run side by
-    side, a page of one may ask the other.
+    `release` only decides how long caches store it: during a deployment, a page of one version may
+    request files from the other.
     """
     found = ASSETS.get(name)
     if found is None:
         abort(404)
-    squeezed = found.compressed if request.accept_encodings["gzip"] > 0 else None
-    response = Response((squeezed or found.path).read_bytes(), mimetype=found.media_type)
-    response.set_etag(f"{found.digest[:32]}{'-gzip' if squeezed else ''}")
-    if squeezed:
+    compressed = found.compressed if request.accept_encodings["gzip"] > 0 else None
+    response = Response((compressed or found.path).read_bytes(), mimetype=found.media_type)
+    response.set_etag(f"{found.digest[:32]}{'-gzip' if compressed else ''}")
+    if compressed:
         response.content_encoding = "gzip"
     if found.compressed:
         response.vary.add("Accept-Encoding")
-    return _kept(response, for_good=release == RELEASE)
+    return _cacheable(response, is_immutable=release == RELEASE)
 
 
-def _kept(response: Response, *, for_good: bool) -> Response:
-    """A file that browsers keep: its address changes with it, unless the address is another's."""
-    if for_good:
+def _cacheable(response: Response, *, is_immutable: bool) -> Response:
+    if is_immutable:
         response.cache_control.max_age = _ONE_YEAR
         response.cache_control.public = True
         response.cache_control.immutable = True
@@ -80,7 +79,7 @@ def _kept(response: Response, *, for_good: bool) -> Response:
 
 def _page(page: str, policy: dict[str, str]) -> Response:
     document = f"{request.script_root}/openapi.json"
-    html = render_template(f"docs/{page}.html", page=page, document=document, file=_address)
+    html = render_template(f"docs/{page}.html", page=page, document=document, file=_path)
     response = Response(html, mimetype="text/html")
     response.headers["Content-Security-Policy"] = "; ".join(
         f"{directive} {sources}" for directive, sources in policy.items()
@@ -94,5 +93,5 @@ def _page(page: str, policy: dict[str, str]) -> Response:
     return response
 
 
-def _address(name: str) -> str:
+def _path(name: str) -> str:
     return url_for("docs.asset", release=RELEASE, name=name)

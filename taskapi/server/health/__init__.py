@@ -1,1 +1,1 @@
-"""The service itself: what it is, whether it runs, what its errors mean."""
+"""The service itself: version, health checks, explanations of errors."""

@@ -1,4 +1,4 @@
-"""The command line of the service itself: `flask openapi ...`."""
+"""Commands of the OpenAPI document: `flask openapi`."""
 
 from __future__ import annotations
 

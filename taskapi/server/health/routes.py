@@ -1,4 +1,4 @@
-"""The calls of the service itself."""
+"""The operations of the service itself."""
 
 from __future__ import annotations
 
@@ -19,62 +19,71 @@ _PROBLEM_EXAMPLE = {
     "title": "Token expired",
     "status": 401,
     "code": "token_expired",
-    "description": "The access token was genuine and its time is over: refresh it.",
+    "description": "The access token has expired. Get a new one with `POST /auth/refresh`.",
 }
 
 
 @health.get("/")
 @operation(
-    summary="What this is",
+    summary="Get the service",
     is_public=True,
-    answers=schemas.Service,
+    response=schemas.Service,
     example={"name": "taskapi", "version": "0.1.0", "links": _LINKS},
 )
 def get_service() -> Response:
-    """Name, version and where to go on."""
+    """Returns the name and version of the service, and links to its documentation."""
     version = current_app.extensions["taskapi_version"]
     return json_response({"name": "taskapi", "version": version, "links": _LINKS})
 
 
 @health.get("/livez")
-@operation(summary="Is it up", is_public=True, answers=schemas.Health, example={"status": "ok"})
+@operation(
+    summary="Check liveness", is_public=True, response=schemas.Health, example={"status": "ok"}
+)
 def get_liveness() -> Response:
-    """The process answers; nothing else is asked."""
+    """Returns 200 while the process handles requests. The database is not queried."""
     return json_response({"status": "ok"})
 
 
 @health.get("/readyz")
 @operation(
-    summary="Is it ready",
+    summary="Check readiness",
     is_public=True,
-    answers=schemas.Health,
+    response=schemas.Health,
     example={"status": "ok"},
     problems=(service.NotReady,),
 )
 def get_readiness() -> Response:
-    """The database answers and has the schema of this release."""
+    """Returns 200 if the database responds and its schema is compatible, otherwise 503."""
     service.check_readiness()
     return json_response({"status": "ok"})
 
 
 @health.get("/problems/<code>")
 @operation(
-    summary="What an error means",
+    summary="Get the explanation of an error",
     is_public=True,
-    answers=schemas.ProblemKind,
+    response=schemas.ProblemKind,
     example=_PROBLEM_EXAMPLE,
     problems=(NotFound,),
 )
 def get_problem(code: str) -> Response:
-    """What the `type` of a problem points to."""
+    """Explains a kind of error. The `type` of an error response is this URL."""
     kind = all_problems().get(code)
     if kind is None:
         raise NotFound
-    described = {"type": f"/problems/{code}", "title": kind.title, "status": kind.status}
-    return json_response(described | {"code": code, "description": inspect.getdoc(kind) or ""})
+    return json_response(
+        {
+            "type": f"/problems/{code}",
+            "title": kind.title,
+            "status": kind.status,
+            "code": code,
+            "description": inspect.getdoc(kind) or "",
+        }
+    )
 
 
 @health.get("/openapi.json")
 def get_openapi() -> Response:
-    """This service's OpenAPI document."""
+    """The OpenAPI document."""
     return Response(current_app.extensions["taskapi_openapi"](), mimetype="application/json")

@@ -1,38 +1,46 @@
-"""Shapes of what the service says of itself."""
+"""The schemas of the service's operations."""
 
 from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+from taskapi.http.problem_schema import problem_code
 
-class Links(Schema):
-    """Where to go on."""
 
-    docs = fields.String(required=True)
-    redoc = fields.String(required=True)
-    openapi = fields.String(required=True)
-    health = fields.String(required=True)
+def _text(about: str, **metadata: str) -> fields.String:
+    return fields.String(required=True, metadata={"description": about, **metadata})
+
+
+class ServiceLinks(Schema):
+    """Paths of the documentation and the health check."""
+
+    docs = _text("The path of Swagger UI.")
+    redoc = _text("The path of ReDoc.")
+    openapi = _text("The path of the OpenAPI document.")
+    health = _text("The path of the readiness check.")
 
 
 class Service(Schema):
-    """What this is."""
+    """Name, version and links of the service."""
 
-    name = fields.String(required=True)
-    version = fields.String(required=True)
-    links = fields.Nested(Links, required=True)
+    name = _text("The name of the service.")
+    version = _text("The version of the service.")
+    links = fields.Nested(
+        ServiceLinks, required=True, metadata={"description": "Links to other pages."}
+    )
 
 
 class Health(Schema):
-    """That all is well."""
+    """A passed health check."""
 
-    status = fields.String(required=True, metadata={"const": "ok"})
+    status = _text("The state of the service.", const="ok")
 
 
 class ProblemKind(Schema):
     """A kind of error."""
 
-    type = fields.String(required=True, metadata={"format": "uri-reference"})
-    title = fields.String(required=True)
-    status = fields.Integer(required=True)
-    code = fields.String(required=True)
-    description = fields.String(required=True)
+    type = _text("The path of this explanation.", format="uri-reference")
+    title = _text("The name of this kind of error.")
+    status = fields.Integer(required=True, metadata={"description": "The HTTP status."})
+    code = problem_code()
+    description = _text("An explanation of this kind of error.")

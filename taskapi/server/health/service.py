@@ -1,4 +1,4 @@
-"""Whether the service can do its work."""
+"""Readiness: whether the database responds, and whether this release supports its schema."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from taskapi.problems import Unavailable
 
 HEAD_FILE = Path(__file__).parents[3] / "migrations" / "head.txt"
 
-_PATIENCE = 1.0
-"""Seconds: whoever asks whether the service is ready asks again soon."""
+_TIMEOUT = 1.0
+"""Seconds. Load balancers repeat the check soon."""
 
 SCHEMA = Statement(
     select(
         column("version_num").label("revision"),
         literal_column("obj_description('alembic_version'::regclass, 'pg_class')").label("oldest"),
     ).select_from(table("alembic_version")),
-    seconds=_PATIENCE,
+    seconds=_TIMEOUT,
 )
-"""The database's revision, and the head of the oldest code that works with it, from migrations."""
+"""The database's revision, and the head of the oldest release that supports it."""
 
 
 class NotReady(Unavailable):
-    """The database does not answer, or its schema is of another release."""
+    """The database does not respond, or this release does not support its schema."""
 
     code = "not_ready"
     title = "Not ready"
-    detail = "The database's schema is not that of this release; run: flask db upgrade"
+    detail = "The database's schema is older than this release. Run: flask db upgrade"
 
 
 class TooOld(NotReady):
-    """The database's schema has left this release behind."""
+    """The database's schema is newer and no longer supports this release."""
 
-    detail = "The database's schema no longer works with this release; deploy a later one."
+    detail = "The database's schema no longer supports this release. Deploy a later one."
 
 
 def migration_head() -> str:
@@ -46,11 +46,11 @@ def migration_head() -> str:
 
 
 def check_readiness() -> None:
-    """See that the database answers and has a schema that this release works with.
+    """Check that the database responds and that this release supports its schema.
 
     Raises:
-        NotReady: it has an earlier schema, or none, or one that is too late.
-        Unavailable: it does not answer.
+        NotReady: the schema is missing, too old or too new.
+        Unavailable: the database does not respond.
     """
     try:
         found = database.row(SCHEMA)
@@ -62,20 +62,20 @@ def check_readiness() -> None:
 
 
 def check_schema(revision: str, oldest: str | None) -> None:
-    """See that this release works with a schema: its own, or one that only adds to it.
+    """Check that this release supports a schema: its own, or a later one that only adds to it.
 
-    Revisions are numbers of four digits, so that code knows one that came after it.
+    Revisions are numbers of four digits, so that they can be compared.
 
     Args:
-        revision: of the schema.
-        oldest: the head of the oldest code that works with it; None for any.
+        revision: the revision of the schema.
+        oldest: the head of the oldest release that supports the schema; None for any.
 
     Raises:
-        NotReady: it is earlier, or leaves this release behind.
+        NotReady: the schema is too old or too new.
     """
     head = migration_head()
     if revision < head:
         raise NotReady
-    # Somebody may have written a comment of their own.
+    # An operator may have replaced the comment.
     if oldest and oldest.isdecimal() and head < oldest:
         raise TooOld

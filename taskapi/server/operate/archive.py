@@ -1,159 +1,205 @@
-"""Backups: PostgreSQL's own archives, made of one moment, and counted before they are believed."""
+"""Backup and restore: archives of `pg_dump`, each a consistent snapshot whose rows are counted.
+
+A restore does not trust the archive. The tables come from this release's migrations, and the rows
+are copied into them by statements of this module.
+"""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import psycopg
-from psycopg import IsolationLevel, pq, sql
+from psycopg import IsolationLevel, sql
 
-from taskapi import embedded
+from taskapi.server.operate import schema
+from taskapi.server.operate.archive_data import SequenceValue, TableData, parse
+from taskapi.server.operate.files import new_file, opened
+from taskapi.server.operate.programs import ArchiveError, Programs
+
+__all__ = ["ArchiveError", "Counts", "Say", "back_up", "bring_back"]
 
 Counts = dict[str, int]
 Say = Callable[[str], None]
 
 _TRANSIENT = "rate_limits"
-"""Counters that a restored service begins anew."""
+"""Not part of a backup."""
 
-_TABLE = re.compile(r'(?:dumping contents of|processing data for) table "public\.(\w+)"')
-_COPY = re.compile(rb"COPY public\.(\w+) ")
+_REVISION = "alembic_version"
+
+_DUMPED = re.compile(r'dumping contents of table "public\.(\w+)"')
+
+_TABLES = b"SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+_COLUMNS = b"""
+SELECT c.relname, array_agg(a.attname::text)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+    AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+GROUP BY c.relname
+"""
+_SEQUENCES = b"SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'"
+_REFERENCES = b"""
+SELECT DISTINCT a.relname, b.relname
+FROM pg_constraint r JOIN pg_class a ON a.oid = r.conrelid JOIN pg_class b ON b.oid = r.confrelid
+WHERE r.contype = 'f' AND r.connamespace = 'public'::regnamespace AND a.oid <> b.oid
+"""
+_UNLIMITED = b"""
+SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0
+"""
+"""The timeouts of the service's role are for requests."""
 
 
-class ArchiveError(Exception):
-    """It was not done; the message says why, and what to do."""
+class _Contents(NamedTuple):
+    """What a first reading of an archive finds."""
+
+    counts: Counts
+    revision: str
+    sequences: list[SequenceValue]
 
 
 def back_up(url: str, file: Path, say: Say) -> Counts:
-    """Write all data of the database into a file, as it is at this moment.
+    """Write a consistent snapshot of all data to a new file that only its owner can read.
 
-    The file appears only when it is whole: when as many rows can be read from it as there were.
+    The file appears under its name only when it is complete and its rows have been counted.
 
     Args:
         url: of the database itself, not of a pooler.
-        say: told of the progress, a line at a time.
+        say: receives a line for each table.
 
     Returns:
         The number of rows of each table.
 
     Raises:
-        ArchiveError: as it says.
+        ArchiveError: the backup failed; there is no file.
     """
-    if file.exists():
-        raise ArchiveError(f"{file} is there already. Name another file, or remove it.")
-    unfinished = file.with_name(f"{file.name}.unfinished")
-    with _connected(url) as connection:
+    with _connected(url) as connection, new_file(file) as archive:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        programs = _Programs(url, connection)
-        snapshot = _value(connection, "SELECT pg_export_snapshot()")
+        connection.execute(_UNLIMITED)
+        programs = Programs(connection.info.server_version // 10_000)
         counts = _counts(connection)
-        what = ["--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}"]
-        without = f"--exclude-table-data={_TRANSIENT}"
-        try:
-            programs.run("pg_dump", *what, without, f"--file={unfinished}", counts=counts, say=say)
-            found = programs.rows_in(unfinished)
-            if found != counts:
-                raise ArchiveError(f"The archive is not whole: {found} of {counts} rows.")
-            unfinished.rename(file)
-        finally:
-            unfinished.unlink(missing_ok=True)
+
+        def report(line: str) -> None:
+            table = _DUMPED.search(line)
+            if table and table[1] in counts:
+                say(f"{table[1]}: {counts[table[1]]:,} rows")
+
+        snapshot = _value(connection, sql.SQL("SELECT pg_export_snapshot()"))
+        options = ("--no-owner", "--no-privileges", f"--exclude-table-data={_TRANSIENT}")
+        programs.dump(url, archive, *options, f"--snapshot={snapshot}", log=report)
+        found = _read(programs, archive).counts
+        if found != counts:
+            raise ArchiveError(f"The archive is incomplete: {found} of {counts} rows.")
     return counts
 
 
 def bring_back(url: str, file: Path, say: Say) -> Counts:
-    """Fill an empty database from a file; all of it, or nothing.
+    """Fill an empty database from an archive, completely or not at all.
 
     Args:
         url: of the database itself, not of a pooler.
-        say: told of the progress, a line at a time.
+        say: receives a line for each table.
 
     Returns:
         The number of rows of each table.
 
     Raises:
-        ArchiveError: as it says.
+        ArchiveError: the restore failed; the database is empty.
     """
-    with _connected(url) as connection:
+    with _connected(url) as connection, opened(file) as archive:
         connection.autocommit = True
-        if _tables(connection):
+        if connection.execute(_TABLES).fetchone():
             raise ArchiveError(
-                "The database is not empty. Name a new one by DATABASE_URL, without any tables."
+                "The database is not empty. Set DATABASE_URL to a new one, without any tables."
             )
-        programs = _Programs(url, connection)
-        counts = programs.rows_in(file)
-        whole = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]
-        name = f"--dbname={connection.info.dbname}"
-        programs.run("pg_restore", *whole, name, str(file), counts=counts, say=say)
-        connection.execute("ANALYZE")
-        found = _counts(connection)
-    if found != counts:
-        raise ArchiveError(f"Not everything was restored: {found} of {counts} rows.")
+        programs = Programs(connection.info.server_version // 10_000)
+        contents = _read(programs, archive)
+        with schema.created(url, contents.revision), connection.transaction():
+            connection.execute(_UNLIMITED)
+            try:
+                _fill(connection, programs, archive, contents, say)
+            except psycopg.Error as error:
+                reason = error.diag.message_primary or str(error)
+                raise ArchiveError(f"The data does not fit the tables: {reason}") from error
+            found = _counts(connection)
+            if found != contents.counts:
+                raise ArchiveError(f"Not everything was restored: {found} of {contents.counts}.")
+            connection.execute(b"ANALYZE")
     return found
 
 
-class _Programs:
-    """PostgreSQL's programs, which must not be older than the server."""
+def _read(programs: Programs, archive: IO[bytes]) -> _Contents:
+    """Read an archive to its end, and count its rows."""
+    counts: Counts = {}
+    revision = b""
+    sequences = []
+    with programs.data(archive) as lines:
+        for entry in parse(iter(lines)):
+            if isinstance(entry, SequenceValue):
+                sequences.append(entry)
+            elif entry.table == _REVISION:
+                rows = list(entry.rows)
+                counts[_REVISION] = len(rows)
+                revision = b"".join(rows).strip()
+            else:
+                counts[entry.table] = sum(1 for _ in entry.rows)
+    counts.pop(_TRANSIENT, None)
+    return _Contents(dict(sorted(counts.items())), revision.decode(errors="replace"), sequences)
 
-    def __init__(self, url: str, connection: psycopg.Connection) -> None:
-        # Not as arguments, which everybody on the machine can read.
-        self._environment = os.environ | _environment(url)
-        self._version = connection.info.server_version // 10_000
 
-    def run(self, program: str, *arguments: str, counts: Mapping[str, int], say: Say) -> None:
-        """Run one to its end, and tell of each table that it comes to."""
-        with self._started(program, "--verbose", *arguments, stderr=subprocess.PIPE) as process:
-            assert process.stderr
-            last = ""
-            for line in process.stderr:
-                last = line.decode(errors="replace").strip()
-                table = _TABLE.search(last)
-                if table and table[1] in counts:
-                    say(f"{table[1]}: {counts[table[1]]:,} rows")
-        if process.returncode:
-            raise ArchiveError(f"{program} failed: {last}")
+def _fill(
+    connection: psycopg.Connection,
+    programs: Programs,
+    archive: IO[bytes],
+    contents: _Contents,
+    say: Say,
+) -> None:
+    """Copy the rows into the tables that the migrations have created, and set the sequences."""
+    columns = {table: set(names) for table, names in connection.execute(_COLUMNS)}
+    unknown = contents.counts.keys() - columns.keys()
+    if unknown:
+        raise ArchiveError(f"The archive has unknown tables: {', '.join(sorted(unknown))}.")
+    for table in _in_order(connection, contents.counts.keys() - {_REVISION}):
+        say(f"{table}: {contents.counts[table]:,} rows")
+        with programs.data(archive, table) as lines:
+            for entry in parse(iter(lines)):
+                if isinstance(entry, TableData) and entry.table == table:
+                    _copy(connection, entry, columns[table])
+    known = {name for (name,) in connection.execute(_SEQUENCES)}
+    for sequence, value, is_called in contents.sequences:
+        if sequence not in known:
+            raise ArchiveError(f"The archive has an unknown sequence: {sequence}.")
+        name = sql.Identifier("public", sequence).as_string(connection)
+        connection.execute("SELECT setval(%s::regclass, %s, %s)", [name, value, is_called])
 
-    def rows_in(self, file: Path) -> Counts:
-        """How many rows an archive holds of each table, by reading all of it."""
-        counts: Counts = {}
-        arguments = ["--data-only", "--file=-", str(file)]
-        with self._started("pg_restore", *arguments, stdout=subprocess.PIPE) as process:
-            assert process.stdout
-            for line in process.stdout:
-                copy = _COPY.match(line)
-                if copy:
-                    table = copy[1].decode()
-                    counts[table] = 0
-                    for row in process.stdout:
-                        if row == b"\\.\n":
-                            break
-                        counts[table] += 1
-        if process.returncode:
-            raise ArchiveError(f"{file} cannot be read as an archive of PostgreSQL, or is damaged.")
-        return dict(sorted(counts.items()))
 
-    def _started(
-        self, program: str, *arguments: str, stdout: int | None = None, stderr: int | None = None
-    ) -> subprocess.Popen[bytes]:
-        command = [str(self._path(program)), *arguments]
-        return subprocess.Popen(command, env=self._environment, stdout=stdout, stderr=stderr)
-
-    def _path(self, program: str) -> Path:
-        beside = [Path(found).parent for found in [shutil.which(program)] if found]
-        for folder in [*beside, *embedded.programs()]:
-            path = folder / program
-            said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-            version = re.search(r"\b(\d+)", said.stdout)
-            if version and int(version[1]) >= self._version:
-                return path
+def _copy(connection: psycopg.Connection, data: TableData, known: set[str]) -> None:
+    unknown = set(data.columns) - known
+    if unknown:
         raise ArchiveError(
-            f"This takes {program} of PostgreSQL {self._version} or newer; none is on the PATH."
-            f" On Debian and Ubuntu: apt-get install postgresql-client-{self._version}"
+            f"The archive has unknown columns of {data.table}: {', '.join(sorted(unknown))}."
         )
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier("public", data.table), sql.SQL(", ").join(map(sql.Identifier, data.columns))
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in data.rows:
+            copy.write(row)
+
+
+def _in_order(connection: psycopg.Connection, tables: set[str]) -> Iterator[str]:
+    """The tables, each after those that it references."""
+    references: dict[str, set[str]] = {table: set() for table in tables}
+    for table, referenced in connection.execute(_REFERENCES):
+        if table in references and referenced in references:
+            references[table].add(referenced)
+    if {"tasks", "labels"} <= tables:
+        references["tasks"].add("labels")  # checked by a trigger, so there is no foreign key
+    yield from TopologicalSorter(references).static_order()
 
 
 @contextmanager
@@ -165,28 +211,16 @@ def _connected(url: str) -> Iterator[psycopg.Connection]:
         raise ArchiveError(f"The database does not answer: {error}") from error
 
 
-def _environment(url: str) -> dict[str, str]:
-    """The variables that say to PostgreSQL's programs what the URL says."""
-    options = pq.Conninfo.parse(url.encode())
-    return {o.envvar.decode(): o.val.decode() for o in options if o.envvar and o.val is not None}
-
-
-def _value(connection: psycopg.Connection, statement: str) -> str:
-    row = connection.execute(statement.encode()).fetchone()
+def _value(connection: psycopg.Connection, query: sql.SQL | sql.Composed) -> Any:
+    row = connection.execute(query).fetchone()
     assert row
-    return str(row[0])
-
-
-def _tables(connection: psycopg.Connection) -> list[str]:
-    listed = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
-    return [name for (name,) in connection.execute(listed)]
+    return row[0]
 
 
 def _counts(connection: psycopg.Connection) -> Counts:
-    counts = {}
-    for name in _tables(connection):
-        if name != _TRANSIENT:
-            counted = sql.SQL("SELECT count(*) FROM public.{}").format(sql.Identifier(name))
-            row = connection.execute(counted).fetchone()
-            counts[name] = int(row[0]) if row else 0
-    return counts
+    counted = sql.SQL("SELECT count(*) FROM {}")
+    return {
+        table: _value(connection, counted.format(sql.Identifier("public", table)))
+        for (table,) in connection.execute(_TABLES)
+        if table != _TRANSIENT
+    }

@@ -1,4 +1,4 @@
-"""`flask purge`, `flask backup`, `flask restore`."""
+"""`flask purge`, `flask backup`, `flask restore`, `flask set-timeouts`."""
 
 from __future__ import annotations
 
@@ -14,41 +14,63 @@ from taskapi.auth.administration import purge_sessions
 from taskapi.cli import explained
 from taskapi.http import idempotency
 from taskapi.server.operate.archive import ArchiveError, Counts, Say, back_up, bring_back
+from taskapi.server.operate.timeouts import TimeoutsError, set_timeouts
 
 
 @click.command()
 @with_appcontext
 @explained
 def purge() -> None:
-    """Delete what is over: old sessions, kept answers, counters of attempts.
+    """Delete expired sessions, stored responses and rate limit counters.
 
-    Safe to run at any time, beside the service and on several machines at once.
+    It can run at any time, while the service runs, and on several machines at once.
     """
     click.echo(f"{purge_sessions()} sessions that ended thirty days ago or more")
-    click.echo(f"{idempotency.purge.run()} answers kept for idempotency keys")
-    click.echo(f"{ratelimit.purge.run()} counters of attempts")
+    click.echo(f"{idempotency.purge.run()} stored responses of idempotency keys")
+    click.echo(f"{ratelimit.purge.run()} rate limit counters")
 
 
 def archive_commands(settings: Settings) -> list[click.Command]:
-    """The commands that back up and restore the database of these settings."""
+    """`flask backup` and `flask restore` for the database of these settings."""
     url = settings.database_url_direct or settings.database_url or ""
 
     @click.command()
     @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
     def backup(file: Path) -> None:
-        """Write all data of this moment into FILE, beside the service, and check it."""
+        """Write a snapshot of all data to FILE while the service runs, and verify it."""
         _do(back_up, url, file)
 
     @click.command()
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     def restore(file: Path) -> None:
-        """Fill the database, which must be empty, from FILE, and check that all is there.
+        """Restore FILE into an empty database, and verify it.
 
-        Run `flask db upgrade` then: the file may be of an older release.
+        Nothing in FILE is executed. Run `flask db upgrade` afterwards: FILE may be from an older
+        release.
         """
         _do(bring_back, url, file)
 
     return [backup, restore]
+
+
+def timeouts_command(settings: Settings) -> click.Command:
+    """`flask set-timeouts` for the database of these settings."""
+
+    @click.command("set-timeouts")
+    def set_timeouts_() -> None:
+        """Set the database's timeouts for the role of the service.
+
+        The database then cancels statements that the service no longer waits for. Run this after
+        a change of DATABASE_POOL_TIMEOUT, too. It applies to new connections.
+        """
+        try:
+            role, done = set_timeouts(settings)
+        except TimeoutsError as error:
+            raise click.ClickException(str(error)) from None
+        for name, value in done.items():
+            click.echo(f"{name} of role {role}: {value} ms")
+
+    return set_timeouts_
 
 
 def _do(work: Callable[[str, Path, Say], Counts], url: str, file: Path) -> None:
@@ -56,4 +78,4 @@ def _do(work: Callable[[str, Path, Say], Counts], url: str, file: Path) -> None:
         counts = work(url, file, click.echo)
     except ArchiveError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"Done, and checked: {sum(counts.values()):,} rows in {len(counts)} tables.")
+    click.echo(f"Done and verified: {sum(counts.values()):,} rows in {len(counts)} tables.")

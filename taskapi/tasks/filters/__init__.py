@@ -1,1 +1,1 @@
-"""Finding tasks: a language of filters, and filters that are kept."""
+"""Saved filters, and the filter language."""

@@ -1,10 +1,10 @@
-"""Conditions in SQL: from the shape of a filter, with a parameter for each value.
+"""SQL conditions, built from the shape of a filter, with a parameter for each value.
 
-What a client wrote is never part of the text: that comes from the table below and nothing else. It
-is text, since to build and compile a hundred conditions of SQLAlchemy's takes a tenth of a second.
+The SQL consists only of the texts in the table below, never of a client's input. It is text because
+SQLAlchemy takes 0.1 seconds to build and compile a hundred conditions.
 
-A condition may be null in SQL, of what a task does not have; that counts as false. Under `all` and
-`either` it does so by itself, and `not` sees to it.
+A comparison with a missing value is null in SQL and counts as false: `all` and `either` need
+nothing for this, `not` uses coalesce.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ Shape = Any
 
 
 class Test(NamedTuple):
-    """What is asked of a row of tasks: SQL, and the types of the values that it takes."""
+    """A condition for a row of tasks: its SQL, and the types of its values."""
 
     sql: str
     types: tuple[TypeEngine[Any], ...] = ()
 
 
 class Reference(NamedTuple):
-    """What a condition names and the caller must have: by its id, or by its name."""
+    """A list, label or task that a condition references, by its ID or by its name."""
 
     noun: str
     id: int
@@ -69,7 +69,7 @@ AND lower({0}.name COLLATE "C") =
 """.strip()
 _LISTS, _LABELS = _BY_NAME.format("lists"), _BY_NAME.format("labels")
 
-# The words by their index; then, for scripts without spaces, the text itself.
+# The index of words, and then, for scripts without spaces, the text itself.
 _SEARCH = """
 id IN (
     SELECT task_id FROM task_words WHERE task_words.workspace_id = :caller_workspace_id
@@ -101,13 +101,13 @@ TESTS: dict[str, Test] = {
 }
 for _operator in _ORDERED:
     TESTS[f"completed_at {_operator}"] = Test(f"completed_at {_operator} {{0}}", (_INSTANT,))
-    # Of a day and an instant that is on it: a due is the one or the other.
+    # A due is either a date or an instant.
     _by_day, _days = ("<", "+ 3") if "<" in _operator else (">=", "- 2")
     for _name in ("start", "due"):
         _on_day = f"{_name}_at IS NULL AND {_name}_date {_by_day} {{0}}"
         _either = f"({_on_day}) OR {_name}_at {_operator} {{1}}"
         TESTS[f"{_name} {_operator}"] = Test(_either, (Date(), _INSTANT))
-    # What no zone's clock can be away from that day, for the index of the order by due.
+    # Local times differ from UTC by a day at most. This uses the index of the order by due.
     _near = f"{LOCAL_DUE} {_by_day} {{0}} {_days}"
     TESTS[f"due {_operator}"] = Test(
         f"({_either}) AND {_near} AND due_date IS NOT NULL", (Date(), _INSTANT)
@@ -122,7 +122,7 @@ for _name, _number in NUMBERS.items():
 
 
 def condition(shape: Shape) -> TextClause:
-    """True in SQL of the rows of tasks that a filter of this shape finds; else false or null."""
+    """The condition for the tasks that match a filter of this shape."""
     binds = [WORKSPACE_ID]
     sql = _sql(shape, binds, count())
     used = [bind for bind in binds if f":{bind.key}" in sql]
@@ -130,52 +130,54 @@ def condition(shape: Shape) -> TextClause:
 
 
 def parameters(values: Sequence[Any], references: Sequence[Reference]) -> dict[str, Any]:
-    """What a statement with a `condition` and `MISSING` takes."""
+    """The parameters of a statement with a `condition` and `MISSING`."""
     columns = zip(*references, strict=True) if references else ((), (), ())
-    referred = {f"referred_{name}": list(c) for name, c in zip(_REFERRED, columns, strict=True)}
-    return {_parameter(place): value for place, value in enumerate(values)} | referred
+    arrays = {f"reference_{name}": list(c) for name, c in zip(_REFERENCE, columns, strict=True)}
+    return {_parameter(index): value for index, value in enumerate(values)} | arrays
 
 
-def _sql(shape: Shape, binds: list[Any], places: Iterator[int]) -> str:
+def _sql(shape: Shape, binds: list[Any], indexes: Iterator[int]) -> str:
     if isinstance(shape, str):
         test = TESTS[shape]
-        own = [bindparam(_parameter(next(places)), type_=type_) for type_ in test.types]
+        own = [bindparam(_parameter(next(indexes)), type_=type_) for type_ in test.types]
         binds += own
         return test.sql.format(*(f":{bind.key}" for bind in own))
     word, *parts = shape
-    made = [f"({_sql(part, binds, places)})" for part in parts]
+    conditions = [f"({_sql(part, binds, indexes)})" for part in parts]
     if word == "not":
-        return f"NOT coalesce({made[0]}, false)"
-    return (" AND " if word == "all" else " OR ").join(made)
+        return f"NOT coalesce({conditions[0]}, false)"
+    return (" AND " if word == "all" else " OR ").join(conditions)
 
 
-def _parameter(place: int) -> str:
-    return f"filter_{place}"
+def _parameter(index: int) -> str:
+    return f"filter_{index}"
 
 
 _lists, _labels, _tasks = table_of(List), table_of(Label), table_of(Task)
-_REFERRED: dict[str, TypeEngine[Any]] = {"noun": Text(), "id": BigInteger(), "name": Text()}
+_REFERENCE: dict[str, TypeEngine[Any]] = {"noun": Text(), "id": BigInteger(), "name": Text()}
 
 
 def _missing() -> ColumnElement[int]:
-    given: list[Any] = [bindparam(f"referred_{n}", type_=ARRAY(t)) for n, t in _REFERRED.items()]
-    values = func.unnest(*given).table_valued(*_REFERRED, with_ordinality="place", name="referred")
-    named = values.render_derived()
-
-    def is_there(noun: str, rows: FromClause, *, has_name: bool = True) -> ColumnElement[bool]:
-        same = rows.c.id == named.c.id
-        if has_name:
-            same = or_(same, func.lower(collate(rows.c.name, "C")) == named.c.name)
-        mine = exists().where(rows.c.workspace_id == WORKSPACE_ID, same)
-        return and_(named.c.noun == literal_column(f"'{noun}'"), mine)
-
-    there = or_(
-        is_there("list", _lists),
-        is_there("label", _labels),
-        is_there("task", _tasks, has_name=False),
+    arrays: list[Any] = [
+        bindparam(f"reference_{name}", type_=ARRAY(type_)) for name, type_ in _REFERENCE.items()
+    ]
+    values = func.unnest(*arrays).table_valued(
+        *_REFERENCE, with_ordinality="number", name="reference"
     )
-    return select(func.min(named.c.place)).where(~there).scalar_subquery()
+    reference = values.render_derived()
+
+    def found(noun: str, rows: FromClause, *, has_name: bool = True) -> ColumnElement[bool]:
+        matches = rows.c.id == reference.c.id
+        if has_name:
+            matches = or_(matches, func.lower(collate(rows.c.name, "C")) == reference.c.name)
+        row_exists = exists().where(rows.c.workspace_id == WORKSPACE_ID, matches)
+        return and_(reference.c.noun == literal_column(f"'{noun}'"), row_exists)
+
+    is_found = or_(
+        found("list", _lists), found("label", _labels), found("task", _tasks, has_name=False)
+    )
+    return select(func.min(reference.c.number)).where(~is_found).scalar_subquery()
 
 
 MISSING = _missing()
-"""The number, from one, of the first reference to what the caller does not have; or null."""
+"""The number of the first reference to a row that does not exist, from one; or null."""

@@ -1,7 +1,6 @@
-"""From the text of a filter to its nodes. `grammar.lark` has the language.
+"""Parses filters. `grammar.lark` defines the language.
 
-The text is read once, from left to right, without recursion, and given up where it says more than
-a filter may: what follows has only so much to do.
+Parsing is linear, without recursion, and stops at the first violated limit.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ MAX_DEPTH = 20
 MAX_CONDITIONS = 100
 """Each value of `in (...)` counts as one."""
 
-_REMEMBERED = 128
+_CACHED_FILTERS = 128
 
 DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _HOUR, _SIXTY = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
@@ -47,7 +46,7 @@ NOT_A_TIME = Message(
 
 _STEP = re.compile("([+-][0-9]+)(mo|[mhdwy])", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_SHOWN = 30
+_MAX_QUOTED = 30
 
 _EXPECTED = {
     "FIELD": "a field",
@@ -60,20 +59,20 @@ _EXPECTED = {
     "COMMA": "a comma",
     "RPAR": ")",
 }
-"""What is said of what may follow, by one of the terminals that do, the most telling first."""
+"""Names of terminals in error messages. The first one that is allowed is reported."""
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED_FILTERS)
 def parse(text: str) -> Node:
-    """The nodes of a filter, whose fields and values are not checked yet.
+    """Parse a filter. Fields and values are not checked yet.
 
     Raises:
-        FilterError: it is none.
+        FilterError: it has a syntax error, or exceeds a limit.
     """
     if len(text) > MAX_LENGTH:
         message = f"Must have at most {MAX_LENGTH:,} characters."
         raise FilterError(message, "length", MAX_LENGTH)
-    # Takes a tenth of a second and ten megabytes, which only workers pay that are given filters.
+    # The import takes 0.1 seconds and 10 MB, so only workers that parse filters pay for it.
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
     try:
@@ -90,7 +89,7 @@ def time_of(text: str) -> date | datetime:
     """A date, or an instant in UTC (RFC 3339, with up to six digits of a second).
 
     Raises:
-        ValueError: it is neither; its only argument says why.
+        ValueError: it is neither. The argument is a `Message`.
     """
     if re.fullmatch(DATE, text, re.ASCII):
         day: date = _iso(date, text)
@@ -116,14 +115,14 @@ def _iso(kind: type[Any], text: str) -> Any:
 def _parser() -> Any:
     from lark import Lark, Transformer, v_args
 
-    # The nodes are made while the text is read: there is never a tree to walk.
+    # The transformer builds the nodes during parsing, without a tree.
     builder = v_args(inline=True)(type("Builder", (Transformer,), dict(vars(_Builder))))()
     text = (files(__package__) / "grammar.lark").read_text()
-    return Lark(text, parser="lalr", start="either", transformer=builder, postlex=_Bounds())
+    return Lark(text, parser="lalr", start="either", transformer=builder, postlex=_Limits())
 
 
-class _Bounds:
-    """Gives up a text that says more than a filter may."""
+class _Limits:
+    """Raises an error at the first token that exceeds a limit."""
 
     always_accept = ()
 
@@ -133,7 +132,7 @@ class _Bounds:
             depth += {"LPAR": 1, "RPAR": -1}.get(token.type, 0)
             conditions += token.type in ("FIELD", "COMMA")
             if depth > MAX_DEPTH:
-                message = f"Must have at most {MAX_DEPTH} parentheses in one another."
+                message = f"Must have at most {MAX_DEPTH} levels of parentheses."
                 raise FilterError(message, "too_deep", token.start_pos)
             if conditions > MAX_CONDITIONS:
                 message = f"Must have at most {MAX_CONDITIONS} conditions."
@@ -142,7 +141,7 @@ class _Bounds:
 
 
 class _Builder:
-    """Makes the nodes of what was read."""
+    """Builds nodes. The methods have the names of the grammar's rules."""
 
     def either(self, *parts: Node) -> Node:
         return parts[0] if len(parts) == 1 else Either(parts)
@@ -153,7 +152,7 @@ class _Builder:
     def negated(self, part: Node) -> Node:
         return negated(part)
 
-    def holds(self, field: Any) -> Node:
+    def is_true(self, field: Any) -> Node:
         return Comparison(str(field), "=", Value(Kind.BOOLEAN, True), field.start_pos)
 
     def compared(self, field: Any, operator: Any, value: Any) -> Node:
@@ -182,7 +181,7 @@ class _Builder:
 
 def _labels(field: Any) -> Any:
     if field != "label":
-        message = "Only label has many values, and can be compared by all and none."
+        message = "Only the field label supports the operators all and none."
         raise FilterError(message, "operator", field.start_pos)
     return field
 
@@ -202,7 +201,7 @@ def _value(token: Any) -> Value:
     if kind == "TEXT":
         return Value(Kind.TEXT, _unescaped(token, offset), offset)
     if kind == "NUMBER":
-        # Longer ones are no number of ours, and take long to read.
+        # Longer numbers are out of range, and slow to parse.
         number = int(token) if len(token) <= len(str(MAX_ID)) else MAX_ID + 1
         return Value(Kind.NUMBER, number, offset)
     if kind == "BOOLEAN":
@@ -219,7 +218,7 @@ def _value(token: Any) -> Value:
 def _unescaped(token: str, offset: int) -> str:
     for escaped in _ESCAPED.finditer(token):
         if escaped[1] not in "\\'\"":
-            message = "A backslash stands before a quote or another backslash."
+            message = "A backslash must precede a quote or another backslash."
             raise FilterError(message, "syntax", offset + escaped.start())
     return _ESCAPED.sub(r"\1", token[1:-1])
 
@@ -228,16 +227,16 @@ def _moment(token: str, offset: int) -> Moment:
     has_time = token.lower().startswith("now")
     steps = tuple((int(amount), unit.lower()) for amount, unit in _STEP.findall(token))
     if not has_time and any(unit in "mh" for _, unit in steps):
-        message = "A day is counted in d, w, mo and y; hours (h) and minutes (m) go with now."
+        message = "The units of today are d, w, mo and y. Use now for hours (h) and minutes (m)."
         raise FilterError(message, "not_a_time", offset)
     return Moment(has_time, steps)
 
 
 def _unexpected(text: str, offset: int, allowed: set[str]) -> FilterError:
-    found = text[offset : offset + _SHOWN].split()
-    said = f"'{found[0]}'" if found else "the end"
+    found = text[offset : offset + _MAX_QUOTED].split()
+    quoted = f"'{found[0]}'" if found else "the end"
     expected = next((words for name, words in _EXPECTED.items() if name in allowed), "the end")
-    message = f"Expected {expected}, found {said} at offset {offset}."
-    if said[1] in "\"'":
-        message = f"The text that begins at offset {offset} does not end."
+    message = f"Expected {expected}, found {quoted} at offset {offset}."
+    if quoted[1] in "\"'":
+        message = f"The text that starts at offset {offset} has no closing quote."
     return FilterError(message, "syntax", offset)

@@ -1,8 +1,8 @@
-"""A filter, taken apart: conditions, and how they are put together.
+"""The syntax tree of a filter.
 
-Both the language of filters and the parameters of a list become these, so that either means the
-same. What a condition says of a task is either true or false: what a task does not have is neither
-equal to anything nor before or after it. So `Not` is the exact complement.
+Filter expressions and the query parameters of a list both become these nodes, so they mean the
+same. A condition is either true or false for a task: comparisons with a missing value are false.
+`Not` is therefore the exact complement.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
+from taskapi.field_errors import FieldErrorCode
+
 
 class FilterError(ValueError):
-    """What is wrong with a filter: a sentence, a stable word, and the code point where it is."""
+    """A filter is invalid. `offset` is the position of the error in code points."""
 
-    def __init__(self, message: str, code: str, offset: int | None) -> None:
+    def __init__(self, message: str, code: FieldErrorCode, offset: int | None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
@@ -23,7 +25,7 @@ class FilterError(ValueError):
 
 
 class Kind(Enum):
-    """What a value is; each is called what people call it."""
+    """The type of a value. The values are the names in error messages."""
 
     TEXT = "a text"
     NUMBER = "a whole number"
@@ -32,16 +34,16 @@ class Kind(Enum):
 
 
 class Moment(NamedTuple):
-    """A day, or with a time an instant, that is counted from when the filter is used."""
+    """A day or an instant relative to the current time: `today+1w`, `now-2h`."""
 
     has_time: bool
     steps: tuple[tuple[int, str], ...]
-    """How many of which unit, one after another."""
+    """Amounts and their units, applied one after another."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a field is compared with: of a time a date, a datetime in UTC or a `Moment`."""
+    """A value of a comparison. A time is a date, a datetime in UTC or a `Moment`."""
 
     kind: Kind
     value: Any
@@ -50,7 +52,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A field beside a value; the operator is one of = < <= > >= ~."""
+    """A field compared with a value. The operator is one of = < <= > >= ~."""
 
     field: str
     operator: str
@@ -60,7 +62,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class IsNull:
-    """A field that a task does not have."""
+    """True if the field is null."""
 
     field: str
     offset: int | None = None
@@ -68,21 +70,21 @@ class IsNull:
 
 @dataclass(frozen=True)
 class Not:
-    """What is not so."""
+    """The negation of a node."""
 
     part: Node
 
 
 @dataclass(frozen=True)
 class All:
-    """What is all so."""
+    """True if all parts are true."""
 
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
 class Either:
-    """Of what something is so."""
+    """True if any part is true."""
 
     parts: tuple[Node, ...]
 
@@ -91,5 +93,5 @@ Node = Comparison | IsNull | Not | All | Either
 
 
 def negated(node: Node) -> Node:
-    """What is so where a node is not."""
+    """The negation of a node, without a double `Not`."""
     return node.part if isinstance(node, Not) else Not(node)

@@ -1,4 +1,4 @@
-"""The whole numbers of a task that filters compare: the fields whose metadata says `filter`."""
+"""The numeric fields of filters: the fields of a task with the metadata `filter`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from taskapi.tasks.schemas import Task
 
 
 class NumberField(NamedTuple):
-    """A field of filters, and the column that it compares."""
+    """A numeric field of filters, and its column."""
 
     column: str
     most: int
@@ -22,4 +22,4 @@ NUMBERS = {
     for name, field in declared_fields(Task).items()
     if isinstance(field, WholeNumber) and "filter" in field.metadata
 }
-"""By their names in the filter language."""
+"""By name in the filter language."""

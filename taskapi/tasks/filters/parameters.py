@@ -1,4 +1,4 @@
-"""Parameters that find tasks, for the query of whichever list of tasks takes them."""
+"""Query parameters that filter tasks."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MAX_TEXT = 200
 _ONE_ID = "[1-9][0-9]{0,15}"
 
 
-class Ids(Value):
-    """Ids in a query string, separated by commas."""
+class QueryIds(Value):
+    """IDs in a query string, separated by commas."""
 
     default_error_messages: Messages = {
-        "invalid": Message("Must be ids, separated by commas.", "not_ids"),
-        "length": Message(f"Must be at most {MAX_CONDITIONS}.", "length"),
+        "invalid": Message("Must be IDs, separated by commas.", "not_ids"),
+        "length": Message(f"Must have at most {MAX_CONDITIONS} IDs.", "length"),
     }
 
     def __init__(self, about: str) -> None:
@@ -48,7 +48,7 @@ class Ids(Value):
 
 
 class DayOrInstant(Value):
-    """A date, or an instant given in UTC."""
+    """A date, or an instant, deserialized in UTC."""
 
     def __init__(self, about: str) -> None:
         shape = {"type": "string", "pattern": f"^({DATE}|{INSTANT})$"}
@@ -63,62 +63,63 @@ class DayOrInstant(Value):
             raise ValidationError(error.args[0]) from None
 
 
-def _from(what: str) -> DayOrInstant:
-    return DayOrInstant(f"Only those {what} then or later: a date in `timezone`, or an instant.")
+def _from(verb: str) -> DayOrInstant:
+    return DayOrInstant(f"Only tasks {verb} at or after this date in `timezone`, or instant.")
 
 
-def _before(what: str) -> DayOrInstant:
-    return DayOrInstant(f"Only those {what} before: a date in `timezone`, or an instant.")
+def _before(verb: str) -> DayOrInstant:
+    return DayOrInstant(f"Only tasks {verb} before this date in `timezone`, or instant.")
 
 
-def search_text(*, required: bool = False) -> Text:
-    """The parameter for words that are searched for."""
-    about = "Only those that have all of these words, or words that begin with them."
+def search_text(about: str, *, required: bool = False) -> Text:
+    """A parameter for words to search for."""
     return Text(least=1, most=MAX_TEXT, required=required, metadata={"description": about})
 
 
-class FindingQuery(Input):
-    """Which tasks to find; all of it must be so."""
+class FilterParameters(Input):
+    """The parameters that filter tasks. A task must match all of them."""
 
     filter = Text(
         least=1,
         most=MAX_LENGTH,
         metadata={
-            "description": "Only those of which it is so: a filter like `priority >= 3 and due <"
-            " today`, in the language of the guide to filters."
+            "description": "Only tasks that match this filter expression, like `priority >= 3 and"
+            " due < today`. The guide to filters describes the language."
         },
     )
     filter_id = QueryInteger(
-        least=1, most=MAX_ID, metadata={"description": "The same, of a filter that was kept."}
+        least=1, most=MAX_ID, metadata={"description": "Only tasks that match this saved filter."}
     )
     timezone = Timezone(
         load_default="UTC",
-        metadata={"description": "The IANA zone whose days and wall clock are meant."},
+        metadata={"description": "The IANA time zone of dates in filters and parameters."},
     )
-    label = Ids("Only those with any of these labels: ids, separated by commas.")
-    label_all = Ids("Only those with all of these labels.")
-    label_none = Ids("Only those with none of these labels.")
+    label = QueryIds("Only tasks with any of these labels: IDs, separated by commas.")
+    label_all = QueryIds("Only tasks with all of these labels: IDs, separated by commas.")
+    label_none = QueryIds("Only tasks with none of these labels: IDs, separated by commas.")
     priority = QueryInteger(
-        least=0, most=MAX_PRIORITY, metadata={"description": "Only those of this priority."}
+        least=0, most=MAX_PRIORITY, metadata={"description": "Only tasks with this priority."}
     )
     priority_min = QueryInteger(
-        least=0, most=MAX_PRIORITY, metadata={"description": "Only those of at least this one."}
+        least=0,
+        most=MAX_PRIORITY,
+        metadata={"description": "Only tasks with this priority or a higher one."},
     )
     due_from, due_before = _from("due"), _before("due")
-    created_from, created_before = _from("added"), _before("added")
-    updated_from, updated_before = _from("changed"), _before("changed")
+    created_from, created_before = _from("created"), _before("created")
+    updated_from, updated_before = _from("updated"), _before("updated")
     completed_from, completed_before = _from("completed"), _before("completed")
     parent_id = QueryInteger(
-        least=1, most=MAX_ID, metadata={"description": "Only those right below this task."}
+        least=1, most=MAX_ID, metadata={"description": "Only direct subtasks of this task."}
     )
-    text = search_text()
+    text = search_text("Only tasks that contain all of these words, or words that start with them.")
     is_overdue = QueryBoolean(
-        metadata={"description": "Only those that are open and were due before, or all others."}
+        metadata={"description": "Only open tasks whose due date has passed, or only other tasks."}
     )
 
 
-def _compared(field: str, operator: str, kind: Kind, given: Any) -> Node:
-    return Comparison(field, operator, nodes.Value(kind, given))
+def _compared(field: str, operator: str, kind: Kind, value: Any) -> Node:
+    return Comparison(field, operator, nodes.Value(kind, value))
 
 
 def _number(field: str, operator: str = "=") -> Callable[[Any], Node]:
@@ -130,19 +131,22 @@ def _flag(field: str) -> Callable[[Any], Node]:
 
 
 def _times(field: str, name: str) -> dict[str, Callable[[Any], Node]]:
-    ways = {f"{name}_from": ">=", f"{name}_before": "<"}
-    return {way: partial(_compared, field, by, Kind.TIME) for way, by in ways.items()}
+    operators = {f"{name}_from": ">=", f"{name}_before": "<"}
+    return {
+        parameter: partial(_compared, field, operator, Kind.TIME)
+        for parameter, operator in operators.items()
+    }
 
 
 def _labels(ids: list[int]) -> tuple[Node, ...]:
     return tuple(_compared("label", "=", Kind.NUMBER, label_id) for label_id in ids)
 
 
-_USUAL: dict[str, Callable[[Any], Node]] = {
+_PLAIN: dict[str, Callable[[Any], Node]] = {
     "list_id": _number("list"),
     "is_completed": _flag("completed"),
 }
-"""Those that lists of tasks have ways of their own for."""
+"""Parameters for which `queries.task_page` has statements without a filter."""
 
 _NODES: dict[str, Callable[[Any], Node]] = {
     "label": lambda ids: Either(_labels(ids)),
@@ -161,12 +165,12 @@ _NODES: dict[str, Callable[[Any], Node]] = {
 
 
 def nodes_of(query: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
-    """What loaded parameters ask, each by its name, the filters aside."""
-    for name, node in {**_USUAL, **_NODES}.items():
+    """The nodes of validated parameters, except for filters, with the parameters' names."""
+    for name, node in {**_PLAIN, **_NODES}.items():
         if name in query:
             yield name, node(query[name])
 
 
 def needs_filter(query: Mapping[str, Any]) -> bool:
-    """Whether any parameter is given that lists of tasks have no statement of their own for."""
+    """Whether any parameter requires a filter statement."""
     return not query.keys().isdisjoint({"filter", "filter_id", *_NODES})

@@ -1,4 +1,4 @@
-"""The calls of filters."""
+"""The operations of saved filters."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from taskapi.tasks.filters.schemas import FILTER
 
 filters = Blueprint("filters", __name__, url_prefix="/filters")
 
-_CHANGE = FILTER.changing()
+_UPDATE = FILTER.updating()
 
 
 @filters.get("")
-@operation(summary="List the filters", **FILTER.listing(schemas.FilterQuery()))
+@operation(summary="List saved filters", **FILTER.listing(schemas.FilterQuery()))
 def list_filters(caller: Caller, query: dict[str, Any]) -> Response:
-    """The caller's filters in the order in which they were added, unless `sort` says otherwise."""
+    """Returns the caller's saved filters, by default in the order of creation."""
     known = if_none_match(request, caller.workspace_id)
     page = service.list_filters(caller, query, known=known)
     return page_response("filters", page, caller, FILTER.represent)
 
 
 @filters.post("")
-@operation(summary="Add a filter", **FILTER.adding(schemas.NEW_EXAMPLE))
+@operation(summary="Save a filter", **FILTER.creating(schemas.NEW_EXAMPLE))
 def create_filter(caller: Caller, body: dict[str, Any]) -> Response:
-    """Keeps a filter of tasks, which `GET /tasks?filter_id=` uses."""
+    """Saves a filter expression under a name, for `GET /tasks?filter_id=`."""
     created = service.create_filter(caller, body)
     return versioned_response(
         FILTER.represent(created), 201, {"Location": f"{request.path}/{created.id}"}
@@ -39,16 +39,16 @@ def create_filter(caller: Caller, body: dict[str, Any]) -> Response:
 
 
 @filters.get("/<id:filter_id>")
-@operation(summary="Get a filter", **FILTER.getting())
+@operation(summary="Get a saved filter", **FILTER.getting())
 def get_filter(caller: Caller, filter_id: int) -> Response:
-    """One of the caller's filters."""
+    """Returns a saved filter. To get its tasks, use `GET /tasks?filter_id=`."""
     return versioned_response(FILTER.represent(service.get_filter(caller, filter_id)))
 
 
 @filters.put("/<id:filter_id>")
-@operation(summary="Change a filter", body_example=schemas.NEW_EXAMPLE, **_CHANGE)
+@operation(summary="Update a saved filter", body_example=schemas.NEW_EXAMPLE, **_UPDATE)
 def update_filter(caller: Caller, filter_id: int, body: dict[str, Any]) -> Response:
-    """Sets the fields that are given; the others stay."""
+    """Sets the given fields. Omitted fields keep their values."""
     return versioned_response(
         FILTER.represent(service.update_filter(caller, filter_id, body, if_match(request)))
     )
@@ -56,21 +56,21 @@ def update_filter(caller: Caller, filter_id: int, body: dict[str, Any]) -> Respo
 
 @filters.patch("/<id:filter_id>")
 @operation(
-    summary="Patch a filter",
-    body_example={"color": None},
+    summary="Patch a saved filter",
+    body_example={"color": schemas.EXAMPLE["color"]},
     media_types=(JSON, MERGE_PATCH),
-    **_CHANGE,
+    **_UPDATE,
 )
 def patch_filter(caller: Caller, filter_id: int, body: dict[str, Any]) -> Response:
-    """Applies a JSON merge patch (RFC 7396): null removes the color; the rest cannot be."""
+    """Applies a JSON merge patch (RFC 7396). Null clears a nullable field."""
     return versioned_response(
         FILTER.represent(service.update_filter(caller, filter_id, body, if_match(request)))
     )
 
 
 @filters.delete("/<id:filter_id>")
-@operation(summary="Delete a filter", **FILTER.deleting())
+@operation(summary="Delete a saved filter", **FILTER.deleting())
 def delete_filter(caller: Caller, filter_id: int) -> Response:
-    """Removes a filter for good."""
+    """Deletes a saved filter. This cannot be undone."""
     service.delete_filter(caller, filter_id, if_match(request))
     return Response(status=204)

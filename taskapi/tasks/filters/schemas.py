@@ -29,17 +29,17 @@ class SavedFilter(Schema):
 
     id = Id("The ID of the filter.", dump_only=True)
     user_id = Id("The user who created the filter.", dump_only=True)
-    name = Name(required=True)
+    name = Name("The name.", required=True)
     query = Text(
         least=1,
         most=MAX_LENGTH,
         required=True,
         metadata={
-            "description": "An expression of the filter language. The lists, labels and tasks that"
-            " it references need not exist until it is used."
+            "description": "A filter expression. The lists, labels and tasks that it references"
+            " need not exist until it is used."
         },
     )
-    color = Color(allow_none=True)
+    color = Color()
     version = Version()
     created_at = Timestamp("When the filter was created.", dump_only=True)
     updated_at = Timestamp("When the filter was last changed.", dump_only=True)
@@ -49,6 +49,6 @@ FILTER = Resource("filter", SavedFilter, EXAMPLE)
 
 
 class FilterQuery(PageQuery):
-    """In which order to return saved filters."""
+    """Page and order of saved filters."""
 
     sort = sort_field(SORT_NAMES, default="created_at")

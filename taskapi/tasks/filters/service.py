@@ -1,4 +1,4 @@
-"""Use cases of filters: resolving those of a request, and saved filters."""
+"""Use cases of filters: the filters of a request, and saved filters."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from taskapi.db.listing import Page, read_page
 from taskapi.db.pages import page_request
+from taskapi.field_errors import FieldError
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import FieldError, Forbidden, InvalidInput, NotFound
+from taskapi.problems import Forbidden, InvalidInput, NotFound
 from taskapi.tasks.filters.conditions import Shape, parameters
 from taskapi.tasks.filters.grammar import parse
 from taskapi.tasks.filters.models import SavedFilter
@@ -37,12 +38,13 @@ class ResolvedFilter(NamedTuple):
     """The parameter of the conditions that make it costly; None if it has few of them."""
 
     names: tuple[tuple[str, int | None, str], ...]
-    """For each reference the parameter that contains it, the offset in it, and what it names."""
+    """For each reference the parameter that contains it, its offset, and the message if its target
+    does not exist."""
 
     def missing(self, number: int) -> InvalidInput:
-        """The problem for a reference to what does not exist, by its number from one."""
-        pointer, offset, named = self.names[number - 1]
-        return _problem(pointer, f"You have no {named}.", "unknown_reference", offset)
+        """The problem for a reference without a target, by its number, which starts at one."""
+        pointer, offset, message = self.names[number - 1]
+        return InvalidInput.of([FieldError(pointer, message, "unknown_reference", offset)])
 
     def too_costly(self) -> InvalidInput | None:
         """The problem if it took too long; None if its conditions are not the reason."""
@@ -53,14 +55,14 @@ class ResolvedFilter(NamedTuple):
 
 
 def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
-    """The filters and the parameters of `parameters.FindingQuery`, combined.
+    """The filters and the parameters of `parameters.FilterParameters`, combined.
 
     Returns:
-        None if only parameters are given that lists of tasks have statements for.
+        None if no parameter requires a filter statement.
 
     Raises:
-        InvalidInput: a filter is invalid, or there is no saved filter with this id.
-        TokenInvalid: the caller's session is over.
+        InvalidInput: a filter is invalid, or the saved filter does not exist.
+        TokenInvalid: the caller's session has ended.
     """
     if not needs_filter(query):
         return None
@@ -73,8 +75,8 @@ def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
         pointers_of_texts += [pointer] * (resolver.text_conditions - len(pointers_of_texts))
         pointers += [pointer] * (len(resolver.references) - len(pointers))
     given = parameters(resolver.values, resolver.references)
-    described = [f"{r.noun} with this {'id' if r.id else 'name'}" for r in resolver.references]
-    names = tuple(zip(pointers, resolver.named_at, described, strict=True))
+    messages = [f"No {r.noun} has this {'ID' if r.id else 'name'}." for r in resolver.references]
+    names = tuple(zip(pointers, resolver.offsets, messages, strict=True))
     costly = pointers_of_texts[-1] if len(pointers_of_texts) > 1 else None
     return ResolvedFilter(("all", *shapes), given, resolver.is_time_dependent, costly, names)
 
@@ -85,12 +87,12 @@ def list_filters(
     """A page of the caller's filters.
 
     Args:
-        query: limit, cursor and sort, checked.
-        known: versions of the list that the client has; None for whichever there is.
+        query: the validated limit, cursor and sort.
+        known: versions of the list that the client has; None stands for all.
 
     Raises:
-        InvalidInput: the cursor is not one of this list in this order.
-        TokenInvalid: the caller's session is over.
+        InvalidInput: the cursor belongs to another list or order.
+        TokenInvalid: the caller's session has ended.
     """
     request = page_request(query, SORTS)
     return read_page(caller, filters, filter_page(request.ordering), request, known=known)
@@ -106,11 +108,11 @@ def get_filter(caller: Caller, filter_id: int) -> SavedFilter:
 
 
 def create_filter(caller: Caller, values: dict[str, Any]) -> SavedFilter:
-    """Keep a filter.
+    """Save a filter.
 
     Raises:
         InvalidInput: its query is invalid.
-        TokenInvalid: the caller's session is over.
+        TokenInvalid: the caller's session has ended.
     """
     _check(caller, values)
     created = filters.create(caller, values)
@@ -121,7 +123,7 @@ def create_filter(caller: Caller, values: dict[str, Any]) -> SavedFilter:
 def update_filter(
     caller: Caller, filter_id: int, values: dict[str, Any], if_match: list[int] | None
 ) -> SavedFilter:
-    """Set the given values of a filter; the others stay.
+    """Set the given fields of a saved filter.
 
     Raises:
         InvalidInput: its query is invalid.
@@ -135,7 +137,7 @@ def update_filter(
 
 
 def delete_filter(caller: Caller, filter_id: int, if_match: list[int] | None) -> None:
-    """Remove a filter.
+    """Delete a saved filter.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
@@ -151,7 +153,7 @@ def _check(caller: Caller, values: Mapping[str, Any]) -> None:
 
 
 def _filters(caller: Caller, query: Mapping[str, Any]) -> list[tuple[str, Node]]:
-    """The filters that are given, each by the parameter that gives it."""
+    """The filters of a request, with the names of their parameters."""
     texts = {}
     if "filter" in query:
         texts["filter"] = query["filter"]
@@ -164,23 +166,22 @@ def _saved(caller: Caller, filter_id: int) -> str:
     try:
         return filters.get(caller, filter_id).query
     except (Forbidden, NotFound):
-        message = "You have no filter with this id."
-        raise InvalidInput.at("filter_id", message, "unknown_reference") from None
+        raise InvalidInput.at("filter_id", "Filter not found.", "unknown_reference") from None
 
 
 def _parsed(pointer: str, text: str) -> Node:
     try:
         return parse(text)
     except FilterError as error:
-        raise _problem(pointer, error.message, error.code, error.offset) from None
+        raise _invalid(pointer, error) from None
 
 
 def _shape(resolver: Resolver, pointer: str, node: Node) -> Shape:
     try:
         return resolver.shape(node)
     except FilterError as error:
-        raise _problem(pointer, error.message, error.code, error.offset) from None
+        raise _invalid(pointer, error) from None
 
 
-def _problem(pointer: str, message: str, code: str, offset: int | None) -> InvalidInput:
-    return InvalidInput.of([FieldError(pointer, message, code, offset)])
+def _invalid(pointer: str, error: FilterError) -> InvalidInput:
+    return InvalidInput.of([FieldError(pointer, error.message, error.code, error.offset)])

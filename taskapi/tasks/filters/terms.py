@@ -1,8 +1,8 @@
-"""What each field may be compared with, and what a condition then asks of a row.
+"""The fields of filters, their types and operators, and the shapes of conditions.
 
-A filter becomes its shape, which is the same for all filters that differ in their values alone, and
-these values. Days become instants here, by the request's zone, so that the database compares
-columns with values and an index can serve it.
+A filter becomes a shape and a list of values. Filters that differ only in their values have the
+same shape. Days become instants in the request's time zone, so that the database compares columns
+with values and can use an index.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from taskapi.db.pages import ascii_lower
 from taskapi.identity import MAX_ID
@@ -28,7 +28,7 @@ from taskapi.tasks.filters.nodes import (
     Value,
 )
 from taskapi.tasks.filters.numbers import NUMBERS
-from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, is_known, wall_of
+from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, is_known, local_time_of
 from taskapi.tasks.words import parse_search, tsquery
 
 _DAY = timedelta(days=1)
@@ -39,13 +39,13 @@ _MONTHS = {"mo": 1, "y": 12}
 MAX_TEXT_CONDITIONS = 5
 """Of a request. Each reads texts of 10,000 characters, in the worst case those of all tasks."""
 
-TOO_COSTLY = "too_costly"
+TOO_COSTLY: Final = "too_costly"
 
 AnyDate = TypeVar("AnyDate", date, datetime)
 
 
 class Field(NamedTuple):
-    """What a field may be compared with, and how."""
+    """The operators and types of a field."""
 
     operators: str
     kinds: tuple[Kind, ...]
@@ -85,14 +85,14 @@ ALIASES = {
     "list_id": "list",
     "parent_id": "parent",
 }
-"""Fields as tasks name them, where filters say it shorter."""
+"""Names of task fields that have a shorter name in filters."""
 
-_REFERRING = ("list", "label", "parent")
+_REFERENCES = ("list", "label", "parent")
 
 
 @dataclass(frozen=True)
 class Clock:
-    """When a filter is used, and the zone whose days it speaks of."""
+    """The current time and the time zone of a filter's days."""
 
     now: datetime
     timezone: str
@@ -102,14 +102,14 @@ class Clock:
         return instant_of(datetime.combine(day, time()), self.timezone)
 
     def day_of(self, instant: datetime) -> date:
-        """The day on which an instant is."""
-        return wall_of(instant, self.timezone).date()
+        """The local date of an instant."""
+        return local_time_of(instant, self.timezone).date()
 
     def time_of(self, moment: Moment) -> date | datetime:
-        """What a moment is now. Days and more are counted on the wall clock, in this zone.
+        """The value of a moment now. Days and longer units are added in local time.
 
         Raises:
-            OverflowError: it is in no year that the service knows.
+            OverflowError: the result is outside the supported years.
         """
         if not moment.has_time:
             day = self.day_of(self.now)
@@ -121,33 +121,34 @@ class Clock:
             if unit in _SECONDS:
                 instant += timedelta(seconds=amount * _SECONDS[unit])
             else:
-                wall = _moved(wall_of(instant, self.timezone), amount, unit)
-                instant = instant_of(wall, self.timezone)
+                local = _moved(local_time_of(instant, self.timezone), amount, unit)
+                instant = instant_of(local, self.timezone)
             if not is_known(instant):
                 raise OverflowError
         return instant
 
 
-def _moved(wall: AnyDate, amount: int, unit: str) -> AnyDate:
+def _moved(local: AnyDate, amount: int, unit: str) -> AnyDate:
     if unit in _DAYS:
-        moved = wall + amount * _DAYS[unit] * _DAY
+        moved = local + amount * _DAYS[unit] * _DAY
     else:
-        months = wall.year * 12 + wall.month - 1 + amount * _MONTHS[unit]
+        months = local.year * 12 + local.month - 1 + amount * _MONTHS[unit]
         year, month = months // 12, months % 12 + 1
         if not FIRST_INSTANT.year <= year <= LAST_INSTANT.year:
             raise OverflowError
-        # The last day of a month that has no such day.
-        moved = wall.replace(year=year, month=month, day=min(wall.day, monthrange(year, month)[1]))
+        # A shorter month ends on its last day.
+        day = min(local.day, monthrange(year, month)[1])
+        moved = local.replace(year=year, month=month, day=day)
     if not FIRST_INSTANT.year <= moved.year <= LAST_INSTANT.year:
         raise OverflowError
     return moved
 
 
 class Resolver:
-    """Turns the nodes of one place after another into shapes, and gathers their values.
+    """Converts nodes to shapes and collects their values and references.
 
     Args:
-        workspace_id: the caller's, which is the id of the inbox too.
+        workspace_id: the caller's workspace, whose ID is also the inbox's.
     """
 
     def __init__(self, clock: Clock, workspace_id: int) -> None:
@@ -155,8 +156,8 @@ class Resolver:
         self._workspace_id = workspace_id
         self.values: list[Any] = []
         self.references: list[Reference] = []
-        self.named_at: list[int | None] = []
-        """The offsets of what names the references."""
+        self.offsets: list[int | None] = []
+        """The offset of each reference in its filter."""
 
         self.text_conditions = 0
         """How many conditions search in texts."""
@@ -168,8 +169,8 @@ class Resolver:
         """The shape of a node.
 
         Raises:
-            FilterError: a field is unknown, or compared with what does not fit it; or too many
-                conditions search in texts.
+            FilterError: a field is unknown, or does not support the operator or the value; or too
+                many conditions search in texts.
         """
         if isinstance(node, All):
             return ("all", *map(self.shape, node.parts))
@@ -181,7 +182,7 @@ class Resolver:
         if isinstance(node, Comparison):
             return self._compared(node, name, field)
         if not field.is_nullable:
-            raise FilterError(f"Each task has {name}.", "not_nullable", node.offset)
+            raise FilterError(f"The field {name} is never null.", "not_nullable", node.offset)
         return _negated(f"has {name}")
 
     def _compared(self, node: Comparison, name: str, field: Field) -> Shape:
@@ -192,11 +193,11 @@ class Resolver:
         if value.kind is Kind.TIME:
             return self._time(name, operator, value)
         if value.kind is Kind.BOOLEAN:
-            holds = self._overdue() if name == "overdue" else name
-            return holds if value.value else _negated(holds)
+            flag = self._overdue() if name == "overdue" else name
+            return flag if value.value else _negated(flag)
         if name == "text":
             return self._search(value.value)
-        if name in _REFERRING:
+        if name in _REFERENCES:
             return self._reference(name, value)
         given = ascii_lower(value.value) if operator == "~" else value.value
         return self._test(f"{name} {operator}", given)
@@ -220,7 +221,7 @@ class Resolver:
         if name == "list" and value.value == self._workspace_id:
             return "in inbox"
         noun = "task" if name == "parent" else name
-        self.named_at.append(value.offset)
+        self.offsets.append(value.offset)
         if value.kind is Kind.NUMBER:
             self.references.append(Reference(noun, value.value, ""))
             return self._test(f"{name} id", value.value)
@@ -239,7 +240,7 @@ class Resolver:
             try:
                 found = self._clock.time_of(found)
             except OverflowError:
-                message = "Must lie in the years 1970 to 2199."
+                message = "Must be in the years 1970 to 2199."
                 raise FilterError(message, "out_of_range", value.offset) from None
         if operator == "=":
             last = "<=" if isinstance(found, datetime) else "<"
@@ -250,9 +251,9 @@ class Resolver:
         return self._bound(name, operator, found)
 
     def _bound(self, name: str, operator: str, found: date | datetime) -> Shape:
-        """A time before or after the beginning of a day, or an instant.
+        """The comparison of a field with the start of a day or an instant.
 
-        What is due on a day is so until that day ends.
+        A date is due until the end of that day.
         """
         is_instant = isinstance(found, datetime)
         instant = found if is_instant else self._clock.start_of(found)
@@ -269,15 +270,18 @@ def _negated(shape: Shape) -> Shape:
 
 
 def clock(timezone: str) -> Clock:
-    """The clock of a zone, which shows the present."""
+    """The current time in a time zone."""
     return Clock(datetime.now(UTC), timezone)
 
 
 def _field(node: Comparison | IsNull) -> tuple[str, Field]:
     name = ALIASES.get(node.field, node.field)
     if name not in FIELDS:
-        said = f"Expected a field, found '{node.field[:30]}' at offset {node.offset}."
-        raise FilterError(f"{said} Fields: {', '.join(FIELDS)}.", "unknown_field", node.offset)
+        message = (
+            f"Expected a field, found '{node.field[:30]}' at offset {node.offset}."
+            f" Fields: {', '.join(FIELDS)}."
+        )
+        raise FilterError(message, "unknown_field", node.offset)
     return name, FIELDS[name]
 
 
@@ -286,8 +290,8 @@ def _check(name: str, field: Field, operator: str, value: Value, offset: int | N
         message = f"The operators of {name} are {' '.join(field.operators.split())}."
         raise FilterError(message, "operator", offset)
     if value.kind not in field.kinds:
-        wanted = " or ".join(kind.value for kind in field.kinds)
-        raise FilterError(f"The field {name} takes {wanted}.", "wrong_type", value.offset)
+        expected = " or ".join(kind.value for kind in field.kinds)
+        raise FilterError(f"The field {name} requires {expected}.", "wrong_type", value.offset)
     if value.kind is Kind.NUMBER and value.value > field.most:
         message = f"Must be a whole number up to {field.most:,}."
         raise FilterError(message, "out_of_range", value.offset)

@@ -12,7 +12,7 @@ _NAME_KEY = text("""lower(name COLLATE "C")""")
 
 
 class Label(Content, Model):
-    """A label of tasks. A task's own row says which labels it has."""
+    """A label of tasks. Tasks have the IDs of their labels."""
 
     __tablename__ = "labels"
     __table_args__ = (

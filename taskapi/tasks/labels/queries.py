@@ -80,7 +80,7 @@ def _merge() -> Statement:
         .cte("target")
     )
     doomed = _doomed(workspace).join(target, target.c.id == _INTO).cte("doomed")
-    # The trigger of tasks removes a label that is there twice.
+    # The trigger of tasks removes duplicate labels.
     replaced = func.array_replace(_tasks.c.label_ids, ID, _INTO)
     relabelled = _relabelled(workspace, doomed, replaced)
     gone = _gone(doomed)

@@ -1,4 +1,4 @@
-"""The calls of labels."""
+"""The operations of labels."""
 
 from __future__ import annotations
 
@@ -17,25 +17,22 @@ from taskapi.tasks.labels.service import LabelExists
 
 labels = Blueprint("labels", __name__, url_prefix="/labels")
 
-_CHANGE = LABEL.changing(LabelExists)
+_UPDATE = LABEL.updating(LabelExists)
 
 
 @labels.get("")
-@operation(summary="List the labels", **LABEL.listing(schemas.LabelQuery()))
+@operation(summary="List labels", **LABEL.listing(schemas.LabelQuery()))
 def list_labels(caller: Caller, query: dict[str, Any]) -> Response:
-    """The caller's labels by name, unless `sort` says otherwise. Names ignore ASCII case."""
+    """Returns the caller's labels, by default by name. The case of ASCII letters is ignored."""
     known = if_none_match(request, caller.workspace_id)
     page = service.list_labels(caller, query, known=known)
     return page_response("labels", page, caller, LABEL.represent)
 
 
 @labels.post("")
-@operation(
-    summary="Add a label",
-    **LABEL.adding(schemas.NEW_EXAMPLE, LabelExists),
-)
+@operation(summary="Create a label", **LABEL.creating(schemas.NEW_EXAMPLE, LabelExists))
 def create_label(caller: Caller, body: dict[str, Any]) -> Response:
-    """Adds a label. No two of an account have the same name, ASCII case aside."""
+    """Creates a label. Its name must be unique, ignoring the case of ASCII letters."""
     created = service.create_label(caller, body)
     return versioned_response(
         LABEL.represent(created), 201, {"Location": f"{request.path}/{created.id}"}
@@ -45,14 +42,14 @@ def create_label(caller: Caller, body: dict[str, Any]) -> Response:
 @labels.get("/<id:label_id>")
 @operation(summary="Get a label", **LABEL.getting())
 def get_label(caller: Caller, label_id: int) -> Response:
-    """One of the caller's labels."""
+    """Returns a label."""
     return versioned_response(LABEL.represent(service.get_label(caller, label_id)))
 
 
 @labels.put("/<id:label_id>")
-@operation(summary="Change a label", body_example=schemas.NEW_EXAMPLE, **_CHANGE)
+@operation(summary="Update a label", body_example=schemas.NEW_EXAMPLE, **_UPDATE)
 def update_label(caller: Caller, label_id: int, body: dict[str, Any]) -> Response:
-    """Sets the fields that are given; the others stay, and so do the tasks that have the label."""
+    """Sets the given fields. Omitted fields keep their values."""
     return versioned_response(
         LABEL.represent(service.update_label(caller, label_id, body, if_match(request)))
     )
@@ -61,12 +58,12 @@ def update_label(caller: Caller, label_id: int, body: dict[str, Any]) -> Respons
 @labels.patch("/<id:label_id>")
 @operation(
     summary="Patch a label",
-    body_example={"color": None},
+    body_example={"color": schemas.EXAMPLE["color"]},
     media_types=(JSON, MERGE_PATCH),
-    **_CHANGE,
+    **_UPDATE,
 )
 def patch_label(caller: Caller, label_id: int, body: dict[str, Any]) -> Response:
-    """Applies a JSON merge patch (RFC 7396): null removes the color; the name cannot be."""
+    """Applies a JSON merge patch (RFC 7396). Null clears a nullable field."""
     return versioned_response(
         LABEL.represent(service.update_label(caller, label_id, body, if_match(request)))
     )
@@ -75,7 +72,7 @@ def patch_label(caller: Caller, label_id: int, body: dict[str, Any]) -> Response
 @labels.delete("/<id:label_id>")
 @operation(summary="Delete a label", **LABEL.deleting())
 def delete_label(caller: Caller, label_id: int) -> Response:
-    """Removes a label for good, and takes it off the tasks that have it."""
+    """Deletes a label and removes it from all tasks. This cannot be undone."""
     service.delete_label(caller, label_id, if_match(request))
     return Response(status=204)
 
@@ -88,6 +85,6 @@ def delete_label(caller: Caller, label_id: int) -> Response:
     | {"example": schemas.EXAMPLE | {"id": 4, "name": "Today"}},
 )
 def merge_label(caller: Caller, label_id: int, body: dict[str, Any]) -> Response:
-    """Gives the tasks that have the label `into` in its place, and removes the label for good."""
+    """Replaces a label by the label `into` on all tasks, and deletes it. This cannot be undone."""
     merged = service.merge_label(caller, label_id, body["into"], if_match(request))
     return versioned_response(LABEL.represent(merged))

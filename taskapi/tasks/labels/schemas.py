@@ -29,8 +29,8 @@ class Label(Schema):
 
     id = Id("The ID of the label.", dump_only=True)
     user_id = Id("The user who created the label.", dump_only=True)
-    name = Name("Unique, ignoring ASCII case.", required=True)
-    color = Color(allow_none=True)
+    name = Name("The name. Unique, ignoring the case of ASCII letters.", required=True)
+    color = Color()
     version = Version()
     created_at = Timestamp("When the label was created.", dump_only=True)
     updated_at = Timestamp("When the label was last changed.", dump_only=True)
@@ -40,7 +40,7 @@ LABEL = Resource("label", Label, EXAMPLE)
 
 
 class LabelMerge(Input):
-    """The label that replaces a label."""
+    """A merge of a label into another label."""
 
     into = WholeNumber(
         least=1,
@@ -53,6 +53,6 @@ class LabelMerge(Input):
 
 
 class LabelQuery(PageQuery):
-    """Which labels to return, and in which order."""
+    """Page and order of labels."""
 
     sort = sort_field(SORT_NAMES, default="name")

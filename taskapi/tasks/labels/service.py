@@ -1,4 +1,4 @@
-"""Use cases of labels: each takes the caller first and gives rows."""
+"""Use cases of labels. The first argument is the caller; the result is rows."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from taskapi.tasks.labels.queries import (
 
 
 class LabelExists(Problem):
-    """The account has a label with this name."""
+    """Another label has this name."""
 
     status = 409
     code = "label_exists"
     title = "Label exists"
-    detail = "You have a label with this name."
+    detail = "Another label has this name."
 
 
 class InProgress(Unavailable):
@@ -59,12 +59,12 @@ def list_labels(
     """A page of the caller's labels.
 
     Args:
-        query: limit, cursor and sort, checked.
-        known: versions of the list that the client has; None for whichever there is.
+        query: the validated limit, cursor and sort.
+        known: versions of the list that the client has; None stands for all.
 
     Raises:
-        InvalidInput: the cursor is not one of this list in this order.
-        TokenInvalid: the caller's session is over.
+        InvalidInput: the cursor belongs to another list or order.
+        TokenInvalid: the caller's session has ended.
     """
     request = page_request(query, SORTS)
     return read_page(caller, labels, label_page(request.ordering), request, known=known)
@@ -83,8 +83,8 @@ def create_label(caller: Caller, values: dict[str, Any]) -> Label:
     """Add a label.
 
     Raises:
-        TokenInvalid: the caller's session is over.
-        LabelExists: another has its name.
+        TokenInvalid: the caller's session has ended.
+        LabelExists: another label has its name.
     """
     with _unless_taken(values):
         created = labels.create(caller, values)
@@ -95,11 +95,11 @@ def create_label(caller: Caller, values: dict[str, Any]) -> Label:
 def update_label(
     caller: Caller, label_id: int, values: dict[str, Any], if_match: list[int] | None
 ) -> Label:
-    """Set the given values of a label; the others stay.
+    """Set the given fields of a label.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        LabelExists: another has the name.
+        LabelExists: another label has the name.
     """
     with _unless_taken(values):
         updated = labels.update(caller, label_id, values, if_match)
@@ -109,39 +109,39 @@ def update_label(
 
 
 def delete_label(caller: Caller, label_id: int, if_match: list[int] | None) -> None:
-    """Remove a label, from the tasks too.
+    """Delete a label, and remove it from all tasks.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
     ending = _Ending(deletion, deletion_piece)
-    if not _ended(caller, ending, label_id, if_match):
+    if not _execute_locked(caller, ending, label_id, if_match):
         labels.raise_for_missing(caller, label_id, "delete", if_match)
     log_event("label_deleted", label_id=label_id)
 
 
 def merge_label(caller: Caller, label_id: int, into: int, if_match: list[int] | None) -> Label:
-    """Remove a label, and put another in its place on the tasks; answers with that one.
+    """Replace a label by the label `into` on all tasks, delete it, and return the other.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        InvalidInput: the other is the same, or not the caller's.
+        InvalidInput: `into` is the same label, or does not exist.
     """
-    merged = _ended(caller, _Ending(merge, merge_piece), label_id, if_match, into=into)
+    merged = _execute_locked(caller, _Ending(merge, merge_piece), label_id, if_match, into=into)
     if not merged:
-        message, code = "You have no label with this id.", "unknown_reference"
         if into == label_id:
-            message, code = "Must be another label.", "same_label"
-        reason = InvalidInput.at("/into", message, code)
+            reason = InvalidInput.at("/into", "Must be another label.", "same_label")
+        else:
+            reason = InvalidInput.at("/into", "Label not found.", "unknown_reference")
         labels.raise_for_missing(caller, label_id, "merge", if_match, reason)
     log_event("label_merged", label_id=label_id, into=into)
     return labels.row(merged[0])
 
 
-def _ended(
+def _execute_locked(
     caller: Caller, ending: _Ending, label_id: int, if_match: list[int] | None, **more: int
 ) -> list[Row]:
-    """The result of a statement that writes to tasks, which it must see as they are.
+    """The result of a statement that needs the current tasks, with the workspace locked.
 
     Raises:
         InProgress: more tasks have the label than one statement changes.
@@ -173,4 +173,4 @@ def _unless_taken(values: Mapping[str, Any]) -> Iterator[None]:
     except database.ValueTaken as taken:
         if taken.constraint != "uq_labels_name":
             raise
-        raise LabelExists(f"You have a label with this name: {values['name']}") from None
+        raise LabelExists(f"Another label has the name {values['name']}.") from None

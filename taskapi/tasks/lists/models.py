@@ -16,7 +16,7 @@ _POSITION = text('COALESCE("position", id::numeric)')
 class List(Content, Model):
     """A list of tasks.
 
-    The inbox of a workspace is the list that has the workspace's id.
+    The inbox of a workspace has the workspace's ID.
     """
 
     __tablename__ = "lists"
@@ -34,5 +34,5 @@ class List(Content, Model):
     name: Mapped[str] = mapped_column(String(255))
     color: Mapped[str | None] = mapped_column(String(7))
     is_archived: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
-    # Null for a list that was never moved: it is sorted by its id, which is the order of creation.
+    # Null for a list that was never moved. It is sorted by its ID.
     position: Mapped[Decimal | None] = mapped_column(Numeric)

@@ -56,7 +56,7 @@ def list_page(ordering: Ordering, *, is_archived: bool | None) -> Statement:
     """A page of the workspace's lists.
 
     Args:
-        is_archived: which lists; None for all.
+        is_archived: the state of the lists; None for all.
     """
     part = true() if is_archived is None else _lists.c.is_archived.is_(is_archived)
     return lists.page(ordering, parts=[part])
@@ -72,7 +72,7 @@ def deletion(tasks: str | None) -> Statement:
     totals = DELETED_TOTALS if tasks == "delete" else ()
     workspace = locked_workspace(["list_count", *totals])
     doomed = _doomed(workspace)
-    # Compared with the parameter, which an index can begin with, and not with the list's row.
+    # Compared with the parameter, so that an index can be used, and not with the list's row.
     inside = and_(_tasks.c.workspace_id == WORKSPACE_ID, _tasks.c.list_id == ID)
     is_doomed = exists().where(doomed.c.id == ID)
     gone = delete(_lists).where(_lists.c.workspace_id == WORKSPACE_ID, _lists.c.id == doomed.c.id)

@@ -1,4 +1,4 @@
-"""The calls of lists."""
+"""The operations of lists."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from taskapi.tasks.lists.service import InboxStays, ListNotEmpty
 
 lists = Blueprint("lists", __name__, url_prefix="/lists")
 
-_CHANGE = LIST.changing(InboxStays)
+_UPDATE = LIST.updating(InboxStays)
 
 
 @lists.get("")
-@operation(summary="List the lists", **LIST.listing(schemas.ListQuery()))
+@operation(summary="List lists", **LIST.listing(schemas.ListQuery()))
 def list_lists(caller: Caller, query: dict[str, Any]) -> Response:
-    """The caller's lists in the order in which they were added, unless `sort` says otherwise."""
+    """Returns the caller's lists, by default in the order of creation."""
     known = if_none_match(request, caller.workspace_id)
     page = service.list_lists(caller, query, known=known)
     return page_response("lists", page, caller, LIST.represent)
 
 
 @lists.post("")
-@operation(summary="Add a list", **LIST.adding(schemas.NEW_EXAMPLE))
+@operation(summary="Create a list", **LIST.creating(schemas.NEW_EXAMPLE))
 def create_list(caller: Caller, body: dict[str, Any]) -> Response:
-    """Adds a list behind the others."""
+    """Creates a list at the end of the manual order."""
     created = service.create_list(caller, body)
     return versioned_response(
         LIST.represent(created), 201, {"Location": f"{request.path}/{created.id}"}
@@ -42,16 +42,16 @@ def create_list(caller: Caller, body: dict[str, Any]) -> Response:
 @lists.get("/<id:list_id>")
 @operation(summary="Get a list", **LIST.getting())
 def get_list(caller: Caller, list_id: int) -> Response:
-    """One of the caller's lists. The inbox has the account's id."""
+    """Returns a list. The ID of the inbox is the ID of the user."""
     return versioned_response(LIST.represent(service.get_list(caller, list_id)))
 
 
 @lists.put("/<id:list_id>")
 @operation(
-    summary="Change a list", body_example=schemas.NEW_EXAMPLE | {"is_archived": False}, **_CHANGE
+    summary="Update a list", body_example=schemas.NEW_EXAMPLE | {"is_archived": False}, **_UPDATE
 )
 def update_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
-    """Sets the fields that are given; the others stay. The inbox cannot be archived."""
+    """Sets the given fields. Omitted fields keep their values. The inbox cannot be archived."""
     return versioned_response(
         LIST.represent(service.update_list(caller, list_id, body, if_match(request)))
     )
@@ -59,10 +59,13 @@ def update_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
 
 @lists.patch("/<id:list_id>")
 @operation(
-    summary="Patch a list", body_example={"color": None}, media_types=(JSON, MERGE_PATCH), **_CHANGE
+    summary="Patch a list",
+    body_example={"color": schemas.EXAMPLE["color"]},
+    media_types=(JSON, MERGE_PATCH),
+    **_UPDATE,
 )
 def patch_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
-    """Applies a JSON merge patch (RFC 7396): null removes the color; the rest cannot be."""
+    """Applies a JSON merge patch (RFC 7396). Null clears a nullable field."""
     return versioned_response(
         LIST.represent(service.update_list(caller, list_id, body, if_match(request)))
     )
@@ -70,10 +73,12 @@ def patch_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
 
 @lists.post("/<id:list_id>/move")
 @operation(
-    summary="Move a list", body_example=schemas.MOVE_EXAMPLE, **LIST.acting(schemas.ListMove())
+    summary="Move a list",
+    body_example=schemas.MOVE_EXAMPLE,
+    **LIST.acting(schemas.ListMove()) | {"example": schemas.MOVED_EXAMPLE},
 )
 def move_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
-    """Puts a list behind another, in the order by hand."""
+    """Moves a list behind another one in the manual order."""
     return versioned_response(
         LIST.represent(service.move_list(caller, list_id, body, if_match(request)))
     )
@@ -86,7 +91,10 @@ def move_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
     **LIST.deleting(InboxStays, ListNotEmpty),
 )
 def delete_list(caller: Caller, list_id: int, query: dict[str, Any]) -> Response:
-    """Removes a list for good. What becomes of its tasks must be said, unless it has none."""
+    """Deletes a list. If it contains tasks, `tasks` must specify whether to move or delete them.
+
+    This cannot be undone.
+    """
     tasks = query.get("tasks")
     service.delete_list(caller, list_id, tasks=tasks, if_match=if_match(request))
     return Response(status=204)

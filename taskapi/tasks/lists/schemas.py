@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from taskapi.db.positions import position_text
+from taskapi.db.positions import FIRST_POSITION_EXAMPLE, position_text
 from taskapi.http.fields import (
     Choice,
     Color,
@@ -38,6 +38,7 @@ EXAMPLE = {
 }
 NEW_EXAMPLE = {"name": EXAMPLE["name"], "color": EXAMPLE["color"]}
 MOVE_EXAMPLE = {"after": None}
+MOVED_EXAMPLE = EXAMPLE | {"position": FIRST_POSITION_EXAMPLE, "version": 13}
 
 
 class TaskList(Schema):
@@ -45,8 +46,8 @@ class TaskList(Schema):
 
     id = Id("The ID of the list. The inbox has the ID of the user.", dump_only=True)
     user_id = Id("The user who created the list.", dump_only=True)
-    name = Name(required=True)
-    color = Color(allow_none=True)
+    name = Name("The name.", required=True)
+    color = Color()
     is_inbox = computed(
         fields.Boolean(
             dump_only=True,
@@ -65,16 +66,18 @@ LIST = Resource("list", TaskList, EXAMPLE)
 
 
 class ListMove(Input):
-    """The new position of a list."""
+    """A move of a list in the manual order."""
 
-    after = after_field("The list behind which this list comes")
+    after = after_field("The ID of the list to move behind.")
 
 
 class ListQuery(PageQuery):
-    """Which lists to return, and in which order."""
+    """Page, order and filters of lists."""
 
     sort = sort_field(SORT_NAMES, default="created_at")
-    is_archived = QueryBoolean(metadata={"description": "Only lists that are archived, or not."})
+    is_archived = QueryBoolean(
+        metadata={"description": "Only archived lists, or only other lists."}
+    )
 
 
 class ListDeletion(Input):
@@ -84,7 +87,7 @@ class ListDeletion(Input):
         "move",
         "delete",
         metadata={
-            "description": "`move` moves the tasks of the list to the inbox, `delete` deletes them."
+            "description": "Whether to move the tasks of the list to the inbox, or to delete them."
             " Required unless the list is empty."
         },
     )

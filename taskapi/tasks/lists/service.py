@@ -1,4 +1,4 @@
-"""Use cases of lists: each takes the caller first and gives rows."""
+"""Use cases of lists. The first argument is the caller; the result is rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from taskapi.tasks.lists.models import List
 from taskapi.tasks.lists.queries import SORTS, deletion, list_page, lists, manual_order
 
 _ATTEMPTS = 3
-"""At a deletion beside which others add tasks to the list."""
+"""At deleting a list to which other requests add tasks."""
 
 
 class InboxStays(Problem):
@@ -29,42 +29,43 @@ class InboxStays(Problem):
 
 
 class ListNotEmpty(Problem):
-    """The list has tasks, and it was not said what becomes of them."""
+    """The list contains tasks. Specify `tasks`: whether to move or to delete them."""
 
     status = 409
     code = "list_not_empty"
     title = "List not empty"
-    detail = "The list has tasks: say tasks=move to move them to the inbox, or tasks=delete."
+    detail = (
+        "The list contains tasks. Specify tasks=move to move them to the inbox, or tasks=delete."
+    )
 
 
 def inbox_of(caller: Caller) -> int:
-    """The id of the caller's inbox."""
+    """The ID of the caller's inbox."""
     return caller.workspace_id
 
 
 def require_list(caller: Caller, list_id: int) -> None:
-    """Check that a list which a parameter names is in the workspace.
+    """Check that the list of the parameter list_id exists.
 
     Raises:
-        InvalidInput: it is not.
+        InvalidInput: it does not.
     """
     try:
         lists.get(caller, list_id)
     except (Forbidden, NotFound):
-        message = "You have no list with this id."
-        raise InvalidInput.at("list_id", message, "unknown_reference") from None
+        raise InvalidInput.at("list_id", "List not found.", "unknown_reference") from None
 
 
 def list_lists(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Page[List]:
     """A page of the caller's lists.
 
     Args:
-        query: limit, cursor, sort and is_archived, checked.
-        known: versions of the list that the client has; None for whichever there is.
+        query: the validated limit, cursor, sort and is_archived.
+        known: versions of the list that the client has; None stands for all.
 
     Raises:
-        InvalidInput: the cursor is not one of this list in this order.
-        TokenInvalid: the caller's session is over.
+        InvalidInput: the cursor belongs to another list or order.
+        TokenInvalid: the caller's session has ended.
     """
     request = page_request(query, SORTS)
     statement = list_page(request.ordering, is_archived=query.get("is_archived"))
@@ -84,7 +85,7 @@ def create_list(caller: Caller, values: dict[str, Any]) -> List:
     """Add a list.
 
     Raises:
-        TokenInvalid: the caller's session is over.
+        TokenInvalid: the caller's session has ended.
     """
     created = lists.create(caller, values)
     log_event("list_created", list_id=created.id)
@@ -94,11 +95,11 @@ def create_list(caller: Caller, values: dict[str, Any]) -> List:
 def update_list(
     caller: Caller, list_id: int, values: dict[str, Any], if_match: list[int] | None
 ) -> List:
-    """Set the given values of a list; the others stay.
+    """Set the given fields of a list.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        InboxStays: it was to be archived and is the inbox.
+        InboxStays: the inbox cannot be archived.
     """
     if values.get("is_archived") and list_id == inbox_of(caller):
         lists.raise_for_missing(caller, list_id, "update", if_match, InboxStays())
@@ -111,14 +112,14 @@ def update_list(
 def move_list(
     caller: Caller, list_id: int, values: Mapping[str, Any], if_match: list[int] | None
 ) -> List:
-    """Put a list behind another.
+    """Move a list behind another one.
 
     Args:
-        values: after, as `ManualOrder.new_position` takes it.
+        values: after, see `ManualOrder.new_position`.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        InvalidInput: the other is not one of the caller's.
+        InvalidInput: the other list does not exist.
     """
     with locked(caller):
         lists.require(caller, list_id, "update", if_match)
@@ -131,16 +132,16 @@ def move_list(
 def delete_list(
     caller: Caller, list_id: int, *, tasks: str | None, if_match: list[int] | None
 ) -> None:
-    """Remove a list, and do with its tasks what is said.
+    """Delete a list, and move or delete its tasks.
 
     Args:
-        tasks: `move` them to the inbox, or `delete` them; None deletes an empty list alone.
+        tasks: `move` them to the inbox, or `delete` them; None deletes only an empty list.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InboxStays: it is the inbox.
-        ListNotEmpty: it has tasks, and nothing was said of them.
-        Unavailable: others kept adding tasks to it.
+        ListNotEmpty: it contains tasks, and `tasks` is None.
+        Unavailable: other requests kept adding tasks to it.
     """
     parameters = {"id": list_id, "if_match": if_match, **scope(caller)}
     for _ in range(_ATTEMPTS):
@@ -153,5 +154,5 @@ def delete_list(
         except database.ReferenceMissing as missing:
             if missing.constraint != "fk_tasks_lists":
                 raise
-            continue  # a task came in after the statement had looked at the list
+            continue  # another request added a task during the statement
     raise Unavailable

@@ -1,1 +1,1 @@
-"""Occurrences of tasks that come again: completed, skipped, taken back."""
+"""Occurrences of recurring tasks: complete, skip, undo, history."""

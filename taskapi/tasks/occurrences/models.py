@@ -22,7 +22,7 @@ from taskapi.workspaces.models import Content
 
 
 class Occurrence(Content, Model):
-    """A completed or skipped occurrence of a recurring task, as the task was before that."""
+    """A completed or skipped occurrence of a recurring task, with the task's due at that time."""
 
     __tablename__ = "occurrences"
     __table_args__ = (
@@ -44,5 +44,5 @@ class Occurrence(Content, Model):
     due_time: Mapped[time | None] = mapped_column(Time)
     due_timezone: Mapped[str | None] = mapped_column(String(64))
     due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    # What the task had counted before; null before its first occurrence was completed or skipped.
+    # The value of tasks.occurred before this occurrence was completed or skipped.
     occurred: Mapped[int | None] = mapped_column(Integer)

@@ -10,7 +10,7 @@ from taskapi.db.quotas import QuotaExceeded
 from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
 from taskapi.http.preconditions import entity_tag, if_match
-from taskapi.http.resources import OUT_OF_REACH
+from taskapi.http.resources import WRITE_PROBLEMS
 from taskapi.http.responses import json_response
 from taskapi.identity import Caller
 from taskapi.problems import Forbidden, NotFound
@@ -21,28 +21,28 @@ from taskapi.tasks.schemas import TASK
 occurrences = Blueprint("occurrences", __name__, url_prefix="/tasks")
 
 _ID = {"task_id": "$response.body#/task/id"}
-_ADVANCE: dict[str, Any] = {
+_RESULT: dict[str, Any] = {
     "parameters": ("If-Match", "Idempotency-Key"),
-    "answers": schemas.OccurrenceResult,
-    "example": schemas.RESULT_EXAMPLE,
+    "response": schemas.OccurrenceResult,
     "headers": ("ETag", "Idempotency-Replayed"),
-    "problem_shapes": TASK.conflict,
+    "problem_schemas": TASK.conflict,
     "links": tuple(Link(name, _ID) for name in ("get_task", "list_occurrences")),
 }
 
 
 @occurrences.post("/<id:task_id>/complete")
 @operation(
-    summary="Complete an occurrence",
+    summary="Complete a task or an occurrence",
     query=schemas.AdvanceQuery(),
-    problems=(*OUT_OF_REACH, QuotaExceeded),
-    **_ADVANCE,
+    example=schemas.COMPLETED_EXAMPLE,
+    problems=(*WRITE_PROBLEMS, QuotaExceeded),
+    **_RESULT,
 )
 def complete_task(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
     """Completes a task, or the current occurrence of a recurring task.
 
-    A recurring task is then due at its next occurrence, and its subtasks are open again. After its
-    last occurrence it is completed.
+    The due date of a recurring task advances to the next occurrence, and its subtasks are reopened.
+    After the last occurrence the task is completed.
     """
     return _result(service.complete(caller, task_id, **query, if_match=if_match(request)))
 
@@ -51,20 +51,30 @@ def complete_task(caller: Caller, task_id: int, query: dict[str, Any]) -> Respon
 @operation(
     summary="Skip an occurrence",
     query=schemas.AdvanceQuery(),
-    problems=(*OUT_OF_REACH, NotRecurring, QuotaExceeded),
-    **_ADVANCE,
+    example=schemas.SKIPPED_EXAMPLE,
+    problems=(*WRITE_PROBLEMS, NotRecurring, QuotaExceeded),
+    **_RESULT,
 )
 def skip_occurrence(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
-    """Skips the current occurrence. Everything else is as if it had been completed."""
+    """Skips the current occurrence of a recurring task.
+
+    The task advances to its next occurrence, as if the current one had been completed.
+    """
     return _result(service.skip(caller, task_id, **query, if_match=if_match(request)))
 
 
 @occurrences.post("/<id:task_id>/undo")
-@operation(summary="Undo an occurrence", problems=(*OUT_OF_REACH, NothingToUndo), **_ADVANCE)
+@operation(
+    summary="Undo an occurrence",
+    example=schemas.UNDONE_EXAMPLE,
+    problems=(*WRITE_PROBLEMS, NothingToUndo),
+    **_RESULT,
+)
 def undo_occurrence(caller: Caller, task_id: int) -> Response:
-    """Undoes the last completed or skipped occurrence: the task is open, and due as it was then.
+    """Undoes the last completed or skipped occurrence.
 
-    The occurrence is removed from the history. Subtasks stay as they are.
+    The task is reopened and gets the due date of that occurrence, which is removed from the
+    history. Subtasks do not change.
     """
     return _result(service.undo(caller, task_id, if_match(request)))
 
@@ -73,7 +83,7 @@ def undo_occurrence(caller: Caller, task_id: int) -> Response:
 @operation(
     summary="List occurrences",
     query=PageQuery(),
-    answers=schemas.OccurrencePage,
+    response=schemas.OccurrencePage,
     example={"occurrences": [schemas.EXAMPLE], "total": 1, "next_cursor": None},
     problems=(Forbidden, NotFound),
     links=(
@@ -89,9 +99,10 @@ def undo_occurrence(caller: Caller, task_id: int) -> Response:
 def list_occurrences(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
     """Returns the completed and skipped occurrences of a recurring task, newest first."""
     found = service.list_occurrences(caller, task_id, query)
-    shown = {"total": found.total, "next_cursor": found.next_cursor}
     rows = [schemas.represent(row) for row in found.rows or ()]
-    return json_response({"occurrences": rows, **shown})
+    return json_response(
+        {"occurrences": rows, "total": found.total, "next_cursor": found.next_cursor}
+    )
 
 
 def _result(result: service.OccurrenceResult) -> Response:

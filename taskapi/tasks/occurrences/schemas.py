@@ -13,7 +13,8 @@ from taskapi.http.representation import (
 )
 from taskapi.http.schemas import Input
 from taskapi.tasks.due_columns import due_representation
-from taskapi.tasks.dues import ShownDue
+from taskapi.tasks.dues import OutputDue
+from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
 from taskapi.tasks.schemas import EXAMPLE as TASK_EXAMPLE
 from taskapi.tasks.schemas import TASK
 
@@ -32,21 +33,28 @@ NEXT_DUE = {
     "timezone": "Europe/Berlin",
     "at": "2026-12-25T17:00:00Z",
 }
-RESULT_EXAMPLE = {
-    "task": TASK_EXAMPLE | {"due": NEXT_DUE, "version": 9},
+COMPLETED_EXAMPLE = {
+    "task": TASK_EXAMPLE
+    | {"due": NEXT_DUE, "recurrence": RECURRENCE_EXAMPLE | {"occurred": 2}, "version": 9},
     "occurrence": EXAMPLE,
     "next": NEXT_DUE,
+}
+SKIPPED_EXAMPLE = COMPLETED_EXAMPLE | {"occurrence": EXAMPLE | {"outcome": "skipped"}}
+UNDONE_EXAMPLE = {
+    "task": TASK_EXAMPLE | {"version": 11},
+    "occurrence": EXAMPLE,
+    "next": TASK_EXAMPLE["due"],
 }
 
 
 class AdvanceQuery(Input):
-    """How a recurring task advances to its next occurrence."""
+    """Options for advancing a recurring task."""
 
     keep_missed = QueryBoolean(
         load_default=False,
         metadata={
-            "description": "Whether the next occurrence may be in the past. By default, missed"
-            " occurrences are left out and counted in `missed`."
+            "description": "Whether the next occurrence can be in the past. By default, missed"
+            " occurrences are omitted and counted in `missed`."
         },
     )
 
@@ -58,16 +66,20 @@ class Occurrence(Schema):
     user_id = Id("The user who completed or skipped the occurrence.")
     task_id = Id("The ID of the task.")
     outcome = fields.String(
-        metadata={"enum": ["completed", "skipped"], "description": "What happened to it."}
+        metadata={
+            "enum": ["completed", "skipped"],
+            "description": "Whether it was completed or skipped.",
+        }
     )
     missed = fields.Integer(
         metadata={
             "minimum": 0,
-            "description": "How many occurrences between this one and the next were left out.",
+            "description": "The number of omitted occurrences between this one and the next.",
         }
     )
     due = computed(
-        ShownDue(metadata={"description": "When it was due."}), due_representation("due")
+        OutputDue(metadata={"description": "The due date or time of the occurrence."}),
+        due_representation("due"),
     )
     version = Version()
     created_at = Timestamp("When it was completed or skipped.")
@@ -81,7 +93,9 @@ OccurrencePage = page_schema("occurrences", OUTPUT)
 class OccurrenceResult(Schema):
     """A task after an occurrence was completed, skipped or undone."""
 
-    task = fields.Nested(TASK.output, required=True, metadata={"description": "Its current state."})
+    task = fields.Nested(
+        TASK.output, required=True, metadata={"description": "The task after the change."}
+    )
     occurrence = fields.Nested(
         OUTPUT,
         required=True,
@@ -91,8 +105,8 @@ class OccurrenceResult(Schema):
             " does not recur."
         },
     )
-    next = ShownDue(
+    next = OutputDue(
         required=True,
         allow_none=True,
-        metadata={"description": "The next due. Null if there is no next occurrence."},
+        metadata={"description": "The next occurrence. Null if there is none."},
     )

@@ -1,7 +1,7 @@
-"""Use cases of occurrences: each takes the caller first and gives rows.
+"""Use cases of occurrences. The first argument is the caller; the result is rows.
 
-A recurring task is a single task whose due advances. Its completed and skipped occurrences stay in
-its history, from where they can be undone.
+A recurring task is a single task whose due date advances. Completed and skipped occurrences stay in
+its history, and the last one can be undone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ from taskapi.tasks.models import Task
 from taskapi.tasks.occurrences.models import Occurrence
 from taskapi.tasks.occurrences.queries import LAST, SORTS, occurrence_page, occurrences
 from taskapi.tasks.queries import tasks
-from taskapi.tasks.recurrence.service import Anchor, Following, Recurrence, fitting, next_due
+from taskapi.tasks.recurrence.service import (
+    Anchor,
+    Following,
+    Recurrence,
+    next_due,
+    recurrence_for_due,
+)
 from taskapi.tasks.service import get_task, update_task
 from taskapi.tasks.values import recurrence_of
 
@@ -32,8 +38,8 @@ from taskapi.tasks.values import recurrence_of
 class OccurrenceResult(NamedTuple):
     """A task after an occurrence was completed, skipped or undone.
 
-    `occurrence` is None for a task that does not recur; `has_next` is whether the task is due
-    again.
+    `occurrence` is None for a task that does not recur. `has_next` means that another occurrence
+    follows.
     """
 
     task: Task
@@ -42,12 +48,12 @@ class OccurrenceResult(NamedTuple):
 
 
 class NotRecurring(Problem):
-    """The task has no occurrence to skip."""
+    """The task is completed or does not recur, so it has no occurrence to skip."""
 
     status = 409
     code = "not_recurring"
     title = "Not recurring"
-    detail = "The task is completed or does not recur: it has no occurrence to skip."
+    detail = "The task is completed or does not recur, so it has no occurrence to skip."
 
 
 class NothingToUndo(Problem):
@@ -65,7 +71,7 @@ def complete(
     """Complete the current occurrence of a task, or a task that does not recur.
 
     Args:
-        keep_missed: whether the next occurrence may be in the past.
+        keep_missed: whether the next occurrence can be in the past.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
@@ -87,11 +93,11 @@ def skip(
     """Skip the current occurrence of a task.
 
     Args:
-        keep_missed: whether the next occurrence may be in the past.
+        keep_missed: whether the next occurrence can be in the past.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        NotRecurring: it has none.
+        NotRecurring: the task has no current occurrence.
     """
     with locked(caller):
         task = tasks.require(caller, task_id, "update", if_match)
@@ -104,12 +110,12 @@ def skip(
 
 
 def undo(caller: Caller, task_id: int, if_match: list[int] | None) -> OccurrenceResult:
-    """Undo the last completed or skipped occurrence: the task is open, and due as it was then.
+    """Undo the last completed or skipped occurrence: reopen the task and restore its due.
 
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        NothingToUndo: the task has none.
-        InvalidInput: the task has another rule by now, which that due does not match.
+        NothingToUndo: the history is empty.
+        InvalidInput: the task has another rule now, which does not match that due.
     """
     with locked(caller):
         task = tasks.require(caller, task_id, "update", if_match)
@@ -121,9 +127,9 @@ def undo(caller: Caller, task_id: int, if_match: list[int] | None) -> Occurrence
         assert due, "each occurrence has one"
         recurrence = recurrence_of(task)
         if recurrence:
-            fitting(*_parts(recurrence), due, pointer="/recurrence")
+            recurrence_for_due(*_parts(recurrence), due, pointer="/recurrence")
             if task.occurred is None:
-                occurred = None  # it was counted by another rule
+                occurred = None  # it belongs to another rule
         occurrences.delete(caller, last.id)
         task = _set_occurrence(caller, task_id, due, occurred)
     log_event("occurrence_undone", task_id=task_id)
@@ -134,10 +140,10 @@ def list_occurrences(caller: Caller, task_id: int, query: Mapping[str, Any]) -> 
     """A page of a task's occurrence history, newest first.
 
     Args:
-        query: limit and cursor, checked.
+        query: the validated limit and cursor.
 
     Raises:
-        InvalidInput: the cursor is not one of this list.
+        InvalidInput: the cursor belongs to another list.
         TokenInvalid, Forbidden, NotFound: see `ContentTable`.
     """
     request = page_request(query, SORTS)
@@ -156,7 +162,7 @@ def _open_recurrence(task: Task) -> Recurrence | None:
 def _advance(
     caller: Caller, task: Task, recurrence: Recurrence, outcome: str, *, keep_missed: bool
 ) -> OccurrenceResult:
-    """Put the current occurrence into the history, and make the task due for the next one."""
+    """Add the current occurrence to the history, and advance the task to the next one."""
     due = due_of(task)
     assert due, "a recurring task has one"
     following = _following(task, due, recurrence, datetime.now(UTC), keep_missed=keep_missed)
@@ -193,7 +199,7 @@ def _parts(recurrence: Recurrence) -> tuple[Any, Any, str]:
 
 
 def _set_occurrence(caller: Caller, task_id: int, due: Due, occurred: int | None) -> Task:
-    """Make a task open and due, as the occurrence of its rule with this number."""
+    """Reopen a task, and set its due and the number of occurrences."""
     values = {"is_completed": False, "occurred": occurred, **due_columns("due", due)}
     return tasks.update(caller, task_id, values)
 

@@ -1,1 +1,1 @@
-"""Recurrence: rules of RFC 5545, and the dates that come of them."""
+"""Recurrence rules (RFC 5545) and the dates that they produce."""

@@ -1,15 +1,14 @@
-"""The days that a rule gives: sets of days, each a bit of one integer.
+"""The days of a rule, as sets of days. Each day is a bit of an integer.
 
-From 1970 to 2199 there are some 84,000 days, so all days of a rule fit into an integer of 10 KB,
-and to unite, to intersect and to shift such sets takes microseconds. A rule is therefore never
-searched for its next day: all its days are made at once, by intersecting what its parts allow,
-which costs the same whether they are many, few or none. The years are of 14 kinds and the
-months of 28, so a part is looked at that often at most.
+The years 1970 to 2199 have about 84,000 days, so a set is an integer of 10 KB. Union, intersection
+and shift take microseconds. All days of a rule are computed at once, by intersecting the sets that
+its parts allow. The cost is the same for many days, few or none. There are 14 kinds of years and 28
+kinds of months, so a part is evaluated for these only.
 
-Other than that the days are those of RFC 5545 section 3.3.10: its table says which part expands and
-which limits, which for sets of days is one and the same, once what is missing was taken from
-the start. Where the RFC leaves something open: a week belongs to the year that numbers it, so with
-BYWEEKNO the years that are counted and the sets of BYSETPOS are those of the weeks.
+The days follow RFC 5545 section 3.3.10. Its table distinguishes parts that expand from parts that
+limit. For sets both are intersections, once missing parts are taken from the start. The RFC does
+not define to which year a week belongs. Here it is the year that numbers the week: with BYWEEKNO,
+INTERVAL and BYSETPOS use these years.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from taskapi.tasks.recurrence.rules import Day, Frequency, Rule, Weekday
 
 LAST_DAY = date(2199, 12, 31)
 
-# A Monday, so early that the weeks in which 1970 begins, however they are cut, lie after it.
+# A Monday before the first weeks of 1970, for each first day of the week.
 _EPOCH = date(1968, 12, 23)
 _WEEK = 0b1111111
 
 
 class _Span(NamedTuple):
-    """Days that follow each other: the first, as days since the epoch, and how many."""
+    """Consecutive days: the first one, in days since the epoch, and their number."""
 
     first: int
     length: int
@@ -73,12 +72,12 @@ class Days:
         return self._bits.bit_count()
 
     def since(self, day: date) -> Days:
-        """Those from a day on."""
+        """The days from a day on."""
         number = max(0, _number(day))
         return Days(self._bits >> number << number)
 
     def until(self, day: date) -> Days:
-        """Those up to a day, which is included."""
+        """The days up to and including a day."""
         return Days(self._bits & ((1 << max(0, _number(day) + 1)) - 1))
 
     def __iter__(self) -> Iterator[date]:
@@ -92,11 +91,11 @@ class Days:
 def days_of(rule: Rule, start: date, *, is_shortened: bool = False) -> Days:
     """The days of a rule from its start (DTSTART) on, without regard to COUNT and UNTIL.
 
-    The start is among them only where the rule gives it.
+    The start is one of them only if it matches the rule.
 
     Args:
-        is_shortened: where the day of the month is that of the start, and a month is too short for
-            it, take the month's last instead of none (RFC 7529's SKIP=BACKWARD).
+        is_shortened: if the day of the month is that of the start, shorter months use their last
+            day instead of none (RFC 7529's SKIP=BACKWARD).
     """
     if start > LAST_DAY:
         return Days(0)
@@ -119,7 +118,7 @@ def takes_day_from_start(rule: Rule) -> bool:
 
 
 def _completed(rule: Rule, start: date) -> Rule:
-    """The rule with what is missing in it taken from the start, as the RFC demands."""
+    """The rule with its missing parts taken from the start, as the RFC requires."""
     if takes_day_from_start(rule):
         is_yearly = rule.freq is Frequency.YEARLY
         months = rule.by_month or ((start.month,) if is_yearly else ())
@@ -131,7 +130,7 @@ def _completed(rule: Rule, start: date) -> Rule:
 
 
 def _in_years(rule: Rule, *, shorten: bool) -> int:
-    """The days that all parts but BYWEEKNO allow, whatever the interval."""
+    """The days that all parts except BYWEEKNO and INTERVAL allow."""
     in_month = _once_each_kind(lambda month: _in_month(rule, month, shorten=shorten))
     in_year = _once_each_kind(lambda year: _in_year(rule, year, in_month))
     found = 0
@@ -141,20 +140,20 @@ def _in_years(rule: Rule, *, shorten: bool) -> int:
 
 
 def _once_each_kind(make: Callable[[_Span], int]) -> Callable[[_Span], int]:
-    """Makes a set only once for all spans of a length that begin on the same day of the week."""
-    made: dict[tuple[int, int], int] = {}
+    """Caches the set for all spans of the same length that begin on the same day of the week."""
+    cache: dict[tuple[int, int], int] = {}
 
-    def remembered(span: _Span) -> int:
+    def cached(span: _Span) -> int:
         kind = (span.length, span.weekday)
-        if kind not in made:
-            made[kind] = make(span)
-        return made[kind]
+        if kind not in cache:
+            cache[kind] = make(span)
+        return cache[kind]
 
-    return remembered
+    return cached
 
 
 def _in_year(rule: Rule, year: _Span, in_month: Callable[[_Span], int]) -> int:
-    """Of one year, whose first day is bit 0."""
+    """The days in one year, whose first day is bit 0."""
     found = 0
     for month, span in enumerate(_MONTHS_OF[year], 1):
         if not rule.by_month or month in rule.by_month:
@@ -167,7 +166,7 @@ def _in_year(rule: Rule, year: _Span, in_month: Callable[[_Span], int]) -> int:
 
 
 def _in_month(rule: Rule, month: _Span, *, shorten: bool) -> int:
-    """Of one month, whose first day is bit 0."""
+    """The days in one month, whose first day is bit 0."""
     found = (1 << month.length) - 1
     if rule.by_month_day:
         wanted = rule.by_month_day
@@ -180,17 +179,17 @@ def _in_month(rule: Rule, month: _Span, *, shorten: bool) -> int:
 
 
 def _counts_days_in_years(rule: Rule) -> bool:
-    """Whether an ordinal of BYDAY counts from the beginning of the year, and not of the month."""
+    """Whether ordinals of BYDAY count within the year instead of the month."""
     return rule.freq is Frequency.YEARLY and not rule.by_month
 
 
 def _nth(ordinals: tuple[int, ...], length: int) -> int:
-    """Of so many days the first (1), the last (-1) and so on, as far as there are some."""
+    """The bits of the first (1), the last (-1) and so on of `length` items."""
     found = 0
     for n in ordinals:
-        place = n - 1 if n > 0 else length + n
-        if 0 <= place < length:
-            found |= 1 << place
+        index = n - 1 if n > 0 else length + n
+        if 0 <= index < length:
+            found |= 1 << index
     return found
 
 
@@ -198,16 +197,16 @@ def _on_weekdays(wanted: tuple[Day, ...], span: _Span) -> int:
     """The days of a span that BYDAY allows."""
     found = 0
     for ordinal, weekday in wanted:
-        places = range((weekday - span.weekday) % 7, span.length, 7)
+        indexes = range((weekday - span.weekday) % 7, span.length, 7)
         if ordinal is None:
-            found |= sum(1 << place for place in places)
-        elif abs(ordinal) <= len(places):
-            found |= 1 << places[ordinal - 1 if ordinal > 0 else ordinal]
+            found |= sum(1 << index for index in indexes)
+        elif abs(ordinal) <= len(indexes):
+            found |= 1 << indexes[ordinal - 1 if ordinal > 0 else ordinal]
     return found
 
 
 def _weeks_of_years(wkst: Weekday) -> list[_Span]:
-    """The weeks that each year numbers, as one span: the first has four of its days or more."""
+    """The numbered weeks of each year, as one span. The first has four days of the year or more."""
     begins = []
     for year in _YEARS:
         into_week = (year.weekday - wkst) % 7
@@ -225,13 +224,13 @@ def _in_weeks(rule: Rule) -> int:
 
 
 def _weeks(numbers: tuple[int, ...], weeks: int) -> int:
-    """Of a year with so many weeks those with these numbers, as days from the first week on."""
+    """The days of the weeks with these numbers, in a year with so many weeks."""
     chosen = _nth(numbers, weeks)
     return sum(_WEEK << 7 * week for week in range(weeks) if chosen >> week & 1)
 
 
 def _in_intervals(rule: Rule, start: date) -> int:
-    """The days of each nth interval, from the one that the start lies in."""
+    """The days of every nth interval, from the start's on."""
     if rule.freq in (Frequency.DAILY, Frequency.WEEKLY):
         length = 1 if rule.freq is Frequency.DAILY else 7
         first = _number(start) - (_into_week(rule, start) if length == 7 else 0)
@@ -248,7 +247,7 @@ def _in_intervals(rule: Rule, start: date) -> int:
 
 
 def _spans(rule: Rule, start: date) -> list[_Span]:
-    """The months or years from the one that the start lies in."""
+    """The months or years from the start's on."""
     if rule.by_week_no:
         spans = _weeks_of_years(rule.wkst)
     else:
@@ -262,10 +261,10 @@ def _into_week(rule: Rule, day: date) -> int:
 
 
 def _picked(found: int, rule: Rule, start: date) -> int:
-    """Of the days in each interval those at the positions of BYSETPOS."""
+    """The days at the positions of BYSETPOS in each interval."""
     if rule.freq is Frequency.DAILY:
         return found if {1, -1} & set(rule.by_set_pos) else 0
-    # The last week and the last year of weeks may end after the last day.
+    # The last week and the last year of numbered weeks may end after the last day.
     text = f"{found:0{_SIZE + 7}b}"[::-1]
     if rule.freq is Frequency.WEEKLY:
         begin = _number(start) - _into_week(rule, start)
@@ -279,12 +278,12 @@ def _picked(found: int, rule: Rule, start: date) -> int:
 
 
 def _pick(days: str, positions: tuple[int, ...]) -> str:
-    places = [place for place, bit in enumerate(days) if bit == "1"]
-    kept = _nth(positions, len(places))
-    chosen = {place for n, place in enumerate(places) if kept >> n & 1}
-    return "".join("1" if place in chosen else "0" for place in range(len(days)))
+    indexes = [index for index, bit in enumerate(days) if bit == "1"]
+    bits = _nth(positions, len(indexes))
+    chosen = {index for n, index in enumerate(indexes) if bits >> n & 1}
+    return "".join("1" if index in chosen else "0" for index in range(len(days)))
 
 
 def _set_of(text: str) -> int:
-    """The set that these bits say, the first day first. Of a power of two, it takes linear time."""
+    """The set with these bits, the first day first. Parsing base 2 takes linear time."""
     return int(text[::-1] or "0", 2)

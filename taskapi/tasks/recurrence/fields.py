@@ -1,4 +1,4 @@
-"""The fields of a recurrence, for whichever feature's schemas take them."""
+"""The fields of a recurrence."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from taskapi.tasks.recurrence.rules import (
 from taskapi.tasks.timezones import Timezone
 
 _ABOUT = (
-    "A recurrence rule: the RECUR value of RFC 5545 section 3.3.10, in upper case and without"
-    " `RRULE:`. FREQ is DAILY, WEEKLY, MONTHLY or YEARLY; UNTIL is a date where the due is one,"
-    " else a time (`20261224T170000Z`, or without Z on the clock of the recurrence's zone)."
-    " BYHOUR, BYMINUTE and BYSECOND are refused: the time of day is that of the due."
+    "A recurrence rule (RFC 5545 section 3.3.10), in upper case and without `RRULE:`. FREQ is"
+    " DAILY, WEEKLY, MONTHLY or YEARLY. UNTIL is a date if the due is a date. Otherwise it is a"
+    " time: in UTC (`20261224T170000Z`), or without Z in the recurrence's time zone. BYHOUR,"
+    " BYMINUTE and BYSECOND are not supported, since the due has the time of day."
 )
 
 
 class RuleField(Value):
-    """A recurrence rule, given as a `Rule`."""
+    """A recurrence rule, deserialized as a `Rule`."""
 
     default_error_messages: Messages = {
         "invalid": Message("Must be a string.", "not_a_string"),
@@ -47,19 +47,23 @@ class RuleField(Value):
             raise ValidationError(Message(error.message, error.code)) from None
 
 
+_ANCHOR_ABOUT = (
+    "Whether the next occurrence is calculated from the due date or from the day of completion."
+)
+
+
 class AnchorField(Value):
-    """What a recurrence is counted from, given as an `Anchor`."""
+    """The anchor of a recurrence, deserialized as an `Anchor`."""
 
     default_error_messages: Messages = {
-        "invalid": Message("Must be one of due, completion.", "not_a_choice"),
+        "invalid": Message("Must be due or completion.", "not_a_choice"),
     }
 
     def __init__(self, **kwargs: Any) -> None:
         shape = {
             "type": "string",
             "enum": [anchor.value for anchor in Anchor],
-            "description": "What the next occurrence follows: the due, or the day on which it is"
-            " completed; else the due.",
+            "description": _ANCHOR_ABOUT + " `due` by default.",
         }
         super().__init__(metadata=shape, **kwargs)
 
@@ -72,13 +76,12 @@ class AnchorField(Value):
 EXAMPLE = {"rrule": "FREQ=MONTHLY;BYDAY=-1FR", "anchor": "due", "timezone": "Europe/Berlin"}
 
 TIMEZONE_ABOUT = (
-    "The zone whose days and times the rule means, into which a timed due is turned; else that of"
-    " the due, and UTC for a date."
+    "The time zone in which the rule is evaluated. By default that of the due, or UTC for a date."
 )
 
 
 class NewRecurrence(Input):
-    """How a task comes again."""
+    """A recurrence rule and how it is evaluated."""
 
     read_only = frozenset({"occurred"})
     rrule = RuleField(required=True)
@@ -87,38 +90,45 @@ class NewRecurrence(Input):
 
 
 class Recurrence(Schema):
-    """How a task comes again."""
+    """A recurrence rule, how it is evaluated, and how often the task has occurred."""
 
-    rrule = fields.String(required=True, metadata={"description": "A rule of RFC 5545."})
-    anchor = fields.String(required=True, metadata={"enum": [anchor.value for anchor in Anchor]})
-    timezone = fields.String(required=True, metadata={"description": "Whose days are meant."})
+    rrule = fields.String(
+        required=True, metadata={"description": "The recurrence rule (RFC 5545)."}
+    )
+    anchor = fields.String(
+        required=True,
+        metadata={"enum": [anchor.value for anchor in Anchor], "description": _ANCHOR_ABOUT},
+    )
+    timezone = fields.String(
+        required=True, metadata={"description": "The time zone in which the rule is evaluated."}
+    )
     occurred = fields.Integer(
         required=True,
         allow_none=True,
         metadata={
             "minimum": 0,
-            "description": "How many occurrences there have been by this rule, the present one"
-            " included; null before the first was completed or skipped.",
+            "description": "The number of occurrences of this rule, including the current one. Null"
+            " until the first one is completed or skipped.",
         },
     )
 
 
-class ShownRecurrence(fields.Field[Any]):
-    """A recurrence in an answer."""
+class OutputRecurrence(fields.Field[Any]):
+    """A recurrence in a response."""
 
     alternatives: ClassVar[tuple[type[Schema], ...]] = (Recurrence,)
 
 
 class RecurrenceField(Value):
-    """A recurrence that a client sends, given as an `GivenRecurrence`."""
+    """A recurrence in a request, deserialized as a `GivenRecurrence`."""
 
     alternatives: ClassVar[tuple[type[Schema], ...]] = (NewRecurrence,)
-    shown_alternatives = ShownRecurrence.alternatives
-    _shape = NewRecurrence()
+    output_alternatives = OutputRecurrence.alternatives
+    _schema = NewRecurrence()
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Any, **kwargs: Any
     ) -> GivenRecurrence:
-        loaded = load_nested(self._shape, value)
+        loaded = load_nested(self._schema, value)
         anchor = loaded.get("anchor", Anchor.DUE)
         return GivenRecurrence(loaded["rrule"], anchor, loaded.get("timezone"))

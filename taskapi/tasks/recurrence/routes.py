@@ -1,4 +1,4 @@
-"""The calls of recurrence."""
+"""The operation of recurrence."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ recurrence = Blueprint("recurrence", __name__, url_prefix="/recurrence")
     is_safe=True,
     body=schemas.NewRecurrencePreview(),
     body_example=schemas.PREVIEW_EXAMPLE,
-    answers=schemas.RecurrencePreview,
+    response=schemas.RecurrencePreview,
     example=schemas.EXAMPLE,
 )
 def preview_recurrence(caller: Caller, body: dict[str, Any]) -> Response:
-    """The first dates that a rule gives, to be shown while it is typed. Nothing is stored.
+    """Returns the first occurrences of a recurrence rule. Nothing is stored.
 
-    The due is where the rule starts. It is an occurrence, and counted by COUNT, only if it matches
-    the rule. Times stay what they are on the wall when clocks change. The years end with 2199.
+    The rule starts at `due`. That date is an occurrence, and counts for COUNT, only if it matches
+    the rule. Occurrences keep their local time when daylight saving time changes. The last year is
+    2199.
 
-    With the anchor `completion` the rule starts again on each day of completion. Where it takes the
-    day of the month from there and a month is too short, that month's last day is taken.
+    With the anchor `completion`, the rule restarts on the day of each completion. If its day of the
+    month comes from that day, shorter months use their last day.
     """
     found = service.preview(caller, **body)
-    shown = [due.represent() for due in found.occurrences]
-    return json_response({"occurrences": shown, "has_more": found.has_more})
+    dues = [due.represent() for due in found.occurrences]
+    return json_response({"occurrences": dues, "has_more": found.has_more})

@@ -1,8 +1,8 @@
-"""A recurrence rule: the RECUR value of RFC 5545 section 3.3.10, taken apart and checked.
+"""Parses recurrence rules: RECUR values of RFC 5545 section 3.3.10.
 
-What is taken is the value alone, in upper case, as the RFC writes it: `FREQ=MONTHLY;BYDAY=-1FR`.
-The name `RRULE:` before it, lower case, white space and folded lines are refused, and so is what a
-due has by itself: DTSTART, and times of day (FREQ=HOURLY and below, BYHOUR, BYMINUTE, BYSECOND).
+A rule is in upper case, like `FREQ=MONTHLY;BYDAY=-1FR`, without `RRULE:`, white space and folded
+lines. Parts that the due already has are not supported: DTSTART and times of day (FREQ=HOURLY and
+below, BYHOUR, BYMINUTE, BYSECOND).
 """
 
 from __future__ import annotations
@@ -14,31 +14,32 @@ from datetime import date, datetime
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple
 
+from taskapi.field_errors import FieldErrorCode
+
 MAX_LENGTH = 500
 
-_SHAPE = re.compile(r"[A-Z]+=[A-Z0-9,+-]+(;[A-Z]+=[A-Z0-9,+-]+)*", re.ASCII)
-PATTERN = f"^{_SHAPE.pattern}$"
-"""What any rule looks like."""
+_FORM = re.compile(r"[A-Z]+=[A-Z0-9,+-]+(;[A-Z]+=[A-Z0-9,+-]+)*", re.ASCII)
+PATTERN = f"^{_FORM.pattern}$"
 
 
 class RuleError(ValueError):
-    """What is wrong with a rule: a sentence for people, and a stable word for programs."""
+    """A rule is invalid. The message is for people, the code for programs."""
 
-    def __init__(self, message: str, code: str) -> None:
+    def __init__(self, message: str, code: FieldErrorCode) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
 
 
 class Anchor(Enum):
-    """What the next occurrence follows: the last one, or the day on which it was completed."""
+    """Where the next occurrence is calculated from: the due, or the day of completion."""
 
     DUE = "due"
     COMPLETION = "completion"
 
 
 class Frequency(Enum):
-    """The interval that a rule counts in."""
+    """The unit of a rule's interval."""
 
     DAILY = "DAILY"
     WEEKLY = "WEEKLY"
@@ -59,7 +60,7 @@ class Weekday(IntEnum):
 
 
 class Day(NamedTuple):
-    """A value of BYDAY: each such day, or the one with this ordinal, which may count backwards."""
+    """A value of BYDAY: every such weekday, or the nth one, from the end if negative."""
 
     ordinal: int | None
     weekday: Weekday
@@ -67,9 +68,9 @@ class Day(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A rule that keeps the RFC's conditions; its parts have the RFC's names.
+    """A valid rule. Its parts have the RFC's names.
 
-    `until` is a date, a moment in UTC, or a wall-clock time without a zone; it is included.
+    `until` is a date, an instant in UTC, or a local time. It is inclusive.
     """
 
     freq: Frequency
@@ -84,11 +85,11 @@ class Rule:
     by_set_pos: tuple[int, ...] = ()
     wkst: Weekday = Weekday.MO
     text: str = field(default="", compare=False)
-    """As it was written."""
+    """The text that was parsed."""
 
 
 class GivenRecurrence(NamedTuple):
-    """A recurrence as a client gave it; whether it fits a due is another question."""
+    """A recurrence from a request, not yet checked against a due."""
 
     rule: Rule
     anchor: Anchor
@@ -96,32 +97,32 @@ class GivenRecurrence(NamedTuple):
 
 
 def parse(text: str) -> Rule:
-    """The rule that a text says.
+    """Parse a rule.
 
     Raises:
-        RuleError: it is none, or one that is not supported.
+        RuleError: it is invalid or not supported.
     """
     if len(text) > MAX_LENGTH:
         raise RuleError(f"Must have at most {MAX_LENGTH} characters.", "length")
-    if not _SHAPE.fullmatch(text):
-        raise RuleError(_why_shapeless(text), "not_a_rule")
+    if not _FORM.fullmatch(text):
+        raise RuleError(_form_error(text), "not_a_rule")
     parts: dict[str, str] = {}
     for part in text.split(";"):
         name, _, value = part.partition("=")
         if name in parts:
-            raise RuleError(f"{name} must be given once.", "repeated")
+            raise RuleError(f"{name} must not be repeated.", "repeated")
         parts[name] = value
     if "FREQ" not in parts:
-        raise RuleError("FREQ must be given.", "required")
+        raise RuleError("FREQ is required.", "required")
     rule = Rule(text=text, **dict(_read(name, value) for name, value in parts.items()))
     _check_together(rule)
     return rule
 
 
-def _why_shapeless(text: str) -> str:
+def _form_error(text: str) -> str:
     if text.startswith("RRULE:"):
-        return "Must be the rule alone, without RRULE: before it."
-    if text != text.upper() and _SHAPE.fullmatch(text.upper()):
+        return "Must not begin with RRULE:."
+    if text != text.upper() and _FORM.fullmatch(text.upper()):
         return "Must be in upper case."
     return "Must be a rule of RFC 5545, like FREQ=WEEKLY;BYDAY=MO,WE."
 
@@ -129,40 +130,40 @@ def _why_shapeless(text: str) -> str:
 def _read(name: str, text: str) -> tuple[str, Any]:
     """A part as an argument of `Rule`."""
     if name in ("BYHOUR", "BYMINUTE", "BYSECOND"):
-        message = f"{name} is not supported: the time of day is that of the due."
+        message = f"{name} is not supported. The due has the time of day."
         raise RuleError(message, "not_supported")
     if name == "DTSTART":
-        raise RuleError("DTSTART is not a part of a rule: it starts with the due.", "unknown_part")
+        raise RuleError("DTSTART is not supported. The rule starts at the due.", "unknown_part")
     if name not in _PARTS:
-        raise RuleError(f"There is no part {name[:20]}.", "unknown_part")
+        raise RuleError(f"Unknown part {name[:20]}.", "unknown_part")
     argument, read = _PARTS[name]
     return argument, read(name, text)
 
 
 def _frequency(name: str, text: str) -> Frequency:
-    must = "must be DAILY, WEEKLY, MONTHLY or YEARLY."
+    message = f"{name} must be DAILY, WEEKLY, MONTHLY or YEARLY."
     if text in ("HOURLY", "MINUTELY", "SECONDLY"):
-        raise RuleError(f"{name}={text} is not supported: it {must}", "not_supported")
+        raise RuleError(message, "not_supported")
     if text not in Frequency.__members__:
-        raise RuleError(f"{name} {must}", "not_a_choice")
+        raise RuleError(message, "not_a_choice")
     return Frequency(text)
 
 
 def _positive(name: str, text: str) -> int:
     if not text.isdigit() or not text.strip("0"):
-        raise RuleError(f"{name} must be a whole number from 1.", "out_of_range")
+        raise RuleError(f"{name} must be a positive whole number.", "out_of_range")
     return int(text)
 
 
 def _numbers(most: int, *, from_end: bool) -> Callable[[str, str], tuple[int, ...]]:
-    """What reads a list of numbers from 1; `from_end`: or of negative ones, to count backwards."""
-    said = f"from 1 to {most}" + (f" or -{most} to -1" if from_end else "")
+    """A reader of a list of numbers from 1 to `most`; `from_end` allows negative numbers too."""
+    limits = f"from 1 to {most}" + (f" or -{most} to -1" if from_end else "")
     pattern = re.compile(r"[+-]?[0-9]{1,3}" if from_end else r"[0-9]{1,3}", re.ASCII)
 
     def read(name: str, text: str) -> tuple[int, ...]:
         found = [int(n) if pattern.fullmatch(n) else 0 for n in text.split(",")]
         if not all(1 <= abs(n) <= most for n in found):
-            message = f"{name} must be whole numbers {said}, separated by commas."
+            message = f"{name} must be whole numbers {limits}, separated by commas."
             raise RuleError(message, "out_of_range")
         return tuple(sorted(set(found)))
 
@@ -202,7 +203,7 @@ def _until(name: str, text: str) -> date | datetime:
         if match:
             return date.fromisoformat(match[1])
     except ValueError:
-        pass  # shaped like a date and none
+        pass  # such as February 30
     message = f"{name} must be like 20261224, 20261224T170000Z or 20261224T180000."
     raise RuleError(message, "not_a_date")
 
@@ -220,33 +221,31 @@ _PARTS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "BYSETPOS": ("by_set_pos", _numbers(366, from_end=True)),
     "WKST": ("wkst", _weekday),
 }
-"""For each part, the argument of `Rule` and what reads it."""
+"""For each part, the argument of `Rule` and its reader."""
 
 
 def _check_together(rule: Rule) -> None:
-    """See that the parts may stand together, as the RFC's text and table say."""
+    """Check the combination of parts against the table of RFC 5545 section 3.3.10."""
     freq = rule.freq
     has_ordinals = any(day.ordinal for day in rule.by_day)
     by = (rule.by_month, rule.by_week_no, rule.by_year_day, rule.by_month_day, rule.by_day)
     forbidden = {
-        "COUNT must not be given with UNTIL.": rule.count and rule.until,
-        f"BYMONTHDAY must not be given with FREQ={freq.value}.": (
+        "COUNT cannot be combined with UNTIL.": rule.count and rule.until,
+        f"BYMONTHDAY cannot be combined with FREQ={freq.value}.": (
             rule.by_month_day and freq is Frequency.WEEKLY
         ),
-        f"BYYEARDAY must not be given with FREQ={freq.value}.": (
+        f"BYYEARDAY cannot be combined with FREQ={freq.value}.": (
             rule.by_year_day and freq is not Frequency.YEARLY
         ),
-        f"BYWEEKNO must not be given with FREQ={freq.value}.": (
+        f"BYWEEKNO cannot be combined with FREQ={freq.value}.": (
             rule.by_week_no and freq is not Frequency.YEARLY
         ),
         f"BYDAY must have no ordinals, like 1MO, with FREQ={freq.value}.": (
             has_ordinals and freq in (Frequency.DAILY, Frequency.WEEKLY)
         ),
         "BYDAY must have no ordinals, like 1MO, with BYWEEKNO.": has_ordinals and rule.by_week_no,
-        "BYSETPOS must be given with another part that begins with BY.": (
-            rule.by_set_pos and not any(by)
-        ),
+        "BYSETPOS requires another part that begins with BY.": (rule.by_set_pos and not any(by)),
     }
-    for message, is_broken in forbidden.items():
-        if is_broken:
+    for message, is_violated in forbidden.items():
+        if is_violated:
             raise RuleError(message, "not_together")

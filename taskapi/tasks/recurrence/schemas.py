@@ -1,4 +1,4 @@
-"""Shapes of what the calls of recurrence take and answer."""
+"""The schemas of the preview of a recurrence."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from marshmallow import Schema, fields
 
 from taskapi.http.fields import WholeNumber
 from taskapi.http.schemas import Input
-from taskapi.tasks.dues import TIME_EXAMPLE, DueField, ShownDue
+from taskapi.tasks.dues import TIME_EXAMPLE, DueField, OutputDue
 from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
 from taskapi.tasks.recurrence.fields import TIMEZONE_ABOUT, AnchorField, RuleField
 from taskapi.tasks.timezones import Instant, Timezone
 
-MOST = 100
+MAX_COUNT = 100
 
 PREVIEW_EXAMPLE = RECURRENCE_EXAMPLE | {
     "due": TIME_EXAMPLE | {"datetime": "2026-09-25T18:00:00"},
@@ -27,17 +27,23 @@ EXAMPLE = {
 
 
 class NewRecurrencePreview(Input):
-    """A recurrence to preview, and its first due."""
+    """A recurrence to preview."""
 
     rrule = RuleField(required=True)
     anchor = AnchorField()
     timezone = Timezone(metadata={"description": TIMEZONE_ABOUT})
-    due = DueField(required=True)
-    count = WholeNumber(least=1, most=MOST, metadata={"description": "How many to show; else 10."})
+    due = DueField(
+        required=True, metadata={"description": "The date or time at which the rule starts."}
+    )
+    count = WholeNumber(
+        least=1,
+        most=MAX_COUNT,
+        metadata={"description": "The number of occurrences to return. 10 by default."},
+    )
     completed_at = Instant(
         metadata={
-            "description": "With the anchor `completion`: when the due is completed, instead of on"
-            " its own day."
+            "description": "When the first occurrence is completed. Only with the anchor"
+            " `completion`. By default, each occurrence is completed on its due date."
         }
     )
 
@@ -46,10 +52,10 @@ class RecurrencePreview(Schema):
     """The first occurrences of a recurrence."""
 
     occurrences = fields.List(
-        ShownDue(),
+        OutputDue(),
         required=True,
-        metadata={"description": "The first ones, in order; the due is among them if it matches."},
+        metadata={"description": "The occurrences, in order. They include `due` if it matches."},
     )
     has_more = fields.Boolean(
-        required=True, metadata={"description": "Whether there are others after them."}
+        required=True, metadata={"description": "Whether more occurrences follow."}
     )

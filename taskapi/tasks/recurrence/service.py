@@ -1,8 +1,8 @@
-"""Use cases of recurrence. All but `preview` are pure: no clock, no database, no request.
+"""Use cases of recurrence. All except `preview` are pure functions.
 
-A due that does not match its rule is no occurrence. RFC 5545 (section 3.8.5.3) wants the start to
-match and leaves open what comes otherwise; here such a start only says where to begin, is not
-counted by COUNT and comes up in no list.
+RFC 5545 (section 3.8.5.3) requires that the start matches the rule, and leaves undefined what
+happens otherwise. Here a due that does not match its rule is where the rule starts, but it is no
+occurrence: COUNT does not count it, and lists do not contain it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import NamedTuple
 from taskapi.db.tenancy import require_session
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
-from taskapi.tasks.dues import TWICE, AmbiguousTime, DateDue, Due, TimedDue
+from taskapi.tasks.dues import AMBIGUOUS, AmbiguousTime, DateDue, Due, TimedDue
 from taskapi.tasks.recurrence.days import LAST_DAY, Days, days_of, takes_day_from_start
 from taskapi.tasks.recurrence.rules import Anchor, GivenRecurrence, Rule, RuleError, parse
-from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, wall_of
+from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, local_time_of
 
 __all__ = [
     "Anchor",
@@ -31,11 +31,11 @@ __all__ = [
     "Rule",
     "RuleError",
     "check",
-    "fitting",
     "next_due",
     "occurrences",
     "parse",
     "preview",
+    "recurrence_for_due",
 ]
 
 
@@ -44,9 +44,9 @@ _ONE_DAY = timedelta(1)
 
 @dataclass(frozen=True)
 class Recurrence:
-    """A rule, what it is counted from, and the zone whose days and times it means.
+    """A rule, its anchor, and the time zone in which it is evaluated.
 
-    A timed due in another zone is turned into that zone's time before the rule is applied.
+    A timed due in another time zone is converted before the rule is applied.
     """
 
     rule: Rule
@@ -55,9 +55,10 @@ class Recurrence:
 
 
 class Following(NamedTuple):
-    """The due that comes next, and how many occurrences were left out on the way to it.
+    """The next due, and how many occurrences were omitted before it.
 
-    `occurred` is how many there have been then, for COUNT, that one and those left out included.
+    `occurred` is the number of occurrences so far, for COUNT. It includes this due and the omitted
+    ones.
     """
 
     due: Due
@@ -66,42 +67,42 @@ class Following(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """The first occurrences, and whether there are others after them."""
+    """The first occurrences, and whether more follow."""
 
     occurrences: list[Due]
     has_more: bool
 
 
 def check(recurrence: Recurrence, due: Due) -> None:
-    """See that a rule's UNTIL is of the type of the due, as RFC 5545 demands.
+    """Check that UNTIL has the type of the due (RFC 5545 section 3.3.10).
 
-    It is a date where the due is one. Of a timed due it is a moment in UTC, or, which the RFC has
-    only for times without a zone, a time on the clock of the recurrence's zone.
+    It is a date if the due is a date. For a timed due it is an instant in UTC, or, unlike in the
+    RFC, a local time in the recurrence's time zone.
 
     Raises:
-        RuleError: it is of the other.
+        RuleError: the types differ.
     """
     until = recurrence.rule.until
     if until is None or isinstance(until, datetime) is isinstance(due, TimedDue):
         return
     if isinstance(due, TimedDue):
-        message = "UNTIL must have a time, like 20261224T170000Z, as the due has one."
+        message = "UNTIL must have a time, like 20261224T170000Z, because the due has one."
     else:
-        message = "UNTIL must be a date, like 20261224, as the due is one."
+        message = "UNTIL must be a date, like 20261224, because the due is a date."
     raise RuleError(message, "until_type")
 
 
 def occurrences(
     recurrence: Recurrence, due: Due, *, completed_at: datetime | None = None
 ) -> Iterator[Due]:
-    """The occurrences in order, the due itself among them where the rule gives it.
+    """The occurrences in order, including the due if it matches the rule.
 
-    With the anchor COMPLETION each is taken to be completed on its own day, but the first at
-    `completed_at` if that is given. Where that was early, what follows may lie before the due.
+    With the anchor COMPLETION, each occurrence counts as completed on its due date, and the first
+    one at `completed_at` if that is given. If that is early, later occurrences may precede the due.
 
     Raises:
         RuleError: see `check`.
-        AmbiguousTime: the due has no time of its own in the recurrence's zone.
+        AmbiguousTime: the due cannot be represented in the recurrence's time zone.
     """
     check(recurrence, due)
     start = _localized(recurrence, due)
@@ -121,34 +122,34 @@ def next_due(
     after: datetime | None = None,
     occurred: int | None = None,
 ) -> Following | None:
-    """What is due after the present due; None when that was the last.
+    """The next occurrence after the current due; None if there is none.
 
-    With the anchor DUE, the rule starts with the present due, so that a due that was moved by hand
-    moves what follows. With the anchor COMPLETION it starts on the day of completion, at the due's
-    time, and the next occurrence is on a later day than that: where it was completed early, perhaps
-    on the day of the present due or before it.
+    With the anchor DUE, the rule starts at the current due, so a changed due moves the later
+    occurrences. With the anchor COMPLETION, it starts on the day of completion, at the due's time
+    of day. The next occurrence is on a later day, which can be the current due or precede it if the
+    task was completed early.
 
     Args:
-        completed_at: for the anchor COMPLETION, when it was completed.
-        after: for the anchor DUE, leave out what is over by this moment: times up to it, and days
-            before the one that it lies in.
-        occurred: how many occurrences there have been, the present one included, for COUNT. None:
-            the present one is the first, or none where the rule does not give it.
+        completed_at: for the anchor COMPLETION, when the occurrence was completed.
+        after: for the anchor DUE, omit occurrences that have passed at this instant: times up to
+            it, and days before its day.
+        occurred: the number of occurrences so far, including the current one, for COUNT. None
+            means that the current one is the first, or no occurrence if it does not match the rule.
 
     Raises:
         RuleError: see `check`.
-        AmbiguousTime: the due has no time of its own in the recurrence's zone.
+        AmbiguousTime: the due cannot be represented in the recurrence's time zone.
     """
     check(recurrence, due)
-    start = present = _localized(recurrence, due)
+    start = current = _localized(recurrence, due)
     if recurrence.anchor is Anchor.COMPLETION:
-        assert completed_at, "whoever anchors to completion says when that was"
-        start = _moved(present, wall_of(completed_at, recurrence.timezone).date())
+        assert completed_at, "required for this anchor"
+        start = _moved(current, local_time_of(completed_at, recurrence.timezone).date())
     later = _days(recurrence, start).since(start.date + _ONE_DAY)
-    wanted = later.since(_first_not_over(start, after, recurrence.timezone)) if after else later
+    wanted = later.since(_first_not_passed(start, after, recurrence.timezone)) if after else later
     skipped = len(later) - len(wanted)
     if occurred is None:
-        occurred = int(present.date in _days(recurrence, present))
+        occurred = int(current.date in _days(recurrence, current))
     occurred += skipped
     if recurrence.rule.count is not None and occurred >= recurrence.rule.count:
         return None
@@ -156,21 +157,21 @@ def next_due(
     return Following(_moved(start, day), skipped, occurred + 1) if day else None
 
 
-def fitting(
+def recurrence_for_due(
     rule: Rule, anchor: Anchor, timezone: str | None, due: Due | None, *, pointer: str = ""
 ) -> Recurrence:
-    """The recurrence of a due, to which it must fit.
+    """The recurrence of a due, checked against it.
 
     Args:
         timezone: None for that of the due, and UTC for a date.
-        pointer: where in a body the recurrence stands.
+        pointer: the JSON Pointer of the recurrence in the body.
 
     Raises:
-        InvalidInput: there is no due, the rule's UNTIL is not of its type, or it is the second of
-            two equal times in the recurrence's zone.
+        InvalidInput: there is no due, UNTIL has another type than the due, or the due is the second
+            of two equal local times in the recurrence's time zone.
     """
     if due is None:
-        raise InvalidInput.at("/due", "Must be given, as it comes again.", "due_required")
+        raise InvalidInput.at("/due", "Required, because the task recurs.", "due_required")
     zone = timezone or (due.timezone if isinstance(due, TimedDue) else "UTC")
     recurrence = Recurrence(rule, anchor, zone)
     try:
@@ -179,11 +180,11 @@ def fitting(
     except RuleError as error:
         raise InvalidInput.at(f"{pointer}/rrule", error.message, error.code) from None
     except AmbiguousTime:
-        raise InvalidInput.at("/due/datetime", TWICE, TWICE.code) from None
+        raise InvalidInput.at("/due/datetime", AMBIGUOUS, AMBIGUOUS.code) from None
     return recurrence
 
 
-def preview(  # noqa: PLR0913 - what the call takes, which is more than its use cases do
+def preview(  # noqa: PLR0913 - the fields of the body
     caller: Caller,
     rrule: Rule,
     due: Due,
@@ -193,47 +194,47 @@ def preview(  # noqa: PLR0913 - what the call takes, which is more than its use 
     count: int = 10,
     completed_at: datetime | None = None,
 ) -> Preview:
-    """The first occurrences, for somebody who is logged in.
+    """The first occurrences of a rule.
 
     Args:
         timezone: of the recurrence; None for that of the due, and UTC for a date.
         completed_at: see `occurrences`.
 
     Raises:
-        InvalidInput: see `fitting`; or nothing is anchored to the completion.
-        TokenInvalid: the caller's session is over.
+        InvalidInput: see `recurrence_for_due`; or `completed_at` is given with the anchor DUE.
+        TokenInvalid: the caller's session has ended.
     """
     if completed_at and anchor is not Anchor.COMPLETION:
-        message = "Must be given with the anchor completion only."
+        message = "Requires the anchor completion."
         raise InvalidInput.at("/completed_at", message, "not_together")
-    recurrence = fitting(rrule, anchor, timezone, due)
+    recurrence = recurrence_for_due(rrule, anchor, timezone, due)
     found = occurrences(recurrence, due, completed_at=completed_at)
     require_session(caller)
-    shown = list(islice(found, count))
-    return Preview(shown, has_more=next(found, None) is not None)
+    first = list(islice(found, count))
+    return Preview(first, has_more=next(found, None) is not None)
 
 
 def _localized(recurrence: Recurrence, due: Due) -> Due:
-    """The due on the clock of the recurrence's zone."""
+    """The due in the recurrence's time zone."""
     return due.in_zone(recurrence.timezone) if isinstance(due, TimedDue) else due
 
 
 def _moved(due: Due, day: date) -> Due:
-    """The due on another day, at the same time on the wall."""
+    """The due on another day, at the same local time."""
     if isinstance(due, TimedDue):
-        return TimedDue(datetime.combine(day, due.wall.time()), due.timezone)
+        return TimedDue(datetime.combine(day, due.local.time()), due.timezone)
     return DateDue(day)
 
 
 def _days(recurrence: Recurrence, start: Due) -> Days:
-    """The days from a start on, up to UNTIL, without regard to COUNT."""
+    """The days of the rule from a start up to UNTIL, without regard to COUNT."""
     is_shortened = recurrence.anchor is Anchor.COMPLETION
     days = days_of(recurrence.rule, start.date, is_shortened=is_shortened)
     return days.until(_last_day(recurrence.rule.until, start))
 
 
 def _last_day(until: date | datetime | None, start: Due) -> date:
-    """The last day on which an occurrence is neither after UNTIL nor out of the known years."""
+    """The last day on which an occurrence is not after UNTIL and in the supported years."""
     if isinstance(start, DateDue):
         return until or LAST_DAY
     assert until is None or isinstance(until, datetime), "`check` was called"
@@ -242,16 +243,16 @@ def _last_day(until: date | datetime | None, start: Due) -> date:
     limit = LAST_INSTANT
     if until and until.year <= LAST_INSTANT.year:
         limit = min(limit, until if until.tzinfo else instant_of(until, start.timezone))
-    # A day later than the limit's own, as clocks that go back at midnight show a date twice.
-    day = min(wall_of(limit, start.timezone).date() + _ONE_DAY, LAST_DAY)
+    # One day more, because a date can occur twice if clocks go back at midnight.
+    day = min(local_time_of(limit, start.timezone).date() + _ONE_DAY, LAST_DAY)
     while _at(start, day) > limit:
         day -= _ONE_DAY
     return day
 
 
-def _first_not_over(start: Due, moment: datetime, timezone: str) -> date:
-    """The first day on which an occurrence is not over by a moment."""
-    today = wall_of(moment, timezone).date()
+def _first_not_passed(start: Due, moment: datetime, timezone: str) -> date:
+    """The first day on which an occurrence has not passed at an instant."""
+    today = local_time_of(moment, timezone).date()
     if isinstance(start, DateDue):
         return today
     day = today - _ONE_DAY
@@ -261,28 +262,28 @@ def _first_not_over(start: Due, moment: datetime, timezone: str) -> date:
 
 
 def _at(due: TimedDue, day: date) -> datetime:
-    """The instant of a timed due on another day. On a later one it is never an earlier instant."""
-    return instant_of(datetime.combine(day, due.wall.time()), due.timezone)
+    """The instant of a timed due on another day. It never decreases with the day."""
+    return instant_of(datetime.combine(day, due.local.time()), due.timezone)
 
 
 def _each_completed(
     recurrence: Recurrence, due: Due, completed_at: datetime | None
 ) -> Iterator[Due]:
-    """The due if it is an occurrence, and those that follow when each is completed on its day."""
-    begun, days = due, _days(recurrence, due)
+    """The due if it is an occurrence, and the next ones if each is completed on its due date."""
+    start, days = due, _days(recurrence, due)
     if due.date in days:
         yield due
     if completed_at:
-        begun = _moved(due, wall_of(completed_at, recurrence.timezone).date())
-        days = _days(recurrence, begun)
+        start = _moved(due, local_time_of(completed_at, recurrence.timezone).date())
+        days = _days(recurrence, start)
     while True:
-        for day in days.since(begun.date + _ONE_DAY):
+        for day in days.since(start.date + _ONE_DAY):
             yield _moved(due, day)
-            # To start again on an occurrence changes nothing, unless it was moved to the end of a
-            # month that is too short; which happens three times at most, from the 31st to the 28th.
-            if takes_day_from_start(recurrence.rule) and day.day != begun.date.day:
-                begun = _moved(due, day)
-                days = _days(recurrence, begun)
+            # Restarting on an occurrence changes nothing, unless a short month moved its day. That
+            # happens three times at most, from the 31st to the 28th.
+            if takes_day_from_start(recurrence.rule) and day.day != start.date.day:
+                start = _moved(due, day)
+                days = _days(recurrence, start)
                 break
         else:
             return

@@ -1,1 +1,1 @@
-"""Search for tasks by their words."""
+"""Full-text search of tasks."""

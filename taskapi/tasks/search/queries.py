@@ -34,7 +34,7 @@ from taskapi.tasks.queries import FILTER_STATEMENTS, UNCOUNTED
 _tasks, _words = table_of(Task), table_of(TaskWords)
 
 MAX_RANKED = 1_000
-"""Only the newest matches are ranked, so that a search for a single letter has a bound."""
+"""Only the newest matches are ranked, which limits the cost of a search for a single letter."""
 
 _RANK = text(
     """
@@ -47,7 +47,7 @@ _RANK = text(
     FROM unnest(CAST(:exact AS tsquery[]), CAST(:prefix AS tsquery[])) AS term (exact, prefix)
     """
 ).bindparams(bindparam("exact", type_=ARRAY(Text)), bindparam("prefix", type_=ARRAY(Text)))
-"""The average over the words of the search: best in the title, and best as whole words."""
+"""The average over the words of the search. The title and whole words rank higher."""
 
 _LIMIT = bindparam("limit", type_=BigInteger)
 _KNOWN = bindparam("known", type_=ARRAY(BigInteger))

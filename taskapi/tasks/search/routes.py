@@ -21,18 +21,18 @@ search = Blueprint("search", __name__, url_prefix="/search")
     summary="Search tasks",
     query=schemas.SearchQuery(),
     parameters=("If-None-Match",),
-    answers=schemas.SearchPage,
+    response=schemas.SearchPage,
     example={"results": [schemas.EXAMPLE], "total": None, "next_cursor": None},
     headers=("ETag", "Link"),
     links=(Link("get_task", {"task_id": "$response.body#/results/0/task/id"}),),
 )
 def search_tasks(caller: Caller, query: dict[str, Any]) -> Response:
-    """Returns the tasks that have all words of `text`, the best matches first.
+    """Returns the tasks that contain all words of `text`, the best matches first.
 
-    A word also matches longer words that begin with it. Case and the accents of Latin and Greek
-    letters do not count. Matches in the title rank higher than matches in the description, and
-    whole words higher than beginnings; of more than 1,000 matches only the newest 1,000 are
-    ranked and returned. The other parameters restrict which tasks are searched.
+    A word also matches longer words that start with it. Case is ignored, and so are accents of
+    Latin and Greek letters. Matches in the title rank higher than matches in the description, and
+    whole words higher than prefixes. Only the newest 1,000 matches are ranked and returned. The
+    other parameters filter the tasks, as in `GET /tasks`.
     """
     known = if_none_match(request, caller.workspace_id)
     page = service.search_tasks(caller, query, known=known)

@@ -1,4 +1,4 @@
-"""Use cases of search: each takes the caller first and gives a page."""
+"""The use case of search. The first argument is the caller; the result is a page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from taskapi.tasks.words import parse_search, tsquery
 
 
 class Result(NamedTuple):
-    """A task that matches a search, with the pieces of its texts that match."""
+    """A task that matches a search, with its highlighted texts."""
 
     task: Task
     rank: float
@@ -35,20 +35,20 @@ class _FoundTasks:
 def search_tasks(
     caller: Caller, query: Mapping[str, Any], *, known: list[int] | None
 ) -> Page[Result]:
-    """A page of the workspace's tasks that have the words of a text, the best first.
+    """A page of the tasks that contain the words of a text, the best matches first.
 
     Args:
-        query: text, limit, cursor and the parameters of `FindingQuery`, checked.
+        query: the validated text, limit, cursor and `FilterParameters`.
         known: versions of the list that the client has; None stands for all.
 
     Raises:
-        InvalidInput: the cursor is not one of this search, a filter is invalid, or what it
-            references does not exist.
+        InvalidInput: the cursor belongs to another list, a filter is invalid, or what it references
+            does not exist.
         TokenInvalid: the caller's session has ended.
     """
     request = page_request({**query, "sort": BEST_FIRST}, SORTS)
     found = resolve(caller, query)
-    assert found, "the text is a part of it"
+    assert found, "the text is a filter"
     statement = search_page(
         request.ordering, is_completed=query.get("is_completed"), shape=found.shape
     )

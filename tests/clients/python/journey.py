@@ -44,7 +44,7 @@ from taskapi_client.models import (
     Credentials,
     DueDate,
     DueTime,
-    Ended,
+    EndedSessions,
     Label,
     ListTasksSort,
     Login,
@@ -62,7 +62,7 @@ from taskapi_client.models import (
     Reauthentication,
     RecurrencePreview,
     RefreshRequest,
-    SessionList,
+    SessionPage,
     Task,
     TaskChanges,
     TaskConflict,
@@ -349,7 +349,7 @@ def keep_others_out(email: str, task: Task) -> None:
 
 def manage_sessions(laptop: AuthenticatedClient, phone: AuthenticatedClient, email: str) -> None:
     """A new password ends the other session; one that is opened again is ended by hand."""
-    listed = expect(list_sessions.sync_detailed(client=laptop), HTTPStatus.OK, SessionList)
+    listed = expect(list_sessions.sync_detailed(client=laptop), HTTPStatus.OK, SessionPage)
     assert listed.total == 2
     assert [session.is_current for session in listed.sessions].count(True) == 1
 
@@ -361,12 +361,12 @@ def manage_sessions(laptop: AuthenticatedClient, phone: AuthenticatedClient, ema
     expect_problem(get_me.sync_detailed(client=phone), HTTPStatus.UNAUTHORIZED)
 
     phone = log_in(email, SECOND_PASSWORD)
-    listed = expect(list_sessions.sync_detailed(client=laptop), HTTPStatus.OK, SessionList)
+    listed = expect(list_sessions.sync_detailed(client=laptop), HTTPStatus.OK, SessionPage)
     other = next(session for session in listed.sessions if not session.is_current)
     expect_empty(end_session.sync_detailed(other.id, client=laptop), HTTPStatus.NO_CONTENT)
     expect_problem(list_tasks.sync_detailed(client=phone), HTTPStatus.UNAUTHORIZED)
     ended = end_other_sessions.sync_detailed(client=laptop)
-    assert expect(ended, HTTPStatus.OK, Ended).ended == 0
+    assert expect(ended, HTTPStatus.OK, EndedSessions).ended == 0
 
 
 def leave(client: AuthenticatedClient) -> None:

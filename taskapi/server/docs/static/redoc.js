@@ -8,7 +8,7 @@
   Redoc.init(
     place.dataset.url,
     {
-      // The bar stays at the top: what is scrolled to must end up below it.
+      // Scroll targets must end up below the sticky bar.
       scrollYOffset: ".bar",
       expandResponses: "200,201",
       requiredPropsFirst: true,

@@ -4,8 +4,11 @@
 {
   const place = document.getElementById("document");
 
-  /** Whoever logs in through the page is authorized on it, and no longer after logging out. */
-  const followTheSession = (response) => {
+  /** The key of the token in sessionStorage, which only this tab reads and which ends with it. */
+  const TOKEN = "taskapi-token";
+
+  /** Authorizes the page after a login through it, and revokes that after a logout. */
+  const followSession = (response) => {
     const path = new URL(response.url, location.href).pathname;
     if (response.ok && /\/auth\/(register|login|refresh)$/.test(path)) {
       authorize(response.body?.access_token);
@@ -15,7 +18,7 @@
     return response;
   };
 
-  /** Sets the token of the document's bearer scheme, as the Authorize dialog would; or drops it. */
+  /** Sets or clears the token of the bearer scheme, like the Authorize dialog. */
   const authorize = (token) => {
     const schemes = ui.specSelectors.specJson().getIn(["components", "securitySchemes"]);
     const name = schemes?.findKey((scheme) => scheme.get("scheme") === "bearer");
@@ -30,6 +33,36 @@
     }
   };
 
+  /** Stores the token when it changes. Swagger UI would store it in localStorage, for good. */
+  const storeInTab = () => ({
+    statePlugins: {
+      auth: {
+        wrapActions: {
+          authorizeWithPersistOption: (original) => (schemes) => {
+            const [scheme] = Object.values(schemes);
+            if (typeof scheme?.value === "string") {
+              sessionStorage.setItem(TOKEN, scheme.value);
+            }
+            return original(schemes);
+          },
+          logoutWithPersistOption: (original) => (names) => {
+            sessionStorage.removeItem(TOKEN);
+            return original(names);
+          },
+        },
+      },
+    },
+  });
+
+  const restore = () => {
+    // Earlier releases stored the token there.
+    localStorage.removeItem("authorized");
+    const token = sessionStorage.getItem(TOKEN);
+    if (token) {
+      authorize(token);
+    }
+  };
+
   const ui = SwaggerUIBundle({
     url: place.dataset.url,
     domNode: place,
@@ -37,13 +70,15 @@
     deepLinking: true,
     docExpansion: "list",
     tryItOutEnabled: true,
-    persistAuthorization: true,
+    persistAuthorization: false,
+    plugins: [storeInTab],
+    onComplete: restore,
     displayRequestDuration: true,
     displayOperationId: false,
     defaultModelsExpandDepth: 0,
     filter: false,
-    // Null: the document is not sent to the validator on its maker's host.
+    // Do not send the document to the public validator.
     validatorUrl: null,
-    responseInterceptor: followTheSession,
+    responseInterceptor: followSession,
   });
 }

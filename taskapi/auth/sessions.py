@@ -1,0 +1,85 @@
+"""Use cases of the caller's sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from taskapi.auth import queries as statements
+from taskapi.auth.models import Session
+from taskapi.auth.queries import SESSION_SORTS
+from taskapi.auth.service import get_me
+from taskapi.db import database
+from taskapi.db.pages import page_request
+from taskapi.db.rows import row_class
+from taskapi.db.tenancy import scope
+from taskapi.extensions import table_of
+from taskapi.identity import Caller
+from taskapi.logs import log_event
+from taskapi.problems import NotFound, TokenInvalid
+
+
+class SessionList(NamedTuple):
+    """A page of live sessions."""
+
+    sessions: list[dict[str, Any]]
+    total: int
+    next_cursor: str | None
+
+
+def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
+    """A page of the caller's live sessions, newest first.
+
+    Args:
+        query: limit and cursor, checked.
+
+    Raises:
+        InvalidInput: the cursor is not one of this list.
+        TokenInvalid: the caller's session is over.
+    """
+    request = page_request(query, SESSION_SORTS)
+    statement = statements.session_page(request.ordering)
+    rows = database.rows(statement, **request.parameters(), **scope(caller))
+    if not rows:
+        raise TokenInvalid
+    found = [_SessionRow._make(row[1:]) for row in rows if row[1] is not None]
+    shown, next_cursor = request.split(found)
+    return SessionList([_shown(caller, row) for row in shown], rows[0][0], next_cursor)
+
+
+def end_session(caller: Caller, session_id: int) -> None:
+    """End one of the caller's sessions.
+
+    Raises:
+        NotFound: it is not the caller's, or over already.
+        TokenInvalid: the caller's own session is over.
+    """
+    parameters = {"session_id": session_id, **scope(caller)}
+    if database.row(statements.end_own_session, **parameters) is None:
+        get_me(caller)
+        raise NotFound("Session not found")
+    log_event("session_ended", user_id=caller.user_id, session_id=session_id)
+
+
+def end_other_sessions(caller: Caller) -> int:
+    """End all of the caller's sessions but this one, and say how many that were.
+
+    Raises:
+        TokenInvalid: the caller's session is over.
+    """
+    ended = database.rows(statements.end_other_sessions, **scope(caller))
+    if not ended:
+        get_me(caller)
+    log_event("other_sessions_ended", user_id=caller.user_id, ended=len(ended))
+    return len(ended)
+
+
+_SessionRow = row_class("Session", (column.name for column in table_of(Session).c))
+
+
+def _shown(caller: Caller, session: Any) -> dict[str, Any]:
+    names = ("id", "created_at", "last_used_at", "expires_at", "user_agent")
+    shown = {name: getattr(session, name) for name in names}
+    address = session.address
+    is_current = session.id == caller.session_id
+    return shown | {"address": str(address) if address else None, "is_current": is_current}

@@ -1,0 +1,117 @@
+"""Limits on logins: of an account and a network together, of known devices, of IPv6 networks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from support.api import PASSWORD, Api
+from support.attempts import is_limited, log_in, new_address, send, used_up
+from support.contract import Contract
+from support.world import person, sql, worker
+from werkzeug.test import TestResponse
+
+from config import Settings
+from taskapi.auth.tokens import parse_refresh_token
+
+
+@pytest.fixture
+def limited(settings: Settings) -> Iterator[Flask]:
+    """The application with its limits, which the other tests run without."""
+    with worker(settings, ratelimit_enabled=True) as app:
+        yield app
+
+
+@pytest.fixture
+def api(limited: Flask, contract: Contract, user: Api) -> Api:
+    return person(limited, contract, user)
+
+
+def test_wrong_passwords_of_strangers_keep_nobody_out_who_has_not_failed(
+    settings: Settings, api: Api
+) -> None:
+    for _ in range(60):
+        assert log_in(api, api.email).status_code == 401
+    address = new_address()
+    used_up(lambda: log_in(api, api.email, address=address), 10)
+    assert log_in(api, api.email, PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("failures", "number", "wait"), [(100, 5, 300), (300, 2, 900), (1_000, 1, 3_600)]
+)
+def test_a_network_that_fails_waits_longer_when_the_account_has_many_failures(
+    settings: Settings, api: Api, failures: int, number: int, wait: int
+) -> None:
+    assert log_in(api, api.email).status_code == 401
+    counted = "UPDATE rate_limits SET count = %s WHERE key LIKE '%%login-failures%%'"
+    sql(settings, counted, failures)
+    address = new_address()
+    response = used_up(lambda: log_in(api, api.email, address=address), number)
+    assert wait - 60 < int(response.headers["Retry-After"]) <= wait
+    assert log_in(api, api.email, PASSWORD).status_code == 200
+
+
+def test_a_login_forgets_the_failures_of_its_network(api: Api) -> None:
+    address = new_address()
+    for _ in range(2):
+        for _ in range(9):
+            assert log_in(api, api.email, address=address).status_code == 401
+        assert log_in(api, api.email, PASSWORD, address).status_code == 200
+
+
+def log_in_again(api: Api, token: str, password: str = PASSWORD, address: str = "") -> TestResponse:
+    body = {"email": api.email, "password": password, "refresh_token": token}
+    return send(api, "/auth/login", body, address or new_address())
+
+
+@pytest.mark.parametrize("is_live", [True, False], ids=["live", "ended"])
+def test_a_known_device_logs_in_whatever_others_have_failed(api: Api, is_live: bool) -> None:
+    address, token = new_address(), api.login["refresh_token"]
+    used_up(lambda: log_in(api, api.email, address=address), 10)
+    used_up(lambda: log_in(api, address=address), 19)
+    if not is_live:
+        api.expect(200, "POST", "/auth/logout")
+    assert log_in_again(api, token, address=address).status_code == 200
+
+
+def test_a_known_device_has_ten_attempts_from_anywhere(api: Api) -> None:
+    token = api.login["refresh_token"]
+    used_up(lambda: log_in_again(api, token, "wrong password"), 10)
+    assert is_limited(log_in_again(api, token))
+    assert log_in(api, api.email, PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["another account's", "forged", "malformed"])
+def test_a_foreign_refresh_token_makes_no_device_known(api: Api, stranger: Api, kind: str) -> None:
+    own = parse_refresh_token(api.login["refresh_token"])
+    assert own
+    forged = str(own._replace(family=b"x" * len(own.family)))
+    tokens = {"another account's": stranger.login["refresh_token"], "forged": forged}
+    token, address = tokens.get(kind, "tr_malformed"), new_address()
+    used_up(lambda: log_in_again(api, token, "wrong password", address), 10)
+    assert is_limited(log_in_again(api, token, address=address))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "number", "neighbour"),
+    [
+        ("2001:db8:64:7{:02x}::1", 60, "2001:db8:64:800::1"),
+        ("2001:db8:65:{:x}00::1", 120, "2001:db8:66::1"),
+    ],
+    ids=["a /56", "a /48"],
+)
+def test_larger_networks_of_ipv6_have_limits_too(
+    api: Api, pattern: str, number: int, neighbour: str
+) -> None:
+    hosts = (pattern.format(n) for n in itertools.count())
+    used_up(lambda: log_in(api, address=next(hosts)), number)
+    assert not is_limited(log_in(api, address=neighbour))
+
+
+def test_larger_networks_of_ipv6_have_limits_for_an_account(api: Api) -> None:
+    hosts = (f"2001:db8:67:7{n:02x}::1" for n in itertools.count())
+    used_up(lambda: log_in(api, api.email, address=next(hosts)), 20)
+    assert log_in(api, api.email, PASSWORD, "2001:db8:68::1").status_code == 200

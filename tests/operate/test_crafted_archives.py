@@ -1,0 +1,214 @@
+"""`flask restore` of a crafted archive executes nothing of it.
+
+An archive contains the text of every statement that `pg_restore` would run. The tests replace
+such a text by another of the same length, or add objects that a restore by `pg_restore` would use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from support import databases
+from support.api import Api
+
+from config import Settings
+from taskapi.server.operate import archive
+
+pytestmark = pytest.mark.slow
+
+MARKER = "executed-by-restore"
+"""A file in the database's folder, which is the working directory of the server's programs."""
+
+PROGRAM = f"touch {MARKER}"
+FUNCTION = f"""
+CREATE FUNCTION attack() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    COPY (SELECT 1) TO PROGRAM '{PROGRAM}';
+    RETURN 1;
+END
+$$
+"""
+OBJECTS = {
+    "materialized view": "CREATE MATERIALIZED VIEW stolen AS SELECT attack()",
+    "default": "ALTER TABLE users ALTER COLUMN is_active SET DEFAULT attack() = 1",
+    "check": "ALTER TABLE users ADD CHECK (attack() = 1)",
+    "trigger": "CREATE TRIGGER attack BEFORE INSERT ON users EXECUTE FUNCTION fire()",
+}
+
+
+@pytest.fixture
+def marker(run_folder: Path) -> Iterator[Path]:
+    path = run_folder / "server" / "postgres" / MARKER
+    yield path
+    path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def source(server_url: str, template: str, tmp_path: Path) -> str:
+    """A database with an account, to be backed up."""
+    url = databases.create(server_url, f"crafted_{tmp_path.name.replace('-', '_')}", template)
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO users (email, hashed_password) VALUES ('ada@example.com', 'x')"
+        )
+    return url
+
+
+@pytest.fixture
+def target(server_url: str, tmp_path: Path) -> str:
+    """An empty database."""
+    return databases.create(server_url, f"crafted_{tmp_path.name.replace('-', '_')}_restored")
+
+
+def silent(line: str) -> None:
+    """Discards the progress."""
+
+
+def replace(file: Path, old: bytes, new: bytes) -> None:
+    """Replace a text in an archive, which stores the length of each text."""
+    content = file.read_bytes()
+    assert content.count(old) == 1
+    assert len(new) <= len(old)
+    file.write_bytes(content.replace(old, new.ljust(len(old))))
+
+
+def copy_statement(url: str, table: str) -> bytes:
+    """The text by which an archive loads a table."""
+    with psycopg.connect(url) as connection:
+        columns = connection.execute(
+            "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute"
+            " WHERE attrelid = %s::regclass AND attnum > 0",
+            [table],
+        ).fetchone()
+    assert columns
+    return f"COPY public.{table} ({columns[0]}) FROM stdin;\n".encode()
+
+
+def count(url: str, query: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row
+    return int(row[0])
+
+
+def tables_of(url: str) -> int:
+    return count(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_objects_of_an_archive_are_not_created(
+    source: str, target: str, tmp_path: Path, marker: Path, kind: str
+) -> None:
+    file = tmp_path / "tasks.backup"
+    with psycopg.connect(source) as connection:
+        connection.execute(FUNCTION.encode())
+        connection.execute(FUNCTION.replace("attack()", "fire()").replace("bigint", "trigger"))
+        connection.execute(OBJECTS[kind].encode())
+    marker.unlink(missing_ok=True)
+    archive.back_up(source, file, silent)
+    restored = archive.bring_back(target, file, silent)
+    assert restored["users"] == 1
+    assert not marker.exists()
+    assert count(target, "SELECT count(*) FROM pg_proc WHERE proname IN ('attack', 'fire')") == 0
+    assert count(target, "SELECT count(*) FROM pg_matviews") == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"COPY users(email) FROM PROGRAM '{PROGRAM}';\n",
+        f"COPY public.users FROM PROGRAM '{PROGRAM}';--\n",
+        f"COPY (SELECT 1) TO PROGRAM '{PROGRAM}';\n",
+        f"\\! {PROGRAM}\n",
+        "COPY public.users (email) FROM '/etc/passwd';\n",
+        "COPY public.users (email) FROM stdin; COPY public.users (email) FROM stdin;\n",
+    ],
+)
+def test_a_statement_that_is_not_data_is_an_error(
+    source: str, target: str, tmp_path: Path, marker: Path, statement: str
+) -> None:
+    file = tmp_path / "tasks.backup"
+    archive.back_up(source, file, silent)
+    replace(file, copy_statement(source, "users"), statement.encode())
+    with pytest.raises(archive.ArchiveError, match="a statement that is not data"):
+        archive.bring_back(target, file, silent)
+    assert not marker.exists()
+    assert tables_of(target) == 0
+
+
+def test_a_sequence_is_set_without_executing_the_archives_statement(
+    source: str, target: str, tmp_path: Path, marker: Path
+) -> None:
+    file = tmp_path / "tasks.backup"
+    archive.back_up(source, file, silent)
+    replace(
+        file,
+        b"SELECT pg_catalog.setval('public.saved_filters_id_seq', 1, false);",
+        f"COPY (SELECT 1) TO PROGRAM '{PROGRAM}';".encode(),
+    )
+    with pytest.raises(archive.ArchiveError, match="a statement that is not data"):
+        archive.bring_back(target, file, silent)
+    assert not marker.exists()
+    assert tables_of(target) == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("COPY public.labels (", "COPY public.lables (", "unknown tables: lables"),
+        ("COPY public.users (id, email, ", "COPY public.users (id, emial, ", "columns of users"),
+        ("val('public.labels_id_seq'", "val('public.lables_id_seq'", "unknown sequence"),
+        ("COPY public.alembic_version (", "COPY public.alembic_versoin (", "revision ''"),
+    ],
+)
+def test_what_the_schema_does_not_have_is_named_and_nothing_is_restored(
+    source: str, target: str, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    file = tmp_path / "tasks.backup"
+    archive.back_up(source, file, silent)
+    replace(file, old.encode(), new.encode())
+    with pytest.raises(archive.ArchiveError, match=message):
+        archive.bring_back(target, file, silent)
+    assert tables_of(target) == 0
+
+
+def test_rows_that_violate_a_constraint_are_an_error_and_nothing_is_restored(
+    source: str, target: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "tasks.backup"
+    with psycopg.connect(source) as connection:
+        connection.execute("ALTER TABLE users DROP CONSTRAINT ck_users_email")
+        connection.execute("INSERT INTO users (email, hashed_password) VALUES ('NOBODY', 'x')")
+    archive.back_up(source, file, silent)
+    with pytest.raises(archive.ArchiveError, match="ck_users_email"):
+        archive.bring_back(target, file, silent)
+    assert tables_of(target) == 0
+
+
+def test_an_archive_of_a_later_release_is_an_error(
+    source: str, target: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "tasks.backup"
+    with psycopg.connect(source) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    archive.back_up(source, file, silent)
+    with pytest.raises(archive.ArchiveError, match=r"revision '9999'.*release that wrote it"):
+        archive.bring_back(target, file, silent)
+    assert tables_of(target) == 0
+
+
+def test_references_are_restored_in_their_order(
+    settings: Settings, user: Api, target: str, tmp_path: Path
+) -> None:
+    assert settings.database_url
+    label = user.expect(201, "POST", "/labels", json={"name": "Errand"})["id"]
+    parent = user.task(label_ids=[label])
+    user.task(parent_id=parent["id"])
+    file = tmp_path / "tasks.backup"
+    archive.back_up(settings.database_url, file, silent)
+    archive.bring_back(target, file, silent)
+    found = count(target, f"SELECT count(*) FROM tasks WHERE {label} = ANY (label_ids)")
+    assert found == 1
