@@ -1,4 +1,4 @@
-"""The tables of accounts, of sessions and of counted attempts."""
+"""The tables of accounts, sessions and rate limits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Identity,
+    Index,
     LargeBinary,
     PrimaryKeyConstraint,
     String,
@@ -25,17 +26,22 @@ from taskapi.workspaces.models import NEXT_ID, NOW
 
 
 class User(Model):
-    """An account."""
+    """An account.
+
+    The email of a deleted account is null until all its rows are deleted, so another account can
+    have it.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
         CheckConstraint(
             """email = lower(email COLLATE "C") AND strpos(email, '@') > 0""", name="email"
         ),
+        Index("ix_users_deleted", "id", postgresql_where=text("email IS NULL")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, server_default=NEXT_ID)
-    email: Mapped[str] = mapped_column(String(255, collation="C"), unique=True)
+    email: Mapped[str | None] = mapped_column(String(255, collation="C"), unique=True)
     hashed_password: Mapped[str] = mapped_column(Text)
     is_active: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
@@ -43,10 +49,10 @@ class User(Model):
 
 
 class Session(Model):
-    """A login: it lives until it is revoked or was not refreshed for too long.
+    """A session: a login on one device. It ends when it is revoked or has expired.
 
-    Of the refresh token only hashes are stored: of the part that stays (family) and of the part
-    that rotates.
+    Only hashes of the refresh token are stored: of its constant part (family) and of its rotating
+    part.
     """
 
     __tablename__ = "sessions"
@@ -65,10 +71,10 @@ class Session(Model):
 
 
 class RateLimit(Model):
-    """Attempts of one kind by one address or account, counted until the window ends."""
+    """A counter of attempts, for one kind and one address or account, until its window ends."""
 
     __tablename__ = "rate_limits"
-    # Lost in a crash, which only resets the counts: not worth a write-ahead log.
+    # After a crash the counters start again, which does not justify a write-ahead log.
     __table_args__ = ({"prefixes": ["UNLOGGED"]},)
 
     key: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -173,7 +173,7 @@ class Pool:
         return waiter.outcome
 
     def _open(self) -> None:
-        """Open a connection in the background, for whoever waits longest."""
+        """Open a connection in the background, for the longest waiting request."""
         try:
             Thread(target=self._open_now, name="connect", daemon=True).start()
         except RuntimeError as error:  # the system starts no more threads

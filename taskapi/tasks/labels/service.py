@@ -43,7 +43,7 @@ class InProgress(Unavailable):
     detail = "The label has many tasks, which are changed step by step; try again in a moment."
 
 
-class _Ending(NamedTuple):
+class _Removal(NamedTuple):
     statement: Statement
     piece: Statement
     """Does the same to some of the tasks, without the label itself."""
@@ -114,8 +114,8 @@ def delete_label(caller: Caller, label_id: int, if_match: list[int] | None) -> N
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
-    ending = _Ending(deletion, deletion_piece)
-    if not _execute_locked(caller, ending, label_id, if_match):
+    removal = _Removal(deletion, deletion_piece)
+    if not _execute_locked(caller, removal, label_id, if_match):
         labels.raise_for_missing(caller, label_id, "delete", if_match)
     log_event("label_deleted", label_id=label_id)
 
@@ -127,7 +127,7 @@ def merge_label(caller: Caller, label_id: int, into: int, if_match: list[int] | 
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InvalidInput: `into` is the same label, or does not exist.
     """
-    merged = _execute_locked(caller, _Ending(merge, merge_piece), label_id, if_match, into=into)
+    merged = _execute_locked(caller, _Removal(merge, merge_piece), label_id, if_match, into=into)
     if not merged:
         if into == label_id:
             reason = InvalidInput.at("/into", "Must be another label.", "same_label")
@@ -139,7 +139,7 @@ def merge_label(caller: Caller, label_id: int, into: int, if_match: list[int] | 
 
 
 def _execute_locked(
-    caller: Caller, ending: _Ending, label_id: int, if_match: list[int] | None, **more: int
+    caller: Caller, removal: _Removal, label_id: int, if_match: list[int] | None, **more: int
 ) -> list[Row]:
     """The result of a statement that needs the current tasks, with the workspace locked.
 
@@ -148,14 +148,14 @@ def _execute_locked(
     """
     given = {"id": label_id, "if_match": if_match, **scope(caller), **more}
     with locked(caller):
-        found = database.rows(ending.statement, **given)
+        found = database.rows(removal.statement, **given)
         if found or not database.rows(has_many_tasks, **given)[0][0]:
             return found
         if not _all_exist(caller, label_id, **more):
             return []
         labels.require(caller, label_id, "update", if_match)
         for _ in range(PIECES):
-            database.run_afterwards(ending.piece, **given)
+            database.run_afterwards(removal.piece, **given)
         raise InProgress
 
 
