@@ -1,1 +1,1 @@
-"""Measures the service beside a floor: `benchmarks/run --help`, `benchmarks/profile --help`."""
+"""Benchmarks of the service: `benchmarks/run --help`, `benchmarks/profile --help`."""

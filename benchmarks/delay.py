@@ -1,7 +1,7 @@
-"""A proxy that adds a delay to each answer of the database, as a network between them does.
+"""A proxy that delays each response of the database, like a network.
 
-Questions pass at once, answers late and in order; those that follow each other closely are delayed
-side by side, not one after the other. Run as: python -m benchmarks.delay LISTEN UPSTREAM SECONDS
+Requests pass at once, responses late and in order. Consecutive responses are delayed
+concurrently. Run as: python -m benchmarks.delay LISTEN UPSTREAM SECONDS
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _CHUNK = 262_144
 
 
 class Proxy:
-    """One loop over all connections, lean since it shares the machine with what is measured."""
+    """One loop over all connections, which uses little CPU time beside the measurement."""
 
     def __init__(self, listen: str, upstream: str, seconds: float) -> None:
         self._upstream = upstream
@@ -24,17 +24,17 @@ class Proxy:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(listen)
         self._listener.listen()
-        # The other end of each connection, from both ends, and which of them are the database's.
+        # The peer of each socket, and the sockets to the database.
         self._peers: dict[socket.socket, socket.socket] = {}
         self._databases: set[socket.socket] = set()
-        # All are delayed alike, so the first to come is the first that is due.
+        # All have the same delay, so the first received is the first due.
         self._answers: deque[tuple[float, socket.socket, bytes]] = deque()
 
     def run(self) -> None:
         """Serve until killed."""
         while True:
             wait = max(0.0, self._answers[0][0] - monotonic()) if self._answers else None
-            # epoll would round up to a whole millisecond, which is a fifth of the usual delay.
+            # epoll would round up to a millisecond, a fifth of the usual delay.
             readable, _, _ = select([self._listener, *self._peers], [], [], wait)
             for end in readable:
                 if end is self._listener:
@@ -79,7 +79,7 @@ class Proxy:
         if other:
             del self._peers[other]
             self._databases -= {end, other}
-            # What the database said last is lost with it, which no client here waits for.
+            # Delayed data is lost, for which no client waits.
             other.close()
         end.close()
 

@@ -1,7 +1,7 @@
-"""The floor: the least that answers the same calls with the same SQL, as a bare WSGI callable.
+"""The floor: a bare WSGI callable that serves the same requests with the same SQL.
 
-No framework, no limits, no request ids, no log, no second question for refusals: what gunicorn,
-gevent, psycopg, PyJWT and orjson cost at best. The service is measured beside it.
+It has no framework, limits, request IDs, log, or query for the reason of an error. It is the
+minimum cost of gunicorn, gevent, psycopg, PyJWT and orjson.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ Answer = tuple[str, Any, str | None]
 
 
 class Refused(Exception):
-    """The status of an answer without content."""
+    """The status of a response without content."""
 
 
 class Connection(psycopg.Connection[Any]):
-    """Waits for the database on event watchers that it keeps, where psycopg makes one each time."""
+    """Waits for the database on a persistent event watcher, as the service does."""
 
     def wait(
         self, gen: Generator[int, int, Any], interval: float = 0.0, timeout: float | None = None
@@ -70,7 +70,7 @@ class Connection(psycopg.Connection[Any]):
 
 
 class Pool:
-    """Cursors, handed on in the order in which they were asked for."""
+    """A pool of cursors that serves waiting requests in order."""
 
     def __init__(self, size: int) -> None:
         self._unused = size
@@ -106,7 +106,7 @@ _pool = Pool(_SETUP["pool_size"])
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """WSGI."""
+    """Handle a request (WSGI)."""
     try:
         status, payload, tag = _answer(environ)
     except Refused as refusal:
@@ -176,7 +176,7 @@ def _one(name: str, given: dict[str, Any]) -> tuple[Any, str]:
 
 
 def _task(names: list[str], values: tuple[Any, ...]) -> dict[str, Any]:
-    """The JSON of a task without dues, which was never moved: those of the benchmark are so."""
+    """The JSON of a task without dues that was never moved, as in the benchmark."""
     task = dict(zip(names, values, strict=True))
     task["list_id"] = task["list_id"] or task["workspace_id"]
     task["position"] = str(task["id"] + 5 * 10**18)

@@ -1,4 +1,4 @@
-"""How gunicorn serves the floor: with the settings by which it serves the service."""
+"""The gunicorn settings of the floor: those of the service."""
 
 # ruff: noqa: E402 - gevent patches the standard library before anything imports it
 from gevent import monkey
@@ -11,7 +11,7 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-# What the workers need is imported before they are forked, as the service does.
+# Modules are imported before the fork, as for the service.
 import_module("benchmarks.floor")
 
 wsgi_app = "benchmarks.floor:application"

@@ -1,7 +1,7 @@
-"""Clients that log in without pause, each the next time as soon as it has its answer.
+"""Clients that log in without pause.
 
 Run as: python -m benchmarks.logins PORT SECONDS PASSWORD EMAIL... (one client for each email);
-prints a JSON list of what each attempt got: its status and the seconds that it took.
+prints a JSON list with the status and the seconds of each attempt.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import sys
 from time import monotonic
 
 _BROKEN = 0
-"""In place of a status: no answer came."""
+"""Instead of a status: there was no response."""
 
 _PATIENCE = 30.0
 
 
 class _Client:
-    """One person at one connection, which is opened anew when it breaks."""
+    """One user with one connection, which is reopened when it breaks."""
 
     def __init__(self, port: int, email: str, password: str) -> None:
         self._port = port
@@ -30,7 +30,7 @@ class _Client:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def run(self, until: float) -> list[tuple[int, float]]:
-        """Log in again and again."""
+        """Log in repeatedly."""
         attempts = []
         while (started := monotonic()) < until:
             try:

@@ -1,4 +1,4 @@
-"""Whose calls are measured: accounts with their tokens and tasks, and the SQL that serves them."""
+"""The users of the benchmark: accounts with tokens and tasks, and the SQL of their requests."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CALLS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
         {"title": "A task", "description": "Changed to measure.", "is_completed": True},
     ),
 }
-"""What is measured: method, path and body."""
+"""A measured request: method, path and body."""
 
 
 class Account(NamedTuple):
-    """Somebody who calls."""
+    """A user of the benchmark."""
 
     user_id: int
     email: str
@@ -39,7 +39,7 @@ class Account(NamedTuple):
 
 
 class World(NamedTuple):
-    """The accounts of one database; none writes in the lists that another reads."""
+    """The accounts of one database. Writers and readers are different accounts."""
 
     database: str
     readers: list[Account]
@@ -48,13 +48,13 @@ class World(NamedTuple):
 
 
 def hashed_password(url: str) -> str:
-    """The hash of `PASSWORD`, at the cost that is used in production."""
+    """The hash of `PASSWORD` at the cost of production."""
     with create_app(settings_for(url)).app_context():
         return hash_password(PASSWORD)
 
 
 def world(cluster: Cluster, name: str) -> World:
-    """The accounts of a filled database that have a session, with tokens for them."""
+    """The accounts with sessions of a filled database, with tokens."""
     accounts = [Account(*row) for row in cluster.execute(_ACCOUNTS, name)]
     with create_app(settings_for(cluster.url_of(name))).app_context():
         accounts = [
@@ -65,12 +65,12 @@ def world(cluster: Cluster, name: str) -> World:
 
 
 def recorded(cluster: Cluster, filled: World) -> dict[str, dict[str, Any]]:
-    """The one statement that the service sends for each call, with its parameters and columns.
+    """The only statement of each request, with its parameters and columns.
 
-    `more` is the list's next page.
+    `more` is the next page of the list.
 
     Raises:
-        RuntimeError: a call sends none, or several.
+        RuntimeError: a request sends no statement or several.
     """
     cluster.create("recorded", filled.database)
     app = create_app(settings_for(cluster.url_of("recorded")))

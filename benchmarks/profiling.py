@@ -1,7 +1,7 @@
-"""Where the microseconds of each call go, by area, as py-spy samples them.
+"""The CPU time of each operation by component, sampled by py-spy.
 
-One worker has a core to itself; the database and the load share the others. What C code takes is
-counted with the Python function that calls it.
+One worker has its own core; the database and the load share the others. The time of C code is
+assigned to the Python function that calls it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _FRAME = re.compile(r"(?P<name>.*) \((?P<file>[^()]*?)(?::(?P<line>\d+))?\)$")
 
 
 class Profile(NamedTuple):
-    """One call: its CPU time in microseconds, and how that divides."""
+    """One operation: its CPU time in microseconds, in total and by component."""
 
     microseconds: float
     areas: Counter[str]
@@ -63,7 +63,7 @@ class Profile(NamedTuple):
 
 
 def main() -> int:
-    """Profile the four calls and print a table."""
+    """Profile the four operations and print a table."""
     options = _options()
     spy = _py_spy()
     need_wrk()
@@ -91,7 +91,7 @@ def main() -> int:
 
 @contextmanager
 def _served(options: argparse.Namespace) -> Iterator[tuple[Server, World]]:
-    """The peer with one worker, which has the first core to itself."""
+    """The peer with one worker on the first core."""
     cores = sorted(os.sched_getaffinity(0))
     own, others = (cores[:1], cores[1:]) if len(cores) > 1 else (cores, cores)
     os.sched_setaffinity(0, others)
@@ -146,7 +146,7 @@ def _profile(server: Server, requests: list[str], spy: list[str], seconds: int) 
 
 
 def _area(frames: list[str]) -> str:
-    """To whom a sample belongs: to logging with all that it calls, else to the innermost known."""
+    """The component of a sample: logging with all its callees, else the innermost known one."""
     if any(_IS_LOGGING.search(frame) for frame in frames):
         return _LOGGING
     if "orjson." in _source(frames[-1]):
@@ -159,7 +159,7 @@ def _area(frames: list[str]) -> str:
 
 
 def _source(frame: str) -> str:
-    """The line of code at which a frame is."""
+    """The line of code of a frame."""
     found = _FRAME.fullmatch(frame)
     if not found or not found["line"]:
         return ""
@@ -190,10 +190,10 @@ def _markdown(profiles: dict[str, Profile]) -> str:
 
 
 def _py_spy() -> list[str]:
-    """The command that samples.
+    """The py-spy command.
 
     Raises:
-        SystemExit: it is not installed, or may not look into other processes.
+        SystemExit: it is not installed, or has no permission to trace processes.
     """
     beside = str(Path(sys.executable).parent)
     found = shutil.which("py-spy", path=f"{beside}:{os.environ['PATH']}")

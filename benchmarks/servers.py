@@ -1,4 +1,4 @@
-"""What is measured, running: the service, the floor, and what delays the database's answers."""
+"""The processes of the benchmark: the service, the floor, and the delaying proxy."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ print(json.dumps({name: found[name] for name in names if isinstance(found[name],
 
 @dataclass(frozen=True)
 class Peer:
-    """One of those that are compared."""
+    """One of the compared servers."""
 
     name: str
     command: Sequence[str] = (*_GUNICORN, "wsgi:app")
@@ -51,34 +51,34 @@ class Peer:
 
 @dataclass(frozen=True)
 class Server:
-    """A peer, serving."""
+    """A running peer."""
 
     name: str
     port: int
     process: subprocess.Popen[bytes]
 
     def until_ready(self) -> None:
-        """Wait for its first answer.
+        """Wait for its first response.
 
         Raises:
-            RuntimeError: it has ended, or does not answer.
+            RuntimeError: it has ended, or does not respond.
         """
         _until(lambda: _answers(self), f"{self.name} did not start; see its log", self.process)
 
     @property
     def pid(self) -> int:
-        """Of the process below which all its others are."""
+        """The process ID of its main process."""
         return self.process.pid
 
     def memory(self) -> usage.Memory:
-        """Of the worker that holds most."""
+        """The memory of the largest worker."""
         found = [usage.memory(pid) for pid in usage.children(self.pid)]
         return usage.Memory(max(one.rss for one in found), max(one.pss for one in found))
 
     def call(
         self, method: str, path: str, token: str = "", body: object = None, **headers: str
     ) -> tuple[HTTPResponse, Any]:
-        """One answer, and what its JSON says."""
+        """A response: its text and its JSON."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=_START_SECONDS)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token:
@@ -100,7 +100,7 @@ def service() -> Peer:
 
 
 def floor(statements: Mapping[str, Any], folder: Path) -> Peer:
-    """The floor, which runs these statements under the service's own settings of gunicorn."""
+    """The floor with these statements and the service's gunicorn settings."""
     environment = _environment("postgresql:///", 1)
     settings = subprocess.run(
         [sys.executable, "-c", _READ_GUNICORN_SETTINGS],
@@ -126,7 +126,7 @@ def floor(statements: Mapping[str, Any], folder: Path) -> Peer:
 
 @contextmanager
 def serving(peer: Peer, database_url: str, logs: Path) -> Iterator[Server]:
-    """The peer, starting on a free port with production settings, its log in a file."""
+    """Start a peer on a free port with production settings and a log file."""
     port = _free_port()
     environment = {**_environment(database_url, port), **peer.environment}
     with (logs / f"{peer.name}.log").open("a") as log:
@@ -137,7 +137,7 @@ def serving(peer: Peer, database_url: str, logs: Path) -> Iterator[Server]:
 
 @contextmanager
 def delaying(cluster: Cluster, folder: Path, seconds: float) -> Iterator[int]:
-    """A socket in this folder at which the database answers so much later; the proxy's pid."""
+    """Start a delaying proxy with a socket in this directory. Returns its process ID."""
     folder.mkdir(exist_ok=True)
     listen = folder / cluster.socket.name
     listen.unlink(missing_ok=True)
@@ -165,7 +165,7 @@ def _environment(database_url: str, port: int) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": database_url,
-        # No pooler stands between.
+        # There is no pooler.
         "DATABASE_PREPARE": "true",
         "JWT_SECRET_KEY": KEY,
         "RATELIMIT_ENABLED": "false",

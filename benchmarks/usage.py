@@ -1,4 +1,4 @@
-"""What processes use of the machine, from /proc."""
+"""The resources of processes, from /proc."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Memory(NamedTuple):
-    """Of one process, in MiB: all that it maps, and its share of it where others map it too."""
+    """The memory of a process in MiB: resident, and proportional for shared pages."""
 
     rss: float
     pss: float
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """The children of a process."""
     return _by_parent().get(pid, [])
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process and of all below it, ended ones included where they were waited for."""
+    """The CPU time of a process and its descendants, including ended ones that were waited for."""
     by_parent = _by_parent()
     todo, ticks = [pid], 0
     while todo:
@@ -36,7 +36,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory(pid: int) -> Memory:
-    """What a process holds in memory."""
+    """The memory of a process."""
     found = {"Rss": 0, "Pss": 0}
     for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
         name, _, size = line.partition(":")
@@ -46,14 +46,14 @@ def memory(pid: int) -> Memory:
 
 
 def machine_seconds() -> float:
-    """CPU time that the whole machine has spent on anything."""
+    """The CPU time of the whole machine."""
     ticks = [int(text) for text in (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:9]]
     idle, waiting = ticks[3:5]
     return (sum(ticks) - idle - waiting) / _TICKS
 
 
 def own_seconds() -> float:
-    """CPU time of this process and of what it has started and waited for."""
+    """The CPU time of this process and of its ended children."""
     total = 0.0
     for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
         used = resource.getrusage(who)
@@ -62,14 +62,14 @@ def own_seconds() -> float:
 
 
 class Meter:
-    """CPU time from now on, by name of the tree of processes that spends it."""
+    """Measures CPU time from now on, by the name of a process tree."""
 
     def __init__(self, **roots: int) -> None:
         self._roots = roots
         self._before = self._now()
 
     def read(self) -> dict[str, float]:
-        """Seconds since the start; `elsewhere` is what nothing of ours has spent."""
+        """The seconds since the start; `elsewhere` is the CPU time of all other processes."""
         used = {name: now - self._before[name] for name, now in self._now().items()}
         known = sum(seconds for name, seconds in used.items() if name != "machine")
         return used | {"elsewhere": used.pop("machine") - known}
@@ -88,7 +88,7 @@ def _by_parent() -> dict[int, list[int]]:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the name, which may hold anything."""
+    """The fields of /proc/PID/stat after the name, which may contain any characters."""
     try:
         return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""taskapi: accounts and tasks over HTTP. `create_app` puts it together."""
+"""taskapi: a task management service. `create_app` creates the application."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ EXPOSED_HEADERS = (
 
 
 def create_app(settings: Settings) -> Flask:
-    """The application for these settings, which name a database and a key.
+    """Create the application. The settings must have a database URL and a secret key.
 
-    It opens no connection: pools and threads start with the first request, after any fork.
+    It opens no connection. Pools and threads start with the first request, after any fork.
     """
     app = Application(__name__, static_folder=None)
     app.config.update(SESSION_EXPIRES=settings.session_expires, **database.engine_config(settings))
@@ -92,13 +92,13 @@ def create_app(settings: Settings) -> Flask:
 
 
 def openapi_json(app: Flask) -> bytes:
-    """The OpenAPI document as it is served and committed."""
+    """The OpenAPI document, as served and committed."""
     document = openapi.build(app, __version__)
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _exactly(origin: str) -> re.Pattern[str]:
-    # Flask-CORS would guess which origins are patterns, [::1] among them, and match beginnings.
+    # Flask-CORS would treat some origins as patterns, such as [::1], and match prefixes.
     return re.compile(re.escape(origin) + r"\Z", re.IGNORECASE)
 
 

@@ -1,4 +1,4 @@
-"""What the commands of all features have in common."""
+"""Common code of the commands of all features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ P = ParamSpec("P")
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
-    """Problems as one line on standard error, and exit status 1."""
+    """Print problems as one line on standard error, and exit with status 1."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:

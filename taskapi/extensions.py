@@ -15,7 +15,7 @@ from werkzeug.local import LocalProxy
 
 
 class Base(DeclarativeBase):
-    """What the tables share: names for constraints that migrations can rely on."""
+    """The base of all models, with fixed names of constraints for migrations."""
 
     metadata = MetaData(
         naming_convention={
@@ -29,27 +29,27 @@ class Base(DeclarativeBase):
 
 
 class _DatabaseCommands(click.Command):
-    """`flask db`, which is loaded when it is used."""
+    """`flask db`, loaded when it is used."""
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         commands: click.Group = import_module("flask_migrate.cli").db
-        # The context names the command that is run with it.
+        # The name of the command is in the context.
         return commands.make_context(*args, **extra)
 
 
 class Migrations:
-    """Flask-Migrate, imported when a command asks for it.
+    """Flask-Migrate, imported when a command needs it.
 
-    With it comes Alembic, which is eight MiB in each worker that serves requests.
+    It imports Alembic, which would take eight MiB in each worker.
     """
 
     def init_app(self, app: Flask, database: SQLAlchemy) -> None:
-        """Let `flask db` find what it needs in the application."""
+        """Register what `flask db` needs with the application."""
         app.extensions["migrate"] = LocalProxy(cache(partial(self._bind, app, database)))
         app.cli.add_command(_DatabaseCommands("db", help="Perform database migrations."))
 
     def upgrade(self) -> None:
-        """Bring the current application's database to the head."""
+        """Migrate the database of the current application."""
         import_module("flask_migrate").upgrade()
 
     def _bind(self, app: Flask, database: SQLAlchemy) -> Any:
@@ -59,7 +59,7 @@ class Migrations:
 
 db = SQLAlchemy(model_class=Base)
 if TYPE_CHECKING:
-    Model = Base  # mypy cannot see db.Model, which Flask-SQLAlchemy makes when it runs
+    Model = Base  # Flask-SQLAlchemy creates db.Model at runtime, unknown to mypy
 else:
     Model = db.Model
 migrate = Migrations()

@@ -21,6 +21,7 @@ from jwt import PyJWTError
 from config import Settings
 from taskapi.extensions import jwt
 from taskapi.problems import TokenExpired, TokenInvalid, Unauthenticated
+from taskapi.runtime.context import extensions
 
 MAX_ID = 2**53 - 1
 """Ids stay exact in a JSON number (RFC 8259 section 6)."""
@@ -101,7 +102,7 @@ def authenticate(request: Request, *, accept_expired: bool = False) -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated
-    claims: _Claims = current_app.extensions["taskapi_verify"](token.strip())
+    claims: _Claims = extensions()["taskapi_verify"](token.strip())
     if claims.expires_at <= time() and not accept_expired:
         raise TokenExpired
     return claims.caller

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from threading import Event, Lock
+from threading import Lock
 from typing import NamedTuple
 
 from taskapi.problems import RateLimited
@@ -31,10 +31,27 @@ class Share(NamedTuple):
     """Whether too much of the caller's responses is still to be sent."""
 
 
+class _Turn:
+    """A request that waits for a slot."""
+
+    has_come = False
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def give(self) -> None:
+        self.has_come = True
+        self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        self._lock.acquire(timeout=seconds)
+
+
 class _Queue:
     def __init__(self) -> None:
         self.active = 0
-        self.waiting: deque[Event] = deque()
+        self.waiting: deque[_Turn] = deque()
 
 
 class Slots:
@@ -67,21 +84,19 @@ class Slots:
             if queue.active < self._limit:
                 queue.active += 1
                 return
-            turn = Event()
+            turn = _Turn()
             queue.waiting.append(turn)
-        if turn.wait(seconds):
-            return
+        turn.wait(seconds)
         with self._lock:
-            if turn.is_set():  # a slot became free at the last moment
-                return
-            queue.waiting.remove(turn)
-        raise TooManyConcurrentRequests
+            if not turn.has_come:
+                queue.waiting.remove(turn)
+                raise TooManyConcurrentRequests
 
     def _release(self, key: Hashable) -> None:
         with self._lock:
             queue = self._queues[key]
             if queue.waiting:
-                queue.waiting.popleft().set()
+                queue.waiting.popleft().give()
                 return
             queue.active -= 1
             if not queue.active:

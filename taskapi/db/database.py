@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import Any
 
 import psycopg
-from flask import Flask, current_app, g
+from flask import Flask
 from sqlalchemy import NullPool
 
 from config import Settings
@@ -27,6 +27,7 @@ from taskapi.db.statement import Statement
 from taskapi.db.timeouts import extended
 from taskapi.problems import InsufficientStorage, OutcomeUnknown, StatementTimeout, Unavailable
 from taskapi.runtime.connection import Connection, QueryTooLongError, Row, connection_class
+from taskapi.runtime.context import extensions, request_globals
 
 _MAX_WAITING = 1_000
 _MORE_SECONDS = 0.4
@@ -161,7 +162,7 @@ def pools(app: Flask) -> list[Pool]:
 
 def pool() -> Pool:
     """The application's pool."""
-    found: Pool = current_app.extensions["taskapi_pool"]
+    found: Pool = extensions()["taskapi_pool"]
     return found
 
 
@@ -212,13 +213,13 @@ def run_afterwards(statement: Statement, **parameters: Any) -> None:
 
 def has_replica() -> bool:
     """Whether there is a usable replica."""
-    replica: _Replica | None = current_app.extensions["taskapi_replica"]
+    replica: _Replica | None = extensions()["taskapi_replica"]
     return replica is not None and perf_counter() >= replica.usable_at
 
 
 def replica_rows(statement: Statement, **parameters: Any) -> list[Row]:
     """The result of a read on the replica, which may lag; empty if it does not respond."""
-    replica: _Replica = current_app.extensions["taskapi_replica"]
+    replica: _Replica = extensions()["taskapi_replica"]
     with _Watch(writes=False) as started:
         try:
             return _run(replica.connections, statement, parameters, started + _REPLICA_SECONDS)
@@ -303,17 +304,17 @@ def _taken(connections: Pool, until: float, *, writes: bool) -> Iterator[Connect
 
 def count_towards(share: Share) -> None:
     """Count this request towards the limits of a share."""
-    g.share = share
+    request_globals().share = share
 
 
 def _share() -> Share | None:
-    found: Share | None = g.get("share")
+    found: Share | None = request_globals().get("share")
     return found
 
 
 def seconds_spent() -> float:
     """The time that this request has spent on the database, including waits for a connection."""
-    return float(g.get("database_seconds", 0.0))
+    return float(request_globals().get("database_seconds", 0.0))
 
 
 class _ConnectionLost(Exception):
@@ -333,7 +334,9 @@ class _Watch:
         return self.started
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        g.database_seconds = seconds_spent() + perf_counter() - self.started
+        spent = request_globals()
+        before = spent.get("database_seconds", 0.0)
+        spent.database_seconds = before + perf_counter() - self.started
         if isinstance(error, (psycopg.Error, _ConnectionLost)):
             raise self._problem(error) from error
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from flask import Flask, current_app
+from flask import Flask
 from sqlalchemy import BigInteger, BindParameter, bindparam
 
 from config import Settings
 from taskapi.problems import Problem
+from taskapi.runtime.context import extensions
 
 
 class Quota(NamedTuple):
@@ -68,7 +69,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def limits() -> dict[str, int]:
     """The parameters of `limit_of`."""
-    found: dict[str, int] = current_app.extensions["taskapi_quotas"]
+    found: dict[str, int] = extensions()["taskapi_quotas"]
     return found
 
 

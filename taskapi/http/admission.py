@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from time import monotonic, sleep
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response
 
 from config import Settings
 from taskapi.db import database
@@ -22,6 +22,7 @@ from taskapi.http.application import Answer, Request
 from taskapi.identity import Caller
 from taskapi.problems import RateLimited, TokenInvalid
 from taskapi.runtime import CLOSE
+from taskapi.runtime.context import extensions
 
 MAX_OF_ACCOUNT = 100
 """Requests of one account that a worker handles at a time."""
@@ -98,6 +99,8 @@ class Admission:
         self._in_progress[key] += 1
         try:
             response = respond(self._turn(key, limit, request.method in _READS))
+        except TooManyConcurrentRequests as problem:
+            raise self._refused(key, request, problem) from None
         except TokenInvalid:
             if caller:
                 self._verified.pop(caller.session_id, None)
@@ -177,7 +180,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def admission() -> Admission:
     """The application's admission in this process."""
-    found: Admission = current_app.extensions["taskapi_admission"]
+    found: Admission = extensions()["taskapi_admission"]
     return found
 
 

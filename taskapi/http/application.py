@@ -13,10 +13,12 @@ from functools import cached_property
 from time import perf_counter
 from typing import Any, cast
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from flask import Request as FlaskRequest
 from werkzeug.routing import MapAdapter
 from werkzeug.wsgi import ClosingIterator
+
+from taskapi.runtime import context
 
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -78,9 +80,9 @@ class Application(Flask):
 
 
 def current_request() -> Request:
-    """The request that is being answered, as the class that this application makes of it.
+    """The request that is being handled.
 
     Raises:
-        RuntimeError: there is none, as soon as an attribute is read.
+        RuntimeError: there is none.
     """
-    return cast("Request", request)
+    return cast("Request", context.current_request())

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import orjson
 import psycopg
-from flask import Flask, Response, current_app, got_request_exception, request
+from flask import Flask, Response, got_request_exception, request
 from flask.globals import app_ctx
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
@@ -25,6 +25,7 @@ from taskapi.http.application import Answer, current_request
 from taskapi.http.preconditions import entity_tag, if_none_match
 from taskapi.http.representation import Represent, represent_as
 from taskapi.identity import Caller
+from taskapi.runtime.context import extensions
 
 _failures = logging.getLogger("taskapi.failure")
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
@@ -43,7 +44,7 @@ def versioned_response(
     payload: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The response with a resource and its ETag, or 304 to a GET whose client has this version."""
-    version = payload["version"]
+    version, request = payload["version"], current_request()
     if request.method in ("GET", "HEAD") and is_known(version, if_none_match(request)):
         return not_modified(entity_tag(version))
     return json_response(payload, status, {"ETag": entity_tag(version), **(headers or {})})
@@ -135,7 +136,7 @@ def raw_response(body: bytes, media_type: str, status: int, headers: Mapping[str
             ("Content-Length", str(len(body))),
             *headers.items(),
             *_standing(headers),
-            ("Vary", current_app.extensions["taskapi_vary"]),
+            ("Vary", extensions()["taskapi_vary"]),
         ],
     )
 

@@ -23,7 +23,7 @@ from gunicorn.http.errors import InvalidHeader
 from gunicorn.workers.ggevent import GeventWorker
 
 from taskapi.runtime import CLOSE
-from taskapi.runtime.clients import Client, Listener, linger, send
+from taskapi.runtime.clients import Client, Listener, Response, linger, send
 
 LEAST_IDLE_SECONDS = 2
 """For which a connection is kept at least, though others wait for its place."""
@@ -69,6 +69,8 @@ class ClientWorker(GeventWorker):
 
     def init_process(self) -> None:
         self._told_to_end = Event()
+        # gunicorn looks a setting up by a method in Python, some forty times a request.
+        vars(self.cfg).update({name: one.get() for name, one in self.cfg.settings.items()})
         super().init_process()
 
     def init_signals(self) -> None:
@@ -134,7 +136,9 @@ class ClientWorker(GeventWorker):
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
-        response, environ = wsgi.create(req, sock, addr, listener_name, self.cfg)
+        response, environ = wsgi.create(
+            req, sock, addr, listener_name, self.cfg, response_class=Response
+        )
         if "HTTP_HOST" not in environ and req.version >= (1, 1):
             raise InvalidHeader("HOST", req=req)
         environ["wsgi.multithread"] = True

@@ -1,4 +1,4 @@
-"""What is to come of what a client writes to a task: what it then shows, or where it is refused."""
+"""Predictions for a write of a task: the resulting task, or the pointer of the error."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ _MOMENTS = ("due", "start")
 
 
 def place_of(number: int) -> str:
-    """A place that is a whole number, as it is shown."""
+    """The position of a whole number."""
     return str(_FIRST_PLACE + number)
 
 
 def number_of(place: str) -> int:
-    """The whole number that a place is."""
+    """The whole number of a position."""
     return int(place) - _FIRST_PLACE
 
 
 def trimmed(body: Body) -> Body:
-    """A body as the service takes it."""
+    """A body as the service interprets it."""
     return body | ({"title": body["title"].strip(WHITE_SPACE)} if "title" in body else {})
 
 
-def shown(task: Task | None, body: Body) -> Body:
-    """What a task shows of a body that was written to it, or that it was made of."""
-    made = trimmed(body)
+def written_fields(task: Task | None, body: Body) -> Body:
+    """The fields of a task after a body was written."""
+    fields = trimmed(body)
     for name in _MOMENTS:
         if body.get(name):
-            made[name] = _shown_due(body[name])
+            fields[name] = _represent_due(body[name])
     if body.get("recurrence"):
-        due = made["due"] if "due" in made else task and task["due"]
-        made["recurrence"] = _shown_recurrence(task, body["recurrence"], due)
+        due = fields["due"] if "due" in fields else task and task["due"]
+        fields["recurrence"] = _represent_recurrence(task, body["recurrence"], due)
     if "is_completed" in body:
         was_completed = task is not None and task["is_completed"]
         since = task["completed_at"] if task is not None and was_completed else UNSEEN
-        made["completed_at"] = since if body["is_completed"] else None
-    return made
+        fields["completed_at"] = since if body["is_completed"] else None
+    return fields
 
 
-def _shown_due(due: Body) -> Body:
+def _represent_due(due: Body) -> Body:
     if "date" in due:
         return due
     wall = datetime.fromisoformat(due["datetime"]).replace(tzinfo=ZoneInfo(due["timezone"]))
     return due | {"at": f"{wall.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def _shown_recurrence(task: Task | None, recurrence: Body, due: Body) -> Body:
+def _represent_recurrence(task: Task | None, recurrence: Body, due: Body) -> Body:
     before = task and task["recurrence"]
     goes_on = before and before["rrule"] == recurrence["rrule"]
     defaults = {"anchor": "due", "timezone": due.get("timezone", "UTC")}
@@ -63,10 +63,10 @@ def _shown_recurrence(task: Task | None, recurrence: Body, due: Body) -> Body:
 
 
 def misfit(task: Task | None, body: Body) -> str | None:
-    """Where a due and a recurrence do not fit each other, as a pointer.
+    """The pointer of the error if a due and a recurrence do not match.
 
     Args:
-        task: what there is besides the body; None for nothing.
+        task: the stored task; None for a new one.
     """
     known = {name: task[name] for name in ("due", "recurrence")} if task else {}
     known |= body
@@ -79,12 +79,12 @@ def misfit(task: Task | None, body: Body) -> str | None:
 
 
 def is_placed(task: Task, body: Body) -> bool:
-    """Whether a task is to be elsewhere."""
+    """Whether a body moves the task."""
     return any(body.get(name, task[name]) != task[name] for name in ("list_id", "parent_id"))
 
 
 def placed(account: Account, task: Task | None, body: Body) -> Body | str:
-    """The list and the parent that a task gets, or a pointer to why it cannot be there."""
+    """The new list and parent of a task, or the pointer of the error."""
     here = task or {"list_id": account.id, "parent_id": None}
     parent_id, list_id = (body.get(name, here[name]) for name in ("parent_id", "list_id"))
     below = account.below(task["id"]) if task else []

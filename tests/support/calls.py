@@ -26,7 +26,7 @@ JSON = "application/json"
 
 @cache
 def unconnected_app() -> Flask:
-    """An application without a database, for what must be known before a test runs."""
+    """An application without a database, for use before tests run."""
     return create_app(databases.settings_for("postgresql://"))
 
 
@@ -65,13 +65,13 @@ class Call(NamedTuple):
 
     @property
     def body(self) -> dict[str, Any] | None:
-        """The schema of the body; None if the operation takes none."""
+        """The schema of the body; None without a body."""
         content = self.described.get("requestBody", {}).get("content")
         return resolved(content[JSON]["schema"]) if content else None
 
     @property
     def example(self) -> dict[str, Any]:
-        """The example of the body; empty if the operation takes none."""
+        """The example of the body; empty without a body."""
         content = self.described.get("requestBody", {}).get("content", {})
         return dict(content[JSON]["example"]) if content else {}
 
@@ -83,17 +83,17 @@ class Call(NamedTuple):
 
     @property
     def status(self) -> int:
-        """The status of a success."""
+        """The status of a successful response."""
         return int(min(self.described["responses"]))
 
-    def answer(self) -> dict[str, Any]:
-        """The schema of a success; empty if it has no content."""
+    def response(self) -> dict[str, Any]:
+        """The schema of a successful response; empty without content."""
         content = self.described["responses"][str(self.status)].get("content", {})
         return resolved(content[JSON]["schema"]) if content else {}
 
-    def answered_names(self) -> set[str]:
-        """The names of all fields of a success, nested objects included."""
-        return set(_names(self.answer()))
+    def response_names(self) -> set[str]:
+        """The names of all fields of a successful response, including nested objects."""
+        return set(_names(self.response()))
 
     def parameters(self, place: str) -> dict[str, dict[str, Any]]:
         """The schemas of the parameters in `path`, `query` or `header`, by name."""
@@ -134,7 +134,7 @@ class Request:
         return changes | {"query_string": "&".join([*([query] if query else []), *more])}
 
     def body_with(self, name: str, value: bytes) -> bytes:
-        """The body, with this text as the value of a member."""
+        """The body with this text as the value of a member."""
         rest = {other: kept for other, kept in (self.body or {}).items() if other != name}
         separator = b", " if rest else b""
         head = json.dumps(rest).encode()[:-1]
@@ -142,7 +142,7 @@ class Request:
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema that a `$ref` points to, also inside `oneOf`."""
+    """The schema that a `$ref` references, also inside `oneOf`."""
     name = schema.get("$ref", "").rpartition("/")[2]
     found: dict[str, Any] = DOCUMENT["components"]["schemas"][name] if name else schema
     if "oneOf" in found:
@@ -156,7 +156,7 @@ def _names(schema: dict[str, Any]) -> Iterator[str]:
         yield from _names(below)
 
 
-def takes(schema: dict[str, Any], value: Any) -> bool:
+def accepts(schema: dict[str, Any], value: Any) -> bool:
     """Whether the document allows a value."""
     checker = Draft202012Validator.FORMAT_CHECKER
     return Draft202012Validator(schema, format_checker=checker).is_valid(value)
@@ -174,11 +174,11 @@ BY_NAME = {call.name: call for call in CALLS}
 LISTINGS = [
     call for call in CALLS if call.method == "GET" and call.needs_token and not call.arguments
 ]
-"""Operations that read everything of the caller's: whole lists and the account."""
+"""Operations that together return all data of the caller: lists and the account."""
 
 
 def everything_of(person: Api) -> list[Any]:
-    """All that a user's own requests return: a value to compare before and after another's."""
+    """All data of a user, to compare it before and after requests of others."""
     found = []
     for call in LISTINGS:
         response = person.send("GET", call.path, query_string=call.required)

@@ -1,4 +1,4 @@
-"""The OpenAPI document as a judge of answers."""
+"""Validates responses against the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DOCUMENT = "urn:openapi"
 
 
 class Contract:
-    """Answers a call may give, by the document."""
+    """The responses that the document allows."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
@@ -27,7 +27,7 @@ class Contract:
         ]
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
-        """What the document says of a call; None when it does not know it."""
+        """The operation of a request; None if the document has none."""
         bare = path.partition("?")[0]
         for pattern, _, operations in sorted(self._paths, key=lambda p: "{" in p[1]):
             if pattern.match(bare):
@@ -35,7 +35,7 @@ class Contract:
         return None
 
     def check(self, method: str, path: str, response: TestResponse) -> None:
-        """Fail unless the document foresees this answer to a call that it knows."""
+        """Fail unless the document allows this response of an operation."""
         assert response.headers.get("X-Request-ID")
         call = self.operation(method, path)
         if call is None:
@@ -65,7 +65,7 @@ class Contract:
         return {"$ref": _DOCUMENT + reference} if reference else schema
 
     def _refuse_unknown(self, schema: dict[str, Any], body: dict[str, Any]) -> None:
-        """A field that the document does not know must not come out."""
+        """Fail for a field that the document does not contain."""
         name = schema.get("$ref", "").rpartition("/")[2]
         shape = self.document["components"]["schemas"][name] if name else schema
         unknown = set(body) - set(shape.get("properties", {}))

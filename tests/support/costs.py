@@ -13,7 +13,7 @@ from support.servers import Service
 
 _PAUSE = 0.2
 _STATEMENTS = """
-SELECT pid, state <> 'idle',
+SELECT pid, coalesce(state <> 'idle', false),
        coalesce(extract(epoch FROM clock_timestamp() - query_start)::float8, 0), left(query, 300)
 FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'taskapi'

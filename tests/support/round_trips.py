@@ -1,4 +1,4 @@
-"""Requests, each with the status that it must get and the round trips that it may cost.
+"""Requests with their expected status and maximum number of round trips.
 
 Each operation of the OpenAPI document is measured without a line here; these are further cases.
 """
@@ -19,13 +19,13 @@ Request = dict[str, Any]
 
 
 class Case(NamedTuple):
-    """A request that is to be answered with this status in at most so many round trips."""
+    """A request with its expected status and maximum number of round trips."""
 
     name: str
     status: int
     round_trips: int
     of: Callable[[Api, Api], Request]
-    """Makes what is needed, as a person beside a stranger, and gives what to send."""
+    """Creates the data of a user and a stranger, and returns the request."""
 
 
 def request(method: str, path: str, body: Any = None, **headers: str) -> Request:
@@ -50,7 +50,7 @@ def label_of(api: Api) -> str:
 
 
 def _labelled(api: Api) -> str:
-    """The address of a label of a task that has it."""
+    """The URL of a label of a task."""
     label_id = api.label()["id"]
     return f"{_address(api, label_ids=[label_id])}/labels/{label_id}"
 
@@ -214,7 +214,7 @@ TOGETHER = [
         lambda me, _: request("POST", f"{_list(me)}/move", {"after": me.user_id}),
     ),
 ]
-"""What depends on rows beside the one that is asked for: not within one statement's sight."""
+"""Writes that depend on several rows, which are transactions."""
 
 UNPREPARED = [
     Case("find", 200, 1, lambda me, _: request("GET", "/tasks?filter=list+%3D+inbox")),
@@ -229,7 +229,7 @@ UNPREPARED = [
         lambda me, _: request("GET", _logged_out(me, "/tasks?priority=3")),
     ),
 ]
-"""Those whose statements are not kept prepared, since they depend on what is asked for."""
+"""Requests whose statements are not prepared, because they depend on the filter."""
 
 REFUSED = [
     Case("get, theirs", 403, 2, lambda _, them: request("GET", _address(them))),

@@ -1,6 +1,6 @@
-"""Clients that leave in the middle, fall silent or take their answers slowly.
+"""Misbehaving clients: they disconnect, stop sending, or read slowly.
 
-Run as a program (`at_work` does it); at its end all of them are gone at once.
+`at_work` runs them in a separate process, at whose end all of them disconnect.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _PATIENCE = 20.0
 _PAUSE = 0.1
 _SIP = 2_048
 _RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: what was not sent is thrown away, and the other side is told by a reset."""
+"""SO_LINGER: closing discards unsent data and sends a reset."""
 
 _Way = Callable[["_Visit"], Awaitable[None]]
 WAYS: dict[str, _Way] = {}
-"""What they do, by what is said of it."""
+"""The behaviours by name."""
 
 
 def _way(name: str) -> Callable[[_Way], _Way]:
@@ -38,7 +38,7 @@ def _way(name: str) -> Callable[[_Way], _Way]:
 
 
 class _Visit:
-    """One connection, by somebody with few tasks or by somebody whose list is large."""
+    """One connection of a user with few tasks or of one with a large list."""
 
     def __init__(self, connection: socket.socket, person: Person, collector: Person) -> None:
         self._socket = connection
@@ -161,10 +161,10 @@ async def _work(
 def at_work(
     port: int, people: list[Person], collector: Person, *, seconds: float
 ) -> Iterator[Callable[[], dict[str, int]]]:
-    """These clients at work; what is called to wait for their end and get what they did, how often.
+    """Run these clients. The value is a function that waits for their end and returns their counts.
 
     Args:
-        collector: whose list is large.
+        collector: the user with the large list.
     """
     plan = {"port": port, "seconds": seconds, "people": people, "collector": collector}
     with programs.running(__name__, plan, seconds + _PATIENCE) as result:
