@@ -373,9 +373,12 @@ close_account = _close_account(_users.c.id == _user_id)
 closed_accounts = Statement(select(_users.c.id).where(_users.c.email.is_(None)))
 """The closed accounts, whose rows are still to be deleted."""
 
-delete_account = Statement(
-    delete(_users).where(_users.c.id == _user_id, _users.c.email.is_(None)).returning(_users.c.id),
-    writes=True,
-    seconds=_DELETION_SECONDS,
+_deleted_account = (
+    delete(_users).where(_users.c.id == _user_id, _users.c.email.is_(None)).returning(_users.c.id)
 )
+
+delete_account = Statement(_deleted_account, writes=True)
 """Deletes a closed account and, by foreign keys, its remaining rows."""
+
+delete_large_account = Statement(_deleted_account, writes=True, seconds=_DELETION_SECONDS)
+"""The same for `flask` commands, which have more time."""
