@@ -1,4 +1,4 @@
-"""Logging in: the answer, one refusal for all that is wrong, and passwords told apart exactly."""
+"""Login: the response, the same error for all wrong credentials, and exact passwords."""
 
 from __future__ import annotations
 

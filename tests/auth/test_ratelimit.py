@@ -1,4 +1,4 @@
-"""Limits on attempts: what is counted, by whom, for how long, and where the counts are kept."""
+"""Rate limits: what is counted, by which key, for how long, and where counters are stored."""
 
 from __future__ import annotations
 

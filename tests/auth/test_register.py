@@ -1,4 +1,4 @@
-"""Registering: the answer, the rules for email and password, and one account for one email."""
+"""Registration: the response, the rules for email and password, and one account per email."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Access tokens: every forgery is refused in the same words, and keys change without a logout."""
+"""Access tokens: forgeries get the same error, and keys rotate without a logout."""
 
 from __future__ import annotations
 

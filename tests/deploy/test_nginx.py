@@ -1,4 +1,4 @@
-"""The nginx of the guide before the real service: what it passes on, keeps back and answers."""
+"""nginx as in the guide, with the real service: what it forwards, blocks and returns."""
 
 from __future__ import annotations
 

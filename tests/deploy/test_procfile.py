@@ -1,4 +1,4 @@
-"""The Procfile, each line run as Heroku does it: by a shell, told by the environment alone."""
+"""The lines of the Procfile, run like Heroku does: by a shell, with environment variables."""
 
 from __future__ import annotations
 

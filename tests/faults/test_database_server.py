@@ -1,4 +1,4 @@
-"""A database that dies, stands still, is busy, or takes nothing: nothing is lost, nobody hangs."""
+"""A database that crashes, hangs, is busy or read-only: no data is lost, no request hangs."""
 
 from __future__ import annotations
 

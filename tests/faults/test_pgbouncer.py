@@ -1,4 +1,4 @@
-"""Behind PgBouncer in transaction mode all is as without it, and nobody leaves anything behind.
+"""PgBouncer in transaction mode: everything works, and no session state is left behind.
 
 PGBOUNCER_SECONDS says for how long it is used.
 """

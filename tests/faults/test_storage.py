@@ -1,4 +1,4 @@
-"""A full disk refuses what it has no room for, in words; it loses nothing and stays readable."""
+"""A full disk: writes return an error, no data is lost, and reads work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that are cut, slow or dead: what is sent again is done once, and nobody hangs.
+"""Connections that are cut, slow or dead: retries are performed once, no request hangs.
 
 One proxy stands between clients and the service, another between the service and PostgreSQL.
 """

@@ -1,4 +1,4 @@
-"""Finding tasks over HTTP: parameters, what they name, entity tags, and filters that are kept."""
+"""Filtered tasks over HTTP: parameters, references, entity tags, and saved filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cursors that somebody has worked on: each is refused, or is a place in one's own list."""
+"""Tampered cursors: each is rejected, or returns only the caller's rows."""
 
 from __future__ import annotations
 

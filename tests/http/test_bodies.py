@@ -1,4 +1,4 @@
-"""What a request body may be: how it is announced, measured and decoded, and what is refused.
+"""Request bodies: headers, size and decoding, and which bodies are rejected.
 
 Every refusal is a problem that names what is wrong, and changes nothing.
 """

@@ -1,4 +1,4 @@
-"""CORS: pages of the named origins may call with credentials and read answers, no others."""
+"""CORS: only pages of listed origins can send credentials and read responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headers that tell browsers and caches what an answer is for."""
+"""Headers of responses for browsers and caches."""
 
 from __future__ import annotations
 

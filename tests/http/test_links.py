@@ -1,4 +1,4 @@
-"""The links of the OpenAPI document: what an answer gives for another call is good for it."""
+"""The links of the OpenAPI document: values of a response are valid for the linked operation."""
 
 from __future__ import annotations
 

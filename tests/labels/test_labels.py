@@ -1,4 +1,4 @@
-"""Labels: what the calls do, and what they refuse."""
+"""Labels: operations and errors."""
 
 from __future__ import annotations
 

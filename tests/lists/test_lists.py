@@ -1,4 +1,4 @@
-"""Lists: what the calls do, what they refuse, and the inbox."""
+"""Lists: operations, errors, and the inbox."""
 
 from __future__ import annotations
 

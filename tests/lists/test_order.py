@@ -1,4 +1,4 @@
-"""The order of lists by hand: right after any moves, and beside one another."""
+"""The manual order of lists: correct after any moves, also concurrent ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks that come again: completed, skipped, taken back; and the ledger of what is over."""
+"""Recurring tasks: complete, skip, undo, and the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make lint` refuses of a migration: whatever would stop the service on a full table."""
+"""Linting of migrations: statements that would block the service on a large table are rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A migration gets in nobody's way: it waits a moment for a table, and leaves nothing behind."""
+"""Migrations: they wait briefly for locks, and leave nothing behind if they fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`flask purge`: what is over goes, what is not stays, and nobody waits for it."""
+"""`flask purge`: expired rows are deleted, others are not, and no request waits."""
 
 from __future__ import annotations
 

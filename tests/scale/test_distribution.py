@@ -1,4 +1,4 @@
-"""The script that distributes the tables by account: what it does, and when it refuses."""
+"""The script that distributes tables by workspace: results and errors."""
 
 from __future__ import annotations
 

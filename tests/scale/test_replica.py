@@ -1,4 +1,4 @@
-"""Lists from a replica: nobody sees an older state, and without it nothing is missing.
+"""Lists from a replica: no client sees an older state, and a missing replica is no failure.
 
 The replica is a real one, whose replay is paused to make it lag.
 """

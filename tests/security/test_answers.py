@@ -1,4 +1,4 @@
-"""Every answer of the running service, gunicorn's own among them: what its headers say and hide."""
+"""All responses of the running service, including gunicorn's own: security headers."""
 
 from __future__ import annotations
 

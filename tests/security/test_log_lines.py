@@ -1,4 +1,4 @@
-"""Nobody writes into the log what is not so: each line is one object, with its own fields."""
+"""Clients cannot forge log lines: each line is one object with its own fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patience under gevent: for the database's answer, and for the next request of a connection."""
+"""Time limits under gevent: for the database's response, and for the next request."""
 
 from __future__ import annotations
 

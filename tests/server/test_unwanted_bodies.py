@@ -1,4 +1,4 @@
-"""A refusal before the body was read: its sender finds it, and cannot stay for long."""
+"""Errors before the body was read: the client gets them, and cannot occupy the connection."""
 
 from __future__ import annotations
 

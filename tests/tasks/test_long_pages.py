@@ -1,4 +1,4 @@
-"""A page ends before it grows too large, and the next one goes on where it ended."""
+"""A page ends before it grows too large, and the next one continues."""
 
 from __future__ import annotations
 

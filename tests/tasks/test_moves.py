@@ -1,4 +1,4 @@
-"""The order by hand: right after any moves, beside one another and all at the same place."""
+"""The manual order: correct after any moves, concurrent ones, and moves to one position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One task: made, read, changed, deleted; what its fields take, and what changes nothing."""
+"""One task: create, get, update, delete, valid values, and updates without changes."""
 
 from __future__ import annotations
 
