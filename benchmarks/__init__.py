@@ -1,1 +1,1 @@
-"""Compares the service with the floor: `benchmarks/run --help`, `benchmarks/profile --help`."""
+"""Benchmarks of the service: `benchmarks/run --help`, `benchmarks/profile --help`."""

@@ -1,4 +1,4 @@
-"""Measures workloads on peers, alternating."""
+"""Measures workloads on peers that alternate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.usage import Meter
 from benchmarks.workloads import CONNECTIONS, Workload
 
 DELAY = 0.005
-"""The delay in seconds of each response of the database in the scene FAR."""
+"""The seconds that delay each response of the database in the scene FAR."""
 
 GROWTH_REQUESTS = 100_000
 _WARM_SHARE = 0.2
@@ -28,12 +28,12 @@ _GROWTH_STEPS = 4
 
 
 class Bench:
-    """The common parts of all measurements of a run.
+    """The common state of all measurements of a run.
 
     Args:
-        folder: for logs and sockets.
-        peers: in the order of their turns.
-        worlds: of the small database and of the large one, by `Workload.on_large`.
+        folder: the directory for logs and sockets.
+        peers: the servers, in the order of their turns.
+        worlds: the small and the large database, by `Workload.on_large`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Bench:
     def scene(
         self, name: str, workloads: Sequence[Workload], seconds: int, *, reverse: bool
     ) -> Iterator[Row]:
-        """Measure each workload on each peer, alternating, all on fresh data."""
+        """Measure each workload on each peer. The peers alternate and start with fresh data."""
         with ExitStack() as stack:
             trees, socket_folder, added = {"database": self._cluster.pid}, None, 0.0
             if name == FAR:
@@ -77,7 +77,7 @@ class Bench:
                         yield {**place, "title": workload.title, "added_ms": added, **row}
 
     def growth(self, mix: Workload, requests: int, seconds: int) -> Iterator[Row]:
-        """The memory of a worker of the service after the first requests, and after many more."""
+        """The memory of a worker after the first requests, and after many more."""
         peer = next(peer for peer in self._peers if peer.name == SERVICE)
         world = self._worlds[False]
         with self._serving(peer, None, on_large=False) as server:
@@ -108,7 +108,7 @@ class Bench:
         self, peer: Peer, socket_folder: Path | None, *, on_large: bool
     ) -> AbstractContextManager[Server]:
         name = self._worlds[on_large].database
-        if not on_large:  # the large one is only read
+        if not on_large:  # the large database is only read
             name, template = f"{peer.name}_{socket_folder.name if socket_folder else NEAR}", name
             self._cluster.create(name, template)
         return servers.serving(peer, self._cluster.url_of(name, socket_folder), self._folder)
@@ -116,7 +116,7 @@ class Bench:
     def _see_that_they_agree(self, running: dict[tuple[str, bool], Server]) -> None:
         """Check that the peers return the same responses.
 
-        Another checkout may have other fields. Only common fields are compared.
+        Tasks of another checkout may have other fields. Only common fields are compared.
         """
         for on_large in {on_large for _, on_large in running}:
             one = self._worlds[on_large].readers[0]
@@ -125,7 +125,7 @@ class Bench:
                 for (name, large), server in running.items():
                     if large == on_large:
                         response, body = server.call("GET", path, one.token)
-                        body.pop("next_cursor", None)  # opaque, and each peer's own
+                        body.pop("next_cursor", None)  # opaque and different for each peer
                         answers[name] = response.status, body, response.headers["ETag"]
                 first = next(iter(answers.values()))
                 exact = {name: answer for name, answer in answers.items() if name != OTHER}
@@ -167,13 +167,13 @@ class Bench:
 
 
 def _end_together(running: Iterable[Server]) -> None:
-    """Signal all servers before waiting for each, which takes a second or two."""
+    """Signal all servers before waiting for them, which saves seconds."""
     for server in running:
         server.process.terminate()
 
 
 def _agrees(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal in all fields that both have."""
+    """Whether two JSON values are equal in all common fields."""
     if isinstance(one, dict) and isinstance(other, dict):
         return all(_agrees(one[name], other[name]) for name in one.keys() & other.keys())
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):

@@ -1,4 +1,4 @@
-"""Load on a server during a measurement."""
+"""Load beside a measurement: idle connections and logins."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _PATIENCE = 30
 
 
 def allow_many_files() -> None:
-    """Raise the limit of open files of this process and its children."""
+    """Raise the limit of open files for this process and its children."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager
 def idle_connections(server: Server, someone: Account) -> Iterator[dict[str, Any]]:
-    """Clients that keep their connections open after a request. `lost` counts broken ones."""
+    """Clients that sent one request and keep their connections; `lost` counts broken ones."""
     request = (
         f"GET /tasks/{someone.task_ids[0]} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
         f"Authorization: Bearer {someone.token}\r\n\r\n"
@@ -49,7 +49,7 @@ def idle_connections(server: Server, someone: Account) -> Iterator[dict[str, Any
 
 @contextmanager
 def logins(server: Server, people: Sequence[Account], seconds: int) -> Iterator[dict[str, Any]]:
-    """Clients that log in continuously. `logins` are their results, `trees` their processes."""
+    """Clients that log in without pause. `logins` are their results, `trees` their processes."""
     command = [sys.executable, "-m", "benchmarks.logins", str(server.port), str(seconds), PASSWORD]
     emails = [person.email for person in people[:LOGIN_CLIENTS]]
     with subprocess.Popen([*command, *emails], cwd=ROOT, stdout=subprocess.PIPE) as clients:
@@ -64,7 +64,7 @@ def logins(server: Server, people: Sequence[Account], seconds: int) -> Iterator[
 
 
 def _unanswered(clients: Sequence[socket.socket], request: bytes) -> int:
-    """The number of connections without a response, checked a few at a time."""
+    """The number of connections that no longer respond."""
     failed = 0
     for first in range(0, len(clients), _AT_ONCE):
         some = clients[first : first + _AT_ONCE]
@@ -86,7 +86,7 @@ def _is_answered(client: socket.socket) -> bool:
 
 
 def _by_status(attempts: list[tuple[int, float]]) -> dict[str, dict[str, float]]:
-    """The number of attempts by status, and the median and maximum of their seconds."""
+    """For each status the number of attempts, and their median and maximum in seconds."""
     times: dict[int, list[float]] = {}
     for status, seconds in attempts:
         times.setdefault(status, []).append(seconds)

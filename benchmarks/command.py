@@ -1,7 +1,7 @@
-"""Compares the service with the floor, the optimum of its architecture.
+"""Compares the service with the floor, a minimal server of the same architecture.
 
-Both serve the same data from the same PostgreSQL under the same load and take turns within each
-round, so that what changes on the machine meanwhile changes both; ratios are taken within a round.
+Both serve the same data from the same PostgreSQL under the same load and alternate within each
+round, so that changes of the machine affect both. Ratios are computed within a round.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
-    """Measure, and write the results. The exit code is whether a request failed."""
+    """Measure, write the results, and return 1 if a request failed."""
     options = _options()
     if options.report:
-        kept = json.loads(options.report.read_text())
-        print(report.write(kept["about"], kept["rows"], RESULTS, record=options.record))
+        earlier = json.loads(options.report.read_text())
+        print(report.write(earlier["about"], earlier["rows"], RESULTS, record=options.record))
         return 0
     need_wrk()
     allow_many_files()
@@ -72,12 +72,12 @@ def _rounds(bench: Bench, options: argparse.Namespace, workloads: list[Workload]
     started = time.monotonic()
     for number in range(options.rounds):
         for scene in options.scenes:
-            # The second peer depends on the state in which the first leaves the machine.
+            # Swap the order, because the second peer runs on the state that the first has left.
             for row in bench.scene(scene, workloads, options.seconds, reverse=bool(number % 2)):
                 yield {"round": number, "at": round(time.monotonic() - started), **row}
     mix = next(one for one in all_workloads(1) if one.name == "mix")
     if not options.workloads or GROWTH in options.workloads:
-        # A run of short measurements is only a trial.
+        # A run of short measurements only tests the benchmark.
         requests = GROWTH_REQUESTS if options.seconds > 4 else GROWTH_REQUESTS // 50
         for row in bench.growth(mix, requests, options.seconds):
             yield {"round": 0, "at": round(time.monotonic() - started), **row}
@@ -92,7 +92,7 @@ def _worlds(
     password_hash = people.hashed_password(cluster.url)
     worlds = {}
     for on_large, filling in fillings.items():
-        sys.stderr.write(f"Making a database of {filling.rows:,} tasks ...\n")
+        sys.stderr.write(f"Creating a database of {filling.rows:,} tasks ...\n")
         worlds[on_large] = people.world(cluster, cluster.need(filling, password_hash))
     return worlds
 
@@ -118,7 +118,7 @@ def _say(row: Row) -> None:
         text += f"{row['requests']:9,} requests: {row['rss']:.1f} MiB RSS, {row['pss']:.1f} PSS"
     else:
         text += (
-            f"{row['peer']:8}{row['rate']:8.0f} a second  p50 {row['p50']:6.1f}"
+            f"{row['peer']:8}{row['rate']:8.0f} per second  p50 {row['p50']:6.1f}"
             f"  p95 {row['p95']:6.1f}  p99 {row['p99']:6.1f} ms  errors {row['errors']}"
             f"  CPU {row['server_us']:.0f} + {row['database_us']:.0f} us"
             f"  elsewhere {row['elsewhere']:.1f}"
@@ -138,27 +138,37 @@ def _options() -> argparse.Namespace:
     )
     add = parser.add_argument
     words: dict[str, Any] = {"type": lambda text: text.split(","), "metavar": "NAME,..."}
-    add("--workloads", default=[], help="only these, from the list below", **words)
+    add("--workloads", default=[], help="run only these workloads, listed below", **words)
     add(
         "--scenes",
         default=[NEAR, FAR],
-        help="near, far or both: with 5 ms a database answer",
+        help="near, far (5 ms added to database responses), or both",
         **words,
     )
     add("--rounds", type=int, default=3)
-    add("--seconds", type=int, default=8, help="of each measurement")
+    add("--seconds", type=int, default=8, help="duration of each measurement")
     add("--rows", type=int, default=10_000_000, help="tasks in the large database")
-    add("--data", type=Path, metavar="FOLDER", help="keep the databases here for the next run")
-    add("--against", type=Path, metavar="FOLDER", help="measure the service of this checkout too")
+    add(
+        "--data",
+        type=Path,
+        metavar="DIRECTORY",
+        help="directory in which the databases are kept for the next run",
+    )
+    add(
+        "--against",
+        type=Path,
+        metavar="DIRECTORY",
+        help="also measure this checkout",
+    )
     add(
         "--setting",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="measure the service with another setting too; may be repeated",
+        help="also measure the service with another setting; may be repeated",
     )
     add("--record", action="store_true", help="write the results into docs/performance.md")
-    add("--report", type=Path, metavar="FILE", help="only report what an earlier run has kept")
+    add("--report", type=Path, metavar="FILE", help="only write the report of an earlier run")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The databases of the measurements: an embedded server, migrated and filled by SQL."""
+"""The databases of the benchmark: an embedded server, migrated and filled by SQL."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ HEAVY_TASKS = 100_000
 SMALL_ROWS = 10_000
 
 _MIGRATIONS = ROOT / "migrations"
-_BYTES_A_ROW = 1_000  # with its indexes and its part of the log
+_BYTES_A_ROW = 1_000  # with its indexes and its part of the write-ahead log
 _SPARE_BYTES = 2 * 2**30
 
 _SERVER = {
-    # As in production. The settings of durability have their default, on.
+    # As in production. Durability settings keep their defaults, which are on.
     "shared_buffers": "1GB",
     "max_connections": "200",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "30min",
-    # It would run during the measurement of one of the peers.
+    # It would run during the turn of one of the peers.
     "autovacuum": "off",
 }
 
 
 @dataclass(frozen=True)
 class Filling:
-    """The content of a database: accounts with 20 tasks, and possibly one with many."""
+    """The contents of a database: accounts with 20 tasks, and optionally one with very many."""
 
     rows: int
     heavy: int = 0
 
     @property
     def accounts(self) -> int:
-        """The number of accounts with 20 tasks. The heavy one follows."""
+        """The number of accounts with 20 tasks. The heavy one follows them."""
         return (self.rows - self.heavy) // TASKS_EACH
 
     @property
@@ -69,17 +69,17 @@ class Cluster:
 
     @property
     def pid(self) -> int:
-        """The process ID of the server, the parent of all its processes."""
+        """The process ID of its main process."""
         return int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
 
     @property
     def socket(self) -> Path:
-        """The folder of the socket."""
+        """The path of its socket."""
         query = parse_qs(urlsplit(self.url).query)
         return Path(query["host"][0]) / f".s.PGSQL.{query['port'][0]}"
 
     def url_of(self, database: str, socket_folder: Path | None = None) -> str:
-        """The URL of a database, optionally with a socket in another folder."""
+        """The URL of a database, optionally with a socket in another directory."""
         url = urlsplit(self.url)._replace(path=f"/{database}")
         if socket_folder:
             host = quote(str(socket_folder), safe="/")
@@ -87,20 +87,20 @@ class Cluster:
         return urlunsplit(url)
 
     def execute(self, statement: Any, database: str = "postgres", **values: Any) -> list[Any]:
-        """The result of a statement."""
+        """The rows of a statement."""
         with psycopg.connect(self.url_of(database), autocommit=True) as connection:
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
     def create(self, name: str, template: str = "template0") -> None:
-        """Create a database as a copy of another, replacing one with the same name."""
+        """Create a database from a template, and replace one of the same name."""
         new, old = sql.Identifier(name), sql.Identifier(template)
         self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(new))
         self.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(new, old))
         self.execute("CHECKPOINT")
 
     def need(self, filling: Filling, password_hash: str) -> str:
-        """The name of a database with this content, which is created if it does not exist."""
+        """The name of a database with this content, created if missing."""
         found = self.execute(
             "SELECT 1 FROM pg_database WHERE datname = %(name)s", name=filling.name
         )
@@ -116,10 +116,10 @@ class Cluster:
 
 @contextmanager
 def running(folder: Path, rows: int) -> Iterator[Cluster]:
-    """A server with its data in this folder, durable as in production.
+    """A server with its data in this directory, durable as in production.
 
     Raises:
-        SystemExit: the disk has no room for so many rows.
+        SystemExit: the disk is too small for so many rows.
     """
     folder.mkdir(parents=True, exist_ok=True)
     needed = rows * _BYTES_A_ROW + _SPARE_BYTES
@@ -133,14 +133,14 @@ def running(folder: Path, rows: int) -> Iterator[Cluster]:
             for name, value in _SERVER.items():
                 setting = sql.SQL("ALTER SYSTEM SET {} = {}")
                 connection.execute(setting.format(sql.Identifier(name), sql.Literal(value)))
-    # Restart the server, because some settings require it.
+    # The block has stopped it. Some of these settings need a restart.
     with embedded.provide(settings) as provided:
         assert provided.database_url
         yield Cluster(provided.database_url, folder)
 
 
 def settings_for(url: str) -> Settings:
-    """The settings of the application in this process, for the setup."""
+    """The settings of the application in this process, which prepares the data."""
     return Settings(
         database_url=url,
         database_prepare=True,
@@ -157,7 +157,7 @@ def _migrate(url: str) -> None:
 
 
 def _fill(url: str, filling: Filling, password_hash: str) -> None:
-    """Rows of all accounts are mixed, as in production, in the order of their IDs."""
+    """The rows of all accounts are interleaved, in the order of their IDs."""
     values = {
         "rows": filling.rows,
         "accounts": filling.accounts,
@@ -165,12 +165,12 @@ def _fill(url: str, filling: Filling, password_hash: str) -> None:
         # One of this number of rows belongs to the heavy account.
         "step": filling.rows // filling.heavy if filling.heavy else filling.rows + 1,
         "hash": password_hash,
-        # The accounts whose sessions are used.
+        # The accounts that need sessions.
         "callers_from": filling.accounts + 1 if filling.heavy else 1,
     }
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET statement_timeout = 0")
-        # For speed: no checks of foreign keys, and indexes at the end.
+        # For speed: foreign keys and indexes are created at the end.
         connection.execute("SET session_replication_role = replica")
         connection.execute("SET maintenance_work_mem = '512MB'")
         connection.execute("SET work_mem = '256MB'")
@@ -190,7 +190,7 @@ def _fill(url: str, filling: Filling, password_hash: str) -> None:
 
 @contextmanager
 def _without_indexes(connection: psycopg.Connection[Any], table: str) -> Iterator[None]:
-    # Foreign keys are dropped first and created last.
+    # Foreign keys to it are dropped first and created last.
     keys = connection.execute(
         "SELECT relname, conname, pg_get_constraintdef(pg_constraint.oid)"
         " FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid"

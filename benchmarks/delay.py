@@ -1,7 +1,7 @@
 """A proxy that delays each response of the database, like a network.
 
-Queries are forwarded at once, responses after the delay, in order. The delays of consecutive
-responses overlap. Run as: python -m benchmarks.delay LISTEN UPSTREAM SECONDS
+Requests pass at once, responses late and in order. Consecutive responses are delayed
+concurrently. Run as: python -m benchmarks.delay LISTEN UPSTREAM SECONDS
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _CHUNK = 262_144
 
 
 class Proxy:
-    """One loop for all connections, which uses little CPU time of the measured machine."""
+    """One loop over all connections, which uses little CPU time beside the measurement."""
 
     def __init__(self, listen: str, upstream: str, seconds: float) -> None:
         self._upstream = upstream
@@ -24,17 +24,17 @@ class Proxy:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(listen)
         self._listener.listen()
-        # The other end of each connection, and which ends are the database's.
+        # The peer of each socket, and the sockets to the database.
         self._peers: dict[socket.socket, socket.socket] = {}
         self._databases: set[socket.socket] = set()
-        # All have the same delay, so they are sent in the order of arrival.
+        # All have the same delay, so the first received is the first due.
         self._answers: deque[tuple[float, socket.socket, bytes]] = deque()
 
     def run(self) -> None:
         """Serve until killed."""
         while True:
             wait = max(0.0, self._answers[0][0] - monotonic()) if self._answers else None
-            # epoll rounds up to milliseconds, a fifth of the usual delay.
+            # epoll would round up to a millisecond, a fifth of the usual delay.
             readable, _, _ = select([self._listener, *self._peers], [], [], wait)
             for end in readable:
                 if end is self._listener:
@@ -79,7 +79,7 @@ class Proxy:
         if other:
             del self._peers[other]
             self._databases -= {end, other}
-            # The database's last response is lost. No client here waits for it.
+            # Delayed data is lost, for which no client waits.
             other.close()
         end.close()
 

@@ -1,7 +1,7 @@
-"""The floor: a minimal WSGI callable that handles the same requests with the same SQL.
+"""The floor: a bare WSGI callable that serves the same requests with the same SQL.
 
-It has no framework, limits, request IDs, logs or error handling. Its cost is that of gunicorn,
-gevent, psycopg, PyJWT and orjson. The service is compared with it.
+It has no framework, limits, request IDs, log, or query for the reason of an error. It is the
+minimum cost of gunicorn, gevent, psycopg, PyJWT and orjson.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Refused(Exception):
 
 
 class Connection(psycopg.Connection[Any]):
-    """Waits for the database on permanent event watchers. psycopg creates one each time."""
+    """Waits for the database on a persistent event watcher, as the service does."""
 
     def wait(
         self, gen: Generator[int, int, Any], interval: float = 0.0, timeout: float | None = None
@@ -70,7 +70,7 @@ class Connection(psycopg.Connection[Any]):
 
 
 class Pool:
-    """A pool of cursors, in the order of arrival."""
+    """A pool of cursors that serves waiting requests in order."""
 
     def __init__(self, size: int) -> None:
         self._unused = size
@@ -78,7 +78,7 @@ class Pool:
         self._waiting: deque[Waiter[psycopg.RawCursor[Any]]] = deque()
 
     def rows(self, statement: dict[str, Any], given: dict[str, Any]) -> list[tuple[Any, ...]]:
-        """Execute a statement in its own transaction."""
+        """Run a statement in its own transaction."""
         parameters = statement["parameters"] | given
         values = [parameters[name] for name in statement["names"]]
         cursor = self._take()
@@ -106,7 +106,7 @@ _pool = Pool(_SETUP["pool_size"])
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """WSGI."""
+    """Handle a request (WSGI)."""
     try:
         status, payload, tag = _answer(environ)
     except Refused as refusal:
@@ -176,7 +176,7 @@ def _one(name: str, given: dict[str, Any]) -> tuple[Any, str]:
 
 
 def _task(names: list[str], values: tuple[Any, ...]) -> dict[str, Any]:
-    """The JSON of a task without dues that was never moved, like those of the benchmark."""
+    """The JSON of a task without dues that was never moved, as in the benchmark."""
     task = dict(zip(names, values, strict=True))
     task["list_id"] = task["list_id"] or task["workspace_id"]
     task["position"] = str(task["id"] + 5 * 10**18)

@@ -1,4 +1,4 @@
-"""The settings of gunicorn for the floor, which are those of the service."""
+"""The gunicorn settings of the floor: those of the service."""
 
 # ruff: noqa: E402 - gevent patches the standard library before anything imports it
 from gevent import monkey
@@ -11,7 +11,7 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-# Imports before the fork, as in the service.
+# Modules are imported before the fork, as for the service.
 import_module("benchmarks.floor")
 
 wsgi_app = "benchmarks.floor:application"

@@ -18,7 +18,7 @@ _MARK = "RESULT "
 
 
 class Load(NamedTuple):
-    """The results of wrk. Times are in milliseconds."""
+    """The results of wrk; times in milliseconds."""
 
     requests: int
     seconds: float
@@ -33,15 +33,15 @@ class Load(NamedTuple):
 
     @property
     def errors(self) -> int:
-        """Responses with a status of 400 or more, missing responses, and broken connections."""
+        """Responses with a status of 400 or more, timeouts, and broken connections."""
         return self.refused + self.late + self.broken
 
 
 def need_wrk() -> None:
-    """Require wrk. As root on Debian, install it.
+    """Check that wrk is installed. As root on Debian, install it.
 
     Raises:
-        SystemExit: it is not, and cannot be installed from here.
+        SystemExit: it is missing and cannot be installed.
     """
     if shutil.which("wrk"):
         return
@@ -58,13 +58,13 @@ def need_wrk() -> None:
 
 
 def load(port: int, requests: Sequence[str], *, connections: int, seconds: int) -> Load:
-    """Send these raw requests in turn, each connection the next as soon as it has its answer.
+    """Send these raw requests in turn. Each connection sends the next one without pause.
 
     Raises:
         RuntimeError: wrk failed.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as table:
-        # A JSON string in ASCII is a Lua string.
+        # A JSON string in ASCII is a Lua string too.
         table.write("return {\n" + "".join(f"{json.dumps(text)},\n" for text in requests) + "}\n")
         table.flush()
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={_TIMEOUT}s"]

@@ -1,7 +1,7 @@
-"""Clients that log in continuously.
+"""Clients that log in without pause.
 
-Run as: python -m benchmarks.logins PORT SECONDS PASSWORD EMAIL... (one client for each email). It
-prints a JSON list with the status and the duration in seconds of each attempt.
+Run as: python -m benchmarks.logins PORT SECONDS PASSWORD EMAIL... (one client for each email);
+prints a JSON list with the status and the seconds of each attempt.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PATIENCE = 30.0
 
 
 class _Client:
-    """A client with one connection, which is reopened if it breaks."""
+    """One user with one connection, which is reopened when it breaks."""
 
     def __init__(self, port: int, email: str, password: str) -> None:
         self._port = port
@@ -30,7 +30,7 @@ class _Client:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def run(self, until: float) -> list[tuple[int, float]]:
-        """Log in continuously."""
+        """Log in repeatedly."""
         attempts = []
         while (started := monotonic()) < until:
             try:

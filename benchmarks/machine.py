@@ -1,4 +1,4 @@
-"""The machine, versions and conditions of a measurement."""
+"""The environment of a run, for the head of the results."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def description(cluster: Cluster, options: argparse.Namespace) -> dict[str, str]
 
 
 def round_trip(url: str, questions: int = 200) -> float:
-    """The median duration of an empty query in milliseconds."""
+    """The median time of an empty query in milliseconds."""
     times = []
     with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(questions):

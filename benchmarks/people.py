@@ -1,4 +1,4 @@
-"""The clients of a measurement: accounts with tokens and tasks, and the SQL of their requests."""
+"""The users of the benchmark: accounts with tokens and tasks, and the SQL of their requests."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CALLS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
         {"title": "A task", "description": "Changed to measure.", "is_completed": True},
     ),
 }
-"""A request: method, path and body."""
+"""A measured request: method, path and body."""
 
 
 class Account(NamedTuple):
-    """A client."""
+    """A user of the benchmark."""
 
     user_id: int
     email: str
@@ -39,7 +39,7 @@ class Account(NamedTuple):
 
 
 class World(NamedTuple):
-    """The accounts of one database. None writes to lists that another reads."""
+    """The accounts of one database. Writers and readers are different accounts."""
 
     database: str
     readers: list[Account]
@@ -48,13 +48,13 @@ class World(NamedTuple):
 
 
 def hashed_password(url: str) -> str:
-    """The hash of `PASSWORD`, with the cost of production."""
+    """The hash of `PASSWORD` at the cost of production."""
     with create_app(settings_for(url)).app_context():
         return hash_password(PASSWORD)
 
 
 def world(cluster: Cluster, name: str) -> World:
-    """The accounts of a database that have sessions, with tokens."""
+    """The accounts with sessions of a filled database, with tokens."""
     accounts = [Account(*row) for row in cluster.execute(_ACCOUNTS, name)]
     with create_app(settings_for(cluster.url_of(name))).app_context():
         accounts = [
@@ -65,12 +65,12 @@ def world(cluster: Cluster, name: str) -> World:
 
 
 def recorded(cluster: Cluster, filled: World) -> dict[str, dict[str, Any]]:
-    """The statement that the service executes for each request, with its parameters and columns.
+    """The only statement of each request, with its parameters and columns.
 
-    `more` is the list's next page.
+    `more` is the next page of the list.
 
     Raises:
-        RuntimeError: a call sends none, or several.
+        RuntimeError: a request sends no statement or several.
     """
     cluster.create("recorded", filled.database)
     app = create_app(settings_for(cluster.url_of("recorded")))

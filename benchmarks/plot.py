@@ -1,4 +1,4 @@
-"""A plot of ratios to the floor, as SVG for light and dark pages."""
+"""A plot of the ratios to the floor as SVG, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _ROW, _TOP, _BOTTOM = 26, 62, 44
 _LABELS = 290
 _WIDTH = 960
 _RATE, _LATENCY, _MEMORY, _ERRORS = (300, 205), (580, 180), (792, 70), 932
-"""The start and width of each panel."""
+"""The position and the width of each panel."""
 
 _VALUE = 38
-"""The width of the values next to a panel of bars."""
+"""The space for values behind the bars."""
 
 _RATE_MOST, _LATENCY_MOST, _MEMORY_MOST = 1.2, 4.0, 3.0
 _SCENES = {NEAR: "Database on the same machine", FAR: "5 ms added to each of its answers"}
@@ -50,7 +50,7 @@ _PERCENTILES = ("p50", "p95", "p99")
 
 
 def svg(results: Results) -> str:
-    """All cells that the floor supports, one per row, by scene."""
+    """All cells that the floor has too, one per row, grouped by scene."""
     rows: list[tuple[Cell, str]] = []
     for scene, name in _SCENES.items():
         cells = {cell: title for cell, title in results.cells().items() if cell[0] == scene}
@@ -127,7 +127,7 @@ def _bar(panel: tuple[int, int], most: float, ratio: float, top: float, digits: 
 
 
 def _mark(name: str, x: float, y: float) -> str:
-    """A percentile, with its own shape and color."""
+    """The mark of a percentile, with its own shape and color."""
     if name == "p50":
         return f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
     turned = f' transform="rotate(45 {x:.1f} {y:.1f})"' if name == "p95" else ""

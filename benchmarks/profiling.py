@@ -1,7 +1,7 @@
-"""The CPU time of each operation by area, sampled by py-spy.
+"""The CPU time of each operation by component, sampled by py-spy.
 
-One worker has its own core. The database and the load share the others. The time of C code belongs
-to the Python function that calls it.
+One worker has its own core; the database and the load share the others. The time of C code is
+assigned to the Python function that calls it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _FRAME = re.compile(r"(?P<name>.*) \((?P<file>[^()]*?)(?::(?P<line>\d+))?\)$")
 
 
 class Profile(NamedTuple):
-    """An operation: its CPU time in microseconds, and the shares of the areas."""
+    """One operation: its CPU time in microseconds, in total and by component."""
 
     microseconds: float
     areas: Counter[str]
@@ -63,7 +63,7 @@ class Profile(NamedTuple):
 
 
 def main() -> int:
-    """Profile the four operations, and print a table."""
+    """Profile the four operations and print a table."""
     options = _options()
     spy = _py_spy()
     need_wrk()
@@ -91,7 +91,7 @@ def main() -> int:
 
 @contextmanager
 def _served(options: argparse.Namespace) -> Iterator[tuple[Server, World]]:
-    """The peer with one worker, which runs alone on the first core."""
+    """The peer with one worker on the first core."""
     cores = sorted(os.sched_getaffinity(0))
     own, others = (cores[:1], cores[1:]) if len(cores) > 1 else (cores, cores)
     os.sched_setaffinity(0, others)
@@ -146,7 +146,7 @@ def _profile(server: Server, requests: list[str], spy: list[str], seconds: int) 
 
 
 def _area(frames: list[str]) -> str:
-    """The area of a sample: logging if it is on the stack, otherwise the innermost known area."""
+    """The component of a sample: logging with all its callees, else the innermost known one."""
     if any(_IS_LOGGING.search(frame) for frame in frames):
         return _LOGGING
     if "orjson." in _source(frames[-1]):
@@ -159,7 +159,7 @@ def _area(frames: list[str]) -> str:
 
 
 def _source(frame: str) -> str:
-    """The source line of a frame."""
+    """The line of code of a frame."""
     found = _FRAME.fullmatch(frame)
     if not found or not found["line"]:
         return ""
@@ -190,10 +190,10 @@ def _markdown(profiles: dict[str, Profile]) -> str:
 
 
 def _py_spy() -> list[str]:
-    """The sampling command.
+    """The py-spy command.
 
     Raises:
-        SystemExit: it is not installed, or may not look into other processes.
+        SystemExit: it is not installed, or has no permission to trace processes.
     """
     beside = str(Path(sys.executable).parent)
     found = shutil.which("py-spy", path=f"{beside}:{os.environ['PATH']}")

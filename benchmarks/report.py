@@ -17,13 +17,13 @@ from benchmarks.workloads import BASIC, FEW
 RECORD = ROOT / "docs" / "performance.md"
 _SCENES = {
     NEAR: "The database on the same machine",
-    FAR: "With 5 ms added to each answer of the database",
+    FAR: "With 5 ms added to each response of the database",
 }
 _NONE = "-"
 
 
 def write(about: dict[str, str], rows: list[Row], folder: Path, *, record: bool) -> str:
-    """Write all files, with `record` also to the documentation. Returns the Markdown."""
+    """Write all files, with `record` also the documentation. Returns the Markdown."""
     folder.mkdir(exist_ok=True)
     (folder / ".gitignore").write_text("*\n")
     (folder / "results.json").write_text(json.dumps({"about": about, "rows": rows}, indent=1))
@@ -39,13 +39,13 @@ def write(about: dict[str, str], rows: list[Row], folder: Path, *, record: bool)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table. The first column is text, the others are numbers."""
+    """A table with text in the first column and numbers in the others."""
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows)) + "\n"
 
 
 def replace_block(file: Path, name: str, text: str) -> None:
-    """Replace the text between two markers of a Markdown file."""
+    """Replace the text between the marks with this name in a Markdown file."""
     start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     before, _, rest = file.read_text().partition(start)
     _, mark, after = rest.partition(end)
@@ -60,7 +60,7 @@ def _markdown(about: Mapping[str, str], results: Results) -> str:
     marked = [(*target[:3], "yes" if target.is_met else "**no**") for target in targets(results)]
     if marked:
         head = ("", "bound", "measured", "met")
-        parts.append(f"### What it should reach\n\n{table(head, marked)}")
+        parts.append(f"### Targets\n\n{table(head, marked)}")
     for scene, title in _SCENES.items():
         cells = [cell for cell in results.cells() if cell[0] == scene and not _is_few(cell)]
         if cells:
@@ -71,14 +71,14 @@ def _markdown(about: Mapping[str, str], results: Results) -> str:
 
 
 def _is_few(cell: Cell) -> bool:
-    """Whether it only compares latencies, in its own table."""
+    """Whether a cell is only for the table of latencies."""
     return cell[1].endswith(f"-{FEW}")
 
 
 def _comparison(results: Results, cells: Sequence[Cell]) -> str:
     titles = results.cells()
     head = (
-        "requests a second, service",
+        "requests per second, service",
         "floor",
         "ratio",
         "by CPU time",
@@ -117,13 +117,13 @@ def _costs(results: Results, cells: Sequence[Cell]) -> str:
         row.append(_number(max(one["elsewhere"] for one in results.of(cell)), 2))
         rows.append(row)
     head = (
-        "server's CPU µs a request, service",
+        "server's CPU µs per request, service",
         "floor",
         "database's, service",
         "floor",
         "MiB RSS (PSS) of a worker, service",
         "floor",
-        "cores busy with something else, at most",
+        "cores busy with other processes, at most",
     )
     return table(("", *head), rows)
 
@@ -138,15 +138,15 @@ def _distance(results: Results) -> str:
             more = results.between(far, near, lambda one, other: one["p50"] - other["p50"])
             added = _number(results.median(far, "added_ms"), 2)
             rows.append((titles[near], *p50, _strong(more), added))
-    head = ("p50 ms", "with 5 ms", "more", "of which the proxy adds, measured")
-    return f"### What the distance costs\n\n{table(('', *head), rows)}" if rows else ""
+    head = ("p50 ms", "with 5 ms", "more", "delay of the proxy, measured")
+    return f"### Cost of the distance\n\n{table(('', *head), rows)}" if rows else ""
 
 
 def _beside(results: Results) -> str:
     logins = results.logins()
     rows = [
         (
-            status if status != "0" else "no answer",
+            status if status != "0" else "no response",
             f"{some['number']:,}",
             f"{some['median']:.2f}",
             f"{some['slowest']:.2f}",
@@ -154,7 +154,7 @@ def _beside(results: Results) -> str:
         for status, some in logins.items()
     ]
     head = ("status", "number", "seconds, median", "slowest")
-    return f"### What logins got that came without pause\n\n{table(head, rows)}" if rows else ""
+    return f"### Logins without pause\n\n{table(head, rows)}" if rows else ""
 
 
 def _growth(results: Results) -> str:
@@ -162,7 +162,7 @@ def _growth(results: Results) -> str:
         (f"{row['step']:,}", f"{row['rss']:.2f}", f"{row['pss']:.2f}", str(row["errors"]))
         for row in results.growth
     ]
-    head = ("requests after the first ones", "MiB RSS of a worker", "PSS", "errors")
+    head = ("further requests", "MiB RSS of a worker", "PSS", "errors")
     return f"### Memory over many requests\n\n{table(head, rows)}" if rows else ""
 
 
@@ -173,8 +173,8 @@ def _other(results: Results) -> str:
             names = ("rate", "p50", "p99", "server_us", "database_us", "pss")
             ratios = [_number(results.ratio(cell, name, OTHER), 2) for name in names]
             rows.append((f"{title} ({cell[0]})", *ratios))
-    head = ("requests a second", "p50", "p99", "server's CPU", "database's CPU", "memory")
-    title = "### The service, of the other one\n\n"
+    head = ("requests per second", "p50", "p99", "server's CPU", "database's CPU", "memory")
+    title = "### Ratio of the service to the other one\n\n"
     return title + table(("", *head), rows) if rows else ""
 
 

@@ -1,4 +1,4 @@
-"""The measurements, with medians and ratios within rounds."""
+"""The measured rows, and their evaluation: medians, and ratios within a round."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from benchmarks.servers import FLOOR, OTHER, SERVICE
 from benchmarks.workloads import BASIC, FEW
 
 NEAR, FAR, GROWTH = "near", "far", "growth"
-"""The scenes, and the workload that belongs to none."""
+"""The scenes, and the workload without a scene."""
 
 Row = dict[str, Any]
 Cell = tuple[str, str]
 """A scene and a workload."""
 
 LEAST_OF_FLOOR = {"get": 0.65, "list": 0.65, "mix": 0.65, "create": 0.60, "update": 0.60}
-"""Requests per second on this machine, as a share of the floor's."""
+"""The least ratio of the requests per second to the floor's, in the scene NEAR."""
 _LOGIN_STATUSES = {"200", "429", "503"}
 
 
@@ -33,26 +33,26 @@ class Results:
             self._rows.setdefault(key, {})[row["round"]] = row
 
     def cells(self) -> dict[Cell, str]:
-        """Scenes and workloads in the order of their measurement, with titles."""
+        """All cells in the order of measurement, with titles."""
         return {(row["scene"], row["workload"]): row["title"] for row in self.rows}
 
     def of(self, cell: Cell, peer: str = SERVICE) -> list[Row]:
-        """The rows of all rounds."""
+        """The rows of a cell in all rounds."""
         return list(self._rows.get((*cell, peer), {}).values())
 
     def median(self, cell: Cell, name: str, peer: str = SERVICE) -> float | None:
-        """The median over the rounds."""
+        """The median of a value over the rounds."""
         values = [row[name] for row in self.of(cell, peer)]
         return median(values) if values else None
 
     def ratio(self, cell: Cell, name: str = "rate", to: str = FLOOR) -> float | None:
-        """The service's value divided by another peer's, as a median over the rounds."""
+        """The median over the rounds of the service's value divided by another peer's."""
         return self.between(cell, cell, lambda ours, theirs: ours[name] / theirs[name], to)
 
     def ratio_by_cpu(self, cell: Cell) -> float | None:
-        """The floor's CPU time of a request, database included, divided by the service's.
+        """The floor's CPU time per request, including the database, divided by the service's.
 
-        Where CPU is what limits, it is the ratio of requests a second, and steadier.
+        If CPU time is the limit, it equals the ratio of requests per second, with less variation.
         """
 
         def spent(row: Row) -> float:
@@ -63,17 +63,17 @@ class Results:
     def between(
         self, one: Cell, other: Cell, value: Callable[[Row, Row], float], peer: str = SERVICE
     ) -> float | None:
-        """A value from the service's row of one cell and a peer's row of another, by round."""
+        """A function of a row of the service and one of a peer in the same round, as a median."""
         ours, theirs = self._rows.get((*one, SERVICE), {}), self._rows.get((*other, peer), {})
         values = [value(ours[number], theirs[number]) for number in ours.keys() & theirs.keys()]
         return median(values) if values else None
 
     def errors(self, cell: Cell) -> int:
-        """The values of all peers."""
+        """The errors of all peers."""
         return sum(row["errors"] for peer in (SERVICE, FLOOR, OTHER) for row in self.of(cell, peer))
 
     def logins(self) -> dict[str, dict[str, float]]:
-        """The number of logins by status, and the slowest in seconds."""
+        """The logins by status: their number, and the median and maximum in seconds."""
         found: dict[str, dict[str, float]] = {}
         for row in self.rows:
             for status, some in row.get("logins", {}).items():
@@ -85,7 +85,7 @@ class Results:
 
 
 class Target(NamedTuple):
-    """A goal, and whether it was reached."""
+    """A target, and its measured value."""
 
     name: str
     bound: str
@@ -94,7 +94,7 @@ class Target(NamedTuple):
 
 
 def targets(results: Results) -> list[Target]:
-    """The goals that this run has measured."""
+    """All targets that this run has measured."""
     return [
         *_speed(results),
         *_distance(results),
@@ -106,7 +106,7 @@ def targets(results: Results) -> list[Target]:
 
 def _speed(results: Results) -> Iterator[Target]:
     for name, bound in LEAST_OF_FLOOR.items():
-        title = f"{name}: requests a second, of the floor's"
+        title = f"{name}: requests per second, ratio to the floor"
         yield from _least(title, bound, results.ratio((NEAR, name)))
     for name in BASIC:
         cell = NEAR, name
@@ -118,14 +118,16 @@ def _distance(results: Results) -> Iterator[Target]:
     for name in BASIC:
         cells = (FAR, f"{name}-{FEW}"), (NEAR, f"{name}-{FEW}")
         more = results.between(*cells, lambda far, near: far["p50"] - near["p50"])
-        yield from _most(f"{name}: p50 more with 5 ms added, {FEW} connections", 6, more, " ms")
+        yield from _most(
+            f"{name}: additional p50 with 5 ms added, {FEW} connections", 6, more, " ms"
+        )
 
 
 def _size(results: Results) -> Iterator[Target]:
     for name in ("first", "later"):
         rate = results.between((NEAR, name), (NEAR, "list"), lambda a, b: a["rate"] / b["rate"])
         title = results.cells().get((NEAR, name), name)
-        yield from _least(f"{title}: requests a second, of list 20's", 0.9, rate)
+        yield from _least(f"{title}: requests per second, ratio to list 20", 0.9, rate)
 
 
 def _logins(results: Results) -> Iterator[Target]:
@@ -133,15 +135,15 @@ def _logins(results: Results) -> Iterator[Target]:
     yield from _most("get beside 50 clients logging in: p99", 100, p99, " ms")
     if found := results.logins():
         slowest = max(some["slowest"] for some in found.values())
-        yield from _most("slowest answer to a login", 3, slowest, " s")
+        yield from _most("slowest login", 3, slowest, " s")
         is_met = set(found) <= _LOGIN_STATUSES
         bound = ", ".join(sorted(_LOGIN_STATUSES))
-        yield Target("statuses of answers to logins", bound, ", ".join(found), is_met)
+        yield Target("statuses of logins", bound, ", ".join(found), is_met)
 
 
 def _memory(results: Results) -> Iterator[Target]:
     ours = [row["rss"] for row in (*results.rows, *results.growth) if row["peer"] == SERVICE]
-    yield from _most("memory of a worker (RSS) at its most", 90, max(ours, default=None), " MiB")
+    yield from _most("maximum memory of a worker (RSS)", 90, max(ours, default=None), " MiB")
     if results.growth:
         first, last = results.growth[0], results.growth[-1]
         title = f"growth of a worker over {last['step']:,} requests"

@@ -1,4 +1,4 @@
-"""Runs the measured servers: the service, the floor, and the delaying proxy."""
+"""The processes of the benchmark: the service, the floor, and the delaying proxy."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """The ID of the parent of its processes."""
+        """The process ID of its main process."""
         return self.process.pid
 
     def memory(self) -> usage.Memory:
@@ -78,7 +78,7 @@ class Server:
     def call(
         self, method: str, path: str, token: str = "", body: object = None, **headers: str
     ) -> tuple[HTTPResponse, Any]:
-        """A response, and its JSON."""
+        """A response: its text and its JSON."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=_START_SECONDS)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token:
@@ -100,7 +100,7 @@ def service() -> Peer:
 
 
 def floor(statements: Mapping[str, Any], folder: Path) -> Peer:
-    """The floor, with these statements and the service's settings of gunicorn."""
+    """The floor with these statements and the service's gunicorn settings."""
     environment = _environment("postgresql:///", 1)
     settings = subprocess.run(
         [sys.executable, "-c", _READ_GUNICORN_SETTINGS],
@@ -126,7 +126,7 @@ def floor(statements: Mapping[str, Any], folder: Path) -> Peer:
 
 @contextmanager
 def serving(peer: Peer, database_url: str, logs: Path) -> Iterator[Server]:
-    """Start the peer on a free port with production settings, and its log in a file."""
+    """Start a peer on a free port with production settings and a log file."""
     port = _free_port()
     environment = {**_environment(database_url, port), **peer.environment}
     with (logs / f"{peer.name}.log").open("a") as log:
@@ -137,7 +137,7 @@ def serving(peer: Peer, database_url: str, logs: Path) -> Iterator[Server]:
 
 @contextmanager
 def delaying(cluster: Cluster, folder: Path, seconds: float) -> Iterator[int]:
-    """Start a delaying proxy with a socket in this folder. Returns its process ID."""
+    """Start a delaying proxy with a socket in this directory. Returns its process ID."""
     folder.mkdir(exist_ok=True)
     listen = folder / cluster.socket.name
     listen.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""CPU time and memory of processes, from /proc."""
+"""The resources of processes, from /proc."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Memory(NamedTuple):
-    """The memory of a process in MiB: all that it maps (RSS), and its share of it (PSS)."""
+    """The memory of a process in MiB: resident, and proportional for shared pages."""
 
     rss: float
     pss: float
@@ -53,7 +53,7 @@ def machine_seconds() -> float:
 
 
 def own_seconds() -> float:
-    """The CPU time of this process and of its children that were waited for."""
+    """The CPU time of this process and of its ended children."""
     total = 0.0
     for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
         used = resource.getrusage(who)
@@ -62,14 +62,14 @@ def own_seconds() -> float:
 
 
 class Meter:
-    """Measures CPU time by process tree."""
+    """Measures CPU time from now on, by the name of a process tree."""
 
     def __init__(self, **roots: int) -> None:
         self._roots = roots
         self._before = self._now()
 
     def read(self) -> dict[str, float]:
-        """The seconds since the start. `elsewhere` is the CPU time of other processes."""
+        """The seconds since the start; `elsewhere` is the CPU time of all other processes."""
         used = {name: now - self._before[name] for name, now in self._now().items()}
         known = sum(seconds for name, seconds in used.items() if name != "machine")
         return used | {"elsewhere": used.pop("machine") - known}
@@ -88,7 +88,7 @@ def _by_parent() -> dict[int, list[int]]:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the name, which can contain any character."""
+    """The fields of /proc/PID/stat after the name, which may contain any characters."""
     try:
         return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -24,15 +24,15 @@ Requests = Callable[[Server, World], list[str]]
 
 @dataclass(frozen=True)
 class Workload:
-    """A workload.
+    """One workload.
 
     Args:
-        title: for people.
-        requests: what is sent.
-        on_large: whether to the large database rather than to the small one.
-        beside: what happens at the same time: "idle" connections, or "logins".
-        has_floor: whether the floor can do it as well.
-        status: what an answer must have.
+        title: its name in tables.
+        requests: the raw requests.
+        on_large: whether it uses the large database.
+        beside: concurrent load: "idle" connections, or "logins".
+        has_floor: whether the floor supports it.
+        status: the expected status.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Workload:
 
 
 def _raw(server: Server, account: Account, name: str, **other: str) -> str:
-    """The request of an operation, optionally with another path or If-None-Match."""
+    """A raw request, optionally with another path or If-None-Match."""
     method, path, body = CALLS[name]
     content = json.dumps(body) if body else ""
     lines = [
@@ -79,7 +79,7 @@ def _updates(server: Server, world: World) -> list[str]:
 
 
 def _of_each_task(server: Server, accounts: list[Account], name: str) -> list[str]:
-    """Shuffled, because writes to one workspace are serialized."""
+    """Shuffled, because writes to one account wait for each other."""
     _, path, _ = CALLS[name]
     found = [
         _raw(server, one, name, path=path.format(id=task))
@@ -91,7 +91,7 @@ def _of_each_task(server: Server, accounts: list[Account], name: str) -> list[st
 
 
 def _mix(server: Server, world: World) -> list[str]:
-    """Ten requests: seven lists, one get, one create and one update."""
+    """Seven of ten requests list; one each gets, creates and updates."""
     chance = random.Random(1)
     lists = _lists(server, world)
     others = [_gets(server, world), _creates(server, world), _updates(server, world)]
@@ -112,7 +112,7 @@ def _known_lists(server: Server, world: World) -> list[str]:
 
 
 def _page(number: int) -> Requests:
-    """A page of the first reader, reached by a few large pages."""
+    """A page of the first reader, reached by cursors in a few large pages."""
 
     def requests(server: Server, world: World) -> list[str]:
         account = world.readers[0]
@@ -130,7 +130,7 @@ def _page(number: int) -> Requests:
 
 
 def _few(one: Workload) -> Workload:
-    """The same with few connections, where latency contains no queueing."""
+    """The same with few connections, where latency is not queueing time."""
     name, title = f"{one.name}-{FEW}", f"{one.title}, {FEW} connections"
     return replace(one, name=name, title=title, connections=FEW, has_floor=False)
 
@@ -145,7 +145,7 @@ def all_workloads(heavy: int) -> list[Workload]:
         Workload("update", "update", _updates),
         Workload("mix", "mix (70 % list)", _mix),
     ]
-    # These are adjacent, because they are compared.
+    # Consecutive, because they are compared.
     large = [
         Workload("first", f"first page of {heavy:,} tasks", _page(1), on_large=True),
         Workload("later", f"page {later:,} of {heavy:,} tasks", _page(later), on_large=True),

@@ -1,4 +1,4 @@
-"""taskapi: a backend for task managers. `create_app` creates the application."""
+"""taskapi: a task management service. `create_app` creates the application."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from config import Settings
 from taskapi import identity
 from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
-from taskapi.auth.commands import users
+from taskapi.auth.commands import sessions, users
 from taskapi.auth.routes import auth
 from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
@@ -48,7 +48,7 @@ EXPOSED_HEADERS = (
 
 
 def create_app(settings: Settings) -> Flask:
-    """Create the application. The settings must have a database and a key.
+    """Create the application. The settings must have a database URL and a secret key.
 
     It opens no connection. Pools and threads start with the first request, after any fork.
     """
@@ -84,7 +84,7 @@ def create_app(settings: Settings) -> Flask:
     features = (auth, lists, labels, filters, tasks, search, occurrences, recurrence)
     for blueprint in (*features, health, docs):
         app.register_blueprint(blueprint)
-    for command in (users, demo, openapi_commands, purge):
+    for command in (users, sessions, demo, openapi_commands, purge):
         app.cli.add_command(command)
     app.extensions["taskapi_openapi"] = cache(lambda: openapi_json(app))
     _trust_proxies(app, settings.trusted_proxy_hops)
@@ -92,13 +92,13 @@ def create_app(settings: Settings) -> Flask:
 
 
 def openapi_json(app: Flask) -> bytes:
-    """The OpenAPI document as it is served and committed."""
+    """The OpenAPI document, as served and committed."""
     document = openapi.build(app, __version__)
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _exactly(origin: str) -> re.Pattern[str]:
-    # Flask-CORS guesses which origins are patterns, such as [::1], and matches prefixes.
+    # Flask-CORS would treat some origins as patterns, such as [::1], and match prefixes.
     return re.compile(re.escape(origin) + r"\Z", re.IGNORECASE)
 
 

@@ -1,4 +1,4 @@
-"""Errors of commands."""
+"""Common code of the commands of all features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Third-party extensions. `create_app` binds them to an application."""
+"""Third-party extensions, unbound: `create_app` binds them to an application."""
 
 from functools import cache, partial
 from importlib import import_module
@@ -15,7 +15,7 @@ from werkzeug.local import LocalProxy
 
 
 class Base(DeclarativeBase):
-    """The base of all tables, with a naming convention for constraints, for migrations."""
+    """The base of all models, with fixed names of constraints for migrations."""
 
     metadata = MetaData(
         naming_convention={
@@ -29,23 +29,27 @@ class Base(DeclarativeBase):
 
 
 class _DatabaseCommands(click.Command):
-    """`flask db`, imported on first use."""
+    """`flask db`, loaded when it is used."""
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         commands: click.Group = import_module("flask_migrate.cli").db
+        # The name of the command is in the context.
         return commands.make_context(*args, **extra)
 
 
 class Migrations:
-    """Flask-Migrate, imported on first use. With Alembic it takes 8 MiB in each worker."""
+    """Flask-Migrate, imported when a command needs it.
+
+    It imports Alembic, which would take eight MiB in each worker.
+    """
 
     def init_app(self, app: Flask, database: SQLAlchemy) -> None:
-        """Register `flask db`."""
+        """Register what `flask db` needs with the application."""
         app.extensions["migrate"] = LocalProxy(cache(partial(self._bind, app, database)))
         app.cli.add_command(_DatabaseCommands("db", help="Perform database migrations."))
 
     def upgrade(self) -> None:
-        """Upgrade the database of the current application to the head."""
+        """Migrate the database of the current application."""
         import_module("flask_migrate").upgrade()
 
     def _bind(self, app: Flask, database: SQLAlchemy) -> Any:
@@ -55,7 +59,7 @@ class Migrations:
 
 db = SQLAlchemy(model_class=Base)
 if TYPE_CHECKING:
-    Model = Base  # mypy cannot see db.Model, which is created at run time
+    Model = Base  # Flask-SQLAlchemy creates db.Model at runtime, unknown to mypy
 else:
     Model = db.Model
 migrate = Migrations()

@@ -23,9 +23,10 @@ pytest_plugins = ["support.examples", "support.limit", "support.summary"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder that all workers of this run share; they inherit its name.
+    """Create the directory that all workers of this run share. They inherit its name.
 
-    Not in pytest's own folder, which another run shuts to PostgreSQL's user when it begins.
+    It is not in pytest's own directory, because each new run makes that one inaccessible to
+        PostgreSQL's user.
     """
     if not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="taskapi-tests-")
@@ -35,14 +36,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the modules that start processes, so that no long one is left for the end."""
+    """Run modules that start processes first, so that no slow one runs alone at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
 def run_folder() -> Path:
-    """A folder that all workers of this run share."""
+    """A directory that all workers of this run share."""
     return Path(os.environ["TASKAPI_TEST_FOLDER"])
 
 

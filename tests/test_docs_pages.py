@@ -1,4 +1,4 @@
-"""The documentation pages: they work from this server's own files and load nothing else."""
+"""The documentation pages: they load only local assets."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_page_is_html_under_a_strict_policy(client: FlaskClient, page: str) ->
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_all_that_a_page_refers_to_is_here(client: FlaskClient, page: str) -> None:
+def test_all_assets_of_a_page_are_local(client: FlaskClient, page: str) -> None:
     html = client.get(page).text
 
     assert "<title>taskapi" in html
@@ -59,7 +59,7 @@ def test_all_that_a_page_refers_to_is_here(client: FlaskClient, page: str) -> No
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_asked_for_again_but_not_sent_again(client: FlaskClient, page: str) -> None:
+def test_a_page_is_revalidated(client: FlaskClient, page: str) -> None:
     first = client.get(page)
     again = client.get(page, headers={"If-None-Match": first.headers["ETag"]})
 
@@ -69,14 +69,14 @@ def test_a_page_is_asked_for_again_but_not_sent_again(client: FlaskClient, page:
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
-def test_our_own_files_name_no_foreign_host(path: Path) -> None:
+def test_our_assets_reference_no_other_host(path: Path) -> None:
     text = path.read_text().replace("http://www.w3.org/2000/svg", "")
 
     assert not re.search(r"https?://|[\"'(]//", text)
 
 
 @pytest.mark.parametrize("name", ASSETS)
-def test_an_asset_is_served_as_it_is_and_may_be_kept(client: FlaskClient, name: str) -> None:
+def test_an_asset_is_served_unchanged_and_can_be_cached(client: FlaskClient, name: str) -> None:
     types = {
         ".css": "text/css; charset=utf-8",
         ".js": "text/javascript; charset=utf-8",
@@ -96,7 +96,7 @@ def test_an_asset_is_served_as_it_is_and_may_be_kept(client: FlaskClient, name: 
 
 
 @pytest.mark.parametrize("name", [name for name, asset in ASSETS.items() if asset.compressed])
-def test_a_large_asset_is_sent_compressed_to_who_can_read_it(
+def test_a_large_asset_is_compressed_if_the_client_supports_it(
     client: FlaskClient, name: str
 ) -> None:
     address = f"/docs/assets/{RELEASE}/{name}"
@@ -113,7 +113,7 @@ def test_a_large_asset_is_sent_compressed_to_who_can_read_it(
     assert {plain.headers["Vary"], small.headers["Vary"]} == {"Accept-Encoding"}
 
 
-def test_an_asset_of_another_release_is_served_but_not_kept(client: FlaskClient) -> None:
+def test_an_asset_of_another_release_is_served_without_caching(client: FlaskClient) -> None:
     response = client.get("/docs/assets/0123456789ab/pages.css")
 
     assert response.status_code == 200
@@ -130,7 +130,7 @@ def test_nothing_else_is_served(client: FlaskClient, name: str) -> None:
     assert response.content_type == "application/problem+json"
 
 
-def test_the_vendored_files_are_those_that_the_readme_names() -> None:
+def test_the_vendored_files_have_the_documented_hashes() -> None:
     readme = (FOLDER / "README.md").read_text()
     named = dict(re.findall(r"^\| (\S+) \| `([0-9a-f]{64})` \|$", readme, re.MULTILINE))
     files = [path for path in (FOLDER / "vendor").iterdir() if path.suffix != ".gz"]

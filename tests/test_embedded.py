@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: who starts it, who stops it, and what a crash leaves behind."""
+"""The embedded PostgreSQL: start, stop, sharing and recovery."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ with embedded.provide(Settings.from_environment()) as settings:
 
 
 class User:
-    """Another process that uses the embedded server of a folder."""
+    """Another process that uses the embedded server of a directory."""
 
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
@@ -105,7 +105,7 @@ def answer(url: str | None, statement: str) -> object:
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """A folder that PostgreSQL's user can enter, unlike the folders of pytest."""
+    """A separate directory, because pytest's own is inaccessible to PostgreSQL's user."""
     with tempfile.TemporaryDirectory(prefix="taskapi-test-embedded-") as path:
         Path(path).chmod(0o755)
         yield Path(path)
@@ -113,7 +113,7 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture
 def folder(scratch: Path) -> Iterator[Path]:
-    """A data folder; a server that a failed test left there is stopped."""
+    """A data directory. A server that a failed test left there is stopped."""
     path = scratch / "data"
     yield path
     if (path / "postgres" / "postmaster.pid").exists():
@@ -121,7 +121,7 @@ def folder(scratch: Path) -> Iterator[Path]:
             pass
 
 
-def test_a_database_that_was_named_is_used_as_it_is(folder: Path) -> None:
+def test_a_configured_database_is_used(folder: Path) -> None:
     named = settings_for(
         folder, DATABASE_URL="postgresql://db.example.com/tasks", JWT_SECRET_KEY="k" * 32
     )
@@ -138,7 +138,7 @@ def test_starts_serves_and_stops(folder: Path) -> None:
     assert not is_running(pid)
 
 
-def test_data_and_key_outlast_the_server(folder: Path) -> None:
+def test_data_and_key_survive_the_server(folder: Path) -> None:
     with embedded.provide(settings_for(folder)) as first:
         answer(first.database_url, "CREATE TABLE kept AS SELECT 42 AS number")
     with embedded.provide(settings_for(folder)) as second:
@@ -146,7 +146,7 @@ def test_data_and_key_outlast_the_server(folder: Path) -> None:
     assert first.jwt_secret_key == second.jwt_secret_key
 
 
-def test_a_key_that_was_set_is_used(folder: Path) -> None:
+def test_a_configured_key_is_used(folder: Path) -> None:
     with embedded.provide(settings_for(folder, JWT_SECRET_KEY="k" * 32)) as settings:
         assert settings.jwt_secret_key == "k" * 32
 
@@ -157,7 +157,7 @@ def test_only_the_owner_reads_the_key_the_log_and_the_data(folder: Path) -> None
             assert (folder / name).stat().st_mode & 0o077 == 0, name
 
 
-def test_the_last_one_out_stops_the_server(folder: Path) -> None:
+def test_the_last_process_stops_the_server(folder: Path) -> None:
     with users(folder) as [other]:
         other.wait_for_server()
         pid = server_pid(folder)
@@ -168,7 +168,7 @@ def test_the_last_one_out_stops_the_server(folder: Path) -> None:
         assert not is_running(pid)
 
 
-def test_the_first_one_out_leaves_it_running(folder: Path) -> None:
+def test_the_first_process_to_end_leaves_it_running(folder: Path) -> None:
     with users(folder) as [other]:
         url, _ = other.wait_for_server()
         with embedded.provide(settings_for(folder)):
@@ -197,7 +197,7 @@ if child:
         assert answer(settings.database_url, "SELECT count(*) FROM seen") == 0
 
 
-def test_first_starts_at_once_agree_on_server_and_key(folder: Path) -> None:
+def test_concurrent_first_starts_share_server_and_key(folder: Path) -> None:
     with users(folder, count=4) as started:
         answers = {user.wait_for_server() for user in started}
         assert len(answers) == 1
@@ -207,7 +207,7 @@ def test_first_starts_at_once_agree_on_server_and_key(folder: Path) -> None:
     assert not is_running(pid)
 
 
-def test_a_server_that_outlived_its_user_is_taken_over(folder: Path) -> None:
+def test_an_orphaned_server_is_reused(folder: Path) -> None:
     with users(folder) as [other]:
         other.wait_for_server()
         pid = server_pid(folder)
@@ -231,8 +231,8 @@ def test_a_server_that_was_killed_recovers(folder: Path) -> None:
         assert answer(settings.database_url, "SELECT number FROM kept") == 42
 
 
-def test_a_query_that_outlived_its_server_is_waited_for(folder: Path) -> None:
-    # A query that only computes does not notice that its server died.
+def test_the_start_waits_for_a_query_of_a_killed_server(folder: Path) -> None:
+    # A query that only computes does not notice that its server was killed.
     busy = b"SELECT count(*) FROM generate_series(1, 20000000)"
     with users(folder) as [other]:
         url, _ = other.wait_for_server()
@@ -248,7 +248,7 @@ def test_a_query_that_outlived_its_server_is_waited_for(folder: Path) -> None:
         client.finish()
 
 
-def test_a_process_number_used_again_is_no_server(folder: Path) -> None:
+def test_a_reused_process_id_is_not_a_server(folder: Path) -> None:
     with embedded.provide(settings_for(folder)):
         lines = (folder / "postgres" / "postmaster.pid").read_text().splitlines()
     lines[0] = str(os.getpid())
@@ -257,7 +257,7 @@ def test_a_process_number_used_again_is_no_server(folder: Path) -> None:
         assert answer(settings.database_url, "SELECT 1") == 1
 
 
-def test_what_an_interrupted_first_start_left_is_replaced(folder: Path) -> None:
+def test_an_interrupted_first_start_is_repeated(folder: Path) -> None:
     (folder / "postgres.new").mkdir(parents=True)
     (folder / "postgres.new" / "PG_VERSION").write_text("18\n")
     (folder / "jwt.new").write_text("half")
@@ -268,7 +268,7 @@ def test_what_an_interrupted_first_start_left_is_replaced(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["deep/" * 40 + "end", "a b, c'\"$x%41 ü"])
-def test_any_path_will_do(scratch: Path, name: str) -> None:
+def test_any_path_works(scratch: Path, name: str) -> None:
     path = scratch / name
     for _ in range(2):
         with embedded.provide(settings_for(path)) as settings:
@@ -277,7 +277,7 @@ def test_any_path_will_do(scratch: Path, name: str) -> None:
         assert not is_running(pid)
 
 
-def test_two_folders_are_two_servers(scratch: Path) -> None:
+def test_two_directories_have_two_servers(scratch: Path) -> None:
     one, two = scratch / "one", scratch / "two"
     with (
         embedded.provide(settings_for(one)) as first,
@@ -300,9 +300,7 @@ def test_the_callers_postgresql_variables_do_not_matter(
         assert answer(settings.database_url, "SELECT 1") == 1
 
 
-def test_without_the_package_it_says_what_to_install(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_package_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with (
         pytest.raises(embedded.EmbeddedError, match=r"requirements-embedded\.txt"),
@@ -311,7 +309,7 @@ def test_without_the_package_it_says_what_to_install(
         pass
 
 
-def test_a_folder_that_cannot_be_used_is_named(scratch: Path) -> None:
+def test_an_unusable_directory_is_reported(scratch: Path) -> None:
     (scratch / "file").write_text("")
     with (
         pytest.raises(embedded.EmbeddedError, match=r"file.*cannot be used"),
@@ -320,7 +318,7 @@ def test_a_folder_that_cannot_be_used_is_named(scratch: Path) -> None:
         pass
 
 
-def test_a_damaged_key_is_named_and_nothing_stays_running(folder: Path) -> None:
+def test_a_damaged_key_is_reported_and_nothing_stays_running(folder: Path) -> None:
     folder.mkdir()
     (folder / "jwt.key").write_text("short")
     with (
@@ -331,7 +329,7 @@ def test_a_damaged_key_is_named_and_nothing_stays_running(folder: Path) -> None:
     assert not (folder / "postgres" / "postmaster.pid").exists()
 
 
-def test_what_the_server_says_is_passed_on(folder: Path) -> None:
+def test_the_servers_messages_are_passed_on(folder: Path) -> None:
     with embedded.provide(settings_for(folder)):
         pass
     (folder / "postgres" / "PG_VERSION").write_text("9\n")

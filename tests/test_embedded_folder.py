@@ -71,7 +71,7 @@ def start(folder: Path) -> Settings:
     return settings
 
 
-def check_rejected(folder: Path, message: str) -> None:
+def check_refused(folder: Path, message: str) -> None:
     """A start fails with this message and creates no database."""
     with (
         pytest.raises(embedded.EmbeddedError, match=message),
@@ -138,60 +138,60 @@ def test_another_user_who_locked_the_folder_blocks_no_start(folder: Path) -> Non
 
 
 @as_root
-def test_another_users_folder_is_rejected(folder: Path) -> None:
+def test_another_users_folder_is_refused(folder: Path) -> None:
     folder.mkdir()
     (folder / "jwt.key").write_text("k" * 64)
     os.chown(folder, NOBODY, NOBODY)
-    check_rejected(folder, r"data belongs to user nobody, who could replace .* TASKAPI_DATA_DIR")
+    check_refused(folder, r"data belongs to user nobody, who could replace .* TASKAPI_DATA_DIR")
 
 
 @as_root
 @pytest.mark.parametrize("name", ["jwt.key", "postgres.lock", "postgres.log", "postgres"])
-def test_another_users_file_in_the_folder_is_rejected(folder: Path, name: str) -> None:
+def test_another_users_file_in_the_folder_is_refused(folder: Path, name: str) -> None:
     folder.mkdir()
     (folder / name).write_text("k" * 64)
     os.chown(folder / name, NOBODY, NOBODY)
-    check_rejected(folder, f"{name} belongs to user nobody.*TASKAPI_DATA_DIR")
+    check_refused(folder, f"{name} belongs to user nobody.*TASKAPI_DATA_DIR")
 
 
 @pytest.mark.parametrize(
     "name", ["jwt.key", "jwt.new", "postgres", "postgres.new", "postgres.lock", "postgres.log"]
 )
-def test_a_link_in_the_folder_is_rejected_and_not_followed(
+def test_a_link_in_the_folder_is_refused_and_not_followed(
     scratch: Path, folder: Path, name: str
 ) -> None:
     victim = scratch / "victim"
     victim.write_text("k" * 64)
     folder.mkdir()
     (folder / name).symlink_to(victim)
-    check_rejected(folder, f"{name} is a symbolic link.*TASKAPI_DATA_DIR")
+    check_refused(folder, f"{name} is a symbolic link.*TASKAPI_DATA_DIR")
     assert victim.read_text() == "k" * 64
 
 
 @pytest.mark.parametrize("name", ["jwt.key", "postgres.lock", "postgres.log", "start.lock"])
-def test_a_file_with_another_name_is_rejected(scratch: Path, folder: Path, name: str) -> None:
+def test_a_file_with_another_name_is_refused(scratch: Path, folder: Path, name: str) -> None:
     victim = scratch / "victim"
     victim.write_text("k" * 64)
     folder.mkdir()
     (folder / name).hardlink_to(victim)
-    check_rejected(folder, f"{name} is also linked.*TASKAPI_DATA_DIR")
+    check_refused(folder, f"{name} is also linked.*TASKAPI_DATA_DIR")
     assert victim.read_text() == "k" * 64
 
 
 @as_root
-def test_another_users_link_to_the_folder_is_rejected(scratch: Path, folder: Path) -> None:
+def test_another_users_link_to_the_folder_is_refused(scratch: Path, folder: Path) -> None:
     link = scratch / "link"
     link.symlink_to(folder)
     os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
-    check_rejected(link, "another user's symbolic link")
+    check_refused(link, "another user's symbolic link")
     assert not folder.exists()
 
 
-def test_a_folder_with_other_files_is_rejected_and_left_as_it_is(folder: Path) -> None:
+def test_a_folder_with_other_files_is_refused_and_left_as_it_is(folder: Path) -> None:
     folder.mkdir()
     folder.chmod(0o755)
     (folder / "notes.txt").write_text("mine")
-    check_rejected(folder, "data contains other files.*TASKAPI_DATA_DIR")
+    check_refused(folder, "data contains other files.*TASKAPI_DATA_DIR")
     assert mode(folder) == 0o755
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
@@ -265,7 +265,7 @@ def test_programs_installed_under_a_strict_umask_are_copied(
 
 @as_root
 @pytest.mark.parametrize("harm", ["foreign", "writable"])
-def test_a_shared_directory_that_others_can_change_is_rejected(
+def test_a_shared_directory_that_others_can_change_is_refused(
     scratch: Path, shared: Path, harm: str
 ) -> None:
     private = scratch / "private"
@@ -275,4 +275,4 @@ def test_a_shared_directory_that_others_can_change_is_rejected(
         os.chown(shared, NOBODY, NOBODY)
     else:
         shared.chmod(0o777)
-    check_rejected(private / "data", "shared must be a directory that only root can write to")
+    check_refused(private / "data", "shared must be a directory that only root can write to")

@@ -1,4 +1,4 @@
-"""What the tests themselves rely on to end: a time limit, and a bound on pages."""
+"""Limits of the tests themselves: the time limit and the bound on pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_test_that_hangs_fails() -> None:
         time.sleep(20)
 
 
-def test_what_is_done_in_time_passes() -> None:
+def test_a_test_within_its_limit_passes() -> None:
     with limited(0.05):
         pass
     time.sleep(0.1)

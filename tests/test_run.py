@@ -1,4 +1,4 @@
-"""`flask serve`, which is `make run`: it starts everything, and leaves nothing behind."""
+"""`flask serve`, which is `make run`: start, stop and errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 
 def flask(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """A command run to its end."""
+    """Run a command until it ends."""
     return subprocess.run(
         [sys.executable, "-m", "flask", *arguments],
         cwd=ROOT,
@@ -58,7 +58,7 @@ def wait_until(event: Callable[[], bool], what: str) -> None:
 
 
 def left_of(folder: Path) -> list[psutil.Process]:
-    """The processes that work with a data folder below this one."""
+    """The processes that use a data directory below this one."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -69,12 +69,12 @@ def left_of(folder: Path) -> list[psutil.Process]:
 
 
 def like_a_terminal() -> None:
-    # A shell without job control starts what is in its background with SIGINT ignored.
+    # A shell without job control starts background processes with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Run:
-    """`flask serve` in a group of its own, as a terminal would start it."""
+    """`flask serve` in its own process group, as in a terminal."""
 
     def __init__(self, folder: Path, log: Path) -> None:
         self.folder = folder
@@ -110,7 +110,7 @@ class Run:
         return time.monotonic() - self.started
 
     def processes(self) -> list[psutil.Process]:
-        """It, gunicorn and PostgreSQL, with all of their children."""
+        """`flask serve`, gunicorn and PostgreSQL with all their children."""
         try:
             serve = psutil.Process(self.process.pid)
             return [serve, *serve.children(recursive=True)]
@@ -118,11 +118,11 @@ class Run:
             return []
 
     def signal_group(self, number: int) -> None:
-        """What the terminal does at Ctrl-C: PostgreSQL is in a session of its own."""
+        """Ctrl-C in the terminal, which does not reach PostgreSQL's session."""
         os.killpg(self.process.pid, number)
 
     def end(self, number: int = signal.SIGINT) -> None:
-        """End it as a user would; it must end well, with everything that it had started."""
+        """Stop it like a user. It must exit with status 0 and leave no process."""
         before = self.processes()
         self.signal_group(number)
         assert self.process.wait(AT_ONCE) == 0, self.output
@@ -141,7 +141,7 @@ def running(folder: Path) -> Iterator[Run]:
         processes = run.processes()
         yield run
     finally:
-        # Whatever a failed test leaves of this run, by its own processes.
+        # Kill the processes that a failed test of this run has left.
         for process in processes or run.processes():
             if process.is_running():
                 process.kill()
@@ -150,7 +150,7 @@ def running(folder: Path) -> Iterator[Run]:
 
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[Path]:
-    """A folder that PostgreSQL's user can enter, unlike the folders of pytest."""
+    """A separate directory, because pytest's own is inaccessible to PostgreSQL's user."""
     with tempfile.TemporaryDirectory(prefix="taskapi-test-run-") as path:
         Path(path).chmod(0o755)
         yield Path(path)
@@ -162,7 +162,7 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def folder(scratch: Path) -> Path:
-    """A data folder that the tests use one after the other, as `make run` uses instance/."""
+    """A data directory that the tests share, as `make run` uses instance/."""
     return scratch / "data"
 
 
@@ -177,29 +177,29 @@ def test_it_serves_until_ctrl_c_and_starts_again(
             run.end()
 
 
-def test_ctrl_c_while_it_starts_leaves_nothing(folder: Path) -> None:
+def test_ctrl_c_during_the_start_leaves_nothing_running(folder: Path) -> None:
     for pause in (0.6, 1.2):
         run = Run(folder, folder.with_suffix(f".{pause}.log"))
         time.sleep(pause)
         before = run.processes()
         run.signal_group(signal.SIGINT)
-        # It had not begun to serve: Python, click or `flask serve` itself ended it.
+        # It had not started to serve: Python, click or `flask serve` ended it.
         assert run.process.wait(AT_ONCE) in (0, 1, 130, -signal.SIGINT), run.output
         _, alive = psutil.wait_procs(before, timeout=AT_ONCE)
         assert not alive
         assert not (folder / "postgres" / "postmaster.pid").exists()
 
 
-def test_after_a_kill_of_everything_it_starts_again(folder: Path) -> None:
+def test_it_starts_after_all_its_processes_were_killed(folder: Path) -> None:
     with running(folder) as run:
         run.signal_group(signal.SIGKILL)
         assert run.process.wait(PATIENCE) == -signal.SIGKILL
-        # PostgreSQL is in a session of its own, so it still runs.
+        # PostgreSQL has its own session, so it still runs.
         with running(folder) as second:
             second.end()
 
 
-def test_when_it_is_killed_gunicorn_gives_the_port_back(folder: Path) -> None:
+def test_killing_it_frees_the_port(folder: Path) -> None:
     with running(folder) as run:
         run.process.kill()
         assert run.process.wait(PATIENCE) == -signal.SIGKILL
@@ -213,7 +213,7 @@ def test_when_it_is_killed_gunicorn_gives_the_port_back(folder: Path) -> None:
             second.end()
 
 
-def test_a_command_works_while_it_serves_and_while_not(folder: Path) -> None:
+def test_a_command_works_with_and_without_the_service(folder: Path) -> None:
     with running(folder) as run:
         listed = flask(folder, "users", "list")
         assert listed.returncode == 0, listed.stderr
@@ -241,7 +241,7 @@ def test_two_first_starts_share_a_database_and_a_third_has_its_own(scratch: Path
         two.end(signal.SIGTERM)
 
 
-def test_a_taken_port_is_one_sentence(folder: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence(folder: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -264,13 +264,13 @@ def test_an_unreachable_database_is_reported_in_one_sentence(scratch: Path) -> N
     assert not (scratch / "none").exists()
 
 
-def test_a_malformed_setting_is_one_sentence(folder: Path) -> None:
+def test_an_invalid_setting_is_reported_in_one_sentence(folder: Path) -> None:
     answer = flask(folder, "serve", PORT="eighty")
     assert answer.returncode == 1
     assert answer.stderr == "taskapi cannot start: PORT must be a whole number from 1 to 65535.\n"
 
 
-def test_malformed_http_gets_a_problem_and_idle_connections_delay_no_shutdown(
+def test_malformed_http_returns_a_problem_and_idle_connections_do_not_delay_the_end(
     folder: Path,
 ) -> None:
     with running(folder) as run, httpx.Client(base_url=run.url, timeout=PATIENCE) as client:
@@ -287,12 +287,12 @@ def test_malformed_http_gets_a_problem_and_idle_connections_delay_no_shutdown(
         run.end()
 
 
-def test_a_worker_rejects_a_database_driver_that_blocks(scratch: Path) -> None:
+def test_a_worker_refuses_a_database_driver_that_blocks(scratch: Path) -> None:
     settings = {
         "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{free_port()}/none",
         "JWT_SECRET_KEY": databases.KEY,
         "PORT": str(free_port()),
-        "PSYCOPG_WAIT_FUNC": "wait_c",  # as if psycopg was imported before gevent's patch
+        "PSYCOPG_WAIT_FUNC": "wait_c",  # as if psycopg were imported before gevent's patch
     }
     log = scratch / "blocking.log"
     with log.open("w") as output:

@@ -45,9 +45,7 @@ DATABASE = {"DATABASE_URL": "postgresql://db.example.com/tasks", "JWT_SECRET_KEY
         ("LOG_FORMAT", "xml", "must be one of json, text"),
     ],
 )
-def test_a_malformed_value_is_named_with_what_it_must_be(
-    name: str, value: str, sentence: str
-) -> None:
+def test_an_invalid_value_is_reported_with_the_rule(name: str, value: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=f"^{name} {re.escape(sentence)}"):
         Settings.from_environment(DATABASE | {name: value})
 
@@ -70,14 +68,14 @@ def test_a_malformed_value_is_named_with_what_it_must_be(
         ({"DATABASE_URL_REPLICA": DATABASE["DATABASE_URL"]}, "REPLICA is set without DATABASE_URL"),
     ],
 )
-def test_settings_that_are_unsafe_together_are_rejected(
+def test_unsafe_combinations_of_settings_are_rejected(
     environ: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         Settings.from_environment(environ)
 
 
-def test_a_bad_setting_ends_the_process_with_its_sentence() -> None:
+def test_an_invalid_setting_ends_the_process_with_its_message() -> None:
     started = subprocess.run(
         [sys.executable, "-c", "import config; config.settings_or_exit()"],
         cwd=ROOT,
@@ -93,13 +91,13 @@ def test_a_bad_setting_ends_the_process_with_its_sentence() -> None:
     )
 
 
-def test_nothing_set_is_the_embedded_database_for_this_machine_alone() -> None:
+def test_the_default_is_the_embedded_database_on_localhost() -> None:
     settings = Settings.from_environment({})
     assert settings.is_embedded
     assert (settings.host, settings.port, settings.log_format) == ("127.0.0.1", 8000, "text")
 
 
-def test_a_named_database_is_for_a_container() -> None:
+def test_a_configured_database_implies_the_defaults_of_a_container() -> None:
     settings = Settings.from_environment(DATABASE)
     assert not settings.is_embedded
     assert (settings.host, settings.log_format) == ("0.0.0.0", "json")
@@ -134,10 +132,10 @@ def test_values_are_read() -> None:
     assert settings.taskapi_data_dir == Path("/srv/data")
 
 
-def test_the_example_names_each_setting_with_its_sentence_and_default() -> None:
+def test_the_example_file_lists_each_setting_with_description_and_default() -> None:
     text = (ROOT / ".env.example").read_text()
-    told = re.findall(r"^# (.+)\n# ([A-Z_]+)=(.*)$", text, re.MULTILINE)
-    assert told == [
+    documented = re.findall(r"^# (.+)\n# ([A-Z_]+)=(.*)$", text, re.MULTILINE)
+    assert documented == [
         (
             setting.metadata["about"].replace("`", ""),
             setting.name.upper(),

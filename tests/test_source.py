@@ -1,4 +1,4 @@
-"""What the linters cannot see of the source itself."""
+"""Rules for the source that the linters do not check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WITH_REASON = re.compile(
 
 
 def _without_reason(source: str) -> list[str]:
-    """The lines with an exception from a rule that does not say why it is made."""
+    """The lines with an exemption from a rule without a reason."""
     return [
         line
         for line in source.splitlines()
@@ -24,7 +24,7 @@ def _without_reason(source: str) -> list[str]:
     ]
 
 
-def test_each_exception_from_a_rule_has_its_reason_beside_it() -> None:
+def test_each_exemption_from_a_rule_has_a_reason() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
         cwd=ROOT,
@@ -50,5 +50,5 @@ def test_each_exception_from_a_rule_has_its_reason_beside_it() -> None:
         "# ruff: noqa: E402",
     ],
 )
-def test_an_exception_without_one_is_found(line: str) -> None:
+def test_an_exemption_without_a_reason_is_found(line: str) -> None:
     assert _without_reason(line) == [line]

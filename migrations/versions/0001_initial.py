@@ -132,7 +132,7 @@ def upgrade() -> None:
     op.create_table(
         "users",
         sa.Column("id", sa.BigInteger(), server_default=NEXT_ID, nullable=False),
-        sa.Column("email", sa.String(length=255, collation="C"), nullable=False),
+        sa.Column("email", sa.String(length=255, collation="C")),
         sa.Column("hashed_password", sa.Text(), nullable=False),
         sa.Column("is_active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         _moment("created_at"),
@@ -144,6 +144,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
     )
+    op.create_index("ix_users_deleted", "users", ["id"], postgresql_where=sa.text("email IS NULL"))
     op.create_table(
         "sessions",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from taskapi.auth import deletion
 from taskapi.auth import queries as statements
 from taskapi.auth.passwords import LOCAL, hash_password
 from taskapi.auth.service import EmailTaken
@@ -85,14 +86,26 @@ def set_active(email: str, *, active: bool) -> int:
 
 
 def delete_user(email: str) -> None:
-    """Delete an account with everything that it owns.
+    """Delete an account with everything that it owns, in small steps.
 
     Raises:
         NotFound: there is no such account.
     """
     user_id = get_user(email)["id"]
-    database.row(statements.delete_user, user_id=user_id)
+    deletion.close(statements.close_account, user_id=user_id)
     _log("user_deleted", user_id)
+    deletion.delete_rows(user_id)
+
+
+def end_all_sessions() -> int:
+    """End every session of every account, some accounts at a time, and return their number."""
+    ended = after = 0
+    while rows := database.rows(statements.some_users, after_id=after, limit=CHUNK):
+        last = rows[-1][0]
+        ended += len(database.rows(statements.end_sessions, after_id=after, last_id=last))
+        after = last
+    log_event("all_sessions_ended", ended=ended, by="command line")
+    return ended
 
 
 def purge_sessions() -> int:

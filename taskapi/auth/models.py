@@ -11,6 +11,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Identity,
+    Index,
     LargeBinary,
     PrimaryKeyConstraint,
     String,
@@ -25,17 +26,21 @@ from taskapi.workspaces.models import NEXT_ID, NOW
 
 
 class User(Model):
-    """An account."""
+    """An account.
+
+    A deleted account has no email, so that it is free for another, until its rows are deleted.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
         CheckConstraint(
             """email = lower(email COLLATE "C") AND strpos(email, '@') > 0""", name="email"
         ),
+        Index("ix_users_deleted", "id", postgresql_where=text("email IS NULL")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, server_default=NEXT_ID)
-    email: Mapped[str] = mapped_column(String(255, collation="C"), unique=True)
+    email: Mapped[str | None] = mapped_column(String(255, collation="C"), unique=True)
     hashed_password: Mapped[str] = mapped_column(Text)
     is_active: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)

@@ -17,10 +17,12 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    false,
     func,
     insert,
     literal,
     literal_column,
+    null,
     or_,
     select,
     true,
@@ -62,7 +64,7 @@ _family_hash = bindparam("family_hash", type_=LargeBinary)
 _expiry = func.now() + cast(bindparam("lifetime", type_=BigInteger), BigInteger) * _SECOND
 
 _DELETION_SECONDS = 25.0
-"""An account may have very many rows."""
+"""Most rows of an account are deleted before; deep subtasks may be left."""
 
 _shown = (_users.c.id, _users.c.email, _users.c.created_at)
 _is_caller = and_(_users.c.id == USER_ID, has_live_session())
@@ -128,10 +130,21 @@ def _new_account() -> CTE:
     )
 
 
-def _delete_account(*conditions: ColumnElement[bool]) -> Statement:
-    """Deletes the account that meets these conditions and, by foreign keys, all that it owns."""
-    gone = delete(_users).where(*conditions).returning(_users.c.id)
-    return Statement(gone, writes=True, seconds=_DELETION_SECONDS)
+def _close_account(*conditions: ColumnElement[bool]) -> Statement:
+    """Takes the email and the password from the account that meets these conditions."""
+    values = {"email": null(), "hashed_password": literal_column("''"), "is_active": false()}
+    closed = (
+        update(_users)
+        .values(**values, updated_at=func.now())
+        .where(*conditions, _users.c.email.is_not(None))
+    )
+    return Statement(closed.returning(_users.c.id), writes=True)
+
+
+def _end_sessions(*conditions: ColumnElement[bool], independent: bool = False) -> Statement:
+    """Ends the sessions that meet these conditions."""
+    ended = update(_sessions).values(revoked_at=func.now()).where(*conditions)
+    return Statement(ended.returning(_sessions.c.id), writes=True, independent=independent)
 
 
 def _register() -> Statement:
@@ -222,39 +235,19 @@ known_device = Statement(
 )
 """The session, live or ended, that a refresh token belongs to, if it is one of this account."""
 
-revoke = Statement(
-    update(_sessions)
-    .values(revoked_at=func.now())
-    .where(
-        _sessions.c.user_id == _user_id,
-        _sessions.c.id == _session_id,
-        _sessions.c.revoked_at.is_(None),
-    )
-    .returning(_sessions.c.id),
-    writes=True,
+revoke = _end_sessions(
+    _sessions.c.user_id == _user_id,
+    _sessions.c.id == _session_id,
+    _sessions.c.revoked_at.is_(None),
     independent=True,
 )
 """End a session, whoever asks: for logout and for a reused refresh token, which is refused."""
 
-revoke_all = Statement(
-    update(_sessions)
-    .values(revoked_at=func.now())
-    .where(_sessions.c.user_id == _user_id, _sessions.c.revoked_at.is_(None))
-    .returning(_sessions.c.id),
-    writes=True,
-)
+revoke_all = _end_sessions(_sessions.c.user_id == _user_id, _sessions.c.revoked_at.is_(None))
 """End every session of an account."""
 
-revoke_others = Statement(
-    update(_sessions)
-    .values(revoked_at=func.now())
-    .where(
-        _sessions.c.user_id == _user_id,
-        _sessions.c.id != _session_id,
-        _sessions.c.revoked_at.is_(None),
-    )
-    .returning(_sessions.c.id),
-    writes=True,
+revoke_others = _end_sessions(
+    _sessions.c.user_id == _user_id, _sessions.c.id != _session_id, _sessions.c.revoked_at.is_(None)
 )
 """End every session of an account but one, even if that one has ended meanwhile."""
 
@@ -277,25 +270,13 @@ set_own_password = Statement(
 )
 """Change the caller's password, unless it was changed since it was checked."""
 
-delete_own_user = _delete_account(_is_caller, _users.c.hashed_password == _hashed_password)
-"""Delete the caller's account, unless its password was changed since it was checked."""
+close_own_account = _close_account(_is_caller, _users.c.hashed_password == _hashed_password)
+"""Close the caller's account, unless its password was changed since it was checked."""
 
-end_own_session = Statement(
-    update(_sessions)
-    .values(revoked_at=func.now())
-    .where(_is_callers, _sessions.c.id == _session_id, _lives)
-    .returning(_sessions.c.id),
-    writes=True,
-)
+end_own_session = _end_sessions(_is_callers, _sessions.c.id == _session_id, _lives)
 """End one of the caller's sessions."""
 
-end_other_sessions = Statement(
-    update(_sessions)
-    .values(revoked_at=func.now())
-    .where(_is_callers, _sessions.c.id != SESSION_ID, _lives)
-    .returning(_sessions.c.id),
-    writes=True,
-)
+end_other_sessions = _end_sessions(_is_callers, _sessions.c.id != SESSION_ID, _lives)
 """End the caller's sessions but the one that asks."""
 
 SESSION_SORTS = {"created_at": BY_CREATION}
@@ -342,7 +323,7 @@ add_user = _add_user()
 some_users = Statement(
     select(*_described)
     .join(_workspaces, _workspaces.c.id == _users.c.id)
-    .where(_users.c.id > bindparam("after_id", type_=BigInteger))
+    .where(_users.c.id > bindparam("after_id", type_=BigInteger), _users.c.email.is_not(None))
     .order_by(_users.c.id)
     .limit(bindparam("limit", type_=BigInteger))
 )
@@ -360,6 +341,13 @@ described_user = Statement(
     .where(_users.c.email == _email)
 )
 """An account with the number of its live sessions."""
+
+end_sessions = _end_sessions(
+    _sessions.c.user_id > bindparam("after_id", type_=BigInteger),
+    _sessions.c.user_id <= bindparam("last_id", type_=BigInteger),
+    _lives,
+)
+"""End the live sessions of the accounts after one up to another."""
 
 set_user_password = Statement(
     update(_users)
@@ -379,5 +367,15 @@ set_user_active = Statement(
 )
 """Whether an account may log in."""
 
-delete_user = _delete_account(_users.c.id == _user_id)
-"""Delete an account."""
+close_account = _close_account(_users.c.id == _user_id)
+"""Close an account."""
+
+closed_accounts = Statement(select(_users.c.id).where(_users.c.email.is_(None)))
+"""The closed accounts, whose rows are still to be deleted."""
+
+delete_account = Statement(
+    delete(_users).where(_users.c.id == _user_id, _users.c.email.is_(None)).returning(_users.c.id),
+    writes=True,
+    seconds=_DELETION_SECONDS,
+)
+"""Delete a closed account and, by foreign keys, the rows that it still has."""

@@ -135,7 +135,11 @@ def change_password(caller: Caller, body: dict[str, Any]) -> Response:
     problems=(WrongPassword, RateLimited, TooBusy),
 )
 def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
-    """Deletes the account and all its data. Requires the password. This cannot be undone."""
+    """Deletes the account and all its data. Requires the password. This cannot be undone.
+
+    The sessions end and the email is free at once. The data of a very large account is deleted
+    later, in small steps.
+    """
     service.delete_account(caller, **body, address=client_address(request))
     return Response(status=204)
 

@@ -32,17 +32,25 @@ class Purge:
     """Deletes the expired rows of a table, in the order of its key.
 
     Each step is a short transaction, so that requests for its rows wait only briefly.
+
+    Args:
+        table: to delete from.
+        has_expired: whether a row is deleted.
+        within: conditions on the rows that are read; each step is given their parameters.
     """
 
-    def __init__(self, table: Table, has_expired: ColumnElement[bool]) -> None:
+    def __init__(
+        self, table: Table, has_expired: ColumnElement[bool], *within: ColumnElement[bool]
+    ) -> None:
         keys = list(table.primary_key.columns)
         self._names = [f"after_{column.name}" for column in keys]
         # No key sorts before 0 or an empty text.
         self._start: Position = [0 if isinstance(c.type, BigInteger) else "" for c in keys]
         key = tuple_(*keys)
         after = tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in keys))
-        seen = select(*keys).where(key > after).order_by(*keys).limit(_ROWS).cte("seen")
-        expired = and_(key.in_(select(*seen.c)), has_expired)
+        rows = select(*keys).where(key > after, *within)
+        seen = rows.order_by(*keys).limit(_ROWS).cte("seen")
+        expired = and_(key.in_(select(*seen.c)), has_expired, *within)
         deleted = delete(table).where(expired).returning(*keys).cte("deleted")
         count = select(func.count()).select_from(deleted).scalar_subquery()
         last = select(count.label("deleted"), *seen.c).order_by(*(c.desc() for c in seen.c))
@@ -50,7 +58,7 @@ class Purge:
         self._statement = Statement(step, writes=True, independent=True)
         self._patient = Statement(step, writes=True, independent=True, seconds=_COMMAND_SECONDS)
 
-    def step(self, after: Position | None = None) -> tuple[int, Position | None]:
+    def step(self, after: Position | None = None, **parameters: Any) -> tuple[int, Position | None]:
         """Purge the next rows.
 
         Args:
@@ -62,11 +70,14 @@ class Purge:
         Raises:
             Unavailable, OutcomeUnknown: as `database.rows`.
         """
-        return self._step(self._statement, after)
+        return self._step(self._statement, after, **parameters)
 
-    def _step(self, statement: Statement, after: Position | None) -> tuple[int, Position | None]:
+    def _step(
+        self, statement: Statement, after: Position | None, **parameters: Any
+    ) -> tuple[int, Position | None]:
         position = after or self._start
-        rows = database.rows(statement, **dict(zip(self._names, position, strict=True)))
+        given = dict(zip(self._names, position, strict=True))
+        rows = database.rows(statement, **given, **parameters)
         if not rows:
             return 0, None
         deleted, *last = rows[0]

@@ -7,14 +7,17 @@ from contextlib import contextmanager
 
 from taskapi.runtime.connection import Connection
 
+_SET_LOCAL = (
+    b"SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true)"
+)
+_TEXT = (25,)
+"""The OID of the parameter's type."""
+
 
 @contextmanager
 def extended(connection: Connection, seconds: float) -> Iterator[None]:
     """A transaction whose statements may take longer than the timeouts of the role allow."""
-    milliseconds = int(seconds * 1_000)
+    milliseconds = str(int(seconds * 1_000))
     with connection.transaction():
-        connection.execute(
-            f"SET LOCAL statement_timeout = {milliseconds};"
-            f" SET LOCAL lock_timeout = {milliseconds}".encode()
-        )
+        connection.run(_SET_LOCAL, [milliseconds], _TEXT)
         yield

@@ -99,6 +99,8 @@ class Admission:
         self._in_progress[key] += 1
         try:
             response = respond(self._turn(key, limit, request.method in _READS))
+        except TooManyConcurrentRequests as problem:
+            raise self._refused(key, request, problem) from None
         except TokenInvalid:
             if caller:
                 self._verified.pop(caller.session_id, None)

@@ -25,7 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.extensions import Model
+from taskapi.extensions import Model, table_of
+from taskapi.tasks.labels.models import Label
 from taskapi.workspaces.models import Content
 
 _ZERO = text("0")
@@ -188,3 +189,7 @@ class TaskWords(Model):
     task_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     title_words: Mapped[Any] = mapped_column(TSVECTOR)
     description_words: Mapped[Any] = mapped_column(TSVECTOR)
+
+
+# Like a foreign key, the triggers on label_ids keep a label that a task has.
+table_of(Task).add_is_dependent_on(table_of(Label))

@@ -63,7 +63,7 @@ def test_an_account_is_made_with_the_password_from_standard_input(
     said = run(f"users create {email.upper()}", f"{PASSWORD}\n")
     body = {"email": email, "password": PASSWORD}
     user = anonymous.expect(200, "POST", "/auth/login", json=body)["user"]
-    assert said == f"Created account {user['id']} for {email}.\n"
+    assert said == f"Made account {user['id']} for {email}.\n"
 
 
 @pytest.mark.parametrize("typed", [" {} \n", " {} \r\n", " {} ", " {} \nsecond line\n"])
@@ -83,13 +83,13 @@ def test_the_password_is_the_first_line_whole(run: _Run, anonymous: Api, typed: 
     ],
 )
 @pytest.mark.parametrize("command", ["create", "set-password"])
-def test_rules_of_registration_apply_to_the_command(
+def test_what_registering_refuses_is_refused(
     run: _Run, command: str, email: str, typed: str, sentence: str
 ) -> None:
     assert run.fails(f"users {command} {email}", typed) == f"Error: {sentence}\n"
 
 
-def test_an_email_that_is_taken_is_rejected(run: _Run, user: Api) -> None:
+def test_an_email_that_is_taken_is_refused(run: _Run, user: Api) -> None:
     said = run.fails(f"users create {user.email}", f"{NEW_PASSWORD}\n")
     assert said == "Error: Email already registered\n"
     assert _log_in(user, user.email, PASSWORD) == 200
@@ -168,7 +168,18 @@ def test_an_account_is_deleted_when_that_is_meant(
         assert sql(settings, f"SELECT FROM {table} WHERE user_id = %s", user.user_id) == []
 
 
-def test_an_account_is_stored_when_it_is_not_meant(app: Flask, user: Api) -> None:
+def test_all_sessions_are_ended(
+    run: _Run, user: Api, stranger: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(administration, "CHUNK", 2)
+    other = user.again()
+    assert int(run("sessions end-all --yes").split()[1]) >= 3
+    for api in (user, other, stranger):
+        api.expect(401, "GET", "/auth/me")
+    assert _log_in(user, user.email, PASSWORD) == 200
+
+
+def test_an_account_is_kept_when_it_is_not_meant(app: Flask, user: Api) -> None:
     for typed in ("n\n", "\n", ""):
         args = ["users", "delete", user.email]
         result = app.test_cli_runner().invoke(args=args, input=typed)
@@ -183,18 +194,18 @@ def test_an_account_is_stored_when_it_is_not_meant(app: Flask, user: Api) -> Non
         (
             "users",
             [
-                "Create, list and change accounts.",
-                "Create an account for EMAIL",
+                "Make, list and change accounts.",
+                "Make an account for EMAIL",
                 "List all accounts.",
                 "Show the account of EMAIL.",
-                "Set the password of EMAIL",
-                "Deactivate the account of EMAIL",
-                "Activate the account of EMAIL again.",
+                "Give EMAIL another password",
+                "Keep EMAIL from logging in",
+                "Let EMAIL log in again.",
                 "Delete the account of EMAIL",
             ],
         ),
-        ("users create", ["EMAIL", "The password is prompted for, or read from standard input."]),
-        ("users delete", ["--yes", "Do not ask for confirmation."]),
+        ("users create", ["EMAIL", "the password is asked for, or read from standard input."]),
+        ("users delete", ["--yes", "Do not ask."]),
         ("openapi", ["The OpenAPI document.", "Write the document to FILE"]),
         ("demo", ["--email", "--tasks", "demo@example.com", "Add sample tasks to an account"]),
     ],

@@ -44,7 +44,9 @@ def check_same(first: TestResponse, again: TestResponse, status: int) -> None:
     assert again.headers["Cache-Control"] == "no-store"
 
 
-def test_a_repeated_registration_gets_the_same_response(anonymous: Api, settings: Settings) -> None:
+def test_a_registration_that_comes_again_is_answered_as_it_was(
+    anonymous: Api, settings: Settings
+) -> None:
     body = {"email": new_email(), "password": PASSWORD}
     first, again = (post(anonymous, "/auth/register", body) for _ in range(2))
     check_same(first, again, 201)
@@ -55,7 +57,7 @@ def test_a_repeated_registration_gets_the_same_response(anonymous: Api, settings
     assert without_key.get_json()["code"] == "email_taken"
 
 
-def test_a_repeated_login_creates_no_second_session(
+def test_a_login_that_comes_again_opens_no_second_session(
     user: Api, anonymous: Api, settings: Settings
 ) -> None:
     first, again = (post(anonymous, "/auth/login", credentials(user)) for _ in range(2))
@@ -65,7 +67,7 @@ def test_a_repeated_login_creates_no_second_session(
     assert session_count(settings, user.email) == 3
 
 
-def test_a_late_repeated_refresh_ends_no_session(user: Api, settings: Settings) -> None:
+def test_a_refresh_that_comes_again_late_ends_no_session(user: Api, settings: Settings) -> None:
     body = {"refresh_token": user.login["refresh_token"]}
     first = post(user, "/auth/refresh", body)
     later = "UPDATE sessions SET last_used_at = now() - interval '1 hour' WHERE user_id = %s"
@@ -99,7 +101,7 @@ def test_a_reuse_with_a_key_holds_one_connection(
         person.expect(401, "GET", "/auth/me")
 
 
-def test_a_repeated_change_of_password_succeeds(user: Api) -> None:
+def test_a_change_of_password_that_comes_again_is_done(user: Api) -> None:
     body = {"current_password": PASSWORD, "new_password": ANOTHER_PASSWORD}
     first, again = (post(user, "/auth/password", body) for _ in range(2))
     check_same(first, again, 200)
@@ -180,7 +182,7 @@ def test_a_refresh_with_a_key_is_not_replayed_after_logout(user: Api) -> None:
     assert post(user, "/auth/refresh", body).status_code == 401
 
 
-def test_a_key_of_one_operation_is_not_for_another(user: Api, anonymous: Api) -> None:
+def test_a_key_of_one_call_is_not_for_another(user: Api, anonymous: Api) -> None:
     assert post(anonymous, "/auth/login", credentials(user)).status_code == 200
     reused = post(user, "/tasks", {"title": "Another request"})
     assert (reused.status_code, reused.get_json()["code"]) == (422, "idempotency_key_reused")
@@ -216,7 +218,7 @@ def test_many_registrations_at_once_make_one_account(
     assert session_count(settings, body["email"]) == 1
 
 
-def test_stored_responses_cannot_be_read_without_the_key(
+def test_what_is_kept_says_nothing_without_the_services_key(
     anonymous: Api, settings: Settings
 ) -> None:
     body = {"email": new_email(), "password": PASSWORD}
@@ -230,7 +232,7 @@ def test_stored_responses_cannot_be_read_without_the_key(
     assert post(anonymous, "/auth/register", body).status_code == 422
 
 
-def test_a_stored_response_survives_a_rotation_of_its_key(
+def test_an_answer_outlives_the_key_that_sealed_it_while_that_still_verifies(
     anonymous: Api, settings: Settings
 ) -> None:
     body = {"email": new_email(), "password": PASSWORD}
@@ -241,7 +243,7 @@ def test_a_stored_response_survives_a_rotation_of_its_key(
     assert (again.status_code, again.data) == (201, first.data)
 
 
-def test_attempts_are_counted_though_their_call_is_rejected(
+def test_attempts_are_counted_though_their_call_is_refused(
     settings: Settings, anonymous: Api, user: Api
 ) -> None:
     with world.worker(settings, ratelimit_enabled=True) as app:

@@ -1,4 +1,4 @@
-"""Login: the response, the same error for all wrong credentials, and exact passwords."""
+"""Logging in: the answer, one refusal for all that is wrong, and passwords told apart exactly."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return checked
 
 
-def test_the_response_has_the_account_and_the_tokens_of_a_new_session(
+def test_the_answer_has_the_account_and_the_tokens_of_a_new_session(
     user: Api, anonymous: Api
 ) -> None:
     body = {"email": user.email, "password": PASSWORD}
@@ -66,7 +66,7 @@ def test_the_case_of_the_email_does_not_matter(user: Api, anonymous: Api, spelle
     assert answer["user"] == user.login["user"]
 
 
-def test_a_wrong_email_and_a_wrong_password_are_rejected_alike(user: Api, anonymous: Api) -> None:
+def test_a_wrong_email_and_a_wrong_password_are_refused_alike(user: Api, anonymous: Api) -> None:
     wrong_email = _refusal(anonymous, email=new_email(), password=PASSWORD)
     wrong_password = _refusal(anonymous, email=user.email, password="wrong password")
     assert wrong_email == wrong_password
@@ -132,7 +132,7 @@ def test_composed_and_decomposed_forms_of_a_password_are_the_same(
     anonymous.expect(200, "POST", "/auth/login", json=body | {"password": other})
 
 
-def test_deactivation_is_revealed_only_with_the_password(
+def test_a_deactivated_account_is_told_so_only_with_its_password(
     settings: Settings, user: Api, anonymous: Api
 ) -> None:
     sql(settings, "UPDATE users SET is_active = false WHERE id = %s", user.user_id)

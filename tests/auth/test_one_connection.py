@@ -91,7 +91,7 @@ def test_a_reused_refresh_token_sent_48_times_at_once_ends_its_session(
         world.person(app, contract, user).expect(401, "GET", "/auth/me")
 
 
-def test_a_second_connection_is_rejected_at_once(single: Flask) -> None:
+def test_a_second_connection_is_refused_at_once(single: Flask) -> None:
     one = Statement(select(literal_column("1")), independent=True)
     refused = pytest.raises(RuntimeError, match="must not wait for another")
     with single.test_request_context(), database.transaction(), refused:

@@ -119,7 +119,7 @@ def test_a_full_queue_rejects_after_a_wait(queue: _Queue) -> None:
     assert sorted(_finish(queue, accepted)) == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_request_at_a_full_queue_gets_the_next_free_slot(queue: _Queue) -> None:
+def test_whoever_finds_the_queue_full_takes_the_next_free_place(queue: _Queue) -> None:
     clients = [queue.join() for _ in range(7)]
     assert sorted(_finish(queue, clients)) == list(range(7))
 

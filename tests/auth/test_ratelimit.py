@@ -1,4 +1,4 @@
-"""Rate limits: what is counted, by which key, for how long, and where counters are stored."""
+"""Limits on attempts: what is counted, by whom, for how long, and where the counts are kept."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def api(limited: Flask, contract: Contract, user: Api) -> Api:
         "reauthentication by account",
     ],
 )
-def test_a_request_over_its_limit_returns_retry_after(
+def test_after_its_limit_a_call_says_when_to_come_back(
     api: Api, attempt: Any, number: int, window: int
 ) -> None:
     address, numbers = new_address(), itertools.count()
@@ -106,7 +106,7 @@ def test_another_account_and_another_address_go_on(api: Api, stranger: Api) -> N
     assert not is_limited(register(api, address))
 
 
-def test_an_attempt_rejected_for_its_address_costs_the_account_nothing(
+def test_an_attempt_refused_for_its_address_costs_the_account_nothing(
     api: Api, stranger: Api
 ) -> None:
     address = new_address()

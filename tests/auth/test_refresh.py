@@ -74,7 +74,7 @@ def test_tokens_rotate_for_as_long_as_one_likes(user: Api) -> None:
     assert _lives(user)
 
 
-def test_no_access_token_is_required_and_an_invalid_one_is_ignored(user: Api) -> None:
+def test_no_access_token_is_needed_and_a_bad_one_is_no_hindrance(user: Api) -> None:
     body = {"refresh_token": user.login["refresh_token"]}
     headers = {"Authorization": "Bearer expired"}
     user.expect(200, "POST", "/auth/refresh", json=body, headers=headers)
@@ -172,7 +172,7 @@ def _changed(part: slice) -> Any:
     ],
     ids=["ids", "family", "cut", "longer", "spelled", "prefix", "made up", "packed", "moved"],
 )
-def test_a_token_without_a_session_ends_nothing(user: Api, garble: Any) -> None:
+def test_what_is_no_token_of_a_session_ends_nothing(user: Api, garble: Any) -> None:
     for token in garble(user.login["refresh_token"]):
         _refused(user, token)
     assert _lives(user)

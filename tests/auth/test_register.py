@@ -1,4 +1,4 @@
-"""Registration: the response, the rules for email and password, and one account per email."""
+"""Registering: the answer, the rules for email and password, and one account for one email."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _error(api: Api, path: str = "/auth/register", **body: Any) -> dict[str, str
     return errors[0]
 
 
-def test_the_response_has_the_account_and_the_tokens_of_its_first_session(anonymous: Api) -> None:
+def test_the_answer_has_the_account_and_the_tokens_of_its_first_session(anonymous: Api) -> None:
     email = new_email()
     body = {"email": email, "password": PASSWORD}
     answer = anonymous.expect(201, "POST", "/auth/register", json=body)
@@ -52,7 +52,7 @@ def test_the_response_has_the_account_and_the_tokens_of_its_first_session(anonym
     assert anonymous.expect(200, "GET", "/tasks")["total"] == 0
 
 
-def test_the_email_is_stored_in_lower_case(anonymous: Api) -> None:
+def test_the_email_is_kept_in_lower_case(anonymous: Api) -> None:
     email = new_email()
     body = {"email": email.upper(), "password": PASSWORD}
     answer = anonymous.expect(201, "POST", "/auth/register", json=body)
@@ -86,7 +86,7 @@ def test_the_email_is_stored_in_lower_case(anonymous: Api) -> None:
         {"address": "ada@example.com"},
     ],
 )
-def test_an_invalid_email_is_rejected(anonymous: Api, email: object) -> None:
+def test_what_is_no_email_is_refused(anonymous: Api, email: object) -> None:
     error = _error(anonymous, email=email, password=PASSWORD)
     assert (error["pointer"], error["code"]) == ("/email", "not_an_email")
 
@@ -108,7 +108,7 @@ def test_an_email_of_255_characters_is_the_longest(anonymous: Api) -> None:
 
 
 @pytest.mark.parametrize("spelled", [str, str.upper, str.title])
-def test_an_email_that_is_taken_is_rejected_in_any_case(
+def test_an_email_that_is_taken_is_refused_in_any_case(
     user: Api, anonymous: Api, spelled: Any
 ) -> None:
     body = {"email": spelled(user.email), "password": "another password"}
@@ -151,7 +151,7 @@ def test_passwords_of_8_to_100_code_points_work(
 
 @pytest.mark.parametrize("length", [0, 7, 101, 10_000])
 @pytest.mark.parametrize("character", ["a", "🔑"])
-def test_passwords_of_other_lengths_are_rejected(
+def test_passwords_of_other_lengths_are_refused(
     anonymous: Api, length: int, character: str
 ) -> None:
     error = _error(anonymous, email=new_email(), password=character * length)
@@ -160,14 +160,14 @@ def test_passwords_of_other_lengths_are_rejected(
 
 
 @pytest.mark.parametrize("password", [12345678, None, ["correct horse"], True])
-def test_a_password_must_be_a_string(anonymous: Api, password: object) -> None:
+def test_what_is_no_string_is_no_password(anonymous: Api, password: object) -> None:
     error = _error(anonymous, email=new_email(), password=password)
     assert error["pointer"] == "/password"
     assert error["code"] == ("null" if password is None else "not_a_string")
 
 
 @pytest.mark.parametrize("password", ["eight\0chars", "eight\ud800chars"])
-def test_text_that_json_cannot_represent_is_rejected(anonymous: Api, password: str) -> None:
+def test_text_that_cannot_be_carried_is_refused(anonymous: Api, password: str) -> None:
     error = _error(anonymous, email=new_email(), password=password)
     assert (error["pointer"], error["code"]) == ("/password", "invalid_text")
 
@@ -180,7 +180,7 @@ def test_length_counts_what_is_left_after_composing(anonymous: Api) -> None:
     _error(anonymous, email=new_email(), password=decomposed * 7)
 
 
-def test_an_endless_password_is_rejected_without_work_on_it(
+def test_an_endless_password_is_refused_without_work_on_it(
     anonymous: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To put a long row of marks in order takes the square of its length: seconds for this one."""
@@ -252,7 +252,7 @@ def test_all_that_is_missing_is_named_at_once(anonymous: Api, path: str) -> None
     assert named == {("/email", "required"), ("/password", "required")}
 
 
-def test_a_rejected_registration_leaves_nothing(settings: Settings, anonymous: Api) -> None:
+def test_a_refused_registration_leaves_nothing(settings: Settings, anonymous: Api) -> None:
     emails = [new_email() for _ in range(3)]
     for email, password in itertools.zip_longest(emails, ["short", "x" * 101, None]):
         anonymous.expect(400, "POST", "/auth/register", json={"email": email, "password": password})

@@ -189,7 +189,7 @@ def test_pages_of_sessions_hold_each_once(user: Api) -> None:
         ("?limit=1&limit=2", "limit"),
     ],
 )
-def test_a_page_that_cannot_be_is_rejected(user: Api, query: str, name: str) -> None:
+def test_a_page_that_cannot_be_is_refused(user: Api, query: str, name: str) -> None:
     problem = user.problem(400, "invalid_input", "GET", f"/auth/sessions{query}")
     assert [error["pointer"] for error in problem["errors"]] == [name]
 
@@ -246,7 +246,7 @@ def test_another_persons_session_is_not_found_and_lives_on(
 
 
 @pytest.mark.parametrize("path_id", ["0", "-1", "x", "1e3", "99999999999999999999", "%00", "٣"])
-def test_an_invalid_id_is_not_found(user: Api, path_id: str) -> None:
+def test_what_is_no_id_is_not_found(user: Api, path_id: str) -> None:
     user.problem(404, "not_found", "DELETE", f"/auth/sessions/{path_id}")
 
 

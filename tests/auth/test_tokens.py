@@ -1,4 +1,4 @@
-"""Access tokens: forgeries get the same error, and keys rotate without a logout."""
+"""Access tokens: every forgery is refused in the same words, and keys change without a logout."""
 
 from __future__ import annotations
 
@@ -112,9 +112,7 @@ def test_the_scheme_may_be_spelled_in_any_case_and_spaced(user: Api, scheme: str
         *["Bearer:{}", "Bearer\t{}", "Bearer={}", "JWT {}", ", Bearer {}", '"Bearer" {}'],
     ],
 )
-def test_without_a_bearer_token_authentication_is_required(
-    user: Api, authorization: str | None
-) -> None:
+def test_without_a_bearer_token_one_is_asked_for(user: Api, authorization: str | None) -> None:
     if authorization is not None:
         authorization = authorization.replace("{}", user.login["access_token"])
     asked = ("authentication_required", "Authentication required", "Bearer")

@@ -1,9 +1,9 @@
-// What a person sees in a front end on another origin, from the first visit to logging out.
+// Tests a front end on another origin, from registration to logging out.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 
-/** Waits until what `locator` shows is `text`. */
+/** Waits until the text of `locator` is `text`. */
 async function sees(locator, text) {
   const deadline = Date.now() + 10_000;
   let shown;
@@ -58,7 +58,7 @@ export async function checkFrontend({ page, context, log, picture, service, allo
   assert.match(await here.header("ETag"), /^"\d+"$/);
   assert.match(await here.header("X-Request-ID"), /^\S{8,}$/);
 
-  // Text is data: it is shown as it was written, and nothing of it runs.
+  // Text is displayed as it was written, and no script in it runs.
   const markup = "<img src=x onerror=alert(1)> & \"it's\" ☃";
   page.on("dialog", () => assert.fail("the title of a task ran as a script"));
   await here.add(markup);
@@ -73,7 +73,7 @@ export async function checkFrontend({ page, context, log, picture, service, allo
   await sees(here.titles, [markup, "Buy oat milk"]);
   await picture("2 tasks");
 
-  // What was done is kept, and a second tab may not overwrite it unseen.
+  // Changes persist, and a second tab cannot overwrite them unnoticed.
   await page.reload();
   await sees(here.titles, [markup, "Buy oat milk"]);
   assert.ok(await here.item("Buy oat milk").getByRole("checkbox").isChecked());
@@ -106,7 +106,7 @@ export async function checkFrontend({ page, context, log, picture, service, allo
   await here.enter("Log in", password);
   await sees(here.titles, [markup]);
 
-  // The statuses that were provoked, and the two lines of the origin that is not listed.
+  // The expected error statuses, and the two messages of the origin that is not allowed.
   const errors = log.filter(({ kind }) => kind === "error").map(({ text }) => text);
   const refused = /^Failed to load resource: .* status of 4/;
   const unexpected = errors.filter((text) => !refused.test(text));
@@ -116,7 +116,7 @@ export async function checkFrontend({ page, context, log, picture, service, allo
   assert.match(unexpected[1], /net::ERR_FAILED/);
 }
 
-/** GET /tasks with a token from within the page; what a script there may read of the answer. */
+/** GET /tasks with a token from within the page; what a script there can read of the response. */
 function callWith(page, service, token) {
   return page.evaluate(
     async ([url, bearer]) => {
@@ -130,7 +130,7 @@ function callWith(page, service, token) {
   );
 }
 
-/** A page of an origin that is not listed gets nothing, not even a readable error. */
+/** A page of an origin that is not allowed can read nothing, not even an error. */
 async function checkOrigins({ page, context, service, foreign }) {
   const token = await page.evaluate(() => sessionStorage.getItem("token"));
   assert.equal((await callWith(page, service, token)).status, 200);

@@ -1,6 +1,6 @@
-"""The database when something is wrong with it: lost, busy, away, misconfigured, or not as thought.
+"""Database failures: lost connections, locks, an unreachable server, an unexpected schema.
 
-No answer hangs, repeats a write, or says what only the operator may know.
+No request hangs, no write is repeated, and no response reveals internals.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OF_THE_DATABASE = ("description", "user_id", "INSERT", "SELECT", "tasks", "colum
 
 @pytest.fixture
 def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
-    """The URL of a database of this test alone."""
+    """The URL of a database for this test."""
     name = f"private_{worker_id}"
     yield databases.create(server_url, name, template)
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -37,7 +37,7 @@ def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
 
 @contextmanager
 def _logged(caplog: pytest.LogCaptureFixture, name: str) -> Iterator[None]:
-    """Catch what a logger says, though a worker that was started has set the root's handlers."""
+    """Capture a logger, although a worker may have replaced the handlers of the root logger."""
     logger = logging.getLogger(name)
     logger.addHandler(caplog.handler)
     try:
@@ -48,7 +48,7 @@ def _logged(caplog: pytest.LogCaptureFixture, name: str) -> Iterator[None]:
 
 @contextmanager
 def _every_connection(app: Flask) -> Iterator[None]:
-    """While another request has the one connection of the pool."""
+    """Hold the only connection of the pool while the block runs."""
     pool = app.extensions["taskapi_pool"]
     connection = pool.take()
     try:
@@ -58,7 +58,7 @@ def _every_connection(app: Flask) -> Iterator[None]:
 
 
 def _end_connections(settings: Settings) -> int:
-    """End all other connections to a database, as a pooler or a restart does; how many."""
+    """Close all other connections to a database, as a restart does; returns their number."""
     ended = world.sql(
         settings,
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -78,7 +78,7 @@ def _end_blocked(settings: Settings) -> None:
 
 
 def _unavailable(api: Api, method: str, path: str, **kwargs: Any) -> str:
-    """The text of an answer that must be 503 and say when to come again."""
+    """The text of a response that must be 503 with Retry-After."""
     response = api.send(method, path, **kwargs)
     assert response.status_code == 503
     assert response.get_json()["code"] == "unavailable"
@@ -86,7 +86,7 @@ def _unavailable(api: Api, method: str, path: str, **kwargs: Any) -> str:
     return response.get_data(as_text=True)
 
 
-def test_after_all_connections_were_dropped_every_request_succeeds(
+def test_requests_succeed_after_all_connections_were_closed(
     app: Flask, settings: Settings, user: Api
 ) -> None:
     task = user.task()
@@ -99,7 +99,7 @@ def test_after_all_connections_were_dropped_every_request_succeeds(
     assert all(answer.get_json()["tasks"] == [task] for answer in answers)
 
 
-def test_the_first_write_after_all_connections_were_dropped_is_performed_once(
+def test_the_first_write_after_all_connections_were_closed_is_performed_once(
     settings: Settings, user: Api
 ) -> None:
     user.task()
@@ -111,7 +111,7 @@ def test_the_first_write_after_all_connections_were_dropped_is_performed_once(
     assert user.expect(200, "GET", "/tasks")["total"] == 2
 
 
-def test_a_read_whose_connection_dies_under_it_is_run_once_more(
+def test_a_read_whose_connection_breaks_is_repeated(
     app: Flask, settings: Settings, user: Api
 ) -> None:
     task = user.task()
@@ -125,7 +125,7 @@ def test_a_read_whose_connection_dies_under_it_is_run_once_more(
         assert waiting.result().get_json()["tasks"] == [task]
 
 
-def test_a_write_whose_connection_dies_under_it_is_not_repeated(
+def test_a_write_whose_connection_breaks_is_not_repeated(
     app: Flask, settings: Settings, user: Api
 ) -> None:
     person = world.person(app, user.contract, like=user)
@@ -142,7 +142,7 @@ def test_a_write_whose_connection_dies_under_it_is_not_repeated(
     assert user.expect(200, "GET", "/tasks")["total"] == 0
 
 
-def test_a_read_whose_connections_keep_dying_is_given_up(
+def test_a_read_whose_connections_keep_breaking_returns_503(
     app: Flask, settings: Settings, user: Api
 ) -> None:
     person = world.person(app, user.contract, like=user)
@@ -158,7 +158,7 @@ def test_a_read_whose_connections_keep_dying_is_given_up(
     user.expect(200, "GET", "/tasks")
 
 
-def test_with_no_connection_free_the_response_is_503(
+def test_without_a_free_connection_the_response_is_503_with_retry_after(
     settings: Settings, user: Api, contract: Contract
 ) -> None:
     with world.worker(settings, database_pool_size=1, database_pool_timeout=1) as app:
@@ -172,7 +172,7 @@ def test_with_no_connection_free_the_response_is_503(
         assert person.expect(200, "GET", "/tasks")["total"] == 0
 
 
-def test_a_lock_wait_is_limited_by_the_pool_timeout(
+def test_a_wait_for_a_lock_ends_with_the_timeout_of_the_pool(
     settings: Settings, user: Api, contract: Contract
 ) -> None:
     with (
@@ -193,7 +193,7 @@ def test_a_lock_wait_is_limited_by_the_pool_timeout(
     ["127.0.0.1:1/taskapi", f"{SECRET}.invalid:5432/taskapi", f"/taskapi?host=/{SECRET}"],
     ids=["refused", "unknown", "no socket"],
 )
-def test_a_missing_database_is_reported_without_its_address(
+def test_an_unreachable_database_is_reported_without_its_address(
     settings: Settings, user: Api, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
     url = f"postgresql://{SECRET}:password-{SECRET}@{address}"
@@ -226,7 +226,7 @@ def test_an_empty_database_is_not_ready(
     [("0000", "", False), ("9999", "", True), ("9999", "9998", False), ("9999", "Ours", True)],
     ids=["behind", "ahead", "too far ahead", "commented"],
 )
-def test_a_database_of_another_release_is_ready_if_it_still_has_what_this_one_uses(
+def test_a_newer_schema_is_ready_if_it_is_compatible(
     settings: Settings,
     private: str,
     contract: Contract,
@@ -247,7 +247,7 @@ def test_a_database_of_another_release_is_ready_if_it_still_has_what_this_one_us
 
 
 @pytest.mark.parametrize("prepare", [False, True], ids=["unprepared", "prepared"])
-def test_times_are_utc_whatever_zone_the_database_is_in(
+def test_times_are_utc_in_any_database_time_zone(
     settings: Settings, private: str, contract: Contract, prepare: bool
 ) -> None:
     with psycopg.connect(private, autocommit=True) as connection:
@@ -268,7 +268,7 @@ def test_times_are_utc_whatever_zone_the_database_is_in(
     assert all(moment.endswith("Z") and before <= moment <= f"{after}~" for moment in shown)
 
 
-def test_an_unexpected_error_has_no_details_of_the_database(
+def test_an_unexpected_error_reveals_nothing_of_the_database(
     settings: Settings, private: str, contract: Contract, caplog: pytest.LogCaptureFixture
 ) -> None:
     with world.worker(settings, database_url=private) as app:
@@ -300,7 +300,7 @@ def _fails_quietly(
     assert SECRET not in str([vars(record) for record in caplog.records])
 
 
-def test_a_write_without_disk_space_returns_507(
+def test_a_write_to_a_full_database_returns_507(
     settings: Settings, private: str, contract: Contract
 ) -> None:
     with world.worker(settings, database_url=private) as app:

@@ -1,4 +1,4 @@
-"""Logs: one line a record with the request's id, the events, and nothing that is private."""
+"""Logs: one line per record, with the request ID and the event, without private data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEW_ID = re.compile(r"[0-9a-f]{24}")
 
 
 class Log:
-    """What the application has written since it was last asked."""
+    """The lines that the application has written since the last call."""
 
     def __init__(self) -> None:
         self.stream = io.StringIO()
@@ -47,7 +47,7 @@ class Log:
 
 @contextmanager
 def logged(settings: Settings, contract: Contract, **changes: Any) -> Iterator[tuple[Api, Log]]:
-    """A new person at an application whose log goes into a string, and that log."""
+    """A new user of an application that logs into a string, and that log."""
     log = Log()
     with worker(settings, **changes) as app:
         (handler,) = logging.getLogger().handlers
@@ -68,8 +68,8 @@ def watched(settings: Settings, contract: Contract) -> Iterator[tuple[Api, Log]]
 
 
 @contextmanager
-def forbidden_by_the_database(settings: Settings, table: str, rule: str) -> Iterator[None]:
-    """While a constraint that the application knows nothing of makes its writes fail."""
+def forbidden_by_database(settings: Settings, table: str, rule: str) -> Iterator[None]:
+    """Make all writes fail by an unknown constraint while the block runs."""
     sql(settings, f"ALTER TABLE {table} ADD CONSTRAINT surprise CHECK ({rule}) NOT VALID")
     try:
         yield
@@ -110,7 +110,7 @@ def test_a_request_is_one_line_of_json(watched: tuple[Api, Log]) -> None:
         ("OPTIONS", "/tasks", "/tasks", 200),
     ],
 )
-def test_operations_without_a_database_are_listed(
+def test_a_request_without_database_and_user_logs_both_as_such(
     watched: tuple[Api, Log], method: str, path: str, route: str | None, status: int
 ) -> None:
     api, log = watched
@@ -123,7 +123,7 @@ def test_operations_without_a_database_are_listed(
 @pytest.mark.parametrize(
     "sent", ["a", "0", "A-b_c.9", "x" * 64, "550e8400-e29b-41d4-a716-446655440000"]
 )
-def test_a_well_formed_request_id_is_taken(watched: tuple[Api, Log], sent: str) -> None:
+def test_a_well_formed_request_id_is_used(watched: tuple[Api, Log], sent: str) -> None:
     api, log = watched
     for path in ("/tasks", "/tasks/9007199254740991"):
         response = api.send("GET", path, headers={"X-Request-ID": sent})
@@ -148,23 +148,23 @@ def test_any_other_request_id_is_replaced(watched: tuple[Api, Log], sent: str) -
     assert {record["request_id"] for record in log.records()} == ids
 
 
-def test_errors_carry_the_request_id_in_header_body_and_log(
+def test_an_errors_request_id_is_in_header_body_and_log(
     settings: Settings, watched: tuple[Api, Log]
 ) -> None:
     api, log = watched
     bare = Api(api.client, api.contract)
-    answers = [
+    responses = [
         bare.send("GET", "/tasks"),
         api.send("POST", "/tasks", json={}),
         api.send("GET", "/nowhere"),
         api.send("PUT", "/tasks", json={}),
         api.send("POST", "/tasks", data="x", content_type="text/plain"),
     ]
-    with forbidden_by_the_database(settings, "tasks", "false"):
-        answers.append(api.send("POST", "/tasks", json={"title": "Never"}))
-    assert [answer.status_code for answer in answers] == [401, 400, 404, 405, 415, 500]
-    ids = [answer.headers["X-Request-ID"] for answer in answers]
-    assert [answer.get_json()["request_id"] for answer in answers] == ids
+    with forbidden_by_database(settings, "tasks", "false"):
+        responses.append(api.send("POST", "/tasks", json={"title": "Never"}))
+    assert [response.status_code for response in responses] == [401, 400, 404, 405, 415, 500]
+    ids = [response.headers["X-Request-ID"] for response in responses]
+    assert [response.get_json()["request_id"] for response in responses] == ids
     records = log.records()
     assert [r["request_id"] for r in records if r["message"] == "request"] == ids
     (failed,) = [record for record in records if record["message"] == "failed"]
@@ -178,9 +178,9 @@ EVERY_REQUEST = EVERY | {"message", "method", "route", "status", "duration_ms", 
 
 
 def _event(log: Log, response: TestResponse) -> dict[str, Any]:
-    """The one event of a request, without what every record has.
+    """The only event of a request, without the common fields.
 
-    A warning is a line of its own, anything else stands in the request's.
+    A warning is a separate line. Any other event is in the line of the request.
     """
     assert response.status_code != 500, response.get_data(as_text=True)
     request_id = response.headers["X-Request-ID"]
@@ -191,11 +191,11 @@ def _event(log: Log, response: TestResponse) -> dict[str, Any]:
         assert (warning["logger"], warning["level"]) == ("taskapi.event", "WARNING")
         assert "event" not in request
         return {k: v for k, v in warning.items() if k not in EVERY}
-    said = {k: v for k, v in request.items() if k not in EVERY_REQUEST and v is not None}
-    return said | {"message": said.pop("event")}
+    fields = {k: v for k, v in request.items() if k not in EVERY_REQUEST and v is not None}
+    return fields | {"message": fields.pop("event")}
 
 
-def test_what_happens_to_accounts_is_logged(
+def test_account_events_are_logged(
     settings: Settings, contract: Contract, watched: tuple[Api, Log]
 ) -> None:
     api, log = watched
@@ -241,7 +241,7 @@ def test_what_happens_to_accounts_is_logged(
     assert _event(log, logged_out) == {"level": "INFO", "message": "logged_out"} | session
 
 
-def test_what_happens_to_tasks_is_logged(watched: tuple[Api, Log], stranger: Api) -> None:
+def test_task_events_are_logged(watched: tuple[Api, Log], stranger: Api) -> None:
     api, log = watched
     log.lines()
     created = api.send("POST", "/tasks", json={"title": "Water the plants"})
@@ -270,8 +270,8 @@ def test_what_happens_to_tasks_is_logged(watched: tuple[Api, Log], stranger: Api
         assert _event(log, refused) == event
 
 
-def _live_privately(settings: Settings, api: Api) -> list[TestResponse]:
-    """Send everything that is private wherever it may be sent, also where the service fails."""
+def _send_private_data(settings: Settings, api: Api) -> list[TestResponse]:
+    """Send private data in every possible place, including requests that fail."""
     anonymous = Api(api.client, api.contract)
     title = {"title": f"{CANARY} title", "description": f"{CANARY} description"}
     login = {"email": f"{CANARY}{new_email()}", "password": f"{CANARY} password"}
@@ -297,7 +297,7 @@ def _live_privately(settings: Settings, api: Api) -> list[TestResponse]:
     with ExitStack() as surprises:
         for table, column in (("tasks", "title"), ("users", "email")):
             rule = f"strpos({column}, '{CANARY}') = 0"
-            surprises.enter_context(forbidden_by_the_database(settings, table, rule))
+            surprises.enter_context(forbidden_by_database(settings, table, rule))
         failures += [
             api.send("POST", "/tasks", json=title),
             api.send("PUT", path, json=title),
@@ -314,11 +314,11 @@ def _title_cursor() -> str:
 
 @pytest.mark.parametrize("level", ["info", "debug"])
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_nothing_private_is_in_any_line(
+def test_no_line_contains_private_data(
     settings: Settings, contract: Contract, level: str, form: str
 ) -> None:
     with logged(settings, contract, log_level=level, log_format=form) as (api, log):
-        failures = _live_privately(settings, api)
+        failures = _send_private_data(settings, api)
         text = "\n".join(log.lines())
         tokens = (api.login["access_token"], api.login["refresh_token"])
     assert [response.status_code for response in failures] == [500] * 3
@@ -331,7 +331,7 @@ def test_nothing_private_is_in_any_line(
         assert not any(part in text for part in token.split("."))
 
 
-def test_text_is_for_reading(settings: Settings, contract: Contract) -> None:
+def test_the_text_format_is_readable(settings: Settings, contract: Contract) -> None:
     with logged(settings, contract, log_format="text") as (api, log):
         api.task()
         (request,) = log.lines()
@@ -345,7 +345,7 @@ def test_text_is_for_reading(settings: Settings, contract: Contract) -> None:
 
 @pytest.mark.parametrize("form", ["json", "text"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\x85", "\u2028"])
-def test_nobody_adds_lines_to_the_log(
+def test_input_cannot_add_log_lines(
     settings: Settings, contract: Contract, form: str, end: str
 ) -> None:
     forged = f"x{end}12:00:00 INFO    forged"

@@ -1,4 +1,4 @@
-"""The pool of connections: in order, in time, and never more than it may have."""
+"""The connection pool: order of waiting requests, timeouts and limits."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_it_grows_to_its_limit(database_url: str) -> None:
         assert (pool.size, pool.in_use) == (2, 0)
 
 
-def test_no_database_is_an_error_at_once() -> None:
+def test_an_unreachable_database_is_an_error_at_once() -> None:
     url = f"postgresql://postgres@127.0.0.1:{free_port()}/none"
     with pool_of(url, seconds=60) as pool:
         for _ in range(2):
@@ -170,7 +170,7 @@ def test_a_connection_that_has_prepared_many_statements_is_replaced(
         assert first.closed
 
 
-def test_connections_that_the_server_closed_cost_no_wait(database_url: str) -> None:
+def test_connections_closed_by_the_server_are_replaced_without_a_wait(database_url: str) -> None:
     with pool_of(database_url, size=3, seconds=1) as pool:
         held = [pool.take() for _ in range(3)]
         ended = [connection.info.backend_pid for connection in held]
@@ -184,7 +184,7 @@ def test_connections_that_the_server_closed_cost_no_wait(database_url: str) -> N
         pool.give_back(connection)
 
 
-def test_a_connection_that_was_idle_for_long_is_not_handed_out(database_url: str) -> None:
+def test_a_connection_idle_for_too_long_is_replaced(database_url: str) -> None:
     with pool_of(database_url) as pool:
         first = pool.take()
         pool.give_back(first)

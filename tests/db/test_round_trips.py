@@ -1,7 +1,7 @@
-"""One request, one round trip to the database: counted on the wire, for each call.
+"""Database round trips of each operation, counted on the connection.
 
-With and without statements that are prepared on the server, each of which costs a round trip more
-when it is used for the first time on a connection.
+With prepared statements, the first use of a statement on a connection takes one round trip
+more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from taskapi.tasks.models import Task
 TRANSACTION = ("BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "SET", "DISCARD", "DEALLOCATE")
 
 Tapped = tuple[Flask, Wire, bool]
-"""The application, the line to its database, and whether it prepares its statements."""
+"""The application, the proxy in front of its database, and whether it prepares statements."""
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["unprepared", "prepared"])
@@ -42,7 +42,7 @@ def tapped(request: pytest.FixtureRequest, database_url: str) -> Iterator[Tapped
 
 
 def _measured(tapped: Tapped, contract: Contract, case: Case) -> Iterator[tuple[bool, Traffic]]:
-    """What a request costs at first, and when its statements may be prepared."""
+    """The round trips of a first request, and of one whose statements are prepared."""
     app, line, is_prepared = tapped
     stranger = world.person(app, contract).registered()
     for is_warm in (False, True):
@@ -63,7 +63,7 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 SEVERAL = {
     "change_password": 5,
     "complete_task": 7,
-    "delete_account": 5,
+    "delete_account": 5,  # its own timeouts
     "delete_label": 4,
     "end_other_sessions": 2,
     "merge_label": 4,
@@ -72,7 +72,7 @@ SEVERAL = {
     "skip_occurrence": 7,
     "undo_occurrence": 7,
 }
-"""Operations that concern several rows, or ask for the password, with their most round trips."""
+"""Operations on several rows or with a password, with their maximum of round trips."""
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.needs_token], ids=str)
@@ -80,7 +80,7 @@ def test_an_operation_takes_one_round_trip_unless_it_is_listed(
     tapped: Tapped, contract: Contract, call: Call
 ) -> None:
     app, line, _ = tapped
-    for _ in range(2):  # the first time its statements may have to be prepared
+    for _ in range(2):  # its statements may have to be prepared
         me = world.person(app, contract).registered()
         sent = filled_in(call, me)
         with line.watched() as traffic:
@@ -131,7 +131,7 @@ def test_a_label_is_deleted_or_merged_in_one_transaction(
     for ending in (("DELETE", "", {}), ("POST", "/merge", {"json": {"into": into}})):
         method, rest, body = ending
         address = label_of(me)
-        for _ in range(2):  # the first time the statements may have to be prepared
+        for _ in range(2):  # the statements may have to be prepared
             with line.watched() as traffic:
                 me.send(method, f"{address}{rest}", **body)
             address = label_of(me)
@@ -139,7 +139,7 @@ def test_a_label_is_deleted_or_merged_in_one_transaction(
         assert (traffic.statements[0], traffic.statements[-1]) == ("BEGIN", "COMMIT")
 
 
-def test_a_write_with_a_key_takes_five_round_trips_and_its_repetition_three(
+def test_a_write_with_a_key_takes_five_round_trips_and_a_replay_three(
     tapped: Tapped, contract: Contract
 ) -> None:
     app, line, is_prepared = tapped
@@ -161,21 +161,21 @@ def test_a_write_with_a_key_takes_five_round_trips_and_its_repetition_three(
 def test_task_operations_load_no_orm_object(
     app: Flask, user: Api, request: pytest.FixtureRequest
 ) -> None:
-    made: list[Any] = []
+    created: list[Any] = []
 
-    def note(target: Any, *_: Any) -> None:
-        made.append(target)
+    def record(target: Any, *_: Any) -> None:
+        created.append(target)
 
     for name in ("load", "init"):
-        event.listen(db.Model, name, note, propagate=True)
-        request.addfinalizer(lambda name=name: event.remove(db.Model, name, note))
+        event.listen(db.Model, name, record, propagate=True)
+        request.addfinalizer(lambda name=name: event.remove(db.Model, name, record))
     task = user.task()
     address = f"/tasks/{task['id']}"
     user.expect(200, "GET", "/tasks")
     user.expect(200, "GET", address)
     user.expect(200, "PATCH", address, json={"title": "New"})
     user.expect(200, "GET", "/auth/me")
-    assert made == []
+    assert created == []
     with app.app_context():
         db.session.get(Task, (user.user_id, task["id"]))
-    assert len(made) == 1, "the tap does not work"
+    assert len(created) == 1, "the tap does not work"

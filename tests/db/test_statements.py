@@ -1,4 +1,4 @@
-"""The number of statements that a connection prepares is fixed, whatever requests contain."""
+"""The number of prepared statements of a connection does not depend on the requests."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ FIELDS = {
 }
 
 
-def test_no_combination_of_fields_is_another_statement(
-    settings: Settings, contract: Contract
-) -> None:
+def test_no_combination_of_fields_adds_a_statement(settings: Settings, contract: Contract) -> None:
     assert settings.database_url
     with wire.tapped(settings.database_url) as line:
         changes = {"database_url": line.url, "database_prepare": True, "database_pool_size": 1}
@@ -36,5 +34,5 @@ def test_no_combination_of_fields_is_another_statement(
                     with line.watched() as traffic:
                         person.expect(200, "PATCH", address, json=body)
                         person.expect(201, "POST", "/tasks", json={"title": "New"} | body)
-                    # Sent by their names: their text was sent before.
+                    # Statements that are sent by name were sent as text before.
                     assert traffic.statements == []

@@ -1,4 +1,4 @@
-"""The demo: things of each kind, in an account that one can log in to."""
+"""`flask demo`: an account with example data of each kind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _run(app: Flask, email: str, count: int) -> Result:
     return app.test_cli_runner().invoke(args=arguments)
 
 
-def _output_of(app: Flask, email: str, count: int) -> str:
+def _output(app: Flask, email: str, count: int) -> str:
     """The last line that the demo prints when it succeeds."""
     result = _run(app, email, count)
     assert result.exit_code == 0, result.output
@@ -35,11 +35,11 @@ def _rows(api: Api, path: str, **query: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def filled(app: Flask, anonymous: Api) -> Api:
-    """Whoever looks at a demo of the usual size."""
+    """A user whose account has a demo of the default size."""
     email = new_email()
-    said = _output_of(app, email.upper(), 200)
-    told, _, password = said.rpartition(": ")
-    assert told == f"{email} has 200 more tasks. Log in with the password"
+    output = _output(app, email.upper(), 200)
+    message, _, password = output.rpartition(": ")
+    assert message == f"{email} has 200 more tasks. Log in with the password"
     body = {"email": email, "password": password.removesuffix(".")}
     anonymous.email, anonymous.login = (
         email,
@@ -67,7 +67,7 @@ def test_there_are_tasks_of_each_kind(filled: Api) -> None:
     }
 
 
-def test_there_is_something_overdue_something_for_today_and_for_the_week(filled: Api) -> None:
+def test_tasks_are_overdue_due_today_and_due_this_week(filled: Api) -> None:
     today = datetime.now(UTC).date()
     for query in ("overdue", f"due = {today}", f"due > {today} and due < {today + timedelta(7)}"):
         assert _rows(filled, "/tasks", filter=f"not completed and {query}")
@@ -82,7 +82,7 @@ def test_lists_have_tasks_and_one_is_archived(filled: Api) -> None:
         assert not one["is_archived"] or all(task["is_completed"] for task in inside)
 
 
-def test_labels_are_used_and_filters_find_something(filled: Api) -> None:
+def test_labels_are_used_and_filters_match(filled: Api) -> None:
     used = {one for task in _rows(filled, "/tasks") for one in task["label_ids"]}
     assert used == {label["id"] for label in _rows(filled, "/labels")}
     filters = _rows(filled, "/filters")
@@ -91,32 +91,32 @@ def test_labels_are_used_and_filters_find_something(filled: Api) -> None:
         assert _rows(filled, "/tasks", filter_id=one["id"])
 
 
-def test_some_tasks_recur_and_have_a_history(filled: Api) -> None:
+def test_recurring_tasks_have_a_history(filled: Api) -> None:
     recurring = [task for task in _rows(filled, "/tasks") if task["recurrence"]]
     assert {task["recurrence"]["anchor"] for task in recurring} == {"due", "completion"}
-    ledgers = [_rows(filled, f"/tasks/{task['id']}/occurrences") for task in recurring]
-    assert {one["outcome"] for ledger in ledgers for one in ledger} == {"completed", "skipped"}
-    assert [] in ledgers
+    histories = [_rows(filled, f"/tasks/{task['id']}/occurrences") for task in recurring]
+    assert {one["outcome"] for history in histories for one in history} == {"completed", "skipped"}
+    assert [] in histories
 
 
 def test_it_can_be_filled_twice(app: Flask, filled: Api) -> None:
     before = [_rows(filled, path) for path in ("/lists", "/labels", "/filters")]
-    assert _output_of(app, filled.email, 30) == f"{filled.email} has 30 more tasks. Log in."
+    assert _output(app, filled.email, 30) == f"{filled.email} has 30 more tasks. Log in."
     assert [_rows(filled, path) for path in ("/lists", "/labels", "/filters")] == before
     assert filled.expect(200, "GET", "/tasks")["total"] == 230
     assert filled.expect(200, "GET", "/auth/sessions")["total"] == 1
 
 
-def test_it_adds_to_an_account_whose_password_it_does_not_know(app: Flask, user: Api) -> None:
+def test_it_fills_an_existing_account_without_its_password(app: Flask, user: Api) -> None:
     user.task()
     user.label(name="urgent")
-    assert _output_of(app, user.email, 3) == f"{user.email} has 3 more tasks. Log in."
+    assert _output(app, user.email, 3) == f"{user.email} has 3 more tasks. Log in."
     assert user.expect(200, "GET", "/tasks")["total"] == 4
     assert user.expect(200, "GET", "/auth/sessions")["total"] == 1
 
 
 def test_it_logs_no_event_for_what_it_creates(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    _output_of(app, new_email(), 3)
+    _output(app, new_email(), 3)
     events = [record for record in caplog.records if record.name == "taskapi.event"]
     assert [record.getMessage() for record in events] == ["user_created"]
 
@@ -124,19 +124,19 @@ def test_it_logs_no_event_for_what_it_creates(app: Flask, caplog: pytest.LogCapt
 def test_it_does_not_fill_a_deactivated_account(app: Flask, settings: Settings, user: Api) -> None:
     app.test_cli_runner().invoke(args=["users", "deactivate", user.email])
     result = _run(app, user.email, 3)
-    said = f"Error: There is no active account with the email {user.email}.\n"
-    assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
+    output = f"Error: There is no active account with the email {user.email}.\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", output)
     assert sql(settings, "SELECT FROM tasks WHERE user_id = %s", user.user_id) == []
 
 
 def test_it_takes_seconds(app: Flask) -> None:
     started = time.monotonic()
-    _output_of(app, new_email(), 200)
+    _output(app, new_email(), 200)
     assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("day", ["2026-01-01", "2028-02-29", "2026-12-31"])
-def test_any_day_has_as_many_tasks_as_are_asked_for(day: str) -> None:
+def test_the_number_of_tasks_is_exact_on_any_day(day: str) -> None:
     today = datetime.fromisoformat(day).date()
     for count in (0, 1, 200, 1_000):
         assert len(tasks(count, today)) == count

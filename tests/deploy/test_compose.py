@@ -1,4 +1,4 @@
-"""compose.yaml, as a compose program reads it; no engine runs here that could start it."""
+"""compose.yaml, as compose parses it. No container engine is needed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def services() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("secret", GIVEN)
-def test_a_secret_that_is_not_given_stops_it(secret: str) -> None:
+def test_a_missing_secret_stops_the_start(secret: str) -> None:
     read = compose(**{name: value for name, value in GIVEN.items() if name != secret})
     assert read.returncode != 0
     assert f"{secret} is missing" in read.stderr
@@ -51,7 +51,9 @@ def test_a_secret_that_is_not_given_stops_it(secret: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["app", "migrate", "pooler"])
-def test_what_needs_no_rights_and_no_disk_has_none(services: dict[str, Any], name: str) -> None:
+def test_containers_have_no_unneeded_privileges_and_disks(
+    services: dict[str, Any], name: str
+) -> None:
     assert services[name]["read_only"] is True
     assert services[name]["cap_drop"] == ["ALL"]
     assert services[name]["security_opt"] == ["no-new-privileges:true"]
@@ -70,7 +72,7 @@ def test_the_schema_and_the_timeouts_are_in_place_before_the_start(
     assert services["migrate"]["command"][-1] == "flask db upgrade && flask set-timeouts"
 
 
-def test_each_waits_for_what_it_needs(services: dict[str, Any]) -> None:
+def test_each_container_waits_for_its_dependencies(services: dict[str, Any]) -> None:
     waits = {
         name: {other: how["condition"] for other, how in service.get("depends_on", {}).items()}
         for name, service in services.items()
@@ -86,7 +88,7 @@ def test_each_waits_for_what_it_needs(services: dict[str, Any]) -> None:
     assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
 
 
-def test_its_settings_are_valid_ones(services: dict[str, Any]) -> None:
+def test_its_settings_are_valid(services: dict[str, Any]) -> None:
     environment = services["app"]["environment"]
     assert environment == services["migrate"]["environment"]
     known = {name.upper() for name in Settings.__dataclass_fields__}
@@ -96,7 +98,7 @@ def test_its_settings_are_valid_ones(services: dict[str, Any]) -> None:
     assert settings.database_url_direct == "postgresql://taskapi:s3cret@database:5432/taskapi"
 
 
-def test_the_base_image_is_the_dockerfiles(services: dict[str, Any]) -> None:
+def test_its_base_image_is_that_of_the_dockerfile(services: dict[str, Any]) -> None:
     default = re.search(
         r"^ARG PYTHON_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
     )
@@ -106,7 +108,7 @@ def test_the_base_image_is_the_dockerfiles(services: dict[str, Any]) -> None:
 
 @pytest.mark.deploy
 @pytest.mark.alone
-def test_its_pooler_takes_its_configuration(run_folder: Path) -> None:
+def test_its_pooler_accepts_its_configuration(run_folder: Path) -> None:
     with TemporaryDirectory(dir=run_folder) as name, secured.database(Path(name)) as database:
         folder, port = Path(name), free_port()
         configuration = (ROOT / "deploy" / "pgbouncer.ini").read_text()
@@ -120,7 +122,7 @@ def test_its_pooler_takes_its_configuration(run_folder: Path) -> None:
         }.items():
             assert old in configuration
             configuration = configuration.replace(old, new)
-        configuration += "server_tls_sslmode = require\n"  # which this database asks for
+        configuration += "server_tls_sslmode = require\n"  # required by this database
         with pgbouncer.running(configuration, port, folder, database.account):
             url = database.url(port=port, sslmode="disable")
             with psycopg.connect(url) as connection:

@@ -1,4 +1,4 @@
-"""The deployment guides: their SQL runs, and they name only settings that exist."""
+"""The deployment guides: their SQL runs, and their settings exist."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_shell_commands_parse_and_sql_runs(database_url: str, guide: Path) -> No
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
-def test_named_settings_exist(guide: Path) -> None:
+def test_settings_in_guides_exist(guide: Path) -> None:
     known = {name.upper() for name in Settings.__dataclass_fields__} | OTHER_PROGRAMS
     named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", guide.read_text()))
     assert named <= known

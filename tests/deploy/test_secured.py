@@ -1,6 +1,6 @@
-"""The database as providers run it: TLS and SCRAM on every connection, a pooler in between.
+"""The database as providers run it: TLS and SCRAM on every connection, behind a pooler.
 
-PgBouncer stands before it in transaction mode; migrations pass it by, as DATABASE_URL_DIRECT says.
+PgBouncer is in transaction mode. Migrations connect directly (DATABASE_URL_DIRECT).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.deploy, pytest.mark.alone]
 
 
 class Place(NamedTuple):
-    """The database and the pooler before it."""
+    """The database and its pooler."""
 
     database: secured.Database
     port: int
@@ -54,7 +54,7 @@ def place(run_folder: Path) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def migrated(place: Place) -> Place:
-    """The same after a release's migrations."""
+    """The database after the migrations."""
     environment = {
         "PATH": os.environ["PATH"],
         "FLASK_SKIP_DOTENV": "1",
@@ -71,7 +71,7 @@ def migrated(place: Place) -> Place:
 
 
 def _refusal(url: str) -> str:
-    """Why a connection is refused."""
+    """The reason why a connection fails."""
     with pytest.raises(psycopg.OperationalError) as refused:
         psycopg.connect(url, connect_timeout=5).close()
     return str(refused.value)
@@ -90,16 +90,18 @@ def test_the_service_works_through_a_pooler_with_tls_and_scram(
             assert statuses == {201}
             assert client.get("/tasks?limit=1").json()["total"] == 200
         with psycopg.connect(migrated.direct()) as connection:
-            kept = connection.execute(
+            connections = connection.execute(
                 "SELECT ssl, version FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
                 " WHERE usename = 'app' AND pid <> pg_backend_pid()"
             ).fetchall()
-    assert 0 < len(kept) <= pgbouncer.POOL_SIZE
-    assert {encrypted for encrypted, _ in kept} == {True}
-    record_property("connections of the service and its pooler", f"{len(kept)}, {kept[0][1]}")
+    assert 0 < len(connections) <= pgbouncer.POOL_SIZE
+    assert {encrypted for encrypted, _ in connections} == {True}
+    record_property(
+        "connections of the service and its pooler", f"{len(connections)}, {connections[0][1]}"
+    )
 
 
-def test_a_direct_connection_is_bound_to_the_servers_certificate(place: Place) -> None:
+def test_a_direct_connection_uses_channel_binding(place: Place) -> None:
     with psycopg.connect(place.direct(channel_binding="require")) as connection:
         assert connection.pgconn.used_password
         assert connection.execute(
@@ -107,13 +109,13 @@ def test_a_direct_connection_is_bound_to_the_servers_certificate(place: Place) -
         ).fetchone() == (True,)
 
 
-def test_through_pgbouncer_the_binding_can_be_preferred_but_not_required(place: Place) -> None:
+def test_through_pgbouncer_channel_binding_can_only_be_preferred(place: Place) -> None:
     psycopg.connect(place.pooled(channel_binding="prefer")).close()
     assert "channel binding" in _refusal(place.pooled(channel_binding="require"))
 
 
 @pytest.mark.parametrize("way", ["pooled", "direct"])
-def test_nobody_gets_in_without_tls_or_past_its_checks(place: Place, way: str) -> None:
+def test_connections_require_tls_and_its_verification(place: Place, way: str) -> None:
     url = getattr(place, way)
     _refusal(url(sslmode="disable"))
     assert "certificate verify failed" in _refusal(url(sslrootcert=_foreign_authority(place)))
@@ -133,12 +135,12 @@ def test_timeouts_come_from_the_role_and_not_from_the_url(place: Place) -> None:
     )
     with psycopg.connect(place.direct(), autocommit=True) as owner:
         owner.execute("ALTER ROLE app SET statement_timeout = '15s'")
-        # What the pooler already has keeps its settings.
+        # The pooler's existing connections keep their settings.
         owner.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE usename = 'app' AND pid <> pg_backend_pid()"
         )
-    time.sleep(1)  # until the pooler has noticed
+    time.sleep(1)  # until the pooler has reconnected
     with psycopg.connect(place.pooled(), autocommit=True) as connection:
         assert connection.execute("SHOW statement_timeout").fetchone() == ("15s",)
 
@@ -147,10 +149,10 @@ def test_timeouts_come_from_the_role_and_not_from_the_url(place: Place) -> None:
     ("environment", "outcome"),
     [({}, "certificate verify failed"), ({"SSL_CERT_FILE": "the authority"}, "connected")],
 )
-def test_the_drivers_openssl_looks_in_a_folder_of_its_own(
+def test_the_drivers_openssl_has_its_own_certificate_directory(
     place: Place, environment: dict[str, str], outcome: str
 ) -> None:
-    """So that `sslrootcert=system` fails where the system itself trusts the authority."""
+    """The system trusts the authority, and `sslrootcert=system` fails nevertheless."""
     authority = str(place.database.certificates.authority)
     connect = "import psycopg, sys; psycopg.connect(sys.argv[1]).close(); print('connected')"
     ran = subprocess.run(
@@ -165,7 +167,7 @@ def test_the_drivers_openssl_looks_in_a_folder_of_its_own(
 
 
 def _default_folder() -> str:
-    """Where the OpenSSL that comes with the driver looks for certificates."""
+    """The certificate directory of the driver's OpenSSL."""
     package = importlib.util.find_spec("psycopg_binary")
     assert package
     assert package.origin

@@ -1,4 +1,4 @@
-"""The systemd unit: systemd's own judgement of it, and the service under what the unit forbids."""
+"""The systemd unit: its verification by systemd, and the service under its restrictions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.deploy, pytest.mark.alone]
 
 UNIT = ROOT / "deploy" / "taskapi.service"
 MOST_EXPOSED = 2.0
-"""Of 10: what systemd calls "OK" begins below 5."""
+"""Of 10. systemd calls values below 5 "OK"."""
 
 
 def _analyse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -25,23 +25,23 @@ def _analyse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_systemd_finds_no_fault_in_it(run_folder: Path) -> None:
-    """Its programs are those of this environment, so that they are found."""
+def test_systemd_verifies_the_unit(run_folder: Path) -> None:
+    """The unit with the programs of this environment."""
     here = run_folder / "taskapi.service"
     here.write_text(UNIT.read_text().replace("/opt/taskapi", str(ROOT)))
     verified = _analyse("verify", "--man=no", here)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
-def test_it_is_hardly_exposed() -> None:
+def test_the_exposure_of_the_unit_is_low() -> None:
     judged = _analyse("security", "--offline=true", "--no-pager", UNIT)
     found = re.search(r"exposure level for \S+: ([\d.]+)", judged.stdout)
     assert found, judged.stderr
     assert float(found[1]) <= MOST_EXPOSED
 
 
-def test_no_memory_need_be_writable_and_executable(database_url: str) -> None:
-    """What MemoryDenyWriteExecute forbids; the libraries that are compiled could need it."""
+def test_the_service_needs_no_writable_executable_memory(database_url: str) -> None:
+    """Compiled libraries could need what MemoryDenyWriteExecute forbids."""
     assert "MemoryDenyWriteExecute=yes" in UNIT.read_text()
     launch = (
         "import ctypes, mmap, os, sys\n"

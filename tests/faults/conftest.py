@@ -1,4 +1,4 @@
-"""What the tests that break something share."""
+"""Fixtures of the failure tests."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from support.servers import started
 
 @pytest.fixture(scope="session")
 def faults_folder(run_folder: Path) -> Path:
-    """The data of the database's server that these tests break."""
+    """The data directory of the database server."""
     return run_folder / f"faults-{os.getpid()}"
 
 
 @pytest.fixture
 def place(faults_folder: Path) -> Iterator[Place]:
-    """The service with two workers, on a new database."""
+    """The service with two workers on a new database."""
     with new_database(faults_folder) as url, started(url, DATABASE_PREPARE="true") as service:
         yield Place(service, faults_folder, url)
 
 
 @pytest.fixture
 def anybody() -> Iterator[httpx.Client]:
-    """A client that was made before its calls are timed."""
+    """A client that exists before its requests are timed."""
     with httpx.Client(timeout=20) as client:
         yield client
 

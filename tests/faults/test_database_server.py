@@ -1,4 +1,4 @@
-"""A database that crashes, hangs, is busy or read-only: no data is lost, no request hangs."""
+"""A killed, hanging, busy or read-only database: no write is lost and no request hangs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from support.writers import person, writing
 pytestmark = [pytest.mark.faults, pytest.mark.alone]
 
 
-def test_a_killed_database_loses_nothing(
+def test_killing_the_database_loses_no_acknowledged_write(
     place: Place, figures: Figures, anybody: httpx.Client
 ) -> None:
     with ExitStack() as stack:
@@ -46,7 +46,7 @@ def test_a_killed_database_loses_nothing(
         assert anybody.get(f"{place.url}/livez").status_code == 200
         assert anybody.get(f"{place.url}/readyz").status_code == UNAVAILABLE
         up = time.monotonic()
-        # Entered last, so that it runs until the writers have looked for what they wrote.
+        # Entered last, so that it runs until the writers have checked their tasks.
         url = stack.enter_context(databases.server(place.folder, is_durable=True))
         assert url.partition("?")[2] == place.database_url.partition("?")[2]
         ready = time.monotonic()
@@ -60,7 +60,7 @@ def test_a_killed_database_loses_nothing(
     assert writers.seconds_until_success(ready) < 2
 
 
-def test_a_database_that_stands_still_blocks_nobody(
+def test_a_hanging_database_returns_503_in_time(
     place: Place, figures: Figures, anybody: httpx.Client
 ) -> None:
     lives, readies = [], []
@@ -88,7 +88,7 @@ def test_a_database_that_stands_still_blocks_nobody(
     assert writers.seconds_until_success(awake) < 2
 
 
-def test_with_all_connections_busy_the_response_is_503_soon(
+def test_with_all_connections_busy_the_response_is_503_in_time(
     place: Place, figures: Figures, anybody: httpx.Client
 ) -> None:
     with (
@@ -105,11 +105,11 @@ def test_with_all_connections_busy_the_response_is_503_soon(
         waiting = [threads.submit(ask) for _ in range(60)]
         assert seconds_of(lambda: anybody.get(f"{place.url}/livez"), 200) < 0.5
         assert seconds_of(lambda: anybody.get(f"{place.url}/docs"), 200) < 0.5
-        answers = [one.result(30) for one in waiting]
-        figures.add_seconds("slowest of 60", max(seconds for _, seconds in answers))
-        for answer, seconds in answers:
-            assert answer.status_code == UNAVAILABLE
-            assert int(answer.headers["Retry-After"]) >= 1
+        responses = [one.result(30) for one in waiting]
+        figures.add_seconds("slowest of 60", max(seconds for _, seconds in responses))
+        for response, seconds in responses:
+            assert response.status_code == UNAVAILABLE
+            assert int(response.headers["Retry-After"]) >= 1
             assert seconds < 3
         other.rollback()
         back = seconds_of(lambda: client.get("/tasks"), 200)
@@ -117,7 +117,7 @@ def test_with_all_connections_busy_the_response_is_503_soon(
         assert back < 1
 
 
-def test_a_read_only_database_still_reads(place: Place) -> None:
+def test_a_read_only_database_serves_reads(place: Place) -> None:
     with person(place.url) as client:
         task = client.post("/tasks", json={"title": "Before"}).json()
         _set_read_only(place, "on")
@@ -136,7 +136,7 @@ def _set_read_only(place: Place, value: str) -> None:
     time.sleep(0.3)
 
 
-def test_after_all_connections_were_ended_every_request_succeeds(
+def test_requests_succeed_after_all_connections_were_terminated(
     place: Place, figures: Figures
 ) -> None:
     with person(place.url) as client:
@@ -144,15 +144,17 @@ def test_after_all_connections_were_ended_every_request_succeeds(
         calls = [lambda: client.get("/tasks")] * 20
         _at_once(calls)
         ended = end_connections(place.database_url)
-        answers = _at_once(calls)
+        responses = _at_once(calls)
     figures.add("connections ended", ended)
-    figures.add("answers", f"{len(answers)} x 200")
+    figures.add("answers", f"{len(responses)} x 200")
     assert ended > 2
-    assert [(answer.status_code, answer.json()["total"]) for answer in answers] == [(200, 1)] * 20
+    assert [(response.status_code, response.json()["total"]) for response in responses] == [
+        (200, 1)
+    ] * 20
 
 
 def _at_once(calls: list[Callable[[], httpx.Response]]) -> list[httpx.Response]:
-    """The answers to calls that start at the same moment."""
+    """The responses to concurrent requests."""
     start = Barrier(len(calls))
 
     def run(call: Callable[[], httpx.Response]) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""Two first starts at once on one empty database: both migrate it once, and both serve."""
+"""Two concurrent first starts on one empty database: it is migrated once, and both serve."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ PATIENCE = 60
 
 
 class Start(NamedTuple):
-    """`flask serve`, and what it says."""
+    """`flask serve` and its output."""
 
     url: str
     process: subprocess.Popen[bytes]
     log: IO[str]
 
-    def said(self) -> str:
+    def output(self) -> str:
         self.log.seek(0)
         return self.log.read()
 
     def wait(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        while "taskapi is ready" not in self.said():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
+        while "taskapi is ready" not in self.output():
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
             time.sleep(0.02)
 
 
@@ -67,7 +67,7 @@ def _starting(database_url: str) -> Iterator[Start]:
             process.wait(PATIENCE)
 
 
-def test_two_first_starts_at_once_both_serve(faults_folder: Path, figures: Figures) -> None:
+def test_two_concurrent_first_starts_both_serve(faults_folder: Path, figures: Figures) -> None:
     with databases.server(faults_folder, is_durable=True) as server_url, ExitStack() as stack:
         url = databases.create(server_url, f"empty_{time.monotonic_ns()}")
         begun = time.monotonic()
@@ -75,7 +75,7 @@ def test_two_first_starts_at_once_both_serve(faults_folder: Path, figures: Figur
         for one in both:
             one.wait()
         figures.add_seconds("both ready after", time.monotonic() - begun)
-        figures.add("migrated by", sum("Migrating" in one.said() for one in both))
+        figures.add("migrated by", sum("Migrating" in one.output() for one in both))
         assert sql(url, "SELECT version_num FROM alembic_version") == [(migration_head(),)]
         for one in both:
             assert httpx.get(f"{one.url}/readyz").status_code == 200

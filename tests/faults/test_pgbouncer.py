@@ -1,6 +1,6 @@
-"""PgBouncer in transaction mode: everything works, and no session state is left behind.
+"""The service behind PgBouncer in transaction mode. It leaves no session state.
 
-PGBOUNCER_SECONDS says for how long it is used.
+PGBOUNCER_SECONDS is the duration of the load.
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ def bouncer(database_url: str, run_folder: Path) -> Iterator[Bouncer]:
         yield bouncer
 
 
-def test_all_is_as_without_it(bouncer: Bouncer, database_url: str, figures: Figures) -> None:
+def test_the_service_works_through_pgbouncer(
+    bouncer: Bouncer, database_url: str, figures: Figures
+) -> None:
     with started(bouncer.url) as service:
         with writing(service.url) as writers, visiting(service.url) as visits:
             time.sleep(SECONDS)
         assert sql(database_url, f"SELECT count(*) {OTHERS}") == [(POOL_SIZE,)]
-        _see_that_nothing_is_left(bouncer, database_url)
+        _check_no_session_state(bouncer, database_url)
     figures.add_writers(writers)
     figures.add("other calls", visits.total())
     figures.add("version", ".".join(map(str, bouncer.version)))
@@ -53,21 +55,21 @@ def test_all_is_as_without_it(bouncer: Bouncer, database_url: str, figures: Figu
     assert visits.unexpected() == {}
 
 
-def test_prepared_statements_are_carried_from_the_version_on_that_is_documented(
+def test_prepared_statements_work_from_the_documented_version_on(
     bouncer: Bouncer, database_url: str, figures: Figures
 ) -> None:
-    """An older one fails at once; but never does it run another statement than was meant."""
+    """An older version fails at once, but never executes another statement."""
     with started(bouncer.url, DATABASE_PREPARE="true") as service:
         with visiting(service.url) as visits:
             time.sleep(2 * SETTLE)
-        _see_that_nothing_is_left(bouncer, database_url)
+        _check_no_session_state(bouncer, database_url)
     failed = sum(visits.unexpected().values())
     figures.add("answers", f"{visits.total() - failed} x 2xx, {failed} x 500")
     assert {status for _, status in visits.unexpected()} <= {500}
     assert (failed == 0) == bouncer.carries_prepared_statements
 
 
-def _see_that_nothing_is_left(bouncer: Bouncer, database_url: str) -> None:
+def _check_no_session_state(bouncer: Bouncer, database_url: str) -> None:
     assert bouncer.leaked_settings() == {}
     idle = f"SELECT count(*) {OTHERS} AND state = 'idle in transaction'"
     assert sql(database_url, idle) == [(0,)]
@@ -75,7 +77,7 @@ def _see_that_nothing_is_left(bouncer: Bouncer, database_url: str) -> None:
     assert sql(database_url, locks) == [(0,)]
 
 
-def test_what_is_left_behind_would_be_seen(bouncer: Bouncer) -> None:
+def test_a_leaked_session_setting_is_detected(bouncer: Bouncer) -> None:
     with psycopg.connect(bouncer.url, autocommit=True, prepare_threshold=None) as connection:
         connection.execute("SET statement_timeout = '7s'")
         assert bouncer.leaked_settings() == {"statement_timeout": "7000"}

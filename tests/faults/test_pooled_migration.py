@@ -1,4 +1,4 @@
-"""A migration behind a pooler leaves nothing on the pooler's connections."""
+"""A migration through a pooler leaves no settings on the pooler's connections."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ with op.get_context().autocommit_block():
 SAY_LIMITS = """
 for name in ("lock_timeout", "statement_timeout"):
     found = op.get_bind().exec_driver_sql(f"SHOW {name}").scalar()
-    op.execute(f"INSERT INTO said VALUES ('{name}', '{found}')")
+    op.execute(f"INSERT INTO observed VALUES ('{name}', '{found}')")
 """
 
 
-def test_behind_a_pooler_nothing_of_a_migration_is_left(
+def test_a_migration_through_a_pooler_leaves_no_session_state(
     faults_folder: Path, tmp_path: Path, run_folder: Path
 ) -> None:
-    """Its limits hold in each transaction, one after an index that was made concurrently too."""
+    """Its timeouts apply to each transaction, also after a concurrent index."""
     folder = revisions.later(tmp_path, SAY_LIMITS, INDEX + SAY_LIMITS)
     with new_database(faults_folder) as url:
-        sql(url, "CREATE TABLE said (name text, value text)")
+        sql(url, "CREATE TABLE observed (name text, value text)")
         with bouncing(url, run_folder) as bouncer:
             revisions.upgrade(bouncer.url, folder)
             assert bouncer.leaked_settings() == {}
             assert sql(url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
-        said = sql(url, "SELECT name, value, count(*) FROM said GROUP BY 1, 2 ORDER BY 1")
-    assert said == [("lock_timeout", "1s", 2), ("statement_timeout", "0", 2)]
+        observed = sql(url, "SELECT name, value, count(*) FROM observed GROUP BY 1, 2 ORDER BY 1")
+    assert observed == [("lock_timeout", "1s", 2), ("statement_timeout", "0", 2)]

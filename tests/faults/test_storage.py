@@ -1,4 +1,4 @@
-"""A full disk: writes return an error, no data is lost, and reads work."""
+"""A full disk: writes return 507, no write is lost, and reads work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFLICT = 409
 
 @contextmanager
 def _database_on(disk: Disk, server_folder: Path) -> Iterator[str]:
-    """The URL of a migrated database whose tables are on this disk, and its write-ahead log not."""
+    """The URL of a migrated database with its tables on this disk, but not its write-ahead log."""
     with databases.server(server_folder, is_durable=True) as server_url:
         tables = disk.folder / "tables"
         tables.mkdir()
@@ -44,16 +44,16 @@ def _database_on(disk: Disk, server_folder: Path) -> Iterator[str]:
 
 
 def _refused(client: httpx.Client) -> httpx.Response:
-    """The answer to the first large task for which there is no room."""
+    """The response to the first large task that does not fit."""
     for _ in range(100):
         body = {"title": "Large", "description": secrets.token_hex(4_500)}
-        answer = client.post("/tasks", json=body)
-        if answer.status_code != CREATED:
-            return answer
+        response = client.post("/tasks", json=body)
+        if response.status_code != CREATED:
+            return response
     raise AssertionError("the disk is not full")
 
 
-def test_a_full_disk_rejects_writes_and_still_reads(
+def test_a_full_disk_rejects_writes_and_serves_reads(
     faults_folder: Path, run_folder: Path, figures: Figures
 ) -> None:
     with (
@@ -87,14 +87,14 @@ def test_a_full_disk_rejects_writes_and_still_reads(
     assert writers.seconds_until_success(freed) < 2
 
 
-def _use_up_the_log(database_url: str) -> None:
-    """Write to the write-ahead log beyond those of its files that were made in advance."""
+def _fill_write_ahead_log(database_url: str) -> None:
+    """Write more to the write-ahead log than its preallocated files hold."""
     for _ in range(5):
         sql(database_url, "SELECT pg_logical_emit_message(true, '', 'something to log')")
         sql(database_url, "SELECT pg_switch_wal()")
 
 
-def test_a_full_disk_of_the_write_ahead_log_stops_the_database_and_loses_nothing(
+def test_a_full_wal_disk_stops_the_database_and_loses_no_acknowledged_write(
     run_folder: Path, figures: Figures, anybody: httpx.Client
 ) -> None:
     with ExitStack() as stack:
@@ -107,7 +107,7 @@ def test_a_full_disk_of_the_write_ahead_log_stops_the_database_and_loses_nothing
             time.sleep(SETTLE)
             disk.fill()
             with pytest.raises(psycopg.OperationalError):
-                _use_up_the_log(url)
+                _fill_write_ahead_log(url)
             time.sleep(SETTLE)
             assert anybody.get(f"{service.url}/livez").status_code == 200
             assert anybody.get(f"{service.url}/readyz").status_code == UNAVAILABLE

@@ -1,6 +1,6 @@
-"""Connections that are cut, slow or dead: retries are performed once, no request hangs.
+"""Broken, slow and stalled connections: a repeated write is performed once, and no request hangs.
 
-One proxy stands between clients and the service, another between the service and PostgreSQL.
+One proxy is between clients and the service, another between the service and PostgreSQL.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def wires(faults_folder: Path) -> Iterator[Wires]:
     with new_database(faults_folder) as url:
         about = conninfo.conninfo_to_dict(url)
         with proxied(f"{about['host']}/.s.PGSQL.{about['port']}") as to_database:
-            # Encryption would hide where to cut.
+            # The proxy searches the data, which must not be encrypted.
             through = (
                 f"postgresql://{about['user']}@127.0.0.1:{to_database.port}/{about['dbname']}"
                 "?sslmode=disable&gssencmode=disable"
@@ -51,13 +51,13 @@ def wires(faults_folder: Path) -> Iterator[Wires]:
 
 
 def _sent_until_acknowledged(client: httpx.Client) -> list[int]:
-    """What each attempt got to add a task, all with the same key."""
+    """The results of all attempts to create a task with the same key."""
     headers, statuses = {"Idempotency-Key": str(uuid.uuid4())}, []
     while CREATED not in statuses:
         assert len(statuses) < ATTEMPTS, statuses
         try:
-            answer = client.post("/tasks", json={"title": "Once"}, headers=headers)
-            statuses.append(answer.status_code)
+            response = client.post("/tasks", json={"title": "Once"}, headers=headers)
+            statuses.append(response.status_code)
         except httpx.TransportError:
             statuses.append(BROKEN)
         time.sleep(0.02)
@@ -65,7 +65,7 @@ def _sent_until_acknowledged(client: httpx.Client) -> list[int]:
 
 
 def _exists_once(client: httpx.Client) -> bool:
-    """Whether there is one task, which a second attempt with the key has not added again."""
+    """Whether there is exactly one task after a second attempt with the key."""
     listed = client.get("/tasks").json()
     return listed["total"] == 1 and [task["title"] for task in listed["tasks"]] == ["Once"]
 
@@ -81,7 +81,7 @@ def _exists_once(client: httpx.Client) -> bool:
     ],
     ids=["in the head", "in the body", "once sent", "before the answer", "in the answer"],
 )
-def test_a_write_that_is_sent_again_after_the_client_was_cut_off_is_performed_once(
+def test_a_write_repeated_after_the_client_lost_its_connection_is_performed_once(
     wires: Wires, cut: Cut
 ) -> None:
     with person(wires.url) as client:
@@ -105,7 +105,7 @@ def test_a_write_that_is_sent_again_after_the_client_was_cut_off_is_performed_on
     ],
     ids=["begin", "claim", "write", "keep", "commit"],
 )
-def test_a_write_that_is_sent_again_after_the_database_was_cut_off_is_performed_once(
+def test_a_write_repeated_after_the_database_connection_broke_is_performed_once(
     wires: Wires, at: bytes, moment: Moment
 ) -> None:
     with person(wires.url) as client:
@@ -117,7 +117,7 @@ def test_a_write_that_is_sent_again_after_the_database_was_cut_off_is_performed_
         assert _exists_once(client)
 
 
-def test_a_database_that_wakes_slowly_is_waited_for_with_503(
+def test_a_slowly_starting_database_returns_503_meanwhile(
     wires: Wires, figures: Figures, anybody: httpx.Client
 ) -> None:
     lives = []
@@ -142,7 +142,7 @@ def test_a_database_that_wakes_slowly_is_waited_for_with_503(
     assert writers.seconds_until_success(asleep) < 7
 
 
-def test_a_wire_on_which_nothing_moves_blocks_nobody(
+def test_a_stalled_network_returns_503_in_time(
     wires: Wires, figures: Figures, anybody: httpx.Client
 ) -> None:
     lives = []

@@ -1,4 +1,4 @@
-"""Workers that are killed, replaced or ended lose nothing, and cost as good as no request."""
+"""Killed, replaced and stopped workers: no write is lost, and almost no request fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.writers import BROKEN, CLIENTS, person, writing
 pytestmark = [pytest.mark.faults, pytest.mark.alone]
 
 
-def test_a_killed_worker_loses_nothing(place: Place, figures: Figures) -> None:
+def test_killing_a_worker_loses_no_acknowledged_write(place: Place, figures: Figures) -> None:
     with writing(place.url) as writers:
         time.sleep(SETTLE)
         os.kill(place.service.workers()[0], signal.SIGKILL)
@@ -34,7 +34,7 @@ def test_a_killed_worker_loses_nothing(place: Place, figures: Figures) -> None:
 
 
 @pytest.mark.parametrize("workers", ["reloaded", "replaced one by one"])
-def test_new_workers_cost_no_request(place: Place, figures: Figures, workers: str) -> None:
+def test_replacing_workers_fails_no_request(place: Place, figures: Figures, workers: str) -> None:
     with writing(place.url) as writers:
         time.sleep(SETTLE)
         old = place.service.workers()
@@ -50,9 +50,7 @@ def test_new_workers_cost_no_request(place: Place, figures: Figures, workers: st
     assert set(writers.statuses()) == {CREATED}
 
 
-def test_workers_that_retire_after_so_many_requests_cost_none(
-    faults_folder: Path, figures: Figures
-) -> None:
+def test_max_requests_fails_no_request(faults_folder: Path, figures: Figures) -> None:
     options = "--max-requests 80 --max-requests-jitter 40"
     with (
         new_database(faults_folder) as url,
@@ -70,7 +68,7 @@ def test_workers_that_retire_after_so_many_requests_cost_none(
     assert set(writers.statuses()) == {CREATED}
 
 
-def test_a_connection_that_was_just_made_is_still_served(place: Place) -> None:
+def test_a_just_accepted_connection_is_served_before_the_worker_stops(place: Place) -> None:
     address = ("127.0.0.1", httpx.URL(place.url).port)
     with ExitStack() as stack:
         clients = [stack.enter_context(socket.create_connection(address, 10)) for _ in range(8)]
@@ -80,12 +78,12 @@ def test_a_connection_that_was_just_made_is_still_served(place: Place) -> None:
         for client in clients:
             client.sendall(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n")
         for client in clients:
-            answer = b"".join(iter(lambda client=client: client.recv(65_536), b""))
-            assert answer.startswith(b"HTTP/1.1 200")
-            assert b"\r\nConnection: close\r\n" in answer
+            response = b"".join(iter(lambda client=client: client.recv(65_536), b""))
+            assert response.startswith(b"HTTP/1.1 200")
+            assert b"\r\nConnection: close\r\n" in response
 
 
-def test_a_request_in_flight_is_finished_at_the_end(place: Place, figures: Figures) -> None:
+def test_a_request_in_progress_is_completed_at_shutdown(place: Place, figures: Figures) -> None:
     with (
         psycopg.connect(place.database_url) as other,
         ThreadPoolExecutor(1) as threads,

@@ -1,4 +1,4 @@
-"""Filters at random, each with what it means: a second reading, over tasks as JSON has them."""
+"""Random filters, each with a second implementation that evaluates it on the JSON of a task."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ COMPARED = [number for number in NUMBERS if number.name in FILTER_NAMES]
 
 
 class Seen(NamedTuple):
-    """What a filter's meaning depends on beside the task."""
+    """The context of a filter's evaluation."""
 
     now: datetime
     zone: ZoneInfo
@@ -53,8 +53,8 @@ class Seen(NamedTuple):
 Meaning = Callable[[Task, Seen], bool]
 
 
-class Said(NamedTuple):
-    """A filter, and what it means. `{}` in the text stand for ids that the test knows."""
+class FilterCase(NamedTuple):
+    """A filter and its predicate. `{}` in the text are placeholders for IDs."""
 
     text: Callable[[Seen], str]
     means: Meaning
@@ -63,8 +63,8 @@ class Said(NamedTuple):
         return "<a filter, whose text is noted>"
 
 
-def of(text: str, means: Meaning) -> Said:
-    return Said(lambda seen: text, means)
+def of(text: str, means: Meaning) -> FilterCase:
+    return FilterCase(lambda seen: text, means)
 
 
 def quoted(text: str) -> st.SearchStrategy[str]:
@@ -135,7 +135,7 @@ def _instant(text: str) -> datetime:
 
 
 def _holds(symbol: str, found: Any, bound: date | datetime, seen: Seen) -> bool:
-    """Whether a due or an instant is so beside a bound; `!=` is the contrary of `=`."""
+    """Whether a due or an instant compares so with a bound. `!=` is the negation of `=`."""
     if symbol == "!=":
         return not _holds("=", found, bound, seen)
     if found is None:
@@ -152,7 +152,7 @@ def _holds(symbol: str, found: Any, bound: date | datetime, seen: Seen) -> bool:
     return {"=": False, "<": end <= bound, "<=": end <= bound}.get(symbol, end > bound)
 
 
-def times() -> st.SearchStrategy[Said]:
+def times() -> st.SearchStrategy[FilterCase]:
     fields = {
         "due": lambda task: task["due"],
         "start": lambda task: task["start"],
@@ -161,7 +161,7 @@ def times() -> st.SearchStrategy[Said]:
         "completed_at": lambda task: task["completed_at"],
     }
 
-    def said(name: str, symbol: str, bound: tuple[str, Bound]) -> Said:
+    def build(name: str, symbol: str, bound: tuple[str, Bound]) -> FilterCase:
         text, value = bound
         return of(
             f"{name} {symbol} {text}",
@@ -169,23 +169,23 @@ def times() -> st.SearchStrategy[Said]:
         )
 
     return st.builds(
-        said, st.sampled_from(sorted(fields)), st.sampled_from(list(OPERATORS)), bounds()
+        build, st.sampled_from(sorted(fields)), st.sampled_from(list(OPERATORS)), bounds()
     )
 
 
-def nulls() -> st.SearchStrategy[Said]:
+def nulls() -> st.SearchStrategy[FilterCase]:
     fields = ["description", "due", "start", "completed_at", "parent_id"]
     fields += [number.name for number in COMPARED if number.is_nullable]
 
-    def said(name: str, is_null: bool) -> Said:
+    def build(name: str, is_null: bool) -> FilterCase:
         word = "is null" if is_null else "IS NOT NULL"
         return of(f"{name} {word}", lambda task, seen: (task[name] is None) == is_null)
 
-    return st.builds(said, st.sampled_from(fields), st.booleans())
+    return st.builds(build, st.sampled_from(fields), st.booleans())
 
 
-def numbers() -> st.SearchStrategy[Said]:
-    def said(field: Number, is_short: bool, symbol: str, value: int) -> Said:
+def numbers() -> st.SearchStrategy[FilterCase]:
+    def build(field: Number, is_short: bool, symbol: str, value: int) -> FilterCase:
         name = FILTER_NAMES[field.name] if is_short else field.name
         number = min(value, field.most)
 
@@ -198,21 +198,21 @@ def numbers() -> st.SearchStrategy[Said]:
         return of(f"{name}{symbol}{number}", means)
 
     symbols = st.sampled_from(list(OPERATORS))
-    return st.builds(said, st.sampled_from(COMPARED), st.booleans(), symbols, st.integers(0, 4))
+    return st.builds(build, st.sampled_from(COMPARED), st.booleans(), symbols, st.integers(0, 4))
 
 
-def many_numbers() -> st.SearchStrategy[Said]:
-    def said(numbers: list[int], is_in: bool) -> Said:
+def many_numbers() -> st.SearchStrategy[FilterCase]:
+    def build(numbers: list[int], is_in: bool) -> FilterCase:
         listed = ", ".join(map(str, numbers))
         return of(
             f"priority {'in' if is_in else 'not in'} ({listed})",
             lambda task, seen: (task["priority"] in numbers) == is_in,
         )
 
-    return st.builds(said, st.lists(st.integers(0, 4), min_size=1, max_size=3), st.booleans())
+    return st.builds(build, st.lists(st.integers(0, 4), min_size=1, max_size=3), st.booleans())
 
 
-def flags() -> st.SearchStrategy[Said]:
+def flags() -> st.SearchStrategy[FilterCase]:
     def overdue(task: Task, seen: Seen) -> bool:
         return not task["is_completed"] and _holds("<", task["due"], seen.now, seen)
 
@@ -227,8 +227,8 @@ def flags() -> st.SearchStrategy[Said]:
     )
 
 
-def texts() -> st.SearchStrategy[Said]:
-    def contains(name: str, part: str, text: str) -> Said:
+def texts() -> st.SearchStrategy[FilterCase]:
+    def contains(name: str, part: str, text: str) -> FilterCase:
         return of(
             f"{name} ~ {text}",
             lambda task, seen: (
@@ -236,7 +236,7 @@ def texts() -> st.SearchStrategy[Said]:
             ),
         )
 
-    def equals(symbol: str, title: str, text: str) -> Said:
+    def equals(symbol: str, title: str, text: str) -> FilterCase:
         return of(
             f"title {symbol} {text}", lambda task, seen: OPERATORS[symbol](task["title"], title)
         )
@@ -251,31 +251,33 @@ def texts() -> st.SearchStrategy[Said]:
     )
 
 
-def _names_or_ids(seen_ids: Callable[[Seen], dict[str, int]], name: str, by_id: bool) -> Any:
+def _references(seen_ids: Callable[[Seen], dict[str, int]], name: str, by_id: bool) -> Any:
     if by_id:
         return lambda seen: str(seen_ids(seen)[name])
     return lambda seen: name if " " not in name else f'"{name.upper()}"'
 
 
-def lists() -> st.SearchStrategy[Said]:
-    def said(names: list[str], by_id: bool, is_in: bool) -> Said:
-        shown = [_names_or_ids(lambda seen: seen.list_ids, name, by_id) for name in names]
+def lists() -> st.SearchStrategy[FilterCase]:
+    def build(names: list[str], by_id: bool, is_in: bool) -> FilterCase:
+        rendered = [_references(lambda seen: seen.list_ids, name, by_id) for name in names]
 
         def text(seen: Seen) -> str:
             if len(names) == 1:
-                return f"list {'=' if is_in else '!='} {shown[0](seen)}"
-            return f"list {'in' if is_in else 'not in'} ({', '.join(one(seen) for one in shown)})"
+                return f"list {'=' if is_in else '!='} {rendered[0](seen)}"
+            return (
+                f"list {'in' if is_in else 'not in'} ({', '.join(one(seen) for one in rendered)})"
+            )
 
-        return Said(
+        return FilterCase(
             text,
             lambda task, seen: (task["list_id"] in [seen.list_ids[n] for n in names]) == is_in,
         )
 
     names = st.lists(st.sampled_from(LISTS), min_size=1, max_size=2)
-    return st.builds(said, names, st.booleans(), st.booleans())
+    return st.builds(build, names, st.booleans(), st.booleans())
 
 
-def labels() -> st.SearchStrategy[Said]:
+def labels() -> st.SearchStrategy[FilterCase]:
     ways: dict[str, Callable[[set[int], set[int]], bool]] = {
         "in": lambda has, wanted: bool(has & wanted),
         "not in": lambda has, wanted: not has & wanted,
@@ -283,47 +285,51 @@ def labels() -> st.SearchStrategy[Said]:
         "NONE": lambda has, wanted: not has & wanted,
     }
 
-    def said(names: list[str], by_id: bool, way: str) -> Said:
-        shown = [_names_or_ids(lambda seen: seen.label_ids, name, by_id) for name in names]
+    def build(names: list[str], by_id: bool, way: str) -> FilterCase:
+        rendered = [_references(lambda seen: seen.label_ids, name, by_id) for name in names]
 
         def means(task: Task, seen: Seen) -> bool:
             return ways[way](set(task["label_ids"]), {seen.label_ids[n] for n in names})
 
-        return Said(lambda seen: f"label {way} ({', '.join(one(seen) for one in shown)})", means)
+        return FilterCase(
+            lambda seen: f"label {way} ({', '.join(one(seen) for one in rendered)})", means
+        )
 
-    def one(name: str, is_in: bool) -> Said:
-        return Said(
-            lambda seen: f"label {'=' if is_in else '!='} {_names_or_ids(None, name, False)(seen)}",
+    def one(name: str, is_in: bool) -> FilterCase:
+        return FilterCase(
+            lambda seen: f"label {'=' if is_in else '!='} {_references(None, name, False)(seen)}",
             lambda task, seen: (seen.label_ids[name] in task["label_ids"]) == is_in,
         )
 
     names = st.lists(st.sampled_from(LABELS), min_size=1, max_size=3)
     return st.one_of(
-        st.builds(said, names, st.booleans(), st.sampled_from(sorted(ways))),
+        st.builds(build, names, st.booleans(), st.sampled_from(sorted(ways))),
         st.builds(one, st.sampled_from(LABELS), st.booleans()),
         st.just(of("label is null", lambda task, seen: not task["label_ids"])),
     )
 
 
-def parents() -> st.SearchStrategy[Said]:
+def parents() -> st.SearchStrategy[FilterCase]:
     return st.sampled_from((0, 1)).map(
-        lambda n: Said(
+        lambda n: FilterCase(
             lambda seen: f"parent = {seen.parents[n]}",
             lambda task, seen: task["parent_id"] == seen.parents[n],
         )
     )
 
 
-def _joined(word: str, parts: list[Said]) -> Said:
+def _joined(word: str, parts: list[FilterCase]) -> FilterCase:
     def means(task: Task, seen: Seen) -> bool:
         found = [part.means(task, seen) for part in parts]
         return all(found) if word.lower() == "and" else any(found)
 
-    return Said(lambda seen: f" {word} ".join(f"({part.text(seen)})" for part in parts), means)
+    return FilterCase(
+        lambda seen: f" {word} ".join(f"({part.text(seen)})" for part in parts), means
+    )
 
 
-def negated(part: Said) -> Said:
-    return Said(
+def negated(part: FilterCase) -> FilterCase:
+    return FilterCase(
         lambda seen: f"not ({part.text(seen)})", lambda task, seen: not part.means(task, seen)
     )
 

@@ -1,4 +1,4 @@
-"""Filtered tasks over HTTP: parameters, references, entity tags, and saved filters."""
+"""Filters over HTTP: parameters, references, entity tags, and saved filters."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def new(person: Api, feature: str, **values: Any) -> int:
 
 @pytest.fixture
 def some(user: Api) -> dict[str, int]:
-    """Tasks a to d of a person, and the ids of what they have."""
+    """The tasks a to d of a user, and the IDs of their lists and labels."""
     ids = {"work": new(user, "lists", name="Work")}
     ids |= {name: new(user, "labels", name=name) for name in ("urgent", "later")}
     user.task(title="a", priority=4, due={"date": "2026-12-24"}, label_ids=[ids["urgent"]])
@@ -83,7 +83,7 @@ def some(user: Api) -> dict[str, int]:
     ],
     ids=str,
 )
-def test_parameters_say_together_which(
+def test_parameters_are_combined(
     user: Api, some: dict[str, int], query: dict[str, Any], found: str
 ) -> None:
     filled = {name: str(value).format(**some) for name, value in query.items()}
@@ -110,12 +110,12 @@ def test_parameters_say_together_which(
     ],
     ids=str,
 )
-def test_an_unknown_parameter_is_rejected(user: Api, query: dict[str, Any], code: str) -> None:
+def test_an_invalid_parameter_returns_400(user: Api, query: dict[str, Any], code: str) -> None:
     assert refusal(user, **query) == (next(iter(query)), code, None)
 
 
 @pytest.mark.parametrize("has_tasks", [False, True])
-def test_references_must_exist(user: Api, stranger: Api, has_tasks: bool) -> None:
+def test_an_unknown_reference_returns_400(user: Api, stranger: Api, has_tasks: bool) -> None:
     if has_tasks:
         user.task(priority=4)
     theirs = {
@@ -141,7 +141,7 @@ def test_references_must_exist(user: Api, stranger: Api, has_tasks: bool) -> Non
     assert refusal(user, **query) == ("list_id", "unknown_reference", None)
 
 
-def test_no_filter_finds_what_is_anothers(user: Api, stranger: Api) -> None:
+def test_no_filter_finds_another_users_tasks(user: Api, stranger: Api) -> None:
     for person in (user, stranger):
         new(person, "lists", name="Work")
         label = new(person, "labels", name="urgent")
@@ -213,7 +213,7 @@ def test_today_is_the_day_in_the_time_zone_of_the_request(
         ("2024-02-29", "today+4y", "2028-02-29"),
     ],
 )
-def test_a_month_further_is_the_same_day_or_the_last_of_the_month(
+def test_adding_a_month_keeps_the_day_or_uses_the_last_of_the_month(
     user: Api, monkeypatch: pytest.MonkeyPatch, now: str, moment: str, day: str
 ) -> None:
     noon = datetime.fromisoformat(f"{now}T12:00:00Z")
@@ -224,7 +224,7 @@ def test_a_month_further_is_the_same_day_or_the_last_of_the_month(
     assert titles(user, filter=f"due = {moment}") == [day]
 
 
-def test_the_longest_filter_is_stored_and_found_by(user: Api) -> None:
+def test_the_longest_filter_can_be_saved_and_used(user: Api) -> None:
     user.task(title="a")
     query = "title = 'a'".ljust(2_000)
     kept = user.filter(query=query)
@@ -233,14 +233,14 @@ def test_the_longest_filter_is_stored_and_found_by(user: Api) -> None:
 
 
 @pytest.mark.parametrize("edge", ["1970-01-01T00:00:00Z", "2199-12-31T23:59:59Z"])
-def test_the_first_and_the_last_instant_are_known(user: Api, edge: str) -> None:
+def test_the_first_and_the_last_instant_are_supported(user: Api, edge: str) -> None:
     wall = edge.removesuffix("Z")
     task = user.task(title="a", due={"datetime": wall, "timezone": "UTC"})
     assert task["due"]["at"] == edge
     assert titles(user, filter=f"due = {edge}") == ["a"]
 
 
-def test_the_link_to_the_next_page_has_the_filter(user: Api) -> None:
+def test_the_link_to_the_next_page_contains_the_filter(user: Api) -> None:
     for _ in range(3):
         user.task(priority=3)
     query = {"filter": "priority > 2 and title ~ 'a+b' or priority = 3", "limit": 2}
@@ -250,7 +250,7 @@ def test_the_link_to_the_next_page_has_the_filter(user: Api) -> None:
     assert len(user.expect(200, "GET", following)["tasks"]) == 1
 
 
-def test_statements_of_filters_are_neither_prepared_nor_kept_without_bound(
+def test_statements_of_filters_are_not_prepared_and_their_cache_is_bounded(
     settings: Settings, contract: Contract
 ) -> None:
     assert settings.database_url
@@ -260,7 +260,7 @@ def test_statements_of_filters_are_neither_prepared_nor_kept_without_bound(
             person = world.person(app, contract).registered()
             for number in range(1, 50):
                 text = " or ".join(["priority = 1"] * number)
-                for _ in range(2):  # sent with its text again, since it is not prepared
+                for _ in range(2):  # sent with its text again, as it is not prepared
                     with line.watched() as traffic:
                         person.expect(200, "GET", "/tasks", query_string={"filter": text})
                     assert len(traffic.statements) == 1
@@ -299,7 +299,7 @@ def test_a_filter_is_saved_and_used(user: Api, stranger: Api) -> None:
     user.problem(404, "not_found", "GET", path)
 
 
-def test_a_saved_filter_must_be_valid(user: Api) -> None:
+def test_an_invalid_filter_cannot_be_saved(user: Api) -> None:
     for query, code, offset in (
         ("priority > 9", "out_of_range", 11),
         ("\U0001f331", "syntax", 0),
@@ -318,14 +318,14 @@ def test_a_saved_filter_must_be_valid(user: Api) -> None:
     assert user.expect(200, "GET", path) == made
 
 
-def test_references_of_a_saved_filter_must_exist_when_it_is_used(user: Api) -> None:
+def test_references_of_a_saved_filter_are_checked_when_it_is_used(user: Api) -> None:
     made = _kept(user, query="label = soon")
     assert refusal(user, filter_id=made["id"]) == ("filter_id", "unknown_reference", 8)
     new(user, "labels", name="Soon")
     assert titles(user, filter_id=made["id"]) == []
 
 
-def test_filters_come_in_order_and_in_pages(user: Api) -> None:
+def test_saved_filters_are_sorted_and_paginated(user: Api) -> None:
     for name in ("b", "A", "c"):
         _kept(user, name=name)
     for sort, order in (("created_at", "bAc"), ("-name", "cbA"), ("name", "Abc")):

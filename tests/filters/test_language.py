@@ -1,4 +1,4 @@
-"""The language of filters: what is one, how it is read, and where one that is none goes wrong."""
+"""The filter language: syntax, precedence, and the position of errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OVERDUE = ("all", OPEN, "due <")
 
 
 def read(text: str) -> tuple[Any, list[Any]]:
-    """What a filter asks, and with which values."""
+    """The shape of a filter, and its values."""
     resolver = Resolver(BERLIN, INBOX)
     return resolver.shape(parse(text)), resolver.values
 
@@ -93,7 +93,7 @@ def test_operators_have_the_usual_precedence(text: str, shape: Any) -> None:
         ("created < today+1y", datetime(2027, 10, 24, 22, tzinfo=UTC)),
     ],
 )
-def test_values_mean_what_they_say(text: str, value: Any) -> None:
+def test_values_have_their_types(text: str, value: Any) -> None:
     assert read(text)[1] == [value]
 
 
@@ -101,7 +101,7 @@ FIRST = "Expected a field, found "
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "offset", "said"),
+    ("text", "code", "offset", "part"),
     [
         (" ", "syntax", 1, FIRST + "the end at offset 1."),
         ("completed and", "syntax", 13, FIRST + "the end at offset 13."),
@@ -158,13 +158,13 @@ FIRST = "Expected a field, found "
         ('text = "words"', "operator", 0, "~"),
     ],
 )
-def test_an_invalid_filter_is_reported_with_its_offset(
-    user: Api, text: str, code: str, offset: int | None, said: str
+def test_a_syntax_error_is_reported_with_its_offset(
+    user: Api, text: str, code: str, offset: int | None, part: str
 ) -> None:
     problem = user.problem(400, "invalid_input", "GET", "/tasks", query_string={"filter": text})
     (error,) = problem["errors"]
     assert (error["pointer"], error["code"], error.get("offset")) == ("filter", code, offset)
-    assert said in error["message"]
+    assert part in error["message"]
     assert problem["detail"] == f"filter: {error['message']}"
 
 
@@ -190,7 +190,7 @@ def test_an_invalid_filter_is_reported_with_its_offset(
         ("completed\u2028and completed", "syntax"),
     ],
 )
-def test_hostile_ones_are_rejected_in_no_time(user: Api, text: str, code: str) -> None:
+def test_hostile_filters_are_rejected_quickly(user: Api, text: str, code: str) -> None:
     parse("completed")
     began = time.process_time()
     with pytest.raises(FilterError) as refused:
@@ -201,11 +201,11 @@ def test_hostile_ones_are_rejected_in_no_time(user: Api, text: str, code: str) -
 
 
 @pytest.mark.parametrize("raw", ["title=%00", "title='%00'", "title=%ED%A0%80", ""])
-def test_a_value_that_is_no_text_is_rejected(user: Api, raw: str) -> None:
+def test_a_filter_that_is_not_text_returns_400(user: Api, raw: str) -> None:
     user.problem(400, "invalid_input", "GET", f"/tasks?filter={raw}")
 
 
-def test_the_largest_ones_work(user: Api) -> None:
+def test_the_largest_filters_work(user: Api) -> None:
     deep = "(" * MAX_DEPTH + "not not completed" + ")" * MAX_DEPTH
     mixed = "completed or (not completed and (" * 10 + "completed" + ")" * 20
     wide = " or ".join(["completed"] * MAX_CONDITIONS)
@@ -218,7 +218,7 @@ def test_the_largest_ones_work(user: Api) -> None:
 @pytest.mark.parametrize(
     "title", ["' OR '1'='1", "'); DROP TABLE tasks; --", ":filter_0 $1 %s {0} \\", '"']
 )
-def test_texts_are_values_and_nothing_else(user: Api, title: str) -> None:
+def test_strings_are_only_values(user: Api, title: str) -> None:
     user.task(title="another")
     task = user.task(title=title)
     quoted = title.replace("\\", "\\\\").replace("'", "\\'")
@@ -227,7 +227,7 @@ def test_texts_are_values_and_nothing_else(user: Api, title: str) -> None:
         assert user.expect(200, "GET", "/tasks", query_string=query)["tasks"] == [task]
 
 
-def test_noise_is_rejected_or_answered_and_nothing_else(user: Api) -> None:
+def test_random_text_is_valid_or_returns_400(user: Api) -> None:
     noise, offsets = random.Random(3), []
     words = [
         *FIELDS,
@@ -253,7 +253,7 @@ def test_noise_is_rejected_or_answered_and_nothing_else(user: Api) -> None:
     assert all(0 <= offset <= length for offset, length in offsets)
 
 
-def test_a_day_begins_with_its_first_instant_in_every_zone() -> None:
+def test_a_day_begins_at_its_first_instant_in_every_time_zone() -> None:
     for zone in zone_names():
         clock = Clock(NOW, zone)
         for month in range(1, 13):
@@ -264,7 +264,7 @@ def test_a_day_begins_with_its_first_instant_in_every_zone() -> None:
                 assert clock.day_of(start - timedelta(microseconds=1)) < day
 
 
-def test_a_filter_takes_what_a_task_takes() -> None:
-    taken = {name: FIELDS[short].most for name, short in FILTER_NAMES.items()}
-    assert taken == {number.name: number.most for number in NUMBERS if number.name in taken}
-    assert {"priority", "estimate_minutes"} <= taken.keys()
+def test_filters_accept_the_values_of_tasks() -> None:
+    accepted = {name: FIELDS[short].most for name, short in FILTER_NAMES.items()}
+    assert accepted == {number.name: number.most for number in NUMBERS if number.name in accepted}
+    assert {"priority", "estimate_minutes"} <= accepted.keys()

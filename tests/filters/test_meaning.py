@@ -1,4 +1,4 @@
-"""Whatever a filter says: it finds what a second reading of it finds, and `not` the rest."""
+"""Random filters match the same tasks as a second implementation, and `not` the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from filters import meaning
-from filters.meaning import FILTERS, INSTANTS, LABELS, LISTS, TITLES, ZONES, Said, Seen
+from filters.meaning import FILTERS, INSTANTS, LABELS, LISTS, TITLES, ZONES, FilterCase, Seen
 from flask import Flask
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -49,13 +49,13 @@ def _body(chosen: random.Random, seen: Seen) -> dict[str, Any]:
 
 
 class Found(dict[int, dict[str, Any]]):
-    """The tasks of a person, by their ids, and what filters are about beside them."""
+    """The tasks of a user by ID, and the context of filters."""
 
     person: Api
     seen: Seen
 
     def __repr__(self) -> str:
-        # Hypothesis shows the arguments of a test that fails.
+        # Hypothesis prints the arguments of a failing test.
         return f"<{len(self)} tasks>"
 
 
@@ -91,10 +91,10 @@ def everything(app: Flask, settings: Settings, contract: Contract) -> Found:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[datetime]]:
-    """What the service's clock shows: the first of these."""
-    shown = [NOW[0]]
-    monkeypatch.setattr(service, "clock", lambda timezone: Clock(shown[0], timezone))
-    return shown
+    """The current time of the service: the first of these."""
+    times = [NOW[0]]
+    monkeypatch.setattr(service, "clock", lambda timezone: Clock(times[0], timezone))
+    return times
 
 
 def _ids(person: Api, text: str, zone: str, **more: Any) -> list[int]:
@@ -103,23 +103,23 @@ def _ids(person: Api, text: str, zone: str, **more: Any) -> list[int]:
     return [task["id"] for task in page["tasks"]]
 
 
-@given(said=FILTERS, zone=st.sampled_from(ZONES), now=st.sampled_from(NOW))
+@given(case=FILTERS, zone=st.sampled_from(ZONES), now=st.sampled_from(NOW))
 @examples(250)
-def test_a_filter_finds_what_it_means_and_its_negation_the_rest(
-    everything: Found, clock: list[datetime], said: Said, zone: str, now: datetime
+def test_a_filter_and_its_negation_partition_the_tasks(
+    everything: Found, clock: list[datetime], case: FilterCase, zone: str, now: datetime
 ) -> None:
     seen = everything.seen._replace(now=now, zone=ZoneInfo(zone))
     clock[0] = now
-    text = said.text(seen)
+    text = case.text(seen)
     note(f"filter: {text}\ntimezone: {zone}\nnow: {now.isoformat()}")
-    expected = {row_id for row_id, task in everything.items() if said.means(task, seen)}
+    expected = {row_id for row_id, task in everything.items() if case.means(task, seen)}
     assert set(_ids(everything.person, text, zone)) == expected, text
     contrary = f"not ({text})"
     assert set(_ids(everything.person, contrary, zone)) == everything.keys() - expected, contrary
 
 
 @pytest.mark.parametrize("sort", ["-created_at", "updated_at", "-title"])
-def test_filtered_pages_follow_one_another(
+def test_filtered_pages_contain_all_matches_once(
     everything: Found, clock: list[datetime], sort: str
 ) -> None:
     text = "priority >= 2 or due is null"

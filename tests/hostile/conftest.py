@@ -1,4 +1,4 @@
-"""Fixtures of the tests that speak to the real server over raw sockets."""
+"""Fixtures of the tests that use raw sockets."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from support.servers import serving
 
 @pytest.fixture(scope="module")
 def service(database_url: str) -> Iterator[str]:
-    """The URL of gunicorn, with one worker: what stops its event loop stops everything."""
+    """The URL of gunicorn with one worker, so that a blocked event loop blocks everything."""
     with serving(database_url, WEB_CONCURRENCY="1") as url:
         yield url
 
 
 @pytest.fixture
 def person(service: str) -> Iterator[httpx.Client]:
-    """A client of somebody who has just registered."""
-    # There is no TLS here, and to read the certificates of its authorities takes longest of all.
+    """A client of a new user."""
+    # There is no TLS, and loading the system's certificates takes long.
     with httpx.Client(base_url=service, timeout=30, verify=False) as client:
         account = {"email": new_email(), "password": PASSWORD}
         login = client.post("/auth/register", json=account).raise_for_status().json()

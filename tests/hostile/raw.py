@@ -1,4 +1,4 @@
-"""HTTP written by hand, byte for byte, and the answers that come back on its connection."""
+"""Raw HTTP requests, and the responses on their connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATIENCE = 20
 
 
 class Answer(NamedTuple):
-    """One answer, as it stood on the wire."""
+    """One response."""
 
     status: int
     headers: dict[str, str]
@@ -26,23 +26,23 @@ class Answer(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """Everything that was answered on a connection, and whether the server then ended it."""
+    """All responses on a connection, and whether the server closed it."""
 
-    answers: list[Answer]
+    responses: list[Answer]
     is_closed: bool
 
     @property
     def statuses(self) -> list[int]:
-        return [answer.status for answer in self.answers]
+        return [response.status for response in self.responses]
 
 
 def talk(
     url: str, *pieces: bytes, is_ended: bool = False, patience: float = PATIENCE
 ) -> Conversation:
-    """What is answered to these bytes, until the connection is closed or the patience ends.
+    """The responses to these bytes, until the connection is closed or a timeout ends.
 
     Args:
-        is_ended: whether the client says that it sends no more.
+        is_ended: whether the client closes its sending side.
     """
     address = urlsplit(url)
     received = b""
@@ -55,13 +55,13 @@ def talk(
             while piece := wire.recv(65_536):
                 received += piece
         except TimeoutError:
-            return Conversation(_answers(received), is_closed=False)
+            return Conversation(_responses(received), is_closed=False)
         except ConnectionError:
             pass
-    return Conversation(_answers(received), is_closed=True)
+    return Conversation(_responses(received), is_closed=True)
 
 
-def _answers(received: bytes) -> list[Answer]:
+def _responses(received: bytes) -> list[Answer]:
     found = []
     while received:
         head, separator, rest = received.partition(b"\r\n\r\n")
@@ -87,7 +87,7 @@ def written(
     length: bool = True,
     body: bytes | None = None,
 ) -> bytes:
-    """A request of a person's that adds a task, with these lines in its head."""
+    """A request of a user that creates a task, with these header lines."""
     content = json.dumps({"title": title}).encode() if body is None else body
     head = [
         start,
@@ -101,5 +101,5 @@ def written(
 
 
 def titles(person: httpx.Client) -> list[str]:
-    """What a person's tasks are called, in the order in which they were added."""
+    """The titles of a user's tasks in the order of creation."""
     return [task["title"] for task in person.get("/tasks?sort=created_at").json()["tasks"]]

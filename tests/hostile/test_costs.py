@@ -1,6 +1,6 @@
-"""What a request may cost: no body, however built, keeps the event loop for long or is echoed back.
+"""The cost of invalid bodies: none blocks the event loop for long or is echoed back.
 
-Anybody may send such a body, with no account: the login reads it before it knows whom it is from.
+Such a body needs no account: the login operation reads it before authentication.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.security
 
 LARGEST = 256 * 1024
 LARGEST_COST = 6
-"""Times a million steps of a loop, on the same machine at the same moment; half of it is usual."""
+"""A multiple of the time of a million loop iterations, measured alongside. Usual is half."""
 
 LARGEST_ANSWER = 64 * 1024
 
@@ -70,17 +70,18 @@ def _seconds(work: Callable[[], Any]) -> float:
     return time.thread_time() - begun
 
 
-def _a_million_steps() -> int:
+def _million_iterations() -> int:
     return sum(number % 7 for number in range(1_000_000))
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_costs_little_to_refuse(anonymous: Api, name: str) -> None:
+def test_an_invalid_body_is_cheap_to_reject(anonymous: Api, name: str) -> None:
     sent: dict[str, Any] = {"data": BODIES[name], "content_type": "application/json"}
     assert len(sent["data"]) <= LARGEST
     response = anonymous.client.post("/auth/login", **sent)
     costs = [
-        _seconds(lambda: anonymous.client.post("/auth/login", **sent)) / _seconds(_a_million_steps)
+        _seconds(lambda: anonymous.client.post("/auth/login", **sent))
+        / _seconds(_million_iterations)
         for _ in range(3)
     ]
     assert response.status_code == 400
@@ -89,7 +90,7 @@ def test_a_body_costs_little_to_refuse(anonymous: Api, name: str) -> None:
 
 
 @pytest.mark.parametrize("length", [1_000, 8_000])
-def test_the_name_of_a_parameter_is_not_echoed_at_length(anonymous: Api, length: int) -> None:
+def test_a_long_parameter_name_is_shortened_in_errors(anonymous: Api, length: int) -> None:
     response = anonymous.client.get(f"/?{'a' * length}=1")
     assert response.status_code == 400
     assert len(response.data) < 1_000

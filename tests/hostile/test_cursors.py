@@ -1,4 +1,4 @@
-"""Tampered cursors: each is rejected, or returns only the caller's rows."""
+"""Tampered cursors: each returns 400, or a page of the caller's own list."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _query(sort: str | None, **more: Any) -> dict[str, Any]:
 
 
 def _filled(person: Api, call: Call) -> str:
-    """The address of a list of this person's, in which there is something."""
+    """The URL of a list of this user that is not empty."""
     request = filled_in(call, person)
     for title in ("a", "B", "\u00e9", "a"):
         person.task(title=title)
@@ -81,8 +81,8 @@ def test_a_tampered_cursor_returns_only_the_callers_rows(
         response = user.send("GET", path, query_string=query)
         if response.status_code == 200:
             page = response.get_json()
-            shown = [row["id"] for row in _rows(page)]
-            assert shown == mine[len(mine) - len(shown) :]  # the end of the list, in its order
+            ids = [row["id"] for row in _rows(page)]
+            assert ids == mine[len(mine) - len(ids) :]  # the end of the list in this order
             assert page["total"] == whole["total"]
         else:
             assert response.status_code == 400
@@ -95,6 +95,6 @@ def test_a_cursor_of_another_sort_returns_400(user: Api, call: Call, sort: str |
     others = [(other, order) for other, order in SORTED_LISTS if order not in (sort, None)]
     for other, order in others:
         query = _query(order, cursor=cursor)
-        if (order, sort) != ("-created_at", None):  # the order of a list that has but one
+        if (order, sort) != ("-created_at", None):  # the only order of a list
             path = other.path.format(task_id=1)
             user.problem(400, "invalid_input", "GET", path, query_string=query)

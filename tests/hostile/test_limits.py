@@ -1,4 +1,4 @@
-"""How long and how many the parts of a request may be, off the wire to the real gunicorn."""
+"""The limits of gunicorn on the parts of a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CLOSE = "Connection: close"
 
 
 @pytest.mark.parametrize("number", [90, 101, 2_000])
-def test_many_headers_are_taken_or_rejected(
+def test_many_headers_are_accepted_or_rejected(
     service: str, person: httpx.Client, number: int
 ) -> None:
     sent = written(person, "one", CLOSE, *(f"X-{n}: y" for n in range(number)))
@@ -21,7 +21,7 @@ def test_many_headers_are_taken_or_rejected(
 
 
 @pytest.mark.parametrize("length", [8_000, 8_190, 70_000, 2_000_000])
-def test_a_long_header_is_taken_or_rejected(
+def test_a_long_header_is_accepted_or_rejected(
     service: str, person: httpx.Client, length: int
 ) -> None:
     sent = written(person, "one", CLOSE, "X: " + "y" * length)
@@ -30,7 +30,7 @@ def test_a_long_header_is_taken_or_rejected(
 
 
 @pytest.mark.parametrize("size", [300_000, 5_000_000])
-def test_a_client_that_sends_too_much_gets_the_response(
+def test_a_client_that_sends_too_much_receives_the_error(
     service: str, person: httpx.Client, size: int
 ) -> None:
     sent = written(person, "", body=b"x" * size)

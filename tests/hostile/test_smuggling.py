@@ -1,7 +1,7 @@
-"""Requests that two servers may read differently, off the wire to the real gunicorn.
+"""Requests that two servers may parse differently, sent to gunicorn.
 
-Each is refused as a whole and its connection closed, or answered once for each true request. What
-is hidden in another request is never done: the tasks that are there afterwards say so.
+Each is rejected and its connection closed, or gets one response per request. A request that is
+hidden in another is never performed, which the tasks show afterwards.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ REFUSALS = {400, 411, 413, 414, 431}
 SOON = 1.0
 
 
-def _assert_rejected(answers: list[Answer]) -> None:
-    (answer,) = answers
-    assert answer.status in REFUSALS
-    assert answer.problem["status"] == answer.status
-    assert answer.headers["connection"] == "close"
+def _assert_rejected(responses: list[Answer]) -> None:
+    (response,) = responses
+    assert response.status in REFUSALS
+    assert response.problem["status"] == response.status
+    assert response.headers["connection"] == "close"
 
 
-# What stands between the name and the end of the line, in a head that says chunked in some way.
+# Variants of the rest of a header line that says chunked.
 OBFUSCATED = (
     *("Transfer-Encoding: xchunked", "Transfer-Encoding : chunked", "Transfer-Encoding\t: chunked"),
     *("Transfer-Encoding: chunked, identity", "Transfer-Encoding: identity", "Transfer-Encoding:"),
@@ -67,13 +67,13 @@ OBFUSCATED = (
 
 @pytest.mark.parametrize("line", OBFUSCATED, ids=ascii)
 @pytest.mark.parametrize("has_length", [True, False], ids=["with a length", "without"])
-def test_a_body_that_may_be_in_chunks_hides_no_request(
+def test_a_possibly_chunked_body_hides_no_request(
     service: str, person: httpx.Client, line: str, has_length: bool
 ) -> None:
     hidden = written(person, "hidden")
     for body in (END + hidden, b"5\r\n{}   \r\n" + END + hidden, b"ffffffff\r\n" + hidden):
         sent = written(person, "", line, length=has_length, body=body)
-        _assert_rejected(talk(service, sent, is_ended=True).answers)
+        _assert_rejected(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -115,7 +115,7 @@ LENGTHS = (
 
 
 @pytest.mark.parametrize("line", LENGTHS, ids=ascii)
-def test_a_length_that_may_be_read_in_two_ways_hides_no_request(
+def test_an_ambiguous_length_hides_no_request(
     service: str, person: httpx.Client, line: str
 ) -> None:
     hidden = written(person, "hidden")
@@ -123,7 +123,7 @@ def test_a_length_that_may_be_read_in_two_ways_hides_no_request(
     filled = line.format(true=true, hex=hex(true), endless="9" * 5_000)
     for start in ("POST /tasks HTTP/1.1", "GET /tasks HTTP/1.1", "POST /auth/logout HTTP/1.1"):
         sent = written(person, "", filled, start=start, length=False, body=hidden)
-        _assert_rejected(talk(service, sent, is_ended=True).answers)
+        _assert_rejected(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -158,11 +158,11 @@ HEADS = (
 
 
 @pytest.mark.parametrize("line", HEADS, ids=ascii)
-def test_a_head_that_is_not_well_formed_is_rejected(
+def test_a_malformed_header_section_is_rejected(
     service: str, person: httpx.Client, line: str
 ) -> None:
     sent = written(person, "refused", line) + written(person, "hidden")
-    _assert_rejected(talk(service, sent, is_ended=True).answers)
+    _assert_rejected(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -209,11 +209,11 @@ STARTS = (
 
 
 @pytest.mark.parametrize("start", STARTS, ids=lambda start: ascii(start)[:50])
-def test_a_first_line_that_is_none_is_rejected(
+def test_a_malformed_request_line_is_rejected(
     service: str, person: httpx.Client, start: str
 ) -> None:
     sent = written(person, "refused", start=start) + written(person, "hidden")
-    _assert_rejected(talk(service, sent, is_ended=True).answers)
+    _assert_rejected(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -235,7 +235,7 @@ def test_a_first_line_that_is_none_is_rejected(
         ("/tasks?a=1#b", 400),
     ],
 )
-def test_each_form_of_a_target_is_one_request(
+def test_each_form_of_request_target_is_one_request(
     service: str, person: httpx.Client, target: str, status: int
 ) -> None:
     sent = written(person, "one", CLOSE, start=f"POST {target} HTTP/1.1")
@@ -244,56 +244,52 @@ def test_each_form_of_a_target_is_one_request(
 
 
 @pytest.mark.parametrize("start", ["CONNECT localhost:80 HTTP/1.1", "CONNECT /tasks HTTP/1.1"])
-def test_nothing_is_tunnelled(service: str, person: httpx.Client, start: str) -> None:
+def test_connect_is_rejected(service: str, person: httpx.Client, start: str) -> None:
     sent = written(person, "", start=start, body=b"") + written(person, "hidden")
     conversation = talk(service, sent)
-    assert len(conversation.answers) == 1
-    assert conversation.answers[0].status in (400, 404, 405)
+    assert len(conversation.responses) == 1
+    assert conversation.responses[0].status in (400, 404, 405)
     assert conversation.is_closed
     assert titles(person) == []
 
 
-def test_requests_one_after_the_other_are_answered_in_their_order(
-    service: str, person: httpx.Client
-) -> None:
+def test_pipelined_requests_are_answered_in_order(service: str, person: httpx.Client) -> None:
     names = [str(number) for number in range(30)]
     sent = b"".join(written(person, name) for name in names)
     for cut in (1, 7, len(sent)):
         before = titles(person)
         step = max(1, len(sent) // cut)
         pieces = [sent[place : place + step] for place in range(0, len(sent), step)]
-        answers = talk(service, *pieces, written(person, "last", CLOSE)).answers
-        assert [answer.status for answer in answers] == [201] * 31
+        responses = talk(service, *pieces, written(person, "last", CLOSE)).responses
+        assert [response.status for response in responses] == [201] * 31
         assert titles(person) == [*before, *names, "last"]
 
 
 @pytest.mark.parametrize("start", ["GET /tasks", "DELETE /tasks/0", "POST /nowhere", "PUT /tasks"])
-def test_a_body_that_nobody_reads_is_no_request(
-    service: str, person: httpx.Client, start: str
-) -> None:
+def test_an_unread_body_is_not_a_request(service: str, person: httpx.Client, start: str) -> None:
     hidden = written(person, "hidden")
     sent = written(person, "", start=f"{start} HTTP/1.1", body=hidden)
     conversation = talk(service, sent, written(person, "after"))
-    assert len(conversation.answers) == 1
+    assert len(conversation.responses) == 1
     assert conversation.is_closed
     chunks = f"{len(hidden):x}\r\n".encode() + hidden + b"\r\n" + END
     sent = written(person, "", CHUNKED, start=f"{start} HTTP/1.1", length=False, body=chunks)
     conversation = talk(service, sent, written(person, "after"))
-    assert len(conversation.answers) == 1
+    assert len(conversation.responses) == 1
     assert conversation.is_closed
     assert titles(person) == []
 
 
 @pytest.mark.parametrize("start", ["GET /tasks", "POST /tasks", "POST /auth/logout"])
 @pytest.mark.parametrize("length", [2**31, 2**63, 2**64, 10**30])
-def test_after_a_length_that_nobody_can_send_comes_no_other_request(
+def test_no_request_follows_an_impossible_length(
     service: str, person: httpx.Client, start: str, length: int
 ) -> None:
     line = f"Content-Length: {length}"
     sent = written(person, "", line, start=f"{start} HTTP/1.1", length=False, body=b"")
     conversation = talk(service, sent, written(person, "hidden"))
     assert conversation.statuses == [413 if start == "POST /tasks" else 200]
-    assert conversation.answers[0].headers["connection"] == "close"
+    assert conversation.responses[0].headers["connection"] == "close"
     assert conversation.is_closed
 
 
@@ -322,11 +318,11 @@ CHUNKS = (
 
 
 @pytest.mark.parametrize("chunks", CHUNKS, ids=lambda chunks: ascii(chunks)[:40])
-def test_chunks_good_and_bad_are_rejected_and_hide_nothing(
+def test_chunked_bodies_are_rejected_and_hide_no_request(
     service: str, person: httpx.Client, chunks: bytes
 ) -> None:
     sent = written(person, "", CHUNKED, length=False, body=chunks) + written(person, "hidden")
-    _assert_rejected(talk(service, sent, is_ended=True).answers)
+    _assert_rejected(talk(service, sent, is_ended=True).responses)
     assert titles(person) == []
 
 
@@ -341,7 +337,7 @@ def test_expect_100_continue_is_supported(
     assert titles(person) == ["one"] * has_body
 
 
-def test_expect_100_continue_for_a_large_body_is_rejected(
+def test_expect_100_continue_with_too_large_a_body_is_rejected(
     service: str, person: httpx.Client
 ) -> None:
     sent = written(
@@ -359,7 +355,7 @@ def test_expect_100_continue_for_a_large_body_is_rejected(
         ("1.1", CLOSE, 1),
     ],
 )
-def test_connections_are_kept_alive(
+def test_connections_are_persistent_on_request(
     service: str, person: httpx.Client, version: str, line: str, number: int
 ) -> None:
     sent = written(person, "kept", line, start=f"POST /tasks HTTP/{version}")
@@ -372,7 +368,7 @@ def test_connections_are_kept_alive(
 @pytest.mark.parametrize(
     "lines", [("Upgrade: h2c", "HTTP2-Settings: AAMAAABk"), ("Upgrade: websocket",)]
 )
-def test_no_other_protocol_is_spoken(
+def test_other_protocols_are_rejected(
     service: str, person: httpx.Client, lines: tuple[str, ...]
 ) -> None:
     sent = written(person, "one", "Connection: Upgrade", *lines)
@@ -380,17 +376,17 @@ def test_no_other_protocol_is_spoken(
     assert titles(person) == ["one"]
 
 
-def test_a_request_says_which_host_it_is_for(service: str, person: httpx.Client) -> None:
+def test_a_request_requires_a_host_header(service: str, person: httpx.Client) -> None:
     sent = written(person, "one").replace(b"Host: localhost\r\n", b"")
     conversation = talk(service, sent, written(person, "hidden"))
-    _assert_rejected(conversation.answers)
+    _assert_rejected(conversation.responses)
     assert conversation.is_closed
-    old = sent.replace(b"HTTP/1.1", b"HTTP/1.0")  # which knew no Host
+    old = sent.replace(b"HTTP/1.1", b"HTTP/1.0")  # HTTP/1.0 has no Host
     assert talk(service, old).statuses == [201]
     assert titles(person) == ["one"]
 
 
-def test_the_service_is_well_afterwards(service: str, person: httpx.Client) -> None:
+def test_the_service_still_works_afterwards(service: str, person: httpx.Client) -> None:
     begun = time.monotonic()
     assert httpx.get(f"{service}/readyz").status_code == 200
     assert person.post("/tasks", json={"title": "one"}).status_code == 201

@@ -1,4 +1,4 @@
-"""Text comes back byte for byte, whatever it is and wherever it is shown."""
+"""Text is returned unchanged in every response."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ def _bytes_of(task: dict[str, Any]) -> list[bytes]:
 
 def _tasks_in(response: TestResponse) -> list[dict[str, Any]]:
     assert response.status_code in (200, 201)
-    shown = json.loads(response.data.decode())  # UTF-8, strictly
-    return list(shown.get("tasks", [shown]))
+    returned = json.loads(response.data.decode())  # strict UTF-8
+    return list(returned.get("tasks", [returned]))
 
 
 @examples(60)
 @given(texts=st.lists(TEXTS, min_size=3, max_size=3), is_escaped=st.booleans())
-def test_any_text_that_is_taken_comes_back_as_it_was(
+def test_accepted_text_is_returned_unchanged(
     user: Api, texts: list[dict[str, Any]], is_escaped: bool
 ) -> None:
     path = "/tasks"
-    for method, said in zip(("POST", "PUT", "PATCH"), texts, strict=True):
-        body = json.dumps(said, ensure_ascii=is_escaped).encode()
+    for method, text in zip(("POST", "PUT", "PATCH"), texts, strict=True):
+        body = json.dumps(text, ensure_ascii=is_escaped).encode()
         written = user.send(method, path, data=body, content_type="application/json")
         path = f"/tasks/{written.get_json()['id']}"
-        shown = [
+        returned = [
             written,
             user.send("GET", path),
             user.send("GET", "/tasks?limit=1"),
             user.send("GET", "/tasks?limit=1&sort=-updated_at"),
             user.send("PATCH", path, json={}),
         ]
-        for response in shown:
-            assert _bytes_of(_tasks_in(response)[0]) == _bytes_of(said)
+        for response in returned:
+            assert _bytes_of(_tasks_in(response)[0]) == _bytes_of(text)

@@ -1,8 +1,8 @@
-"""Every field, parameter, header and argument of every call, given what breaks other services.
+"""Invalid values for every field, parameter, header and path argument of every operation.
 
-The walk follows the OpenAPI document, which also says which of the values a place takes. What it
-does not take is refused where it stands, and the refusal changes nothing; what it takes comes back
-as it was sent. Nothing is a failure of the service's.
+The tests follow the OpenAPI document, which also says which values a place accepts. An invalid
+value is reported with its pointer and changes nothing. An accepted value is returned
+unchanged. No value causes a 500.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 import pytest
 from hostile.values import HEADERS, MOMENTS, NEVER, QUERY, SEGMENTS, VALUES
 from support.api import Api
-from support.calls import CALLS, Call, resolved, takes
-from support.kept import Books, books
+from support.calls import CALLS, Call, accepts, resolved
 from support.resources import filled_in
+from support.stored import StoredRows, stored_rows
 from werkzeug.test import TestResponse
 
 from config import Settings
@@ -40,13 +40,13 @@ EVERY_CALLS_HEADERS = (
     *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto"),
     *("X-HTTP-Method-Override", "X-Original-URL", "X-Real-IP", "X-Request-ID", "X-Rewrite-URL"),
 )
-"""What any client may send with any call."""
+"""Headers that any client may send with any request."""
 
 REFUSED_IN_A_BODY = {"invalid_input", "malformed_body"}
 
 
 class Place(NamedTuple):
-    """Where in a call a value can stand, and what the document says of it."""
+    """A place for a value in a request, with its schema in the document."""
 
     call: Call
     name: str
@@ -74,27 +74,27 @@ ANSWERED_ONLY = [
     Place(call, name, resolved(schema))
     for call in CALLS
     if call.body
-    for name, schema in call.answer().get("properties", {}).items()
+    for name, schema in call.response().get("properties", {}).items()
     if name not in call.body["properties"]
 ]
 WITH_A_BODY = [call for call in CALLS if call.body]
 
 
 @pytest.fixture
-def kept(settings: Settings, user: Api, stranger: Api) -> Iterator[Books]:
-    """What is kept of two people, who are there before it is first read."""
+def stored(settings: Settings, user: Api, stranger: Api) -> Iterator[StoredRows]:
+    """The stored rows of two users who exist before the first read."""
     stranger.task(title="Somebody else's")
-    with books(settings, user, stranger) as kept:
-        yield kept
+    with stored_rows(settings, user, stranger) as stored:
+        yield stored
 
 
 def _assert_rejected(response: TestResponse, codes: set[str], status: int = 400) -> dict[str, Any]:
-    said = response.get_data(as_text=True)
-    assert response.status_code == status, said
+    text = response.get_data(as_text=True)
+    assert response.status_code == status, text
     assert response.mimetype == "application/problem+json"
     problem = response.get_json()
-    assert problem["code"] in codes, said
-    assert len(said) < 4_000
+    assert problem["code"] in codes, text
+    assert len(text) < 4_000
     return dict(problem)
 
 
@@ -114,100 +114,109 @@ def _value(text: bytes) -> Any:
     return json.loads(text)
 
 
-def _is_refused(place: Place, value: Any) -> bool:
-    """Whether the document alone says that a place does not take a value."""
+def _is_rejected(place: Place, value: Any) -> bool:
+    """Whether the value is invalid by the document."""
     is_moment = place.schema.get("format") in ("date", "date-time")
-    return not takes(place.schema, value) or (is_moment and value in MOMENTS)
+    return not accepts(place.schema, value) or (is_moment and value in MOMENTS)
 
 
 @pytest.mark.parametrize("call", WITH_A_BODY, ids=str)
-def test_the_request_that_the_others_are_spoilt_from_works(user: Api, call: Call) -> None:
+def test_the_valid_request_works(user: Api, call: Call) -> None:
     response = filled_in(call, user).send(user)
     assert 200 <= response.status_code < 300
 
 
 @pytest.mark.parametrize("place", FIELDS, ids=str)
-def test_values_invalid_for_all_fields_are_rejected(user: Api, kept: Books, place: Place) -> None:
+def test_values_that_no_field_accepts_return_400(
+    user: Api, stored: StoredRows, place: Place
+) -> None:
     request = filled_in(place.call, user)
-    before = kept.read()
+    before = stored.read()
     for text in NEVER:
         response = request.send(user, data=request.body_with(place.name, text))
         _assert_rejected(response, REFUSED_IN_A_BODY)
-    assert kept.read() == before
+    assert stored.read() == before
 
 
 @pytest.mark.parametrize("place", FIELDS, ids=str)
-def test_an_invalid_value_is_rejected_with_the_name_of_its_field(
-    user: Api, kept: Books, place: Place
+def test_an_invalid_value_is_reported_with_the_name_of_its_field(
+    user: Api, stored: StoredRows, place: Place
 ) -> None:
     request = filled_in(place.call, user)
-    before = kept.read()
-    refused = [text for text in VALUES if _is_refused(place, _value(text))]
+    before = stored.read()
+    refused = [text for text in VALUES if _is_rejected(place, _value(text))]
     for text in refused:
         response = request.send(user, data=request.body_with(place.name, text))
         problem = _assert_rejected(response, {"invalid_input"})
-        # In an object, what is wrong may be told where it stands.
+        # In an object, the pointer may be that of the nested value.
         assert {pointer.split("/")[1] for pointer in _pointers(problem)} == {place.name}
-    assert kept.read() == before
+    assert stored.read() == before
     assert refused
 
 
 @pytest.mark.parametrize("place", FIELDS, ids=str)
-def test_a_valid_value_is_returned_or_changes_nothing(user: Api, kept: Books, place: Place) -> None:
-    taken = [text for text in VALUES if not _is_refused(place, _value(text))]
+def test_an_accepted_value_is_returned_or_changes_nothing(
+    user: Api, stored: StoredRows, place: Place
+) -> None:
+    taken = [text for text in VALUES if not _is_rejected(place, _value(text))]
     request = filled_in(place.call, user)
     for text in taken:
-        before = kept.read()
+        before = stored.read()
         response = request.send(user, data=request.body_with(place.name, text))
         _assert_sound(response)
         if response.status_code >= 400:
-            assert kept.read() == before
+            assert stored.read() == before
         elif place.name in response.get_json(silent=True) or {}:
             value = _value(text)
-            shown = response.get_json()[place.name]
-            if isinstance(value, dict):  # of which more may be shown than was given
-                shown = {name: shown[name] for name in value}
-            assert shown in (value, value.strip(WHITE_SPACE) if isinstance(value, str) else value)
+            returned = response.get_json()[place.name]
+            if isinstance(value, dict):  # the response may have more fields than the request
+                returned = {name: returned[name] for name in value}
+            assert returned in (
+                value,
+                value.strip(WHITE_SPACE) if isinstance(value, str) else value,
+            )
     assert taken
 
 
 @pytest.mark.parametrize("place", ANSWERED_ONLY, ids=str)
-def test_what_the_service_itself_writes_cannot_be_given(
-    user: Api, stranger: Api, kept: Books, place: Place
+def test_read_only_fields_cannot_be_set(
+    user: Api, stranger: Api, stored: StoredRows, place: Place
 ) -> None:
     for value in (stranger.user_id, 2**53, 0, -1, None, True, "x", [], {}, *MOMENTS[:2]):
         plain = filled_in(place.call, user)
-        before = kept.read()
+        before = stored.read()
         text = json.dumps(value).encode()
         response = plain.send(user, data=plain.body_with(place.name, text))
         _assert_sound(response)
         if response.status_code >= 400:
             problem = _assert_rejected(response, {"invalid_input", "email_taken"})
             assert "errors" not in problem or _pointers(problem) == {f"/{place.name}"}
-            assert kept.read() == before
+            assert stored.read() == before
         else:
-            shown = response.get_json()[place.name]
-            assert takes(place.schema, shown)
-            is_told = value is not None or not takes(place.schema, None)
-            assert not is_told or shown != value or type(shown) is not type(value)
+            returned = response.get_json()[place.name]
+            assert accepts(place.schema, returned)
+            is_stored = value is not None or not accepts(place.schema, None)
+            assert not is_stored or returned != value or type(returned) is not type(value)
 
 
 @pytest.mark.parametrize("place", _places("query"), ids=str)
-def test_query_parameters_are_validated_as_documented(user: Api, kept: Books, place: Place) -> None:
+def test_a_query_parameter_is_accepted_as_documented_or_returns_400(
+    user: Api, stored: StoredRows, place: Place
+) -> None:
     user.task()
     request = filled_in(place.call, user)
-    before = kept.read()
+    before = stored.read()
     for text in QUERY:
         response = request.send(user, query_string=f"{place.name}={text}")
         _assert_sound(response)
         if _is_rejected_in_query(place, text):
             assert _pointers(_assert_rejected(response, {"invalid_input"})) == {place.name}
         elif place.call.method != "GET":
-            before = kept.read()  # it was done
+            before = stored.read()  # it succeeded
         for twice in (f"{place.name}={text}&{place.name}={text}", f"{place.name}&{place.name}="):
             problem = _assert_rejected(request.send(user, query_string=twice), {"invalid_input"})
             assert _pointers(problem) == {place.name}
-    assert kept.read() == before
+    assert stored.read() == before
 
 
 def _is_rejected_in_query(place: Place, text: str) -> bool:
@@ -216,8 +225,8 @@ def _is_rejected_in_query(place: Place, text: str) -> bool:
         return value not in ("true", "false")
     if place.schema["type"] == "integer":
         is_plain = value.isascii() and value.isdigit() and str(int(value[:20])) == value[:20]
-        return not is_plain or len(value) > 18 or not takes(place.schema, int(value))
-    return not _is_utf8(text) or not takes(place.schema, value)
+        return not is_plain or len(value) > 18 or not accepts(place.schema, int(value))
+    return not _is_utf8(text) or not accepts(place.schema, value)
 
 
 def _is_utf8(text: str) -> bool:
@@ -229,49 +238,53 @@ def _is_utf8(text: str) -> bool:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_an_unknown_query_parameter_is_rejected(user: Api, kept: Books, call: Call) -> None:
+def test_an_unknown_query_parameter_returns_400_everywhere(
+    user: Api, stored: StoredRows, call: Call
+) -> None:
     known = call.parameters("query")
     request = filled_in(call, user)
-    before = kept.read()
+    before = stored.read()
     for name in {unquote_plus(text) for text in QUERY} - set(known):
         if name in ("", " "):
-            continue  # a lone "=" names nothing
+            continue  # a lone "=" is no parameter
         problem = _assert_rejected(request.send(user, query_string={name: "1"}), {"invalid_input"})
         assert len(problem["errors"]) == 1
-    assert kept.read() == before
+    assert stored.read() == before
 
 
 @pytest.mark.parametrize("place", _places("path"), ids=str)
-def test_what_names_nothing_in_a_path_is_not_found(user: Api, kept: Books, place: Place) -> None:
+def test_an_invalid_path_parameter_returns_404(user: Api, stored: StoredRows, place: Place) -> None:
     request = filled_in(place.call, user)
-    before = kept.read()
+    before = stored.read()
     for segment in SEGMENTS:
         request.arguments[place.name] = segment
         response = request.send(user)
         _assert_sound(response)
         _assert_rejected(response, {"not_found"}, 404)
-    assert kept.read() == before
+    assert stored.read() == before
 
 
 @pytest.mark.parametrize("place", _places("header"), ids=str)
-def test_supported_headers_are_applied_or_rejected(user: Api, kept: Books, place: Place) -> None:
+def test_a_malformed_request_header_is_handled(user: Api, stored: StoredRows, place: Place) -> None:
     for value in HEADERS:
         request = filled_in(place.call, user)
-        before = kept.read()
+        before = stored.read()
         response = request.send(user, headers={place.name: value})
         _assert_sound(response)
-        if "pattern" in place.schema and not takes(place.schema, value.strip()):
+        if "pattern" in place.schema and not accepts(place.schema, value.strip()):
             assert _pointers(_assert_rejected(response, {"invalid_input"})) == {place.name}
         if place.name == "If-Match" and value.strip() != "*":
             _assert_rejected(response, {"precondition_failed"}, 412)
         if response.status_code >= 400:
-            assert kept.read() == before
+            assert stored.read() == before
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if not call.is_public], ids=str)
-def test_an_invalid_token_is_rejected_by_each_operation(user: Api, kept: Books, call: Call) -> None:
+def test_an_invalid_token_returns_401_for_each_operation(
+    user: Api, stored: StoredRows, call: Call
+) -> None:
     request = filled_in(call, user)
-    before = kept.read()
+    before = stored.read()
     for value in HEADERS:
         for header in (value, f"Bearer {value}", f"Bearer {value}.{value}.{value}"):
             response = request.send(user, headers={"Authorization": header})
@@ -280,14 +293,14 @@ def test_an_invalid_token_is_rejected_by_each_operation(user: Api, kept: Books, 
                 codes = {"authentication_required", "token_invalid"}
                 _assert_rejected(response, codes, 401)
                 assert response.headers["WWW-Authenticate"].startswith("Bearer")
-    assert kept.read() == before
+    assert stored.read() == before
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_unsupported_headers_change_nothing(user: Api, call: Call) -> None:
+def test_unknown_request_headers_are_ignored(user: Api, call: Call) -> None:
     request = filled_in(call, user)
     request.send(user)
-    expected = request.send(user).status_code  # what was done once may be refused from then on
+    expected = request.send(user).status_code  # a repeated request may fail
     for value in HEADERS:
         response = request.send(user, headers=dict.fromkeys(EVERY_CALLS_HEADERS, value))
         _assert_sound(response)

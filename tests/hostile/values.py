@@ -1,4 +1,4 @@
-"""Values that have broken other services, as they are written in JSON, in a query, in a header."""
+"""Values that break other services, as written in JSON, in a query and in a header."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOMENTS = (
     "epoch",
     "\u0662\u0660\u0662\u0666-01-05",
 )
-"""What no field for a date or an instant may take."""
+"""Values that no field for a date or an instant accepts."""
 
 TEXTS = (
     "",
@@ -101,7 +101,7 @@ VALUES = tuple(
         *(*_NUMBERS, *_STRUCTURES, *_DUES, "true", "false", "null"),
     )
 )
-"""JSON that some field may take and others may not."""
+"""JSON that only some fields accept."""
 
 NEVER = (
     *(b"NaN", b"Infinity", b"-Infinity", b"1e400", b"-1e400", b"9" * 5_000, b"-" + b"9" * 5_000),
@@ -116,7 +116,7 @@ NEVER = (
     *(b'{"a":' * depth + b"0" + b"}" * depth for depth in DEPTHS[:2]),
     *(b"[" * depth for depth in DEPTHS),
 )
-"""What is no JSON, or none that anything here can take."""
+"""Invalid JSON, and JSON that no field accepts."""
 
 QUERY = (
     *("", "%20", "+", "%2B1", "0", "-0", "-1", "1.0", "1e2", "1_0", "0x10", "01", "%D9%A3", "1%00"),
@@ -147,7 +147,7 @@ QUERY = (
     ),
     *("title%00", "-title;", "--title", "created_at,title", "title%20desc", "%2500", "..%2F..%2F"),
 )
-"""Values as they stand in a query string."""
+"""Values in a query string."""
 
 SEGMENTS = (
     *(
@@ -193,7 +193,7 @@ SEGMENTS = (
     ),
     *("%3Cscript%3E", "%27%20OR%20%271%27=%271", "%7B%7B7*7%7D%7D", "%25s%25n", "NaN", "True"),
 )
-"""Parts of a path that name nothing."""
+"""Invalid path arguments."""
 
 HEADERS = (
     *(
@@ -227,4 +227,4 @@ HEADERS = (
     ),
     *("\xc3\xa9", "\xed\xa0\x80", "\xc0\xaf", "\xff\xfe", "a b", "a\tb", "(" * 500, "[" * 2_000),
 )
-"""Values of headers, each character a byte."""
+"""Header values; each character is a byte."""

@@ -1,4 +1,4 @@
-"""One account's requests wait for each other, and not others for them."""
+"""The requests of one account wait for each other, and no others wait for them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOCK = "SELECT FROM workspaces WHERE id = %s FOR UPDATE"
 
 
 @pytest.fixture(autouse=True)
-def _quick_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fast_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "PAUSE_SECONDS", 0.01)
 
 
@@ -65,7 +65,9 @@ def test_writers_to_one_workspace_leave_connections_to_others(
         assert {found.result() for found in renamed} == {(200, None)}
 
 
-def test_a_request_whose_turn_does_not_come_is_a_429(settings: Settings, author: Api) -> None:
+def test_a_request_that_waits_too_long_for_its_turn_returns_429(
+    settings: Settings, author: Api
+) -> None:
     task = author.task()
     with ThreadPoolExecutor(3) as threads:
         with holding(settings, LOCK, author.user_id):
@@ -109,7 +111,7 @@ def test_the_rate_of_requests_is_limited(
     person(small, contract, like=stranger).expect(200, "GET", "/tasks")
 
 
-def test_a_revoked_token_takes_nothing_from_its_account(
+def test_a_revoked_token_uses_no_capacity_of_its_account(
     settings: Settings, author: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sql(settings, "UPDATE sessions SET revoked_at = now() WHERE user_id = %s", author.user_id)
@@ -127,7 +129,7 @@ def test_a_session_counts_towards_its_network_until_it_is_verified(
     api.problem(429, "too_many_concurrent_requests", "GET", "/tasks")
 
 
-def test_health_is_reported_whatever_a_network_does(
+def test_health_checks_are_never_limited(
     small: Flask, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admission, "MAX_OF_NETWORK", 0)
@@ -137,19 +139,19 @@ def test_health_is_reported_whatever_a_network_does(
     api.problem(429, "too_many_concurrent_requests", "POST", "/auth/login", json=credentials)
 
 
-def test_many_rejections_at_a_time_wait_longer(
+def test_many_refusals_at_a_time_wait_longer(
     small: Flask, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admission, "REFUSALS_PER_SECOND", 0.5)
     api = person(small, contract)
     pauses: list[float] = []
 
-    def reject_more(seconds: float) -> None:
+    def refuse_more(seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) < 3:
             api.problem(401, "authentication_required", "GET", "/tasks")
 
-    monkeypatch.setattr(admission, "sleep", reject_more)
+    monkeypatch.setattr(admission, "sleep", refuse_more)
     api.problem(401, "authentication_required", "GET", "/tasks")
     assert pauses == []
     monkeypatch.setattr(admission, "MAX_OF_NETWORK", 0)

@@ -1,6 +1,6 @@
-"""Request bodies: headers, size and decoding, and which bodies are rejected.
+"""Request bodies: media type, length, decoding and errors.
 
-Every refusal is a problem that names what is wrong, and changes nothing.
+Every error is a problem with its cause, and changes nothing.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from flask import Flask
 from support import world
 from support.api import Api
 from support.calls import CALLS
-from support.resources import body_of, made
+from support.resources import body_of, create
 
 JSON = {"content_type": "application/json"}
 MERGE_PATCH = "application/merge-patch+json"
 LARGEST = 256 * 1024
 TAKES_A_BODY = [call for call in CALLS if call.body]
 
-# Each with a word that the answer must say of it.
+# Each with a word that the error must contain.
 MALFORMED = {
     "empty": (b"", "is empty"),
     "blank": (b" \n", "not valid JSON"),
@@ -88,21 +88,25 @@ def _each_call(user: Api, task: dict[str, Any]) -> list[tuple[str, str]]:
     """The method and the path of each operation that takes a body, without a further task."""
     known = {"task_id": task["id"], "list_id": task["list_id"], "label_id": task["label_ids"][0]}
     for argument in sorted({name for call in TAKES_A_BODY for name in call.arguments} - set(known)):
-        known[argument] = made(argument, user, known)
+        known[argument] = create(argument, user, known)
     return [(call.method, call.path.format(**known)) for call in TAKES_A_BODY]
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_invalid_json_is_a_malformed_body(user: Api, task: dict[str, Any], name: str) -> None:
-    body, said = MALFORMED[name]
+def test_a_body_that_is_not_one_json_document_is_malformed(
+    user: Api, task: dict[str, Any], name: str
+) -> None:
+    body, word = MALFORMED[name]
     for method, path in _each_call(user, task):
         problem = user.problem(400, "malformed_body", method, path, data=body, **JSON)
-        assert said in problem["detail"]
+        assert word in problem["detail"]
     assert _unchanged(user, task)
 
 
 @pytest.mark.parametrize("body", [b"[]", b'[{"title": "a"}]', b'"title"', b"1", b"-0.5", b"null"])
-def test_a_body_that_is_no_object_is_rejected(user: Api, task: dict[str, Any], body: bytes) -> None:
+def test_a_document_that_is_not_an_object_returns_400(
+    user: Api, task: dict[str, Any], body: bytes
+) -> None:
     for method, path in _each_call(user, task):
         problem = user.problem(400, "invalid_input", method, path, data=body, **JSON)
         assert problem["errors"] == [
@@ -112,7 +116,7 @@ def test_a_body_that_is_no_object_is_rejected(user: Api, task: dict[str, Any], b
 
 
 @pytest.mark.parametrize("name", UNCARRIABLE)
-def test_text_that_cannot_be_stored_or_sent_is_rejected_with_its_pointer(
+def test_text_that_cannot_be_stored_is_reported_with_its_pointer(
     user: Api, task: dict[str, Any], name: str
 ) -> None:
     body, pointer = UNCARRIABLE[name]
@@ -132,7 +136,7 @@ def test_text_that_cannot_be_stored_or_sent_is_rejected_with_its_pointer(
         b'{"description": "\\\\u0000", "title": "\xf0\x9f\x8c\xb1"}',
     ],
 )
-def test_every_way_to_write_the_same_document_is_taken(user: Api, body: bytes) -> None:
+def test_every_notation_of_a_document_is_accepted(user: Api, body: bytes) -> None:
     assert user.expect(201, "POST", "/tasks", data=body, **JSON)["title"] == "🌱"
 
 
@@ -156,7 +160,7 @@ def test_every_way_to_write_the_same_document_is_taken(user: Api, body: bytes) -
         'application/json; charset="iso-8859-1"',
     ],
 )
-def test_another_media_type_is_rejected_and_says_which_are_taken(
+def test_another_media_type_returns_415_with_the_supported_ones(
     user: Api, task: dict[str, Any], content_type: str | None
 ) -> None:
     for method, path in _each_call(user, task):
@@ -170,7 +174,7 @@ def test_another_media_type_is_rejected_and_says_which_are_taken(
     assert _unchanged(user, task)
 
 
-def test_a_merge_patch_is_for_patch_alone(user: Api, task: dict[str, Any]) -> None:
+def test_only_patch_accepts_a_merge_patch(user: Api, task: dict[str, Any]) -> None:
     for call, (method, path) in zip(TAKES_A_BODY, _each_call(user, task), strict=True):
         data = json.dumps(body_of(call, user))
         response = user.send(method, path, data=data, content_type=MERGE_PATCH)
@@ -187,13 +191,11 @@ def test_a_merge_patch_is_for_patch_alone(user: Api, task: dict[str, Any]) -> No
         "application/json; profile=x",
     ],
 )
-def test_the_same_media_type_in_other_words_is_taken(user: Api, content_type: str) -> None:
+def test_every_notation_of_the_media_type_is_accepted(user: Api, content_type: str) -> None:
     user.expect(201, "POST", "/tasks", data=b'{"title": "New"}', content_type=content_type)
 
 
-def test_a_body_of_the_largest_size_is_read_and_one_byte_more_is_not(
-    user: Api, task: dict[str, Any]
-) -> None:
+def test_a_body_may_have_the_maximum_size_but_no_byte_more(user: Api, task: dict[str, Any]) -> None:
     body = b'{"title": "New"}'
     for method, path in _each_call(user, task):
         problem = user.problem(
@@ -212,13 +214,13 @@ def test_the_longest_task_fits_with_every_character_escaped(user: Api) -> None:
 
 
 @pytest.mark.parametrize("length", [str(LARGEST + 1), str(2**63), "9" * 30])
-def test_a_body_that_is_announced_as_too_large_is_not_read(user: Api, length: str) -> None:
+def test_a_body_with_too_large_a_length_is_not_read(user: Api, length: str) -> None:
     announced = {"CONTENT_LENGTH": length}
     user.problem(413, "content_too_large", "POST", "/tasks", environ_overrides=announced, **JSON)
 
 
 @pytest.mark.parametrize("coding", ["chunked", "Chunked", "gzip, chunked"])
-def test_a_body_in_chunks_needs_a_length(user: Api, task: dict[str, Any], coding: str) -> None:
+def test_a_chunked_body_returns_411(user: Api, task: dict[str, Any], coding: str) -> None:
     sent: dict[str, Any] = {"headers": {"Transfer-Encoding": coding}, "data": b"{}"} | JSON
     for method, path in _each_call(user, task):
         problem = user.problem(411, "length_required", method, path, **sent)
@@ -227,7 +229,7 @@ def test_a_body_in_chunks_needs_a_length(user: Api, task: dict[str, Any], coding
 
 
 @pytest.mark.parametrize("body", [b'{"title": "New"}', b""])
-def test_a_body_that_ends_early_is_rejected(user: Api, task: dict[str, Any], body: bytes) -> None:
+def test_a_truncated_body_returns_400(user: Api, task: dict[str, Any], body: bytes) -> None:
     announced = {"CONTENT_LENGTH": str(len(body) + 1)}
     sent: dict[str, Any] = {"environ_overrides": announced, "data": body} | JSON
     for method, path in _each_call(user, task):
@@ -237,13 +239,13 @@ def test_a_body_that_ends_early_is_rejected(user: Api, task: dict[str, Any], bod
 
 
 @pytest.mark.parametrize("length", ["", "-1", "x", "1.5"])
-def test_a_length_that_is_none_announces_no_body(user: Api, length: str) -> None:
+def test_an_invalid_length_means_no_body(user: Api, length: str) -> None:
     announced = {"CONTENT_LENGTH": length}
     sent: dict[str, Any] = {"environ_overrides": announced, "data": b'{"title": "a"}'} | JSON
     user.problem(400, "malformed_body", "POST", "/tasks", **sent)
 
 
-def test_at_no_depth_does_nesting_fail(user: Api, task: dict[str, Any]) -> None:
+def test_nesting_of_any_depth_is_handled(user: Api, task: dict[str, Any]) -> None:
     for depth in (*range(10, 800, 50), *range(800, 1_001), 2_000, 9_990, 20_000):
         body = b'{"title": ' + b"[" * depth + b'"\\u0000"' + b"]" * depth + b"}"
         response = user.send("PATCH", f"/tasks/{task['id']}", data=body, **JSON)
@@ -251,7 +253,7 @@ def test_at_no_depth_does_nesting_fail(user: Api, task: dict[str, Any]) -> None:
     assert _unchanged(user, task)
 
 
-def test_deep_nesting_is_rejected_in_a_thread_of_little_stack_too(app: Flask, user: Api) -> None:
+def test_deep_nesting_returns_400_in_a_thread_with_a_small_stack(app: Flask, user: Api) -> None:
     body = MALFORMED["100,000 lists"][0]
     person = world.person(app, user.contract, like=user)
     before = threading.stack_size(512 * 1024)

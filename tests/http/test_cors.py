@@ -1,4 +1,4 @@
-"""CORS: only pages of listed origins can send credentials and read responses."""
+"""CORS: only pages of the allowed origins can send credentials and read responses."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def api(app_for_pages: Flask, user: Api, contract: Contract) -> Api:
 
 
 def _allowed(response: TestResponse) -> dict[str, str]:
-    """The CORS headers of an answer, without their prefix."""
+    """The CORS headers of a response, without their prefix."""
     prefix = "Access-Control-"
     return {
         name.removeprefix(prefix): value
@@ -62,14 +62,14 @@ def _varies(response: TestResponse) -> bool:
 
 
 def _preflight(api: Api, origin: str, method: str, headers: str = "") -> TestResponse:
-    asked = {"Origin": origin, "Access-Control-Request-Method": method}
+    requested = {"Origin": origin, "Access-Control-Request-Method": method}
     if headers:
-        asked["Access-Control-Request-Headers"] = headers
-    return api.client.options("/tasks/1", headers=asked)
+        requested["Access-Control-Request-Headers"] = headers
+    return api.client.options("/tasks/1", headers=requested)
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, OTHER_ORIGIN, LOCAL_ORIGIN])
-def test_a_listed_origin_can_read_responses(api: Api, origin: str) -> None:
+def test_an_allowed_origin_can_read_responses(api: Api, origin: str) -> None:
     response = api.send("GET", "/tasks", headers={"Origin": origin})
     assert response.status_code == 200
     allowed = _allowed(response)
@@ -81,7 +81,7 @@ def test_a_listed_origin_can_read_responses(api: Api, origin: str) -> None:
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-def test_another_origin_cannot(api: Api, origin: str) -> None:
+def test_another_origin_cannot_read_responses(api: Api, origin: str) -> None:
     for response in (
         api.send("GET", "/tasks", headers={"Origin": origin}),
         _preflight(api, origin, "PATCH", "authorization"),
@@ -90,39 +90,39 @@ def test_another_origin_cannot(api: Api, origin: str) -> None:
         assert _varies(response)
 
 
-def test_a_response_without_an_origin_is_not_cached_for_pages(api: Api) -> None:
+def test_a_response_without_an_origin_is_not_reused_for_pages(api: Api) -> None:
     response = api.send("GET", "/tasks")
     assert _allowed(response) == {}
     assert _varies(response)
 
 
 @pytest.mark.parametrize("origin", ["*", "null", "https://app.example.com"])
-def test_without_named_origins_no_page_may(user: Api, origin: str) -> None:
+def test_without_allowed_origins_no_page_can_read_responses(user: Api, origin: str) -> None:
     response = user.send("GET", "/tasks", headers={"Origin": origin})
     assert _allowed(response) == {}
     assert not _varies(response)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-def test_a_preflight_lets_every_operation_through(api: Api, method: str) -> None:
-    asked = ["authorization", "content-type", "if-match", "if-none-match", "x-request-id"]
-    response = _preflight(api, ORIGIN, method, ", ".join(asked))
+def test_a_preflight_allows_every_operation(api: Api, method: str) -> None:
+    requested = ["authorization", "content-type", "if-match", "if-none-match", "x-request-id"]
+    response = _preflight(api, ORIGIN, method, ", ".join(requested))
     assert response.status_code == 200
     allowed = _allowed(response)
     assert allowed["Allow-Origin"] == ORIGIN
     assert allowed["Allow-Credentials"] == "true"
     assert method in allowed["Allow-Methods"].split(", ")
-    assert set(allowed["Allow-Headers"].split(", ")) == set(asked)
+    assert set(allowed["Allow-Headers"].split(", ")) == set(requested)
     assert allowed["Max-Age"] == "600"
     assert "*" not in "".join(allowed.values())
 
 
-def test_a_listed_origin_can_read_errors(
+def test_errors_can_be_read(
     settings: Settings, api: Api, app_for_pages: Flask, contract: Contract
 ) -> None:
     origin = {"Origin": ORIGIN}
     anonymous = person(app_for_pages, contract)
-    answers = [
+    responses = [
         anonymous.send("GET", "/tasks", headers=origin),
         api.send("POST", "/tasks", json={}, headers=origin),
         api.send("POST", "/tasks", data="{", content_type="application/json", headers=origin),
@@ -133,17 +133,17 @@ def test_a_listed_origin_can_read_errors(
     ]
     sql(settings, "ALTER TABLE tasks RENAME COLUMN title TO heading")
     try:
-        answers.append(api.send("GET", "/tasks", headers=origin))
+        responses.append(api.send("GET", "/tasks", headers=origin))
     finally:
         sql(settings, "ALTER TABLE tasks RENAME COLUMN heading TO title")
-    statuses = [answer.status_code for answer in answers]
+    statuses = [response.status_code for response in responses]
     assert statuses == [401, 400, 400, 415, 404, 404, 405, 500]
-    for answer in answers:
-        assert answer.mimetype == "application/problem+json"
-        allowed = _allowed(answer)
+    for response in responses:
+        assert response.mimetype == "application/problem+json"
+        allowed = _allowed(response)
         assert allowed["Allow-Origin"] == ORIGIN
         assert allowed["Allow-Credentials"] == "true"
-        assert _varies(answer)
+        assert _varies(response)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_listed_origin_can_read_errors(
         "https://app.example.com,*",
     ],
 )
-def test_only_whole_origins_can_be_named(origins: str) -> None:
+def test_only_complete_origins_are_valid(origins: str) -> None:
     with pytest.raises(ConfigError, match=r"^CORS_ORIGINS must list origins such as https://"):
         Settings.from_environment({"CORS_ORIGINS": origins})
 

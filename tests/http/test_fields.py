@@ -1,4 +1,4 @@
-"""What `load` relies on, since it does not run all that a schema of marshmallow could have."""
+"""What `load` relies on, because it does not support all features of marshmallow."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def _below(kind: type[Input]) -> list[type[Input]]:
 INPUTS = _below(Input)
 
 
-def test_all_are_looked_at() -> None:
+def test_all_fields_are_covered() -> None:
     assert {auth.Credentials, type(TASK.new), type(TASK.changes), tasks.TaskQuery} <= set(INPUTS)
 
 
 @pytest.mark.parametrize("schema", INPUTS, ids=lambda schema: schema.__name__)
-def test_a_schema_of_input_has_no_hooks_and_no_other_names(schema: type[Input]) -> None:
+def test_input_schemas_have_no_hooks_and_no_data_keys(schema: type[Input]) -> None:
     assert not any(schema._hooks.values())
     assert {field.data_key for field in schema().load_fields.values()} <= {None}
 
@@ -45,7 +45,7 @@ def test_a_schema_of_input_has_no_hooks_and_no_other_names(schema: type[Input]) 
     ids=str,
 )
 @pytest.mark.parametrize("schema", [TASK.new, TASK.changes])
-def test_load_gives_what_the_schema_gives(schema: Input, values: dict[str, Any]) -> None:
+def test_load_returns_what_the_schema_returns(schema: Input, values: dict[str, Any]) -> None:
     known = {name: value for name, value in values.items() if name not in schema.read_only}
     try:
         expected = schema.load(known)

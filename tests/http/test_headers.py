@@ -1,4 +1,4 @@
-"""Headers of responses for browsers and caches."""
+"""Response headers for browsers and caches."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ AUTH_CALLS = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), AUTH_CALLS)
-def test_nothing_of_accounts_is_stored(
+def test_account_responses_are_not_cached(
     user: Api, method: str, path: str, body: dict[str, str] | None
 ) -> None:
     response = user.send(method, path, json=body)
     assert response.headers.getlist("Cache-Control") == ["no-store"]
 
 
-def test_tokens_are_not_stored(user: Api, anonymous: Api) -> None:
+def test_responses_with_tokens_are_not_cached(user: Api, anonymous: Api) -> None:
     body = {"email": user.email, "password": PASSWORD}
     logged_in = anonymous.send("POST", "/auth/login", json=body)
     body = {"refresh_token": user.login["refresh_token"]}
@@ -42,7 +42,7 @@ def test_tokens_are_not_stored(user: Api, anonymous: Api) -> None:
         assert response.headers.getlist("Cache-Control") == ["no-store"]
 
 
-def test_tasks_may_be_cached_privately_with_revalidation(user: Api) -> None:
+def test_tasks_are_cached_privately_and_revalidated(user: Api) -> None:
     path = f"/tasks/{user.task()['id']}"
     read = [user.send("GET", path), user.send("GET", "/tasks")]
     known = [
@@ -55,37 +55,37 @@ def test_tasks_may_be_cached_privately_with_revalidation(user: Api) -> None:
         user.send("POST", "/tasks", json={"title": "Water the roses"}),
         user.send("PATCH", path, json={"title": "Too late"}, headers={"If-Match": '"0"'}),
     ]
-    answers = [*read, *known, *changed]
-    statuses = [response.status_code for response in answers]
+    responses = [*read, *known, *changed]
+    statuses = [response.status_code for response in responses]
     assert statuses == [200, 200, 304, 304, 200, 200, 201, 412]
-    for response in answers:
+    for response in responses:
         assert response.headers.getlist("Cache-Control") == ["private, no-cache"]
 
 
-def test_that_there_is_no_task_is_not_stored(user: Api, stranger: Api) -> None:
+def test_a_404_is_not_cached(user: Api, stranger: Api) -> None:
     theirs = stranger.task()["id"]
-    answers = [
+    responses = [
         user.send("GET", "/tasks/9007199254740991"),
         user.send("GET", f"/tasks/{theirs}"),
         user.send("GET", "/tasks", headers={"Authorization": ""}),
         user.send("POST", "/tasks", json={}),
         user.send("PUT", "/tasks", json={}),
     ]
-    assert [response.status_code for response in answers] == [404, 403, 401, 400, 405]
-    for response in answers:
+    assert [response.status_code for response in responses] == [404, 403, 401, 400, 405]
+    for response in responses:
         assert response.headers.getlist("Cache-Control") == ["no-store"]
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/livez", "/readyz", "/problems/forbidden", "/nowhere", "/openapi.json"]
 )
-def test_no_response_is_sniffed_as_another_type(client: FlaskClient, path: str) -> None:
+def test_no_response_can_be_interpreted_as_another_type(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     assert response.headers.getlist("X-Content-Type-Options") == ["nosniff"]
     assert response.headers["Content-Type"] in ("application/json", "application/problem+json")
 
 
-def test_tasks_are_not_taken_for_another_type(user: Api) -> None:
+def test_tasks_cannot_be_interpreted_as_another_type(user: Api) -> None:
     task = user.task(title="<script>alert(1)</script>")
     for response in (
         user.send("GET", "/tasks"),
@@ -97,14 +97,14 @@ def test_tasks_are_not_taken_for_another_type(user: Api) -> None:
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
-def test_the_pages_keep_their_own_headers(client: FlaskClient, page: str) -> None:
+def test_documentation_pages_have_their_own_headers(client: FlaskClient, page: str) -> None:
     response = client.get(page)
     assert response.headers.getlist("Cache-Control") == ["no-cache"]
     assert response.headers.getlist("X-Content-Type-Options") == ["nosniff"]
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
 
 
-def test_the_files_of_the_pages_keep_their_long_life(client: FlaskClient) -> None:
+def test_assets_of_the_pages_are_cached_for_long(client: FlaskClient) -> None:
     scripts = re.findall(r'src="([^"]+\.js)"', client.get("/docs").get_data(as_text=True))
     assert scripts
     for script in scripts:

@@ -1,4 +1,4 @@
-"""Idempotency keys: what is sent twice is done once."""
+"""Idempotency keys: a repeated request is performed once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def is_replay(response: TestResponse) -> bool:
     return response.headers.get("Idempotency-Replayed") == "true"
 
 
-def test_a_repeated_request_gets_the_stored_response(user: Api) -> None:
+def test_a_repeated_request_returns_the_stored_response(user: Api) -> None:
     first = post(user)
     user.expect(200, "PATCH", first.headers["Location"], json={"title": "Changed meanwhile"})
     again = [post(user) for _ in range(3)]
@@ -47,12 +47,12 @@ def test_a_repeated_request_gets_the_stored_response(user: Api) -> None:
     assert total(user) == 1
 
 
-def test_a_request_without_a_key_is_done_each_time(user: Api) -> None:
+def test_a_request_without_a_key_is_performed_each_time(user: Api) -> None:
     assert [user.send("POST", "/tasks", json=BODY).status_code for _ in range(2)] == [201, 201]
     assert total(user) == 2
 
 
-def test_what_matters_is_what_a_body_says(user: Api) -> None:
+def test_only_the_content_of_a_body_matters(user: Api) -> None:
     first = post(user, body={"title": "Same", "description": "too"})
     again = post(user, body={"description": "too", "title": "  Same ", "id": 7})
     assert (first.status_code, again.data) == (201, first.data)
@@ -93,7 +93,7 @@ def test_another_action_on_the_same_task_needs_another_key(user: Api) -> None:
     user.problem(422, "idempotency_key_reused", "POST", f"{path}/skip", **sent)
 
 
-def test_a_key_is_the_accounts_own(user: Api, stranger: Api) -> None:
+def test_keys_belong_to_an_account(user: Api, stranger: Api) -> None:
     assert post(user).get_json()["user_id"] == user.user_id
     theirs = post(stranger)
     assert theirs.get_json()["user_id"] == stranger.user_id
@@ -108,7 +108,7 @@ def test_a_key_may_be_quoted(user: Api) -> None:
 @pytest.mark.parametrize(
     "key", ["", " ", '"', '""', 'a"b', "a b", "a\\b", "x" * 256, "ä", '"a', "a\x7f", "a\0b"]
 )
-def test_a_malformed_key_is_rejected(user: Api, key: str) -> None:
+def test_a_malformed_key_returns_400(user: Api, key: str) -> None:
     environ = {"HTTP_IDEMPOTENCY_KEY": key}
     refused = user.send("POST", "/tasks", json=BODY, environ_overrides=environ)
     assert refused.status_code == 400
@@ -118,7 +118,7 @@ def test_a_malformed_key_is_rejected(user: Api, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["x" * 255, '"a key, with = and spaces!"', "~"])
-def test_any_other_key_is_taken(user: Api, key: str) -> None:
+def test_any_other_key_is_accepted(user: Api, key: str) -> None:
     assert post(user, key).status_code == 201
     assert is_replay(post(user, key))
 
@@ -138,18 +138,18 @@ def test_an_error_is_not_stored(user: Api) -> None:
     assert not is_replay(created)
 
 
-def test_a_key_is_forgotten_after_a_day(settings: Settings, user: Api) -> None:
+def test_a_key_expires_after_a_day(settings: Settings, user: Api) -> None:
     post(user)
     post(user, "another")
     age = "UPDATE idempotency_keys SET expires_at = now() WHERE user_id = %s"
     world.sql(settings, age, user.user_id)
     assert not is_replay(post(user, body={"title": "Another request"}))
-    kept = "SELECT key FROM idempotency_keys WHERE user_id = %s"
-    assert world.sql(settings, kept, user.user_id) == [(KEY,)]
+    statement = "SELECT key FROM idempotency_keys WHERE user_id = %s"
+    assert world.sql(settings, statement, user.user_id) == [(KEY,)]
     assert total(user) == 3
 
 
-def test_a_key_is_stored_for_a_day(settings: Settings, user: Api) -> None:
+def test_a_key_is_valid_for_a_whole_day(settings: Settings, user: Api) -> None:
     first = post(user)
     age = "UPDATE idempotency_keys SET expires_at = expires_at - interval '23 hours 58 minutes'"
     world.sql(settings, age)
@@ -158,7 +158,7 @@ def test_a_key_is_stored_for_a_day(settings: Settings, user: Api) -> None:
     assert again.data == first.data
 
 
-def test_a_response_is_cacheable_only_for_its_user(user: Api) -> None:
+def test_a_stored_response_is_returned_only_to_its_owner(user: Api) -> None:
     post(user)
     user.expect(200, "POST", "/auth/logout")
     refused = post(user)
@@ -166,14 +166,14 @@ def test_a_response_is_cacheable_only_for_its_user(user: Api) -> None:
     assert refused.get_json()["code"] == "token_invalid"
 
 
-def test_keys_go_with_their_account(settings: Settings, user: Api) -> None:
+def test_keys_are_deleted_with_their_account(settings: Settings, user: Api) -> None:
     post(user)
     world.sql(settings, "DELETE FROM users WHERE id = %s", user.user_id)
-    kept = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
-    assert world.sql(settings, kept, user.user_id) == [(0,)]
+    statement = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
+    assert world.sql(settings, statement, user.user_id) == [(0,)]
 
 
-def test_while_a_request_is_worked_on_its_key_is_in_use(
+def test_a_key_is_in_use_while_its_request_is_in_progress(
     app: Flask, settings: Settings, user: Api
 ) -> None:
     person = world.person(app, user.contract, like=user)
@@ -195,15 +195,17 @@ def test_while_a_request_is_worked_on_its_key_is_in_use(
     assert total(user) == 1
 
 
-def test_of_many_at_once_one_is_done(app: Flask, user: Api) -> None:
+def test_one_of_many_concurrent_requests_is_performed(app: Flask, user: Api) -> None:
     people = [world.person(app, user.contract, like=user) for _ in range(20)]
-    answers = world.at_once([lambda api=api: post(api) for api in people])
-    assert {answer.status_code for answer in answers} <= {201, 409}
-    assert sum(answer.status_code == 201 and not is_replay(answer) for answer in answers) == 1
+    responses = world.at_once([lambda api=api: post(api) for api in people])
+    assert {response.status_code for response in responses} <= {201, 409}
+    assert (
+        sum(response.status_code == 201 and not is_replay(response) for response in responses) == 1
+    )
     assert total(user) == 1
 
 
-def test_a_write_whose_connection_is_cut_is_performed_once_when_it_is_sent_again(
+def test_a_repeated_write_whose_connection_broke_is_performed_once(
     app: Flask, settings: Settings, user: Api
 ) -> None:
     person = world.person(app, user.contract, like=user)

@@ -1,4 +1,4 @@
-"""The links of the OpenAPI document: values of a response are valid for the linked operation."""
+"""The links of the OpenAPI document work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 
 class Followed(NamedTuple):
-    """A link, from one call to another."""
+    """A link from one operation to another."""
 
     source: Call
     target: Call
@@ -34,7 +34,7 @@ LINKS = [
 
 
 def _value(expression: str, response: TestResponse) -> Any:
-    """What a runtime expression gives."""
+    """The value of a runtime expression."""
     if expression.startswith("$response.header."):
         return response.headers[expression.removeprefix("$response.header.")]
     found = response.get_json()
@@ -43,13 +43,13 @@ def _value(expression: str, response: TestResponse) -> Any:
     return found
 
 
-def test_a_created_resource_links_to_its_operations() -> None:
+def test_the_links_of_a_new_resource_work() -> None:
     led_to = {link.target.method for link in LINKS if str(link.source) == "POST /tasks"}
     assert led_to == {"GET", "PUT", "PATCH", "DELETE"}
 
 
 @pytest.mark.parametrize("link", LINKS, ids=str)
-def test_a_link_leads_on(user: Api, link: Followed) -> None:
+def test_a_link_works(user: Api, link: Followed) -> None:
     source = filled_in(link.source, user)
     for _ in range(2):
         user.task()

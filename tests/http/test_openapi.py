@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, complete, true to the service, and the one that is committed."""
+"""The OpenAPI document is valid, complete, correct and committed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _resolved(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _media(call: Call) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each content that a call takes or gives, with its status; "body" for what it takes."""
+    """Each content of an operation with its status, or "body" for the request."""
     for media in call.described.get("requestBody", {}).get("content", {}).values():
         yield "body", media
     for status, response in call.described["responses"].items():
@@ -95,7 +95,7 @@ def test_the_document_is_valid() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
 
 
-def test_operations_have_names_of_their_own() -> None:
+def test_operation_ids_are_unique() -> None:
     names = [call.described["operationId"] for call in CALLS]
     assert len(names) == len(set(names))
     summaries = [call.described["summary"] for call in CALLS]
@@ -115,7 +115,7 @@ def test_an_operation_is_described(call: Call) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_an_operation_lists_the_errors_that_it_can_answer(call: Call) -> None:
+def test_an_operation_lists_its_errors(call: Call) -> None:
     described, statuses = call.described, set(call.described["responses"])
     assert statuses >= {"400", "500", "503"}
     if described["security"] == [{"bearer": []}]:
@@ -130,7 +130,7 @@ def test_an_operation_lists_the_errors_that_it_can_answer(call: Call) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_every_content_has_examples_and_they_fit(call: Call) -> None:
+def test_every_content_has_valid_examples(call: Call) -> None:
     for where, media in _media(call):
         examples = _examples(media)
         assert examples, f"{where} has no example"
@@ -140,7 +140,7 @@ def test_every_content_has_examples_and_they_fit(call: Call) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_the_example_of_an_error_has_the_status_it_stands_under(call: Call) -> None:
+def test_the_example_of_an_error_has_its_status(call: Call) -> None:
     for status, response in call.described["responses"].items():
         media = response.get("content", {}).get("application/problem+json")
         assert (media is not None) == (int(status) >= 400)
@@ -151,7 +151,7 @@ def test_the_example_of_an_error_has_the_status_it_stands_under(call: Call) -> N
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_headers_are_described_where_they_come(call: Call) -> None:
+def test_response_headers_are_documented(call: Call) -> None:
     needed = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}
     needed |= {"507": "Retry-After", "304": "ETag", "412": "ETag"}
     for status, response in call.described["responses"].items():
@@ -162,14 +162,14 @@ def test_headers_are_described_where_they_come(call: Call) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(all_problems()))
-def test_the_type_of_an_error_leads_to_its_meaning(anonymous: Api, code: str) -> None:
+def test_the_type_of_an_error_is_the_url_of_its_documentation(anonymous: Api, code: str) -> None:
     meaning = anonymous.expect(200, "GET", f"/problems/{code}")
     assert meaning["code"] == code
     assert meaning["description"]
     assert meaning["type"] == f"/problems/{code}"
 
 
-def test_an_error_that_does_not_exist_has_no_meaning(anonymous: Api) -> None:
+def test_an_unknown_error_code_returns_404(anonymous: Api) -> None:
     for code in ("nothing", "Not_Found", "%00", "..", "InternalError"):
         anonymous.problem(404, "not_found", "GET", f"/problems/{code}")
 
@@ -261,7 +261,7 @@ def test_the_example_of_a_response_has_the_values_of_the_request(call: Call) -> 
         (1, False),
     ],
 )
-def test_the_document_takes_the_titles_that_the_service_takes(
+def test_the_document_accepts_the_titles_that_the_service_accepts(
     user: Api, contract: Contract, title: Any, is_valid: bool
 ) -> None:
     body = {"title": title}

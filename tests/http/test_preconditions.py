@@ -46,6 +46,6 @@ def test_a_read_returns_304_for_the_current_version(user: Api, stranger: Api, ca
 def test_two_users_at_the_same_version_have_other_etags(
     user: Api, stranger: Api, call: Call
 ) -> None:
-    """A cache must not take one user's list for another's."""
+    """A cache must not return one user's list to another."""
     tags = {filled_in(call, person).send(person).headers["ETag"] for person in (user, stranger)}
     assert len(tags) == 2

@@ -16,19 +16,19 @@ import pytest
 from flask import Flask
 from support.api import Api
 from support.calls import BY_NAME, Call, everything_of, unconnected_app
-from support.resources import body_of, is_owned, made
+from support.resources import body_of, create, is_owned
 from werkzeug.routing import Rule
 
 from taskapi.http.operations import Operation, operation_of
 
 NO_OPERATION = {"docs.swagger_ui", "docs.redoc", "docs.asset", "service.get_openapi"}
-"""Views that are no calls of the API: pages, their files, and the document itself."""
+"""Views that are not operations of the API: pages, their assets, and the document."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Route(NamedTuple):
-    """One method of one address."""
+    """One method of one URL."""
 
     method: str
     rule: Rule
@@ -40,12 +40,12 @@ class Route(NamedTuple):
 
     @property
     def call(self) -> Call | None:
-        """What the OpenAPI document says of it."""
+        """Its operation in the OpenAPI document."""
         return BY_NAME[self.endpoint.rpartition(".")[2]] if self.operation else None
 
     @property
     def is_owned(self) -> bool:
-        """Whether its path names a row of one user's."""
+        """Whether its path references a row of a user."""
         return any(map(is_owned, self.rule.arguments))
 
 
@@ -64,10 +64,10 @@ CALLS = [route for route in ROUTES if route.operation]
 
 
 def _address(rule: Rule, owner: Api) -> str:
-    """The URL with its arguments filled in by the owner's rows, up to where parameters follow."""
+    """The path with the IDs of the owner's rows."""
     values: dict[str, object] = {}
     for name in sorted(rule.arguments, key=rule.rule.index):
-        values[name] = made(name, owner, values)
+        values[name] = create(name, owner, values)
     built = rule.build(values, append_unknown=False)
     assert built
     call = next((route.call for route in ROUTES if route.rule is rule), None)
@@ -76,7 +76,7 @@ def _address(rule: Rule, owner: Api) -> str:
 
 
 def _body(route: Route | None, sender: Api) -> dict[str, Any]:
-    """What to send so that a request is not rejected for its body."""
+    """A valid body."""
     return {"json": body_of(route.call, sender)} if route and route.call and route.call.body else {}
 
 
@@ -84,7 +84,7 @@ def _allowed(path: str) -> set[str]:
     return {method for route in ROUTES if route.rule.rule == path for method in route.rule.methods}
 
 
-def test_each_view_is_an_operation_or_listed_as_none() -> None:
+def test_each_view_is_an_operation_or_an_exception() -> None:
     undeclared = {route.endpoint for route in ROUTES if not route.operation}
     assert undeclared == NO_OPERATION
 
@@ -129,7 +129,7 @@ def test_another_users_resource_returns_403_or_404(user: Api, stranger: Api, rou
         response = stranger.send(method, address, **_body(others.get(method), stranger))
         assert response.status_code in ({403, 404} if method in _allowed(path) else {405})
     assert everything_of(user) == before
-    # The address was right: its owner can do it.
+    # The URL is valid: its owner's request succeeds.
     response = user.send(route.method, address, **_body(route, user))
     assert response.status_code == route.operation.status
 

@@ -1,4 +1,4 @@
-"""Deleting and merging labels: what becomes of the tasks, also beside others who write."""
+"""Deleting and merging labels, also during concurrent writes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NOBODYS = 9_007_199_254_740_991
 
 @pytest.fixture
 def labels(user: Api) -> list[int]:
-    """Ids of labels of the user's, ascending."""
+    """IDs of labels of the user, ascending."""
     return [user.label()["id"] for _ in range(3)]
 
 
-def test_with_a_label_it_is_taken_off_the_tasks(user: Api, labels: list[int]) -> None:
+def test_deleting_a_label_removes_it_from_its_tasks(user: Api, labels: list[int]) -> None:
     marked = [user.task(label_ids=ids) for ids in (labels[:1], labels, labels[:1])]
     others = [user.task(), user.task(label_ids=labels[1:])]
     version = others[-1]["version"]
@@ -39,15 +39,15 @@ def test_with_a_label_it_is_taken_off_the_tasks(user: Api, labels: list[int]) ->
     assert user.label()["version"] == version + 2
 
 
-def test_a_merged_label_is_on_the_tasks_once(user: Api, labels: list[int]) -> None:
+def test_a_merged_label_is_on_each_task_once(user: Api, labels: list[int]) -> None:
     one, into, other = labels
     marked = [user.task(label_ids=ids) for ids in ([one], [one, into], [one, other], labels)]
     others = [user.task(), user.task(label_ids=[into, other])]
     version = others[-1]["version"]
-    kept = user.expect(200, "GET", f"/labels/{into}")
+    target = user.expect(200, "GET", f"/labels/{into}")
     response = user.send("POST", f"/labels/{one}/merge", json={"into": into})
-    assert (response.status_code, response.get_json()) == (200, kept)
-    assert response.headers["ETag"] == f'"{kept["version"]}"'
+    assert (response.status_code, response.get_json()) == (200, target)
+    assert response.headers["ETag"] == f'"{target["version"]}"'
     found = [user.expect(200, "GET", f"/tasks/{task['id']}") for task in marked]
     assert [task["label_ids"] for task in found] == [[into], [into], [into, other], [into, other]]
     assert {task["version"] for task in found} == {version + 1}
@@ -57,7 +57,7 @@ def test_a_merged_label_is_on_the_tasks_once(user: Api, labels: list[int]) -> No
     assert user.expect(200, "GET", "/labels")["total"] == 2
 
 
-def test_a_label_without_tasks_is_merged_too(user: Api, labels: list[int]) -> None:
+def test_a_label_without_tasks_can_be_merged(user: Api, labels: list[int]) -> None:
     user.expect(200, "POST", f"/labels/{labels[0]}/merge", json={"into": labels[1]})
     assert user.expect(200, "GET", "/labels")["total"] == 2
 
@@ -73,7 +73,7 @@ def test_a_label_without_tasks_is_merged_too(user: Api, labels: list[int]) -> No
         (0, "out_of_range"),
     ],
 )
-def test_into_what_a_label_cannot_be_merged(
+def test_a_label_cannot_be_merged_into_itself_or_an_unknown_label(
     user: Api, stranger: Api, labels: list[int], into: Any, code: str
 ) -> None:
     ids = {"itself": labels[0], "nobody's": NOBODYS, "a stranger's": stranger.label()["id"]}
@@ -87,20 +87,20 @@ def test_into_what_a_label_cannot_be_merged(
     assert user.expect(200, "GET", "/labels")["total"] == 3
 
 
-def test_a_label_is_merged_once_for_a_key(user: Api, labels: list[int]) -> None:
+def test_a_merge_with_a_key_is_performed_once(user: Api, labels: list[int]) -> None:
     task = user.task(label_ids=labels[:1])
     sent = {"json": {"into": labels[1]}, "headers": {"Idempotency-Key": "once"}}
-    answers = [user.send("POST", f"/labels/{labels[0]}/merge", **sent) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert answers[0].get_json() == answers[1].get_json()
-    assert answers[0].headers["ETag"] == answers[1].headers["ETag"]
-    assert answers[1].headers["Idempotency-Replayed"] == "true"
+    responses = [user.send("POST", f"/labels/{labels[0]}/merge", **sent) for _ in range(2)]
+    assert [response.status_code for response in responses] == [200, 200]
+    assert responses[0].get_json() == responses[1].get_json()
+    assert responses[0].headers["ETag"] == responses[1].headers["ETag"]
+    assert responses[1].headers["Idempotency-Replayed"] == "true"
     found = user.expect(200, "GET", f"/tasks/{task['id']}")
     assert (found["label_ids"], found["version"]) == ([labels[1]], task["version"] + 1)
 
 
 @pytest.mark.parametrize("is_merged", [False, True], ids=["deleted", "merged"])
-def test_a_task_that_got_the_label_meanwhile_is_seen(
+def test_deleting_a_label_sees_a_task_that_got_it_concurrently(
     settings: Settings,
     app: Flask,
     contract: Contract,
@@ -139,7 +139,7 @@ def test_a_task_that_got_the_label_meanwhile_is_seen(
     assert found == ([[labels[1]], labels[1:]] if is_merged else [[], [labels[2]]])
 
 
-def test_labels_that_end_while_tasks_get_them_leave_nothing_behind(
+def test_deleting_labels_during_concurrent_labelling_leaves_no_reference(
     app: Flask, contract: Contract, user: Api
 ) -> None:
     into = user.label()["id"]

@@ -1,4 +1,4 @@
-"""Labels: operations and errors."""
+"""Operations on labels, and their errors."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ def names(api: Api, **query: Any) -> list[str]:
     return [found["name"] for found in page["labels"]]
 
 
-def test_an_account_begins_without_labels(user: Api) -> None:
+def test_a_new_account_has_no_labels(user: Api) -> None:
     page = user.expect(200, "GET", "/labels")
     assert page == {"labels": [], "total": 0, "next_cursor": None}
 
 
-def test_a_label_is_added_with_what_is_given_and_defaults(user: Api) -> None:
+def test_a_label_is_created_with_defaults(user: Api) -> None:
     response = user.send("POST", "/labels", json={"name": " Urgent ", "color": "#C62828"})
-    made = response.get_json()
+    created = response.get_json()
     assert response.status_code == 201
-    assert response.headers["Location"] == f"/labels/{made['id']}"
-    assert response.headers["ETag"] == f'"{made["version"]}"'
+    assert response.headers["Location"] == f"/labels/{created['id']}"
+    assert response.headers["ETag"] == f'"{created["version"]}"'
     expected = {"user_id": user.user_id, "name": "Urgent", "color": "#c62828", "version": 1}
-    assert made == made | expected
-    assert user.expect(200, "GET", f"/labels/{made['id']}") == made
+    assert created == created | expected
+    assert user.expect(200, "GET", f"/labels/{created['id']}") == created
     assert add(user, name="Later")["color"] is None
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_omitted_fields_keep_their_values(user: Api, method: str) -> None:
-    made = add(user, color="#123abc")
-    path = f"/labels/{made['id']}"
+def test_a_change_keeps_missing_fields(user: Api, method: str) -> None:
+    created = add(user, color="#123abc")
+    path = f"/labels/{created['id']}"
     changed = user.expect(200, method, path, json={"name": "Now"})
     moved = {name: changed[name] for name in ("version", "updated_at")}
-    assert changed == made | {"name": "Now"} | moved
-    assert changed["version"] == made["version"] + 1
-    assert user.expect(200, method, path, json=changed)["version"] == made["version"] + 2
+    assert changed == created | {"name": "Now"} | moved
+    assert changed["version"] == created["version"] + 1
+    assert user.expect(200, method, path, json=changed)["version"] == created["version"] + 2
     assert user.expect(200, method, path, json={"color": None})["color"] is None
-    assert user.expect(200, method, path, json={})["version"] == made["version"] + 3
+    assert user.expect(200, method, path, json={})["version"] == created["version"] + 3
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_omitted_fields_keep_their_values(user: Api, method: str) -> None:
         ({"name": "a", "colour": "#123456"}, "/colour", "unknown_field"),
     ],
 )
-def test_a_broken_rule_is_named(user: Api, body: Any, pointer: str, code: str) -> None:
+def test_an_invalid_field_is_reported(user: Api, body: Any, pointer: str, code: str) -> None:
     problem = user.problem(400, "invalid_input", "POST", "/labels", json=body)
     assert [(one["pointer"], one["code"]) for one in problem["errors"]] == [(pointer, code)]
     assert names(user) == []
 
 
 @pytest.mark.parametrize("name", ["Urgent", "URGENT", " urgent\n"])
-def test_a_name_is_had_once_ascii_case_aside(user: Api, stranger: Api, name: str) -> None:
+def test_names_are_unique_ignoring_ascii_case(user: Api, stranger: Api, name: str) -> None:
     add(stranger)
     add(user)
     other = add(user, name="Later")
@@ -89,14 +89,14 @@ def test_a_name_is_had_once_ascii_case_aside(user: Api, stranger: Api, name: str
     assert user.expect(200, "GET", f"/labels/{other['id']}") == other
 
 
-def test_only_ascii_case_is_set_aside_and_a_labels_own_name_is_no_obstacle(user: Api) -> None:
-    made = add(user, name="\xc4rger")
+def test_only_ascii_case_is_ignored_and_a_label_can_keep_its_name(user: Api) -> None:
+    created = add(user, name="\xc4rger")
     add(user, name="\xe4rger")
-    path = f"/labels/{made['id']}"
+    path = f"/labels/{created['id']}"
     assert user.expect(200, "PATCH", path, json={"name": "\xc4RGER"})["name"] == "\xc4RGER"
 
 
-def test_a_condition_comes_before_a_name_that_is_taken(user: Api, stranger: Api) -> None:
+def test_a_failed_condition_is_reported_before_a_taken_name(user: Api, stranger: Api) -> None:
     add(user)
     stale = {"headers": {"If-Match": '"0"'}, "json": {"name": "Urgent"}}
     path = f"/labels/{user.label()['id']}"
@@ -105,21 +105,21 @@ def test_a_condition_comes_before_a_name_that_is_taken(user: Api, stranger: Api)
     user.problem(403, "forbidden", "PATCH", theirs, json={"name": "Urgent"})
 
 
-def test_the_database_itself_rejects_a_name_twice(settings: Settings, user: Api) -> None:
+def test_the_database_rejects_a_repeated_name(settings: Settings, user: Api) -> None:
     add(user)
     insert = "INSERT INTO labels (workspace_id, user_id, name, version) VALUES (%s, 1, 'uRGENT', 1)"
     with pytest.raises(psycopg.errors.UniqueViolation):
         world.sql(settings, insert, user.user_id)
 
 
-def test_what_the_service_writes_may_be_sent_back_and_changes_nothing(user: Api) -> None:
-    made = add(user)
-    sent = made | {"id": 1, "user_id": 1, "version": 99}
-    changed = user.expect(200, "PUT", f"/labels/{made['id']}", json=sent)
-    assert (changed["id"], changed["user_id"]) == (made["id"], user.user_id)
+def test_read_only_fields_may_be_sent_back(user: Api) -> None:
+    created = add(user)
+    sent = created | {"id": 1, "user_id": 1, "version": 99}
+    changed = user.expect(200, "PUT", f"/labels/{created['id']}", json=sent)
+    assert (changed["id"], changed["user_id"]) == (created["id"], user.user_id)
 
 
-def test_labels_are_sorted_as_requested(user: Api) -> None:
+def test_labels_are_sorted(user: Api) -> None:
     for name in ("b", "A", "c"):
         add(user, name=name)
     assert names(user) == names(user, sort="name") == ["A", "b", "c"]
@@ -129,7 +129,7 @@ def test_labels_are_sorted_as_requested(user: Api) -> None:
 
 
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "name", "-name"])
-def test_pages_follow_one_another(user: Api, sort: str) -> None:
+def test_pages_contain_all_rows_once(user: Api, sort: str) -> None:
     for name in ("b", "A", "a b", "c", "B a"):
         add(user, name=name)
     whole = names(user, sort=sort)
@@ -140,9 +140,9 @@ def test_pages_follow_one_another(user: Api, sort: str) -> None:
     assert found == whole
 
 
-def test_a_condition_holds_for_labels_as_for_tasks(user: Api) -> None:
-    made = add(user)
-    path, old = f"/labels/{made['id']}", {"If-Match": f'"{made["version"]}"'}
+def test_labels_support_conditional_requests(user: Api) -> None:
+    created = add(user)
+    path, old = f"/labels/{created['id']}", {"If-Match": f'"{created["version"]}"'}
     current = user.expect(200, "PATCH", path, json={"name": "Now"}, headers=old)
     into = {"json": {"into": user.label()["id"]}}
     for method, to, sent in (
@@ -157,14 +157,14 @@ def test_a_condition_holds_for_labels_as_for_tasks(user: Api) -> None:
     user.expect(204, "DELETE", path, headers={"If-Match": f'"{current["version"]}"'})
 
 
-def test_a_label_is_added_once_for_a_key(user: Api) -> None:
+def test_a_label_with_a_key_is_created_once(user: Api) -> None:
     sent = {"json": {"name": "Once"}, "headers": {"Idempotency-Key": "once"}}
     first, second = (user.expect(201, "POST", "/labels", **sent) for _ in range(2))
     assert first == second
     assert names(user) == ["Once"]
 
 
-def test_labels_of_others_are_out_of_reach(user: Api, stranger: Api) -> None:
+def test_other_users_labels_return_403(user: Api, stranger: Api) -> None:
     theirs, mine = add(stranger), add(user)
     path = f"/labels/{theirs['id']}"
     user.problem(403, "forbidden", "GET", path)

@@ -1,4 +1,4 @@
-"""Tasks with labels: set as a whole, or one at a time, and none of another account's."""
+"""Labels of tasks: set together or one at a time, never those of another user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 100
 
 @pytest.fixture
 def labels(user: Api) -> list[int]:
-    """Ids of labels of the user's, ascending."""
+    """IDs of labels of the user, ascending."""
     return [user.label()["id"] for _ in range(3)]
 
 
@@ -28,7 +28,7 @@ def moved(task: dict[str, Any]) -> dict[str, Any]:
     return {name: task[name] for name in ("version", "updated_at")}
 
 
-def test_a_task_has_no_labels_unless_said(user: Api, labels: list[int]) -> None:
+def test_a_task_has_no_labels_by_default(user: Api, labels: list[int]) -> None:
     assert user.task()["label_ids"] == []
     assert user.task(label_ids=[])["label_ids"] == []
     task = user.task(label_ids=labels[::-1])
@@ -38,7 +38,7 @@ def test_a_task_has_no_labels_unless_said(user: Api, labels: list[int]) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_labels_are_set_as_a_whole(user: Api, labels: list[int], method: str) -> None:
+def test_label_ids_replace_all_labels(user: Api, labels: list[int], method: str) -> None:
     task = user.task()
     path = f"/tasks/{task['id']}"
     for label_ids in (labels[1:], labels[:1], [], labels):
@@ -67,7 +67,9 @@ def test_labels_are_set_as_a_whole(user: Api, labels: list[int], method: str) ->
         ([2**53], "/label_ids/0", "out_of_range"),
     ],
 )
-def test_an_invalid_list_of_ids_is_rejected(user: Api, value: Any, pointer: str, code: str) -> None:
+def test_an_invalid_array_of_ids_returns_400(
+    user: Api, value: Any, pointer: str, code: str
+) -> None:
     for method, path in (("POST", "/tasks"), ("PATCH", f"/tasks/{user.task()['id']}")):
         body = {"title": "a", "label_ids": value}
         problem = user.problem(400, "invalid_input", method, path, json=body)
@@ -88,7 +90,7 @@ def _deleted(api: Api) -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_label_that_is_not_the_callers_is_rejected(
+def test_another_users_label_is_an_unknown_reference(
     user: Api, stranger: Api, labels: list[int], kind: str
 ) -> None:
     label_ids = [labels[0], KINDS[kind](user, stranger)]
@@ -113,7 +115,7 @@ def test_a_label_that_is_not_the_callers_is_rejected(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_a_label_in_the_path_that_is_not_the_callers_is_rejected(
+def test_another_users_label_in_the_path_returns_403(
     user: Api, stranger: Api, kind: str, method: str
 ) -> None:
     task, label_id = user.task(), KINDS[kind](user, stranger)
@@ -127,7 +129,7 @@ def test_a_label_in_the_path_that_is_not_the_callers_is_rejected(
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_another_accounts_task_takes_no_label(
+def test_another_users_task_cannot_be_labelled(
     user: Api, stranger: Api, labels: list[int], method: str
 ) -> None:
     theirs = stranger.label()["id"]
@@ -142,7 +144,7 @@ def test_another_accounts_task_takes_no_label(
     assert stranger.expect(200, "GET", f"/tasks/{task['id']}") == task
 
 
-def test_a_label_is_put_on_and_taken_off(user: Api, labels: list[int]) -> None:
+def test_a_label_is_added_and_removed(user: Api, labels: list[int]) -> None:
     task = user.task()
     path, has = f"/tasks/{task['id']}", []
     for method, label_id, label_ids in (
@@ -159,14 +161,14 @@ def test_a_label_is_put_on_and_taken_off(user: Api, labels: list[int]) -> None:
         assert changed["version"] == task["version"] + 1
         assert changed["updated_at"] > task["updated_at"]
         list_tag = user.send("GET", "/tasks").headers["ETag"]
-        # A second time it changes nothing.
+        # The second request changes nothing.
         assert user.expect(200, method, f"{path}/labels/{label_id}") == changed
         assert user.send("GET", "/tasks").headers["ETag"] == list_tag
         assert user.expect(200, "GET", path) == changed
         task = changed
 
 
-def test_a_condition_holds_for_one_label_too(user: Api, labels: list[int]) -> None:
+def test_adding_a_label_checks_the_condition(user: Api, labels: list[int]) -> None:
     task = user.task(label_ids=labels[:1])
     path, old = f"/tasks/{task['id']}", {"If-Match": f'"{task["version"]}"'}
     for method, label_id in (("PUT", labels[0]), ("DELETE", labels[2])):
@@ -180,7 +182,7 @@ def test_a_condition_holds_for_one_label_too(user: Api, labels: list[int]) -> No
         assert problem["task"] == current
 
 
-def test_a_task_has_a_hundred_labels_at_most(settings: Settings, user: Api) -> None:
+def test_a_task_has_at_most_a_hundred_labels(settings: Settings, user: Api) -> None:
     world.sql(
         settings,
         "INSERT INTO labels (workspace_id, user_id, name, version) SELECT %s, 1, 'Label ' || n, 1"
@@ -202,7 +204,7 @@ def test_a_task_has_a_hundred_labels_at_most(settings: Settings, user: Api) -> N
         world.sql(settings, update, [*label_ids, last], task["id"])
 
 
-def test_the_database_itself_rejects_a_foreign_label(
+def test_the_database_rejects_a_label_of_another_workspace(
     settings: Settings, user: Api, stranger: Api, labels: list[int]
 ) -> None:
     theirs = stranger.label()["id"]
@@ -222,7 +224,7 @@ def test_the_database_itself_rejects_a_foreign_label(
         )
 
 
-def test_the_database_itself_keeps_a_label_that_a_task_has(
+def test_the_database_rejects_deleting_a_used_label(
     settings: Settings, user: Api, labels: list[int]
 ) -> None:
     user.task(label_ids=labels[:1])
@@ -236,7 +238,7 @@ def test_the_database_itself_keeps_a_label_that_a_task_has(
     world.sql(settings, "DELETE FROM labels WHERE id = %s", labels[1])
 
 
-def test_whoever_writes_them_they_are_ascending_and_none_is_there_twice(
+def test_the_database_sorts_labels_and_removes_duplicates(
     settings: Settings, user: Api, labels: list[int]
 ) -> None:
     task = user.task()["id"]
@@ -245,10 +247,10 @@ def test_whoever_writes_them_they_are_ascending_and_none_is_there_twice(
     assert world.sql(settings, update, [], task) == [(None,)]
 
 
-def test_a_label_that_is_being_deleted_is_waited_for(
+def test_labelling_waits_for_a_concurrent_deletion_of_the_label(
     settings: Settings, user: Api, labels: list[int]
 ) -> None:
-    """By a writer who does not lock the account, as the service does."""
+    """By a writer that does not lock the workspace, unlike the service."""
     task, update = user.task()["id"], "UPDATE tasks SET label_ids = %s WHERE id = %s"
     delete = "DELETE FROM labels WHERE id = %s"
     for first, then in (
@@ -264,7 +266,9 @@ def test_a_label_that_is_being_deleted_is_waited_for(
             assert isinstance(other.exception(20), psycopg.errors.ForeignKeyViolation)
 
 
-def test_with_an_account_its_labels_go(settings: Settings, user: Api, labels: list[int]) -> None:
+def test_deleting_an_account_deletes_its_labels(
+    settings: Settings, user: Api, labels: list[int]
+) -> None:
     user.task(label_ids=labels)
     user.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
     left = "SELECT count(*) FROM labels WHERE user_id = %s"
@@ -272,7 +276,7 @@ def test_with_an_account_its_labels_go(settings: Settings, user: Api, labels: li
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_one_label_is_put_on_the_task_as_it_is_after_a_wait(
+def test_adding_a_label_after_a_wait_uses_the_current_task(
     settings: Settings,
     app: Flask,
     contract: Contract,
@@ -280,7 +284,7 @@ def test_one_label_is_put_on_the_task_as_it_is_after_a_wait(
     labels: list[int],
     method: str,
 ) -> None:
-    """What others did while the statement waited for the account is seen, in the answer too."""
+    """The statement sees changes that were committed while it waited, and returns them."""
     task = user.task(title="Old", label_ids=labels[:1])
     waiting = world.person(app, contract, user)
     path = f"/tasks/{task['id']}/labels/{labels[1]}"

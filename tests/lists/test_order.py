@@ -1,4 +1,4 @@
-"""The manual order of lists: correct after any moves, also concurrent ones."""
+"""The manual order of lists: after any moves, and with concurrent moves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _move(user: Api, list_id: int, **values: Any) -> dict[str, Any]:
 def test_a_list_that_gets_a_new_position_gets_a_new_version(
     user: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(positions, "MAX_SCALE", 0)  # no room between two neighbours
+    monkeypatch.setattr(positions, "MAX_SCALE", 0)  # no free position between two neighbours
     a, b, c = (user.expect(201, "POST", "/lists", json={"name": name}) for name in "abc")
     _move(user, c["id"], after=a["id"])
     follower = user.expect(200, "GET", f"/lists/{b['id']}")
@@ -52,7 +52,7 @@ def test_lists_without_room_between_them_get_it_step_by_step(
 
 
 def _order(user: Api, sort: str = "position", **query: Any) -> list[int]:
-    """The ids of the lists, read in pages, which positions must agree with."""
+    """The IDs of the lists, read in pages, in the order of their positions."""
     query |= {"sort": sort, "limit": 3}
     lists: list[dict[str, Any]] = []
     for page in user.pages("/lists", **query):
@@ -71,7 +71,7 @@ def test_the_inbox_is_first_and_new_lists_are_last(user: Api) -> None:
     assert _order(user) == [second, first, user.user_id, third]
 
 
-def test_a_list_moves_behind_another_or_to_either_end(user: Api) -> None:
+def test_a_list_moves_after_another_or_to_the_beginning_or_the_end(user: Api) -> None:
     inbox, a, b, c = user.user_id, *(_list(user) for _ in range(3))
     _move(user, c, after=inbox)
     assert _order(user) == [inbox, c, a, b]
@@ -85,16 +85,16 @@ def test_a_list_moves_behind_another_or_to_either_end(user: Api) -> None:
 
 
 def test_a_move_changes_only_position_and_version(user: Api) -> None:
-    made = user.expect(201, "POST", "/lists", json={"name": "a", "color": "#2e7d32"})
+    created = user.expect(201, "POST", "/lists", json={"name": "a", "color": "#2e7d32"})
     inbox = user.expect(200, "GET", f"/lists/{user.user_id}")
-    moved = _move(user, made["id"], after=None)
+    moved = _move(user, created["id"], after=None)
     changes = {name: moved[name] for name in ("position", "version", "updated_at")}
-    assert moved == made | changes
-    assert moved["position"] < inbox["position"] < made["position"]
+    assert moved == created | changes
+    assert moved["position"] < inbox["position"] < created["position"]
     assert user.expect(200, "GET", f"/lists/{user.user_id}") == inbox
 
 
-def test_archived_lists_have_positions_and_can_be_omitted(user: Api) -> None:
+def test_archived_lists_keep_their_position_and_can_be_left_out(user: Api) -> None:
     a, b, c = (_list(user) for _ in range(3))
     user.expect(200, "PATCH", f"/lists/{a}", json={"is_archived": True})
     _move(user, c, after=a)
@@ -103,7 +103,9 @@ def test_archived_lists_have_positions_and_can_be_omitted(user: Api) -> None:
 
 
 @pytest.mark.parametrize("which", ["itself", "nowhere", "theirs", "their inbox"])
-def test_only_behind_another_list_of_ones_own(user: Api, stranger: Api, which: str) -> None:
+def test_after_must_reference_another_list_of_the_caller(
+    user: Api, stranger: Api, which: str
+) -> None:
     moved = _list(user)
     after = {
         "itself": lambda: moved,
@@ -118,21 +120,21 @@ def test_only_behind_another_list_of_ones_own(user: Api, stranger: Api, which: s
     assert user.send("GET", "/lists").headers["ETag"] == tag
 
 
-def test_a_move_of_another_version_is_rejected(user: Api) -> None:
-    made = user.expect(201, "POST", "/lists", json={"name": "a"})
+def test_a_move_of_an_outdated_version_returns_412(user: Api) -> None:
+    created = user.expect(201, "POST", "/lists", json={"name": "a"})
     sent = {"json": {}, "headers": {"If-Match": '"0"'}}
-    path = f"/lists/{made['id']}/move"
-    assert user.problem(412, "precondition_failed", "POST", path, **sent)["list"] == made
+    path = f"/lists/{created['id']}/move"
+    assert user.problem(412, "precondition_failed", "POST", path, **sent)["list"] == created
 
 
 def test_a_move_with_a_key_is_performed_once(user: Api) -> None:
     first, _ = _list(user), _list(user)
     sent = {"json": {}, "headers": {"Idempotency-Key": "once"}}
-    answers = [user.expect(200, "POST", f"/lists/{first}/move", **sent) for _ in range(2)]
-    assert answers[0] == answers[1]
+    responses = [user.expect(200, "POST", f"/lists/{first}/move", **sent) for _ in range(2)]
+    assert responses[0] == responses[1]
 
 
-def test_any_moves_give_the_order_that_they_say(user: Api) -> None:
+def test_moves_give_the_expected_order(user: Api) -> None:
     chance = random.Random(7)
     order = [user.user_id, *(_list(user) for _ in range(7))]
     for _ in range(60):
@@ -151,7 +153,7 @@ def test_repeated_moves_to_one_position(user: Api) -> None:
     assert _order(user) == [user.user_id, b, a, last]
 
 
-def test_a_hundred_moves_at_the_same_time(user: Api) -> None:
+def test_a_hundred_concurrent_moves(user: Api) -> None:
     ids = [_list(user) for _ in range(100)]
 
     def move(list_id: int) -> int:
@@ -160,5 +162,5 @@ def test_a_hundred_moves_at_the_same_time(user: Api) -> None:
     with ThreadPoolExecutor(20) as threads:
         versions = dict(zip(ids, threads.map(move, ids), strict=True))
     assert len(set(versions.values())) == 100
-    # Each was put right behind the first, so that the last to be moved is the nearest.
+    # Each was moved after the first, so the last one moved is the nearest.
     assert _order(user) == [user.user_id, *sorted(ids, key=lambda one: -versions[one])]

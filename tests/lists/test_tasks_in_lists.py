@@ -1,4 +1,4 @@
-"""Tasks in lists: each is in exactly one, and in none of another account's."""
+"""Tasks in lists: each task is in exactly one list of its own account."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ NOBODYS = 9_007_199_254_740_991
 
 @pytest.fixture
 def garden(user: Api) -> int:
-    """The id of a list of the user's."""
+    """The ID of a list of the user."""
     return int(user.expect(201, "POST", "/lists", json={"name": "Garden"})["id"])
 
 
 def titles(api: Api, list_id: int, **query: object) -> list[str]:
-    asked = {"list_id": list_id, **query}
-    return [t["title"] for t in api.expect(200, "GET", "/tasks", query_string=asked)["tasks"]]
+    parameters = {"list_id": list_id, **query}
+    return [t["title"] for t in api.expect(200, "GET", "/tasks", query_string=parameters)["tasks"]]
 
 
-def test_a_task_is_in_the_inbox_unless_said(user: Api, garden: int) -> None:
+def test_a_task_is_in_the_inbox_by_default(user: Api, garden: int) -> None:
     assert user.task()["list_id"] == user.user_id
     assert user.task(list_id=user.user_id)["list_id"] == user.user_id
     assert user.task(list_id=garden)["list_id"] == garden
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_task_goes_to_another_list_and_back(user: Api, garden: int, method: str) -> None:
+def test_a_task_moves_to_another_list_and_back(user: Api, garden: int, method: str) -> None:
     task = user.task()
     path = f"/tasks/{task['id']}"
     for list_id in (garden, user.user_id, garden):
@@ -48,7 +48,7 @@ def test_a_task_goes_to_another_list_and_back(user: Api, garden: int, method: st
 
 
 @pytest.mark.parametrize("value", [None, 0, -1, 1.0, True, "1", 2**53, [1]])
-def test_an_invalid_id_is_rejected(user: Api, value: object) -> None:
+def test_an_invalid_list_id_returns_400(user: Api, value: object) -> None:
     for method, path in (("POST", "/tasks"), ("PATCH", f"/tasks/{user.task()['id']}")):
         body = {"title": "a", "list_id": value}
         problem = user.problem(400, "invalid_input", method, path, json=body)
@@ -58,7 +58,7 @@ def test_an_invalid_id_is_rejected(user: Api, value: object) -> None:
 @pytest.mark.parametrize(
     "kind", ["nobody's", "a stranger's", "a stranger's inbox", "a deleted one"]
 )
-def test_a_list_that_is_not_the_callers_is_rejected(user: Api, stranger: Api, kind: str) -> None:
+def test_another_users_list_is_an_unknown_reference(user: Api, stranger: Api, kind: str) -> None:
     make: dict[str, Callable[[], int]] = {
         "nobody's": lambda: NOBODYS,
         "a stranger's": lambda: stranger.expect(201, "POST", "/lists", json={"name": "a"})["id"],
@@ -87,18 +87,18 @@ def test_a_list_that_is_not_the_callers_is_rejected(user: Api, stranger: Api, ki
 
 
 def _deleted(api: Api) -> int:
-    made = api.expect(201, "POST", "/lists", json={"name": "a"})["id"]
-    api.expect(204, "DELETE", f"/lists/{made}")
-    return int(made)
+    created = api.expect(201, "POST", "/lists", json={"name": "a"})["id"]
+    api.expect(204, "DELETE", f"/lists/{created}")
+    return int(created)
 
 
-def test_another_accounts_task_takes_no_list(user: Api, stranger: Api, garden: int) -> None:
+def test_another_users_task_cannot_be_moved(user: Api, stranger: Api, garden: int) -> None:
     task = stranger.task()
     user.problem(403, "forbidden", "PATCH", f"/tasks/{task['id']}", json={"list_id": garden})
     assert stranger.expect(200, "GET", f"/tasks/{task['id']}") == task
 
 
-def test_the_database_itself_rejects_a_foreign_list(
+def test_the_database_rejects_a_list_of_another_workspace(
     settings: Settings, user: Api, stranger: Api, garden: int
 ) -> None:
     task = stranger.task()["id"]
@@ -108,7 +108,7 @@ def test_the_database_itself_rejects_a_foreign_list(
 
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "updated_at", "title", "-title"])
 @pytest.mark.parametrize("is_completed", [None, "true", "false"])
-def test_the_tasks_of_a_list_are_listed_in_pages(
+def test_the_tasks_of_a_list_are_paginated(
     user: Api, garden: int, sort: str, is_completed: str | None
 ) -> None:
     for number in range(8):
@@ -125,7 +125,7 @@ def test_the_tasks_of_a_list_are_listed_in_pages(
         assert found == expected
 
 
-def test_an_empty_list_has_no_tasks_and_is_known(user: Api, garden: int) -> None:
+def test_an_empty_list_returns_an_empty_page(user: Api, garden: int) -> None:
     assert titles(user, garden) == []
     response = user.send("GET", f"/tasks?list_id={garden}")
     again = user.send(
@@ -138,7 +138,7 @@ def test_an_empty_list_has_no_tasks_and_is_known(user: Api, garden: int) -> None
     ("tasks", "status", "list_of_task"),
     [("move", 204, "inbox"), ("delete", 204, None), (None, 409, "garden")],
 )
-def test_a_task_that_came_after_the_deletion_had_looked_is_seen(
+def test_deleting_a_list_sees_a_task_that_was_added_concurrently(
     settings: Settings,
     app: Flask,
     contract: Contract,
@@ -148,7 +148,7 @@ def test_a_task_that_came_after_the_deletion_had_looked_is_seen(
     status: int,
     list_of_task: str | None,
 ) -> None:
-    """It waits for the account, and finds by the foreign key that it saw an older state."""
+    """It waits for the workspace, and the foreign key reports that its snapshot was outdated."""
     query = f"?tasks={tasks}" if tasks else ""
     lock = "SELECT 1 FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
     with world.holding(settings, lock, user.user_id) as connection:
@@ -170,23 +170,23 @@ def test_a_task_that_came_after_the_deletion_had_looked_is_seen(
             connection.commit()
             assert deleted.result(20) == status
     found = user.expect(200, "GET", "/tasks")
-    places = {"inbox": [user.user_id], "garden": [garden], None: []}[list_of_task]
-    assert [task["list_id"] for task in found["tasks"]] == places
-    assert found["total"] == len(places)
+    list_ids = {"inbox": [user.user_id], "garden": [garden], None: []}[list_of_task]
+    assert [task["list_id"] for task in found["tasks"]] == list_ids
+    assert found["total"] == len(list_ids)
 
 
-def test_of_tasks_that_come_while_their_list_is_deleted_none_is_lost(
+def test_no_task_is_lost_while_its_list_is_deleted(
     app: Flask, contract: Contract, user: Api
 ) -> None:
     for tasks in ("move", "delete"):
-        made = user.expect(201, "POST", "/lists", json={"name": "Busy"})["id"]
+        created = user.expect(201, "POST", "/lists", json={"name": "Busy"})["id"]
 
-        def add(number: int, list_id: int = made) -> int:
+        def add(number: int, list_id: int = created) -> int:
             person = world.person(app, contract, user)
             body = {"title": str(number), "list_id": list_id}
             return person.send("POST", "/tasks", json=body).status_code
 
-        def end(list_id: int = made, tasks: str = tasks) -> int:
+        def end(list_id: int = created, tasks: str = tasks) -> int:
             person = world.person(app, contract, user)
             return person.send("DELETE", f"/lists/{list_id}?tasks={tasks}").status_code
 
@@ -202,4 +202,4 @@ def test_of_tasks_that_come_while_their_list_is_deleted_none_is_lost(
         assert after["total"] == len(after["tasks"])
         if tasks == "move":
             assert after["total"] == before + statuses.count(201)
-        assert made not in {task["list_id"] for task in after["tasks"]}
+        assert created not in {task["list_id"] for task in after["tasks"]}

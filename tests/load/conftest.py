@@ -1,4 +1,4 @@
-"""The service as in production, on a durable PostgreSQL of its own, and the people who use it."""
+"""The service as in production with its own durable PostgreSQL, and its users."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def place(load_server: str) -> Iterator[Place]:
 
 @pytest.fixture
 def collector(place: Place) -> Person:
-    """Somebody whose list has more in it than sockets hold."""
+    """A user whose list is larger than the socket buffers."""
     with worker(databases.settings_for(place.database_url, log_level="warning")) as app:
         return newcomer(app, tasks=60, description="x" * 10_000)

@@ -1,7 +1,7 @@
-"""Many clients, for as long as the variable LOAD_SECONDS says; ten minutes is 600.
+"""Load tests. LOAD_SECONDS is their duration; 600 is ten minutes.
 
-The service runs as in production, with two workers, on a durable PostgreSQL of these tests' own.
-The clients share the machine with it, so they are made to cost little.
+The service runs as in production, with two workers and its own durable PostgreSQL. The clients
+run on the same machine, so they are written to use little CPU time.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ WORKERS, POOL_SIZE = 2, 8
 CONNECTIONS_OF_A_WORKER = 1_000
 WARM_UP_SECONDS, QUIET_SECONDS = 8.0, 5.0
 GROWTH = 4.0
-"""MiB, from the first third of the time to the last: some large answers more that are made at once,
-as chance has it. What leaks at each visit of thousands would be more."""
+"""MiB, from the first third of the time to the last. Some more concurrent large responses are
+possible by chance. A leak in each of thousands of connections would exceed it."""
 
 FAIR = 4
-"""How much longer than half of the answers nearly all of them may take."""
+"""The maximum ratio of the 95th percentile to the median."""
 
-# Of ten requests; people read more than they write.
+# Of ten requests.
 MIX = {"list": 5, "get": 2, "create": 2, "patch": 1}
 
 Record = Callable[[str, object], None]
@@ -52,15 +52,15 @@ class Login(NamedTuple):
 
 
 def check_kept(place: Place, heard: Heard) -> None:
-    """See that each task is there whose creation was acknowledged, and none of them twice."""
+    """Check that each acknowledged task exists exactly once."""
     with psycopg.connect(place.database_url) as database:
         rows = database.execute("SELECT id FROM tasks WHERE title = 'A new task'").fetchall()
     assert len(set(heard.created)) == len(heard.created)
     assert set(heard.created) <= {task_id for (task_id,) in rows}
 
 
-def log_in_repeatedly(client: httpx.Client, email: str, stop: Event) -> list[Login]:
-    """What came of each login; they follow one another with a pause, as people's do."""
+def log_in_again_and_again(client: httpx.Client, email: str, stop: Event) -> list[Login]:
+    """The result of each login, with pauses in between."""
     found = []
     while not stop.wait(0.5):
         begun = time.monotonic()
@@ -69,7 +69,7 @@ def log_in_repeatedly(client: httpx.Client, email: str, stop: Event) -> list[Log
     return found
 
 
-def test_a_hundred_clients_are_served_soon(place: Place, record_property: Record) -> None:
+def test_a_hundred_clients_are_served_fairly(place: Place, record_property: Record) -> None:
     stop = Event()
     with (
         person(place.url) as client,
@@ -77,7 +77,7 @@ def test_a_hundred_clients_are_served_soon(place: Place, record_property: Record
         crowd.at_work(place.port, place.people, seconds=SECONDS, clients=100, weights=MIX) as heard,
     ):
         email = client.get("/auth/me").raise_for_status().json()["email"]
-        logging_in = threads.submit(log_in_repeatedly, client, email, stop)
+        logging_in = threads.submit(log_in_again_and_again, client, email, stop)
         try:
             told = heard()
         finally:
@@ -92,11 +92,11 @@ def test_a_hundred_clients_are_served_soon(place: Place, record_property: Record
     assert set(told.all_statuses()) <= SERVED
     assert {login.status for login in logins} <= {200, UNAVAILABLE}
     check_kept(place, told)
-    # How fast a machine is decides on the milliseconds, but on no machine do some wait for others.
+    # The milliseconds depend on the machine, but fairness does not.
     assert times.p95 < FAIR * times.p50
 
 
-def test_a_thousand_concurrent_requests_get_200_or_503(
+def test_a_thousand_concurrent_clients_are_served_or_get_503(
     place: Place, record_property: Record
 ) -> None:
     with crowd.at_work(
@@ -112,7 +112,9 @@ def test_a_thousand_concurrent_requests_get_200_or_503(
     check_kept(place, heard)
 
 
-def test_idle_clients_keep_no_client_out(place: Place, record_property: Record) -> None:
+def test_idle_connections_do_not_exclude_other_clients(
+    place: Place, record_property: Record
+) -> None:
     crowd.allow_many_files()
     with ExitStack() as stack:
         for _ in range(WORKERS * CONNECTIONS_OF_A_WORKER + 100):
@@ -129,7 +131,7 @@ def test_idle_clients_keep_no_client_out(place: Place, record_property: Record) 
 def load_with_rude_ones(
     place: Place, collector: Person, seconds: float
 ) -> tuple[Heard, dict[str, int]]:
-    """What thirty clients heard while others did whatever clients should not, and how often."""
+    """The results of thirty clients beside misbehaving ones, and how often those misbehaved."""
     weights = {kind: 10 * weight for kind, weight in MIX.items()} | {"login": 1}
     with (
         crowd.at_work(
@@ -140,7 +142,7 @@ def load_with_rude_ones(
         return heard(), visits()
 
 
-def test_clients_that_leave_leave_nothing_behind(
+def test_disconnecting_clients_leak_nothing(
     place: Place, collector: Person, record_property: Record
 ) -> None:
     with watch.watching(place.service, place.database_url) as watcher:

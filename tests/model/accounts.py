@@ -14,16 +14,16 @@ from support.api import PASSWORD
 PASSWORDS = st.sampled_from((PASSWORD, "staple 42 times", "\u5bc6\u7801\U0001f511" * 9))
 TEXTS = ("title", "description")
 GRACE = 10
-"""Seconds in which a used refresh token returns its successor again."""
+"""The seconds in which a used refresh token returns its successor again."""
 
 MARGIN = 3
 
 
 class AccountRules(Service):
-    """Rules of accounts, with requests of other users."""
+    """Operations on the user's own account and on others."""
 
     def _of(self, person: int) -> Account:
-        """The account of one of the two people, the last one that they have had."""
+        """The current account of one of the two users, or the last one."""
         email = self.accounts[person].email
         return next(one for one in reversed(self.accounts) if one.email == email)
 
@@ -43,20 +43,20 @@ class AccountRules(Service):
         if account.is_deleted or password != account.password:
             self.problem("invalid_credentials", None, "POST", "/auth/login", json=body)
             return multiple()
-        return self.opened(account, self.answer(200, None, "POST", "/auth/login", json=body))
+        return self.opened(account, self.response(200, None, "POST", "/auth/login", json=body))
 
     @rarely
     @rule(session=Service.sessions)
     def log_out(self, session: Session) -> None:
-        said = self.answer(200, session, "POST", "/auth/logout")
+        said = self.response(200, session, "POST", "/auth/logout")
         assert said == {"message": "Logged out"}
         session.is_live = False
 
     @rule(session=Service.sessions)
-    def get_the_account(self, session: Session) -> None:
+    def get_account(self, session: Session) -> None:
         if not self.is_refused(session, "GET", "/auth/me"):
             account = session.account
-            me = self.answer(200, session, "GET", "/auth/me")
+            me = self.response(200, session, "GET", "/auth/me")
             used = {name: quota["used"] for name, quota in me.pop("quotas").items()}
             assert me == account.user
             texts = [task[name] or "" for task in account.tasks.values() for name in TEXTS]
@@ -65,7 +65,7 @@ class AccountRules(Service):
                 "lists": len(account.lists),
                 "labels": len(account.labels),
                 "filters": len(account.rows("filter")),
-                "occurrences": sum(map(len, account.ledgers.values())),
+                "occurrences": sum(map(len, account.histories.values())),
                 "text_bytes": sum(len(text.encode()) for text in texts),
             }
 
@@ -83,7 +83,7 @@ class AccountRules(Service):
     @rarely
     @rule(session=Service.sessions, generation=st.integers(2, 4))
     def refresh_again(self, session: Session, generation: int) -> None:
-        """With a token that was used before: the last of these is good for a moment."""
+        """Refresh with a used token. The last used one is valid for a moment."""
         age = time.monotonic() - session.refreshed
         if len(session.refresh_tokens) < generation or abs(age - GRACE) < MARGIN:
             return
@@ -95,7 +95,7 @@ class AccountRules(Service):
             session.is_live = False
 
     def _refreshed(self, session: Session, body: dict[str, Any]) -> dict[str, Any]:
-        login = self.answer(200, None, "POST", "/auth/refresh", json=body)
+        login = self.response(200, None, "POST", "/auth/refresh", json=body)
         assert login["user"] == session.account.user
         session.access_token = login["access_token"]
         return dict(login)
@@ -120,7 +120,7 @@ class AccountRules(Service):
         if self.is_refused(session, "DELETE", path):
             return
         if other.account is session.account and other.is_live:
-            self.answer(204, session, "DELETE", path)
+            self.response(204, session, "DELETE", path)
             other.is_live = False
         else:
             self.problem("not_found", session, "DELETE", path)
@@ -130,7 +130,7 @@ class AccountRules(Service):
     def end_other_sessions(self, session: Session) -> None:
         if not self.is_refused(session, "DELETE", "/auth/sessions"):
             ended = session.account.end_sessions(but=session)
-            assert self.answer(200, session, "DELETE", "/auth/sessions") == {"ended": ended}
+            assert self.response(200, session, "DELETE", "/auth/sessions") == {"ended": ended}
 
     @rule(session=Service.sessions, current=PASSWORDS, new=PASSWORDS)
     def change_password(self, session: Session, current: str, new: str) -> None:
@@ -141,7 +141,7 @@ class AccountRules(Service):
             problem = self.problem("wrong_password", session, "POST", "/auth/password", **sent)
             assert problem["errors"][0]["pointer"] == "/current_password"
             return
-        self.answer(200, session, "POST", "/auth/password", **sent)
+        self.response(200, session, "POST", "/auth/password", **sent)
         session.account.password = new
         session.account.end_sessions(but=session)
 
@@ -154,5 +154,5 @@ class AccountRules(Service):
         if password != session.account.password:
             self.problem("wrong_password", session, "POST", "/auth/delete", **sent)
             return
-        self.answer(204, session, "POST", "/auth/delete", **sent)
+        self.response(204, session, "POST", "/auth/delete", **sent)
         session.account.delete()

@@ -1,4 +1,4 @@
-"""The common parts of rules of tasks: changes of a task and of its subtasks."""
+"""Common code of rules of tasks: a change of a task and of its subtasks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
-from model.foresight import Body, is_placed, misfit, number_of, placed, shown
+from model.foresight import Body, is_placed, misfit, number_of, placed, written_fields
 from model.service import Service
 from model.state import UNSEEN, Account, Session, Task
 
@@ -29,7 +29,7 @@ def tags(condition: str | None, tag: str, older: str) -> str | None:
 
 
 def sent_with(header: str, value: str | None) -> dict[str, Any]:
-    """The arguments of a request with a header, if it has a value."""
+    """The headers of a request, if there is a value."""
     return {"headers": {header: value} if value else {}}
 
 
@@ -43,13 +43,13 @@ class Changes(Service):
     """Changes of tasks, and their expected results."""
 
     def near(self, owned: Mapping[int, Any], row_id: int) -> int:
-        """An id, or more often that one of one's own that is nearest to it."""
-        if self.asked % 4 == 0 or not owned:
+        """An ID, or more often the nearest ID of the user's own."""
+        if self.request_count % 4 == 0 or not owned:
             return row_id
         return min(owned, key=lambda own: (abs(own - row_id), own))
 
     def named(self, session: Session, body: Body) -> Body:
-        """A body whose lists and tasks are mostly the caller's. Null stands for the inbox."""
+        """A body whose lists and tasks are mostly the user's own. Null stands for the inbox."""
         account, found = session.account, dict(body)
         if "list_id" in body:
             list_id = body["list_id"]
@@ -67,7 +67,7 @@ class Changes(Service):
         method: str = "PATCH",
         condition: str | None = None,
     ) -> None:
-        """Send a body to a task, and check the result."""
+        """Send a change of a task, and check its result."""
         account, path = session.account, f"/tasks/{task_id}"
         task = account.tasks.get(task_id)
         sent = {"json": body, **sent_with("If-Match", condition_on(task, condition))}
@@ -82,7 +82,7 @@ class Changes(Service):
         if pointer := self._misplaced(account, task, body):
             self.invalid(pointer, session, method, path, **sent)
             return
-        changed = self.answer(200, session, method, path, **sent)
+        changed = self.response(200, session, method, path, **sent)
         if body:
             self._changed(session, task, body, changed)
         else:
@@ -97,19 +97,19 @@ class Changes(Service):
         path: str,
         **sent: Any,
     ) -> bool:
-        """Whether a write has another version. If so, check that it is rejected."""
+        """Whether a write has an outdated version. If so, check that it returns 412."""
         if condition in (None, "*", "right", "among others"):
             return False
         problem = self.problem("precondition_failed", session, method, path, **sent)
         assert problem["task"] == task
         return True
 
-    def create_below(self, account: Account, task: Task, target: Body) -> bool:
-        """Move the subtasks in the model. Returns whether there are any."""
+    def set_parent(self, account: Account, task: Task, target: Body) -> bool:
+        """Record that subtasks move with their task. Returns whether there are any."""
         return account.write_together(account.below(task["id"]), list_id=target["list_id"])
 
-    def complete_subtasks(self, account: Account, task: Task, *, is_completed: bool) -> bool:
-        """Complete or reopen the subtasks in the model. Returns whether there are any."""
+    def complete_subtask(self, account: Account, task: Task, *, is_completed: bool) -> bool:
+        """Record that subtasks are completed or reopened. Returns whether there are any."""
         below = account.below(task["id"])
         others = [one for one in below if one["is_completed"] is not is_completed]
         since = UNSEEN if is_completed else None
@@ -117,7 +117,7 @@ class Changes(Service):
 
     def see(self, session: Session) -> None:
         """Check that all tasks match the model."""
-        session.account.recognize(self.answer(200, session, "GET", "/tasks")["tasks"])
+        session.account.recognize(self.response(200, session, "GET", "/tasks")["tasks"])
 
     def _misplaced(self, account: Account, task: Task, body: Body) -> str | None:
         pointer = misfit(task, body) if {"due", "recurrence"} & body.keys() else None
@@ -127,23 +127,23 @@ class Changes(Service):
         return target if isinstance(target, str) else None
 
     def _changed(self, session: Session, task: Task, body: Body, changed: Task) -> None:
-        account, expected = session.account, task | shown(task, body)
+        account, expected = session.account, task | written_fields(task, body)
         concerns_others = False
         if is_placed(task, body):
             target = placed(account, task, body)
             assert not isinstance(target, str), "it was looked at before"
             expected |= target | {"position": changed["position"]}
-            account.take_position(number_of(changed["position"]))
-            concerns_others = self.create_below(account, task, target)
+            account.take_place(number_of(changed["position"]))
+            concerns_others = self.set_parent(account, task, target)
         if body.get("is_completed"):
-            concerns_others |= self.complete_subtasks(account, task, is_completed=True)
-        self.kept(account, expected, changed)
+            concerns_others |= self.complete_subtask(account, task, is_completed=True)
+        self.record(account, expected, changed)
         if concerns_others:
             self.see(session)
 
     @staticmethod
-    def kept(account: Account, expected: Task, changed: Task) -> None:
-        """Check a task after a write, and store it in the model."""
+    def record(account: Account, expected: Task, changed: Task) -> None:
+        """Check the response with a task after a write, and record it."""
         moved = {name: changed[name] for name in ("version", "updated_at")}
         unseen = [name for name, value in expected.items() if value is UNSEEN]
         assert changed == expected | moved | dict.fromkeys(unseen, changed["updated_at"])

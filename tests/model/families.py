@@ -1,4 +1,4 @@
-"""Rules of subtasks, which follow their parent."""
+"""Rules of subtasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ARRANGEMENTS = st.fixed_dictionaries(
 
 
 class FamilyRules(TaskRules):
-    """Rules of subtasks, with requests of other users."""
+    """Operations on subtasks, of the user's own tasks and of others."""
 
     @rule(
         session=Service.sessions,
@@ -25,7 +25,7 @@ class FamilyRules(TaskRules):
         body=st.fixed_dictionaries({}, optional={"list_id": st.none() | ListRules.lists}),
         count=st.integers(1, 6),
     )
-    def create_a_subtask(self, session: Session, parent_id: int, body: Body, count: int) -> None:
+    def create_subtask(self, session: Session, parent_id: int, body: Body, count: int) -> None:
         """A chain of subtasks."""
         parent_id = self.near(session.account.tasks, parent_id)
         body = self.named(session, body)
@@ -37,7 +37,7 @@ class FamilyRules(TaskRules):
             if isinstance(target, str):
                 self.invalid(target, session, "POST", "/tasks", json=body)
                 break
-            task = self.answer(201, session, "POST", "/tasks", json=body)
+            task = self.response(201, session, "POST", "/tasks", json=body)
             self.added(session.account, body | target, task)
             parent_id = int(task["id"])
 
@@ -47,6 +47,6 @@ class FamilyRules(TaskRules):
         self.change_task(session, task_id, self.named(session, body))
 
     @rule(session=Service.sessions, task_id=Service.tasks, is_completed=st.booleans())
-    def complete_with_subtasks(self, session: Session, task_id: int, is_completed: bool) -> None:
+    def complete_parent(self, session: Session, task_id: int, is_completed: bool) -> None:
         task_id = self.near(session.account.tasks, task_id)
         self.change_task(session, task_id, {"is_completed": is_completed})

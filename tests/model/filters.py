@@ -31,21 +31,21 @@ CHANGES = st.fixed_dictionaries(
 
 
 class FilterRules(Service):
-    """Rules of saved filters, with requests of other users."""
+    """Operations on the user's saved filters and on those of others."""
 
     filters = Bundle("filters")
-    """The ids of all filters that there ever were, of both people."""
+    """The IDs of all saved filters of both users, including deleted ones."""
 
     @rule(target=filters, session=Service.sessions, name=NAMES, query=st.sampled_from([*FINDS]))
-    def save_a_filter(self, session: Session, name: str, query: str) -> int | MultipleResults[int]:
+    def create_filter(self, session: Session, name: str, query: str) -> int | MultipleResults[int]:
         sent = {"json": {"name": name, "query": query}}
         if self.is_refused(session, "POST", "/filters", **sent):
             return multiple()
         account = session.account
-        made = self.answer(201, session, "POST", "/filters", **sent)
-        assert made == made | {"color": None, "user_id": account.id} | sent["json"]
-        account.write("filter", made)
-        return int(made["id"])
+        created = self.response(201, session, "POST", "/filters", **sent)
+        assert created == created | {"color": None, "user_id": account.id} | sent["json"]
+        account.write("filter", created)
+        return int(created["id"])
 
     @rule(session=Service.sessions, filter_id=filters, body=CHANGES)
     def change_filter(self, session: Session, filter_id: int, body: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ class FilterRules(Service):
         if self.is_out_of_reach(session, "filter", filter_id, "update", "PATCH", path, **sent):
             return
         changed, before = (
-            self.answer(200, session, "PATCH", path, **sent),
+            self.response(200, session, "PATCH", path, **sent),
             account.rows("filter")[filter_id],
         )
         if not body:
@@ -70,7 +70,7 @@ class FilterRules(Service):
     def delete_filter(self, session: Session, filter_id: int) -> None:
         path = f"/filters/{filter_id}"
         if not self.is_out_of_reach(session, "filter", filter_id, "delete", "DELETE", path):
-            self.answer(204, session, "DELETE", path)
+            self.response(204, session, "DELETE", path)
             session.account.version += 1
             del session.account.rows("filter")[filter_id]
 
@@ -83,20 +83,24 @@ class FilterRules(Service):
         if query is None or not self._has_what_is_named(account, query):
             self.problem("invalid_input", session, "GET", "/tasks", **sent)
             return
-        kept = [task for task in account.tasks.values() if FINDS[query](account, task)]
-        found = self.answer(200, session, "GET", "/tasks", **sent)["tasks"]
-        assert found == sorted(kept, key=lambda task: -task["id"])
+        matching = [task for task in account.tasks.values() if FINDS[query](account, task)]
+        found = self.response(200, session, "GET", "/tasks", **sent)["tasks"]
+        assert found == sorted(matching, key=lambda task: -task["id"])
 
     @staticmethod
     def _has_what_is_named(account: Account, query: str) -> bool:
-        lists = {made["name"].lower() for made in account.lists.values()}
+        lists = {created["name"].lower() for created in account.lists.values()}
         if query.startswith("label"):
-            return {"home", "now"} <= {made["name"].lower() for made in account.labels.values()}
+            return {"home", "now"} <= {
+                created["name"].lower() for created in account.labels.values()
+            }
         return NAMED.get(query, set()) <= lists
 
     def check(self, account: Account) -> None:
-        """Check that an account with an active session has the filters of the model."""
+        """Check that the saved filters of an account match the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
-            found = self.answer(200, session, "GET", "/filters")["filters"]
-            assert found == sorted(account.rows("filter").values(), key=lambda made: made["id"])
+            found = self.response(200, session, "GET", "/filters")["filters"]
+            assert found == sorted(
+                account.rows("filter").values(), key=lambda created: created["id"]
+            )

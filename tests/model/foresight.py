@@ -1,4 +1,4 @@
-"""Predicts the result of a write to a task: its representation, or the pointer of the error."""
+"""Predictions for a write of a task: the resulting task, or the pointer of the error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOMENTS = ("due", "start")
 
 
 def place_of(number: int) -> str:
-    """The text of a position that is a whole number."""
+    """The position of a whole number."""
     return str(_FIRST_PLACE + number)
 
 
@@ -28,34 +28,34 @@ def number_of(place: str) -> int:
 
 
 def trimmed(body: Body) -> Body:
-    """A body as the service takes it."""
+    """A body as the service interprets it."""
     return body | ({"title": body["title"].strip(WHITE_SPACE)} if "title" in body else {})
 
 
-def shown(task: Task | None, body: Body) -> Body:
-    """The fields of a task after a write of a body."""
-    made = trimmed(body)
+def written_fields(task: Task | None, body: Body) -> Body:
+    """The fields of a task after a body was written."""
+    fields = trimmed(body)
     for name in _MOMENTS:
         if body.get(name):
-            made[name] = _due_json(body[name])
+            fields[name] = _represent_due(body[name])
     if body.get("recurrence"):
-        due = made["due"] if "due" in made else task and task["due"]
-        made["recurrence"] = _recurrence_json(task, body["recurrence"], due)
+        due = fields["due"] if "due" in fields else task and task["due"]
+        fields["recurrence"] = _represent_recurrence(task, body["recurrence"], due)
     if "is_completed" in body:
         was_completed = task is not None and task["is_completed"]
         since = task["completed_at"] if task is not None and was_completed else UNSEEN
-        made["completed_at"] = since if body["is_completed"] else None
-    return made
+        fields["completed_at"] = since if body["is_completed"] else None
+    return fields
 
 
-def _due_json(due: Body) -> Body:
+def _represent_due(due: Body) -> Body:
     if "date" in due:
         return due
     wall = datetime.fromisoformat(due["datetime"]).replace(tzinfo=ZoneInfo(due["timezone"]))
     return due | {"at": f"{wall.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def _recurrence_json(task: Task | None, recurrence: Body, due: Body) -> Body:
+def _represent_recurrence(task: Task | None, recurrence: Body, due: Body) -> Body:
     before = task and task["recurrence"]
     goes_on = before and before["rrule"] == recurrence["rrule"]
     defaults = {"anchor": "due", "timezone": due.get("timezone", "UTC")}
@@ -63,10 +63,10 @@ def _recurrence_json(task: Task | None, recurrence: Body, due: Body) -> Body:
 
 
 def misfit(task: Task | None, body: Body) -> str | None:
-    """Where a due and a recurrence do not fit each other, as a pointer.
+    """The pointer of the error if a due and a recurrence do not match.
 
     Args:
-        task: what there is besides the body; None for nothing.
+        task: the stored task; None for a new one.
     """
     known = {name: task[name] for name in ("due", "recurrence")} if task else {}
     known |= body
@@ -79,7 +79,7 @@ def misfit(task: Task | None, body: Body) -> str | None:
 
 
 def is_placed(task: Task, body: Body) -> bool:
-    """Whether a body moves a task."""
+    """Whether a body moves the task."""
     return any(body.get(name, task[name]) != task[name] for name in ("list_id", "parent_id"))
 
 

@@ -1,4 +1,4 @@
-"""Rules of labels, and of tasks that have them."""
+"""Rules of labels, and of tasks with labels."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SORTS = {
 
 
 class LabelRules(Changes):
-    """Rules of labels, with and without tasks, with requests of other users."""
+    """Operations on the user's labels and on those of others."""
 
     labels = Bundle("labels")
-    """The ids of all labels that there ever were, of both people."""
+    """The IDs of all labels of both users, including deleted ones."""
 
     @rule(target=labels, session=Service.sessions, body=NEW)
     def add_label(self, session: Session, body: dict[str, Any]) -> int | MultipleResults[int]:
@@ -34,11 +34,11 @@ class LabelRules(Changes):
         if self._is_taken(account, body["name"]):
             self.problem("label_exists", session, "POST", "/labels", **sent)
             return multiple()
-        made = self.answer(201, session, "POST", "/labels", **sent)
-        assert made == made | {"color": None, "user_id": account.id} | body
-        assert made["id"] > max(account.labels, default=0)
-        account.write("label", made)
-        return int(made["id"])
+        created = self.response(201, session, "POST", "/labels", **sent)
+        assert created == created | {"color": None, "user_id": account.id} | body
+        assert created["id"] > max(account.labels, default=0)
+        account.write("label", created)
+        return int(created["id"])
 
     @rule(session=Service.sessions, label_id=labels, body=CHANGES)
     def change_label(self, session: Session, label_id: int, body: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ class LabelRules(Changes):
         if "name" in body and self._is_taken(account, body["name"], but=label_id):
             self.problem("label_exists", session, "PATCH", path, **sent)
             return
-        changed = self.answer(200, session, "PATCH", path, **sent)
+        changed = self.response(200, session, "PATCH", path, **sent)
         before = account.labels[label_id]
         if not body:
             assert changed == before
@@ -61,7 +61,7 @@ class LabelRules(Changes):
     def delete_label(self, session: Session, label_id: int) -> None:
         path = f"/labels/{label_id}"
         if not self.is_out_of_reach(session, "label", label_id, "delete", "DELETE", path):
-            self.answer(204, session, "DELETE", path)
+            self.response(204, session, "DELETE", path)
             self._ended(session, label_id, set())
 
     @rule(session=Service.sessions, label_id=labels, into=labels)
@@ -73,11 +73,11 @@ class LabelRules(Changes):
         if into == label_id or into not in account.labels:
             self.problem("invalid_input", session, "POST", path, **sent)
             return
-        assert self.answer(200, session, "POST", path, **sent) == account.labels[into]
+        assert self.response(200, session, "POST", path, **sent) == account.labels[into]
         self._ended(session, label_id, {into})
 
     @rule(session=Service.sessions, label_ids=st.lists(labels, max_size=4, unique=True))
-    def replace_the_labels(self, session: Session, label_ids: list[int]) -> None:
+    def set_labels(self, session: Session, label_ids: list[int]) -> None:
         account = session.account
         task = next(iter(account.tasks.values()), {"id": 1})
         path, sent = f"/tasks/{task['id']}", {"json": {"label_ids": label_ids}}
@@ -87,8 +87,8 @@ class LabelRules(Changes):
             problem = self.problem("invalid_input", session, "PATCH", path, **sent)
             assert [error["pointer"] for error in problem["errors"]] == ["/label_ids"]
             return
-        changed = self.answer(200, session, "PATCH", path, **sent)
-        self.kept(account, task | {"label_ids": sorted(label_ids)}, changed)
+        changed = self.response(200, session, "PATCH", path, **sent)
+        self.record(account, task | {"label_ids": sorted(label_ids)}, changed)
 
     @rule(
         session=Service.sessions,
@@ -96,7 +96,7 @@ class LabelRules(Changes):
         method=st.sampled_from(("PUT", "DELETE")),
         data=st.data(),
     )
-    def add_or_remove_a_label(
+    def add_or_remove_label(
         self, session: Session, label_id: int, method: str, data: st.DataObject
     ) -> None:
         account = session.account
@@ -107,26 +107,26 @@ class LabelRules(Changes):
         if self.is_out_of_reach(session, "label", label_id, "access", method, path):
             return
         task = account.tasks[task_id]
-        changed = self.answer(200, session, method, path)
+        changed = self.response(200, session, method, path)
         has = set(task["label_ids"])
         after = has | {label_id} if method == "PUT" else has - {label_id}
         if after == has:
             assert changed == task
         else:
-            self.kept(account, task | {"label_ids": sorted(after)}, changed)
+            self.record(account, task | {"label_ids": sorted(after)}, changed)
 
     @rule(
         session=Service.sessions,
         sort=st.sampled_from(sorted(SORTS)),
         is_descending=st.booleans(),
     )
-    def list_the_labels(self, session: Session, sort: str, is_descending: bool) -> None:
+    def list_labels(self, session: Session, sort: str, is_descending: bool) -> None:
         query = {"sort": f"{'-' if is_descending else ''}{sort}"}
         if self.is_refused(session, "GET", "/labels", query_string=query):
             return
         kept = session.account.labels.values()
         expected = sorted(kept, key=SORTS[sort], reverse=is_descending)
-        page = self.answer(200, session, "GET", "/labels", query_string=query)
+        page = self.response(200, session, "GET", "/labels", query_string=query)
         assert page == {"labels": expected, "total": len(expected), "next_cursor": None}
 
     @staticmethod
@@ -135,7 +135,7 @@ class LabelRules(Changes):
         return ascii_lower(name) in {ascii_lower(label["name"]) for label in others}
 
     def _ended(self, session: Session, label_id: int, instead: set[int]) -> None:
-        """A label is deleted, or replaced on its tasks."""
+        """Record that a label was deleted, or replaced by another on its tasks."""
         account = session.account
         account.version += 1
         del account.labels[label_id]
@@ -146,8 +146,8 @@ class LabelRules(Changes):
         self.see(session)
 
     def check(self, account: Account) -> None:
-        """Check that an account with an active session has the labels of the model."""
+        """Check that the labels of an account match the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
-            found: list[Row] = self.answer(200, session, "GET", "/labels")["labels"]
+            found: list[Row] = self.response(200, session, "GET", "/labels")["labels"]
             assert found == sorted(account.labels.values(), key=SORTS["name"])

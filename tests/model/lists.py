@@ -1,4 +1,4 @@
-"""Rules of lists, and of tasks in them."""
+"""Rules of lists, and of tasks in lists."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ CHANGES = st.fixed_dictionaries(
 NEW = CHANGES.flatmap(lambda rest: NAMES.map(lambda name: rest | {"name": name}))
 FATES = st.none() | st.sampled_from(("move", "delete"))
 SORTS = {
-    "created_at": lambda made: made["id"],
-    "name": lambda made: (ascii_lower(made["name"]), made["id"]),
-    "position": lambda made: (made["position"], made["id"]),
+    "created_at": lambda created: created["id"],
+    "name": lambda created: (ascii_lower(created["name"]), created["id"]),
+    "position": lambda created: (created["position"], created["id"]),
 }
 
 
 class ListRules(Changes):
-    """Rules of lists and their tasks, with requests of other users."""
+    """Operations on the user's lists and on those of others."""
 
     lists = Bundle("lists")
-    """The ids of all lists that there ever were, inboxes aside, of both people."""
+    """The IDs of all lists of both users except inboxes, including deleted ones."""
 
     @rule(target=lists, session=Service.sessions, body=NEW)
     def add_list(self, session: Session, body: dict[str, Any]) -> int | MultipleResults[int]:
         if self.is_refused(session, "POST", "/lists", json=body):
             return multiple()
         account = session.account
-        made = self.answer(201, session, "POST", "/lists", json=body)
+        created = self.response(201, session, "POST", "/lists", json=body)
         expected = {"color": None, "is_archived": False, "is_inbox": False, "user_id": account.id}
-        assert made == made | expected | body
-        assert made["id"] > max(account.lists)
-        account.write("list", made)
-        return int(made["id"])
+        assert created == created | expected | body
+        assert created["id"] > max(account.lists)
+        account.write("list", created)
+        return int(created["id"])
 
     @rule(session=Service.sessions, list_id=lists, body=CHANGES, inbox=st.booleans())
     def change_list(
@@ -54,7 +54,7 @@ class ListRules(Changes):
         if inbox and body.get("is_archived"):
             self.problem("inbox_stays", session, "PATCH", path, **sent)
             return
-        changed = self.answer(200, session, "PATCH", path, **sent)
+        changed = self.response(200, session, "PATCH", path, **sent)
         before = account.lists[list_id]
         if not body:
             assert changed == before
@@ -79,31 +79,31 @@ class ListRules(Changes):
         path, sent = f"/lists/{list_id}/move", {"json": body}
         if self.is_out_of_reach(session, "list", list_id, "update", "POST", path, **sent):
             return
-        order = _manually(account)
+        order = _by_hand(account)
         order.remove(list_id)
         if where == "behind" and after not in order:
             self.problem("invalid_input", session, "POST", path, **sent)
             return
-        moved = self.answer(200, session, "POST", path, **sent)
+        moved = self.response(200, session, "POST", path, **sent)
         index = {"first": 0, "last": len(order)}.get(where)
         order.insert(order.index(after) + 1 if index is None else index, list_id)
         query = {"query_string": {"sort": "position"}}
-        found = self.answer(200, session, "GET", "/lists", **query)["lists"]
-        assert [made["id"] for made in found] == order
+        found = self.response(200, session, "GET", "/lists", **query)["lists"]
+        assert [created["id"] for created in found] == order
         self._made_room(account, found[order.index(list_id) + 1 :])
         assert moved == account.lists[list_id] | _written(moved)
         account.write("list", moved)
 
     @staticmethod
     def _made_room(account: Account, behind: list[dict[str, Any]]) -> None:
-        """Check which lists behind a position have new positions: the nearest ones, or none."""
-        shifted = [made for made in behind if made != account.lists[made["id"]]]
+        """Check that either no list after a position was moved, or the nearest ones."""
+        shifted = [created for created in behind if created != account.lists[created["id"]]]
         assert shifted == behind[: len(shifted)]
         account.version += bool(shifted)
-        for made in shifted:
-            assert made == account.lists[made["id"]] | _written(made)
-            assert made["version"] == account.version
-            account.lists[made["id"]] = made
+        for created in shifted:
+            assert created == account.lists[created["id"]] | _written(created)
+            assert created["version"] == account.version
+            account.lists[created["id"]] = created
 
     @rule(session=Service.sessions, list_id=lists, tasks=FATES)
     def delete_list(self, session: Session, list_id: int, tasks: str | None) -> None:
@@ -115,7 +115,7 @@ class ListRules(Changes):
         if inside and tasks is None:
             self.problem("list_not_empty", session, "DELETE", path, **sent)
             return
-        self.answer(204, session, "DELETE", path, **sent)
+        self.response(204, session, "DELETE", path, **sent)
         account.version += 1
         del account.lists[list_id]
         if tasks == "delete":
@@ -125,7 +125,7 @@ class ListRules(Changes):
         self.see(session)
 
     @rule(session=Service.sessions, list_id=lists, inbox=st.booleans(), data=st.data())
-    def put_a_task_into_a_list(
+    def move_task_to_list(
         self, session: Session, list_id: int, inbox: bool, data: st.DataObject
     ) -> None:
         account = session.account
@@ -136,7 +136,7 @@ class ListRules(Changes):
         self.change_task(session, task_id, {"list_id": list_id})
 
     @rule(session=Service.sessions, list_id=lists, inbox=st.booleans())
-    def list_the_tasks_of_a_list(self, session: Session, list_id: int, inbox: bool) -> None:
+    def list_tasks_of_list(self, session: Session, list_id: int, inbox: bool) -> None:
         account = session.account
         list_id = account.id if inbox else list_id
         sent = {"query_string": {"list_id": list_id}}
@@ -146,7 +146,7 @@ class ListRules(Changes):
             self.problem("invalid_input", session, "GET", "/tasks", **sent)
             return
         inside = account.inside(list_id)
-        found = self.answer(200, session, "GET", "/tasks", **sent)["tasks"]
+        found = self.response(200, session, "GET", "/tasks", **sent)["tasks"]
         assert found == sorted(inside, key=lambda task: -task["id"])
 
     @rule(
@@ -155,32 +155,32 @@ class ListRules(Changes):
         is_descending=st.booleans(),
         is_archived=st.none() | st.booleans(),
     )
-    def list_the_lists(
+    def list_lists(
         self, session: Session, sort: str, is_descending: bool, is_archived: bool | None
     ) -> None:
         query = {"sort": f"{'-' if is_descending else ''}{sort}"}
         query |= {} if is_archived is None else {"is_archived": str(is_archived).lower()}
         if self.is_refused(session, "GET", "/lists", query_string=query):
             return
-        kept = session.account.lists.values()
-        matching = [made for made in kept if is_archived in (None, made["is_archived"])]
+        stored = session.account.lists.values()
+        matching = [created for created in stored if is_archived in (None, created["is_archived"])]
         expected = sorted(matching, key=SORTS[sort], reverse=is_descending)
-        page = self.answer(200, session, "GET", "/lists", query_string=query)
+        page = self.response(200, session, "GET", "/lists", query_string=query)
         assert page == {"lists": expected, "total": len(expected), "next_cursor": None}
 
     def check(self, account: Account) -> None:
-        """Check that an account with an active session has the lists of the model."""
+        """Check that the lists of an account match the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
-            found = self.answer(200, session, "GET", "/lists")["lists"]
-            assert found == sorted(account.lists.values(), key=lambda made: made["id"])
+            found = self.response(200, session, "GET", "/lists")["lists"]
+            assert found == sorted(account.lists.values(), key=lambda created: created["id"])
 
 
-def _manually(account: Account) -> list[int]:
-    """The ids of an account's lists in the order of their positions."""
-    return [made["id"] for made in sorted(account.lists.values(), key=SORTS["position"])]
+def _by_hand(account: Account) -> list[int]:
+    """The IDs of an account's lists in the manual order."""
+    return [created["id"] for created in sorted(account.lists.values(), key=SORTS["position"])]
 
 
-def _written(made: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a list that a move changes."""
-    return {name: made[name] for name in ("position", "version", "updated_at")}
+def _written(created: dict[str, Any]) -> dict[str, Any]:
+    """The fields that a move of a list changes."""
+    return {name: created[name] for name in ("position", "version", "updated_at")}

@@ -1,4 +1,4 @@
-"""Rules of the order by hand: each list against a list of Python's."""
+"""Rules of the manual order, compared with Python lists."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ELSEWHERE = st.fixed_dictionaries(
 
 
 class MoveRules(Changes):
-    """Rules of moves."""
+    """Moves of the user's tasks."""
 
     @rule(session=Service.sessions, task_id=Service.tasks, body=_ELSEWHERE, condition=CONDITIONS)
     def move(self, session: Session, task_id: int, body: Body, condition: str | None) -> None:
@@ -31,8 +31,8 @@ class MoveRules(Changes):
         self._move(session, task_id, self.named(session, body), condition)
 
     @rule(session=Service.sessions, data=st.data(), count=st.integers(1, 5))
-    def move_behind_siblings(self, session: Session, data: st.DataObject, count: int) -> None:
-        """Again and again, until there is no room and those behind it have to move on."""
+    def move_after_siblings(self, session: Session, data: st.DataObject, count: int) -> None:
+        """Repeat a move until no position is free and the following tasks get new ones."""
         for _ in range(count):
             tasks = session.account.tasks
             if not tasks:
@@ -58,18 +58,18 @@ class MoveRules(Changes):
             return
         target = placed(account, task, body)
         if isinstance(target, str):
-            self._is_rejected_there(session, path, body, target)
+            self._is_refused_there(session, path, body, target)
             return
         order = self._order(account, task, target, body)
         if order is None:
             self.invalid("/after", session, "POST", path, **sent)
             return
-        moved = self.answer(200, session, "POST", path, **sent)
+        moved = self.response(200, session, "POST", path, **sent)
         if is_placed(task, body):
-            self.create_below(account, task, target)
+            self.set_parent(account, task, target)
         self._moved(session, task | target, moved, order)
 
-    def _is_rejected_there(self, session: Session, path: str, body: Body, pointer: str) -> None:
+    def _is_refused_there(self, session: Session, path: str, body: Body, pointer: str) -> None:
         problem = self.problem("invalid_input", session, "POST", path, json=body)
         (error,) = problem["errors"]
         is_unknown_list = pointer == "/list_id" and body.get("parent_id") is None
@@ -77,7 +77,7 @@ class MoveRules(Changes):
 
     @staticmethod
     def _order(account: Account, task: Task, target: Body, body: Body) -> list[int] | None:
-        """The IDs of a list after the move; None if the move is invalid."""
+        """The IDs of a list after a move; None if the move is invalid."""
         with_it = {task["id"], *(one["id"] for one in account.below(task["id"]))}
         joined = [*account.inside(target["list_id"])]
         joined += [one for one in account.tasks.values() if one["id"] in with_it]
@@ -94,10 +94,10 @@ class MoveRules(Changes):
         return order
 
     def _moved(self, session: Session, expected: Task, moved: Task, order: list[int]) -> None:
-        """Check the position of a task after a move, and those of the tasks behind it."""
+        """Check the position of a moved task, and that following tasks were moved if necessary."""
         account, task_id = session.account, expected["id"]
         query: dict[str, Any] = {"list_id": expected["list_id"], "sort": "position"}
-        found = self.answer(200, session, "GET", "/tasks", query_string=query)["tasks"]
+        found = self.response(200, session, "GET", "/tasks", query_string=query)["tasks"]
         assert [task["id"] for task in found] == order
         shifted = [
             task["id"]
@@ -112,5 +112,5 @@ class MoveRules(Changes):
                 account.leave(account.tasks[task["id"]], position=task["position"])
         if order[-1] == task_id and len(moved["position"]) == 20:
             account.last_place = max(account.last_place, number_of(moved["position"]))
-        self.kept(account, expected | {"position": moved["position"]}, moved)
+        self.record(account, expected | {"position": moved["position"]}, moved)
         self.see(session)

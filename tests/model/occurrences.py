@@ -1,4 +1,4 @@
-"""Rules of recurring tasks: complete, skip, undo, history."""
+"""Rules of recurring tasks: complete, skip, undo, and the history."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis.stateful import rule
 from model.changes import CONDITIONS, Changes, condition_on, sent_with
 from model.foresight import Body, misfit
 from model.service import Service
-from model.state import UNSEEN, Account, Over, Session, Task
+from model.state import UNSEEN, Account, PastOccurrence, Session, Task
 
 from taskapi.tasks.dues import DateDue, Due, TimedDue
 from taskapi.tasks.recurrence.service import Anchor, Following, Recurrence, next_due, parse
@@ -20,21 +20,21 @@ _OUTCOMES = {"complete": "completed", "skip": "skipped"}
 _numbers = count()
 
 
-def _due_of(shown: dict[str, str]) -> Due:
-    if "date" in shown:
-        return DateDue(date.fromisoformat(shown["date"]))
-    return TimedDue(datetime.fromisoformat(shown["datetime"]), shown["timezone"])
+def _due_of(returned: dict[str, str]) -> Due:
+    if "date" in returned:
+        return DateDue(date.fromisoformat(returned["date"]))
+    return TimedDue(datetime.fromisoformat(returned["datetime"]), returned["timezone"])
 
 
 def _following(task: Task) -> Following | None:
-    """The next occurrence. The tests of rules check whether it is correct."""
+    """The next occurrence. Other tests check whether it is correct."""
     how, due = task["recurrence"], _due_of(task["due"])
     recurrence = Recurrence(parse(how["rrule"]), Anchor.DUE, how["timezone"])
     return next_due(recurrence, due, occurred=how["occurred"])
 
 
 class OccurrenceRules(Changes):
-    """Rules of occurrences, with requests of other users."""
+    """Operations on occurrences of the user's tasks and of others."""
 
     @rule(
         session=Service.sessions,
@@ -51,7 +51,7 @@ class OccurrenceRules(Changes):
         keeps_missed: bool | None,
         condition: str | None,
     ) -> None:
-        """Without a clock: all dues are far away, and missed is none."""
+        """All dues are far in the future, so that none is missed."""
         task_id = self.near(session.account.tasks, task_id)
         account, path = session.account, f"/tasks/{task_id}/{verb}"
         task, sent = account.tasks.get(task_id), self._sent(account, task_id, condition)
@@ -65,12 +65,12 @@ class OccurrenceRules(Changes):
         elif verb == "skip":
             self.problem("not_recurring", session, "POST", path, **sent)
         else:
-            said = self._once(session, path, **sent)
-            assert (said["occurrence"], said["next"]) == (None, None)
+            result = self._once(session, path, **sent)
+            assert (result["occurrence"], result["next"]) == (None, None)
             if task["is_completed"]:
-                assert said["task"] == task
+                assert result["task"] == task
             else:
-                self._completed(session, task, said["task"])
+                self._completed(session, task, result["task"])
 
     @rule(session=Service.sessions, task_id=Service.tasks, condition=CONDITIONS)
     def undo(self, session: Session, task_id: int, condition: str | None) -> None:
@@ -80,29 +80,29 @@ class OccurrenceRules(Changes):
         if self._is_out_of_reach(session, task_id, condition, path, **sent):
             return
         assert task
-        ledger = account.ledgers.get(task_id)
-        if not ledger:
+        history = account.histories.get(task_id)
+        if not history:
             self.problem("nothing_to_undo", session, "POST", path, **sent)
             return
-        due = ledger[-1].shown["due"]
+        due = history[-1].returned["due"]
         if pointer := misfit(task, {"due": due}):
             self.invalid(pointer, session, "POST", path, **sent)
             return
-        said, last = self._once(session, path, **sent), ledger.pop()
-        assert said["occurrence"] == last.shown
-        assert said["next"] == due
+        result, last = self._once(session, path, **sent), history.pop()
+        assert result["occurrence"] == last.returned
+        assert result["next"] == due
         account.version += 1
         goes_on = task["recurrence"] and task["recurrence"]["occurred"] is not None
         occurred = last.occurred if goes_on else None
-        self._steps_to(account, task, due, occurred, said["task"])
+        self._steps_to(account, task, due, occurred, result["task"])
 
     @rule(session=Service.sessions, task_id=Service.tasks, limit=st.integers(1, 3))
-    def list_the_history(self, session: Session, task_id: int, limit: int) -> None:
+    def list_history(self, session: Session, task_id: int, limit: int) -> None:
         task_id = self.near(session.account.tasks, task_id)
         path = f"/tasks/{task_id}/occurrences"
         if self.is_out_of_reach(session, "task", task_id, "access", "GET", path):
             return
-        expected = [over.shown for over in session.account.ledgers.get(task_id, [])][::-1]
+        expected = [past.returned for past in session.account.histories.get(task_id, [])][::-1]
         found: list[Body] = []
         for page in self.pages(session, path, limit=limit):
             assert page["total"] == len(expected)
@@ -124,40 +124,40 @@ class OccurrenceRules(Changes):
     def _once(self, session: Session, path: str, **sent: Any) -> dict[str, Any]:
         """The response to a request that is sent twice with a key and performed once."""
         sent["headers"] = sent["headers"] | {"Idempotency-Key": f"step-{next(_numbers)}"}
-        said: dict[str, Any] = self.answer(200, session, "POST", path, **sent)
-        assert self.answer(200, session, "POST", path, **sent) == said
-        return said
+        result: dict[str, Any] = self.response(200, session, "POST", path, **sent)
+        assert self.response(200, session, "POST", path, **sent) == result
+        return result
 
     def _goes_on(self, session: Session, task: Task, outcome: str, path: str, **sent: Any) -> None:
         account, following = session.account, _following(task)
-        said = self._once(session, path, **sent)
-        over = said["occurrence"]
+        result = self._once(session, path, **sent)
+        past = result["occurrence"]
         expected = {"task_id": task["id"], "outcome": outcome, "missed": 0, "due": task["due"]}
-        assert over == over | expected | {"user_id": account.id}
-        account.follow(over | {"updated_at": over["created_at"]})
+        assert past == past | expected | {"user_id": account.id}
+        account.follow(past | {"updated_at": past["created_at"]})
         occurred = task["recurrence"]["occurred"]
-        account.ledgers.setdefault(task["id"], []).append(Over(over, occurred))
+        account.histories.setdefault(task["id"], []).append(PastOccurrence(past, occurred))
         if following is None:
-            assert said["next"] is None
-            self._completed(session, task, said["task"])
+            assert result["next"] is None
+            self._completed(session, task, result["task"])
             return
-        assert said["next"] == following.due.represent()
-        are_others = self.complete_subtasks(account, task, is_completed=False)
-        self._steps_to(account, task, said["next"], following.occurred, said["task"])
+        assert result["next"] == following.due.represent()
+        are_others = self.complete_subtask(account, task, is_completed=False)
+        self._steps_to(account, task, result["next"], following.occurred, result["task"])
         if are_others:
             self.see(session)
 
     def _steps_to(
-        self, account: Account, task: Task, due: Body, occurred: int | None, shown: Task
+        self, account: Account, task: Task, due: Body, occurred: int | None, returned: Task
     ) -> None:
         changes: Body = {"is_completed": False, "completed_at": None, "due": due}
         if task["recurrence"]:
             changes["recurrence"] = task["recurrence"] | {"occurred": occurred}
-        self.kept(account, task | changes, shown)
+        self.record(account, task | changes, returned)
 
-    def _completed(self, session: Session, task: Task, shown: Task) -> None:
-        are_others = self.complete_subtasks(session.account, task, is_completed=True)
+    def _completed(self, session: Session, task: Task, returned: Task) -> None:
+        are_others = self.complete_subtask(session.account, task, is_completed=True)
         expected = task | {"is_completed": True, "completed_at": UNSEEN}
-        self.kept(session.account, expected, shown)
+        self.record(session.account, expected, returned)
         if are_others:
             self.see(session)

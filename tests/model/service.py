@@ -1,7 +1,7 @@
 """The base of all rules: two users, who send requests with their sessions.
 
-A feature's rules are a class below `Service` in a module of its own, where `test_model` finds it. A
-rule sends a request, and the model says what must come of it.
+The rules of a feature are a subclass of `Service` in a separate module, where `test_model` finds
+it. A rule sends a request and compares the response with the model.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from support.contract import Contract
 from support.pages import pages
 from werkzeug.test import TestResponse
 
-rarely = precondition(lambda self: self.asked % 5 == 0)
-"""The probability of rules that end sessions or accounts, which would shorten most sequences."""
+rarely = precondition(lambda self: self.request_count % 5 == 0)
+"""For rules that end sessions or accounts. Otherwise most sequences would end early."""
 
 
 class Service(RuleBasedStateMachine):
-    """The running application, and the model of its data."""
+    """The running application, and the model of its state."""
 
     sessions = Bundle("sessions")
-    """Every session that was ever opened; those that are over stay, and may do nothing."""
+    """All sessions, including ended ones, which must be rejected."""
 
     tasks = st.runner().flatmap(lambda self: st.sampled_from(self.task_ids or [2**53 - 1]))
-    """The IDs of all tasks that have existed, of both users."""
+    """The IDs of all tasks of both users, including deleted ones."""
 
     people = st.sampled_from((0, 1))
 
-    asked = 0
+    request_count = 0
     """The number of requests."""
 
     def __init__(self, app: Flask, contract: Contract) -> None:
@@ -57,30 +57,30 @@ class Service(RuleBasedStateMachine):
     def registered(self, email: str) -> Session:
         """The first session of a new account."""
         body = {"email": email, "password": PASSWORD}
-        login = self.answer(201, None, "POST", "/auth/register", json=body)
+        login = self.response(201, None, "POST", "/auth/register", json=body)
         account = Account(email, PASSWORD, login["user"])
         self.accounts.append(account)
         session = self.opened(account, login)
-        (inbox,) = self.answer(200, session, "GET", "/lists")["lists"]
+        (inbox,) = self.response(200, session, "GET", "/lists")["lists"]
         assert (inbox["id"], inbox["is_inbox"], inbox["version"]) == (account.id, True, 0)
         account.lists[account.id] = inbox
         return session
 
     def opened(self, account: Account, login: dict[str, Any]) -> Session:
-        """The session of a login, found by a request with its token."""
+        """The session of a login, found with its token."""
         assert login["user"] == account.user
         assert login["token_type"] == "bearer"
         session = Session(account, 0, login["access_token"], [login["refresh_token"]])
         account.sessions.append(session)
-        listed = self.answer(200, session, "GET", "/auth/sessions")["sessions"]
+        listed = self.response(200, session, "GET", "/auth/sessions")["sessions"]
         session.id = next(one["id"] for one in listed if one["is_current"])
         assert session.id not in {one.id for one in account.sessions if one is not session}
         return session
 
     def check(self, account: Account) -> None:
-        """Check an account with an active session against the model. Features extend this.
+        """Check that the account of a live session matches the model. Features extend this method.
 
-        It is called at the end of each story.
+        It is called at the end of each sequence.
         """
 
     def teardown(self) -> None:
@@ -89,15 +89,15 @@ class Service(RuleBasedStateMachine):
 
     def ask(self, session: Session | None, method: str, path: str, **kwargs: Any) -> TestResponse:
         """The response to a request, which must match the document."""
-        self.asked += 1
+        self.request_count += 1
         api = Api(self._client, self._contract)
         api.login = {"access_token": session.access_token} if session else {}
         return api.send(method, path, **kwargs)
 
-    def answer(
+    def response(
         self, status: int, session: Session | None, method: str, path: str, **kwargs: Any
     ) -> Any:
-        """The body of a response, which must have this status."""
+        """The body of a response that must have this status."""
         response = self.ask(session, method, path, **kwargs)
         assert response.status_code == status, response.get_data(as_text=True)
         return response.get_json() if response.data else None
@@ -105,13 +105,13 @@ class Service(RuleBasedStateMachine):
     def pages(self, session: Session, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Each page of a list."""
         return pages(
-            lambda sent: self.answer(200, session, "GET", path, query_string=sent), **query
+            lambda sent: self.response(200, session, "GET", path, query_string=sent), **query
         )
 
     def problem(
         self, code: str, session: Session | None, method: str, path: str, **kwargs: Any
     ) -> dict[str, Any]:
-        """The body of an error, which must have this code."""
+        """The body of an error that must have this code."""
         response = self.ask(session, method, path, **kwargs)
         assert response.mimetype == "application/problem+json", response.get_data(as_text=True)
         problem = response.get_json()
@@ -122,12 +122,12 @@ class Service(RuleBasedStateMachine):
     def invalid(
         self, pointer: str, session: Session | None, method: str, path: str, **kwargs: Any
     ) -> None:
-        """Check that a request is rejected for the field at this pointer."""
+        """Check that a request returns 400 for the field at this pointer."""
         problem = self.problem("invalid_input", session, method, path, **kwargs)
         assert [error["pointer"] for error in problem["errors"]] == [pointer]
 
     def is_refused(self, session: Session, method: str, path: str, **kwargs: Any) -> bool:
-        """Whether a session has ended. If so, check that the request is rejected."""
+        """Whether a session has ended. If so, check that the request returns 401."""
         if session.is_live:
             return False
         self.problem("token_invalid", session, method, path, **kwargs)
@@ -143,10 +143,10 @@ class Service(RuleBasedStateMachine):
         path: str,
         **sent: Any,
     ) -> bool:
-        """Whether the session is not authorized. If so, check the error.
+        """Whether the session has no access. If so, check the error of the request.
 
         Args:
-            noun: what is asked for: `task`, `list`, `label` or `filter`.
+            noun: the resource: `task`, `list`, `label` or `filter`.
         """
         if self.is_refused(session, method, path, **sent):
             return True

@@ -1,4 +1,4 @@
-"""The expected data after each step: accounts, their sessions and their tasks."""
+"""The state that the service should have after each step: accounts, sessions and tasks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Task = Row
 Occurrence = Row
 
 UNSEEN = object()
-"""Stands for the time of the last write, until a response contains it."""
+"""The time of the last write to a task, until a response has shown it."""
 
 
 @dataclass
 class Session:
-    """A session, with its tokens."""
+    """A session with the tokens of its client."""
 
     account: Account
     id: int
     access_token: str
     refresh_tokens: list[str]
-    """All that it was given, the present one last."""
+    """All its refresh tokens, the current one last."""
 
     is_live: bool = True
     refreshed: float = field(default_factory=time.monotonic)
@@ -37,19 +37,19 @@ class Kept(NamedTuple):
     """A request with an idempotency key, and its response."""
 
     body: dict[str, Any]
-    answer: Task
+    response: Task
 
 
-class Over(NamedTuple):
-    """An occurrence of the history, and the task's number of occurrences before it."""
+class PastOccurrence(NamedTuple):
+    """A past occurrence, and the count of its task before it."""
 
-    shown: Occurrence
+    returned: Occurrence
     occurred: int | None
 
 
 @dataclass
 class Account:
-    """An account, with everything that it owns."""
+    """An account with all its data."""
 
     email: str
     password: str
@@ -58,9 +58,9 @@ class Account:
     is_deleted: bool = False
     sessions: list[Session] = field(default_factory=list)
     stored: dict[str, dict[int, Row]] = field(default_factory=lambda: defaultdict(dict))
-    """The rows by noun, such as `task`, and ID."""
+    """Its rows by resource, such as `task`, and by ID."""
 
-    ledgers: dict[int, list[Over]] = field(default_factory=dict)
+    histories: dict[int, list[PastOccurrence]] = field(default_factory=dict)
     keys: dict[str, Kept] = field(default_factory=dict)
     last_place: int = 0
     """IDs and positions come from one sequence."""
@@ -72,7 +72,7 @@ class Account:
         return int(self.user["id"])
 
     def rows(self, noun: str) -> dict[int, Row]:
-        """The rows of a kind."""
+        """Its rows of a resource."""
         return self.stored[noun]
 
     @property
@@ -93,7 +93,7 @@ class Account:
         return sorted(live, key=lambda session: session.id, reverse=True)
 
     def end_sessions(self, *, but: Session | None = None) -> int:
-        """End the sessions that live, and say how many that were."""
+        """End the live sessions. Returns their number."""
         ended = [session for session in self.live_sessions() if session is not but]
         for session in ended:
             session.is_live = False
@@ -102,76 +102,76 @@ class Account:
     def delete(self) -> None:
         self.end_sessions()
         self.stored.clear()
-        self.ledgers.clear()
+        self.histories.clear()
         self.is_deleted = True
 
     def follow(self, row: dict[str, Any]) -> None:
-        """Check that a response has the version after all previous writes."""
+        """Check that a response after a write has the next version."""
         moment = datetime.fromisoformat(row["updated_at"])
         assert row["version"] == self.version + 1
         assert moment > self.last_moment
         self.version, self.last_moment = row["version"], moment
 
     def write(self, noun: str, row: Row) -> None:
-        """Store a row as the service shows it after a write."""
+        """Store a row from the response to a write."""
         self.follow(row)
         self.rows(noun)[row["id"]] = row
 
     def add(self, task: Task) -> None:
-        """Add a new task."""
+        """Store a new task."""
         assert task["created_at"] == task["updated_at"]
-        self.take_position(task["id"])
+        self.take_place(task["id"])
         self.write("task", task)
 
-    def take_position(self, number: int) -> None:
+    def take_place(self, number: int) -> None:
         """Check that a new ID or position is greater than all others."""
         assert number > self.last_place
         self.last_place = number
 
     def remove(self, tasks: Iterable[Task]) -> None:
-        """Delete tasks with their histories."""
+        """Delete tasks with their history."""
         for task in list(tasks):
             del self.tasks[task["id"]]
-            self.ledgers.pop(task["id"], None)
+            self.histories.pop(task["id"], None)
 
     def inside(self, list_id: int) -> list[Task]:
-        """The tasks of a list, in the manual order."""
+        """The tasks of a list in the manual order."""
         found = [task for task in self.tasks.values() if task["list_id"] == list_id]
         return sorted(found, key=lambda task: place(task, "position"))
 
     def below(self, task_id: int) -> list[Task]:
-        """All subtasks of a task, at any depth."""
+        """All subtasks of a task."""
         children = [task for task in self.tasks.values() if task["parent_id"] == task_id]
         return children + [task for child in children for task in self.below(child["id"])]
 
     def depth(self, task: Task) -> int:
-        """The number of a task's ancestors."""
+        """The depth of a task."""
         parent_id = task["parent_id"]
         return 0 if parent_id is None else 1 + self.depth(self.tasks[parent_id])
 
     def height(self, task: Task | None, below: list[Task]) -> int:
-        """How many tasks stand below one, one under the other."""
+        """The height of the tree of subtasks of a task."""
         return max((self.depth(one) for one in below), default=0) - self.depth(task) if below else 0
 
     def leave(self, task: Task, **changes: Any) -> None:
-        """Keep a task as the last write has left it, which did not show it."""
+        """Record a task that the last write changed without returning it."""
         written = {"version": self.version, "updated_at": UNSEEN}
         self.tasks[task["id"]] = task | changes | written
 
     def write_together(self, tasks: list[Task], **changes: Any) -> bool:
-        """Keep what one write makes of several tasks; whether there are any."""
+        """Record a write of several tasks. Returns whether there are any."""
         self.version += bool(tasks)
         for task in tasks:
             self.leave(task, **changes)
         return bool(tasks)
 
     def recognize(self, found: list[Task]) -> None:
-        """See that tasks are as they are kept, and keep the moments of writes."""
+        """Check that tasks match the model, and record the times of writes."""
         assert {task["id"] for task in found} == self.tasks.keys()
         for task in found:
-            kept = self.tasks[task["id"]]
-            unseen = {name for name in kept if kept[name] is UNSEEN}
-            assert task == kept | dict.fromkeys(unseen, task["updated_at"])
+            stored = self.tasks[task["id"]]
+            unseen = {name for name in stored if stored[name] is UNSEEN}
+            assert task == stored | dict.fromkeys(unseen, task["updated_at"])
             self.tasks[task["id"]] = task
         moments = {task["version"]: task["updated_at"] for task in found}
         assert moments == {task["version"]: task["updated_at"] for task in reversed(found)}
@@ -180,7 +180,7 @@ class Account:
 
 
 class Cursor(NamedTuple):
-    """A cursor that the service gave, and the last task before it as it was then."""
+    """A cursor of the service, and the last task before it as it was then."""
 
     text: str
     sort: str
@@ -188,12 +188,12 @@ class Cursor(NamedTuple):
 
 
 def ascii_lower(text: str) -> str:
-    """The text as it is compared in an order by text."""
+    """The sort key of a text."""
     return re.sub("[A-Z]", lambda letter: letter[0].lower(), text)
 
 
 def place(task: Task, sort: str) -> tuple[Any, ...]:
-    """Where a task stands in an order, ascending."""
+    """The sort key of a task."""
     name = sort.lstrip("-")
     keys: dict[str, Callable[[Any], Any]] = {
         "created_at": lambda _: 0,
@@ -206,7 +206,7 @@ def place(task: Task, sort: str) -> tuple[Any, ...]:
 
 
 def _wall(due: dict[str, str] | None) -> str:
-    """What a clock shows when something is due: at the end of a day, or never."""
+    """The local time of a due: the end of a day for a date, and never for none."""
     if due is None:
         return "9999-12-31T00:00:00"
     return due["datetime"] if "datetime" in due else f"{due['date']}T23:59:59.999999"
@@ -215,7 +215,7 @@ def _wall(due: dict[str, str] | None) -> str:
 def in_order(
     account: Account, sort: str, is_completed: bool | None, after: Cursor | None = None
 ) -> list[Task]:
-    """The tasks of a list from a place on."""
+    """The tasks of a list after a cursor."""
     is_descending = sort.startswith("-")
 
     def is_after(task: Task) -> bool:
@@ -229,5 +229,5 @@ def in_order(
 
 
 def filtered(account: Account, is_completed: bool | None) -> Iterator[Task]:
-    """The tasks that are completed, or are not, or all."""
+    """The tasks that are completed, or open, or all."""
     return (task for task in account.tasks.values() if is_completed in (None, task["is_completed"]))

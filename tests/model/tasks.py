@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, consumes, multiple, rule
 from model.changes import CONDITIONS, Changes, condition_on, sent_with, tags
-from model.foresight import Body, misfit, place_of, shown, trimmed
+from model.foresight import Body, misfit, place_of, trimmed, written_fields
 from model.service import Service
 from model.state import (
     UNSEEN,
@@ -34,7 +34,7 @@ DUES = st.sampled_from(
         {"datetime": "2150-01-05T23:59:59", "timezone": "Asia/Tokyo"},
     )
 )
-"""So far away that no occurrence from there on is over."""
+"""So far in the future that no occurrence from then on has passed."""
 
 _RULES = st.sampled_from(
     (
@@ -101,19 +101,21 @@ _DEFAULTS = {
 
 
 class TaskRules(Changes):
-    """What one can do with one's tasks, and what with those of others."""
+    """Operations on the user's tasks and on those of others."""
 
     def registered(self, email: str) -> Session:
-        """With something to begin with."""
+        """Begin with some data."""
         session = super().registered(email)
         for body in _FIRST:
             self.add(session, body, None)
         below = {"title": "c", "parent_id": self.task_ids[-1], "is_completed": True}
-        self.added(session.account, below, self.answer(201, session, "POST", "/tasks", json=below))
+        self.added(
+            session.account, below, self.response(201, session, "POST", "/tasks", json=below)
+        )
         return session
 
     cursors = Bundle("cursors")
-    """Where pages of lists ended, of both people."""
+    """The cursors that the service returned to both users."""
 
     @rule(session=Service.sessions, body=NEW, key=KEYS)
     def add(self, session: Session, body: Body, key: str | None) -> None:
@@ -124,8 +126,8 @@ class TaskRules(Changes):
             return
         if self.is_refused(session, "POST", "/tasks", **sent):
             return
-        kept = account.keys.get(key or "")
-        if kept and kept.body != trimmed(body):
+        stored = account.keys.get(key or "")
+        if stored and stored.body != trimmed(body):
             self.problem("idempotency_key_reused", session, "POST", "/tasks", **sent)
             return
         if pointer:
@@ -136,16 +138,16 @@ class TaskRules(Changes):
         assert response.status_code == 201, task
         assert response.headers["ETag"] == f'"{task["version"]}"'
         assert response.headers["Location"] == f"/tasks/{task['id']}"
-        assert response.headers.get("Idempotency-Replayed") == ("true" if kept else None)
-        if kept:
-            assert task == kept.answer
+        assert response.headers.get("Idempotency-Replayed") == ("true" if stored else None)
+        if stored:
+            assert task == stored.response
             return
         self.added(account, body, task)
         if key:
             account.keys[key] = Kept(trimmed(body), task)
 
     @rule(session=Service.sessions, body=RECURRING)
-    def create_a_recurring_task(self, session: Session, body: Body) -> None:
+    def create_recurring_task(self, session: Session, body: Body) -> None:
         self.add(session, {"title": "a"} | body, None)
 
     @rule(session=Service.sessions, task_id=Service.tasks, condition=CONDITIONS)
@@ -176,8 +178,8 @@ class TaskRules(Changes):
         self.change_task(session, task_id, body, method, condition)
 
     @rule(session=Service.sessions, task_id=Service.tasks, changes=CHANGES)
-    def send_a_whole_task_back(self, session: Session, task_id: int, changes: Body) -> None:
-        """As it came, but for some fields."""
+    def send_whole_task(self, session: Session, task_id: int, changes: Body) -> None:
+        """Send a task back with some changes."""
         task = session.account.tasks.get(self.near(session.account.tasks, task_id))
         if task:
             self.change_task(session, task["id"], task | changes, "PUT")
@@ -190,7 +192,7 @@ class TaskRules(Changes):
             return
         assert task
         if not self.is_stale(session, task, condition, "DELETE", path, **sent):
-            self.answer(204, session, "DELETE", path, **sent)
+            self.response(204, session, "DELETE", path, **sent)
             session.account.version += 1
             session.account.remove([task, *session.account.below(task_id)])
 
@@ -209,13 +211,13 @@ class TaskRules(Changes):
         is_completed=st.none() | st.booleans(),
         limit=st.integers(1, 4),
     )
-    def list_in_pages(
+    def list_pages(
         self, session: Session, sort: str, is_completed: bool | None, limit: int
     ) -> MultipleResults[Cursor]:
         if self.is_refused(session, "GET", "/tasks"):
             return multiple()
         found: list[Cursor] = []
-        # Each page is held against the model, so that a wrong cursor fails at once.
+        # Each page is compared with the model, so that a wrong cursor fails at once.
         while cursor := self._page(
             session, sort, is_completed, limit, found[-1] if found else None
         ):
@@ -231,7 +233,7 @@ class TaskRules(Changes):
     def go_on_later(
         self, session: Session, after: Cursor, sort: str | None, is_completed: bool | None
     ) -> None:
-        """From a place of a list that may have changed, or may be somebody else's."""
+        """Continue from a cursor of a list that may have changed, or of another user."""
         query = {"sort": sort or after.sort, "cursor": after.text}
         if sort not in (None, after.sort):
             code = "invalid_input"
@@ -240,7 +242,7 @@ class TaskRules(Changes):
             self._page(session, after.sort, is_completed, 1_000, after)
 
     @rule(session=Service.sessions, condition=CONDITIONS)
-    def list_changed_tasks(self, session: Session, condition: str | None) -> None:
+    def list_by_update(self, session: Session, condition: str | None) -> None:
         account = session.account
         tag, older = (f'"{account.id}.{version}"' for version in (account.version, 999_999))
         sent = sent_with("If-None-Match", tags(condition, tag, older))
@@ -262,7 +264,7 @@ class TaskRules(Changes):
         limit: int,
         after: Cursor | None,
     ) -> Cursor | None:
-        """Ask for a page, hold it against the model, and give where it ended."""
+        """Request a page, compare it with the model, and return its last row."""
         account = session.account
         query: dict[str, Any] = {"sort": sort, "limit": limit}
         query |= {"cursor": after.text} if after else {}
@@ -278,16 +280,16 @@ class TaskRules(Changes):
         return Cursor(page["next_cursor"], sort, rest[limit - 1]) if has_more else None
 
     def added(self, account: Account, body: Body, task: Task) -> None:
-        """See that a new task is shown as it should be, and keep it."""
+        """Check the response with a new task, and store it."""
         defaults = {"user_id": account.id, "list_id": account.id, "position": place_of(task["id"])}
-        expected = _DEFAULTS | defaults | shown(None, body)
+        expected = _DEFAULTS | defaults | written_fields(None, body)
         unseen = [name for name, value in expected.items() if value is UNSEEN]
         assert task == task | expected | dict.fromkeys(unseen, task["updated_at"])
         account.add(task)
         self.task_ids.append(task["id"])
 
     def check(self, account: Account) -> None:
-        """See that an account with a live session has the tasks that the model has."""
+        """Check that the tasks of an account match the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
             self._page(session, "-created_at", None, 1_000, None)

@@ -1,6 +1,6 @@
-"""The whole service against a model of it: two people do whatever comes to mind, step by step.
+"""The service compared with a model: random sequences of requests of two users.
 
-`make test-fuzz` tries more stories, and other ones; a failing story is shortened for half a minute.
+`make test-fuzz` tries more and other sequences. A failing one is shrunk for half a minute.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from model.service import Service
 from support.contract import Contract
 from support.examples import examples
 
-from taskapi.db import manual_order as hand_order
-from taskapi.db import positions as places
+from taskapi.db import manual_order, positions
 
 EXAMPLES = 50
 STEPS = 40
@@ -28,7 +27,7 @@ SHRINKING_SECONDS = 30
 
 
 def _found(kind: type[Service]) -> Iterator[type[Service]]:
-    """The classes of rules that no other is based on."""
+    """The classes of rules without subclasses."""
     below = kind.__subclasses__()
     if not below:
         yield kind
@@ -41,15 +40,15 @@ for _module in iter_modules([str(Path(__file__).parent)]):
         import_module(f"model.{_module.name}")
 RULES = sorted(set(_found(Service)), key=lambda kind: kind.__name__)
 Everything = type("Everything", tuple(RULES), {})
-"""All rules together, of every module beside this one."""
+"""The rules of all modules of this package."""
 
 
 def test_the_service_behaves_as_the_model(
     app: Flask, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "MAX_SCALE", 1)  # so that there soon is no room between two
-    monkeypatch.setattr(hand_order, "WINDOW", 1)
-    # Hypothesis would take five minutes, and has no setting for it.
+    monkeypatch.setattr(positions, "MAX_SCALE", 1)  # so that positions between two run out soon
+    monkeypatch.setattr(manual_order, "WINDOW", 1)
+    # Hypothesis shrinks for five minutes, and has no setting for it.
     monkeypatch.setattr(engine, "MAX_SHRINKING_SECONDS", SHRINKING_SECONDS)
     assert len(RULES) >= 7
     run_state_machine_as_test(

@@ -15,8 +15,8 @@ from support.costs import Costs, measured
 from support.crowd import Heard, Times
 from support.production import Place
 
-SECONDS = float(os.environ.get("NEIGHBOURS_SECONDS", "3"))
-LEAD_SECONDS, REFERENCE_SECONDS = 1.0, 1.5
+SECONDS = float(os.environ.get("NEIGHBOURS_SECONDS", "2.5"))
+LEAD_SECONDS, REFERENCE_SECONDS = 0.7, 1.5
 DURATION = SECONDS + LEAD_SECONDS
 """Of an attack, so that it has begun when the stranger comes."""
 
@@ -27,7 +27,7 @@ MAX_P95 = 300.0
 MAX_SLOWDOWN = 3
 """On a machine that is busy with other things: times the p95 beside an ordinary account."""
 
-ATTEMPTS = 3
+ATTEMPTS = 2
 """An attack that slows the stranger does so each time; what else the machine does passes."""
 
 WORKER_GROWTH, BACKEND_GROWTH = 100.0, 50.0
@@ -71,11 +71,11 @@ class Scenario:
             attacks: run at the same time.
         """
         for _ in range(ATTEMPTS):
-            reference, outcome = self._reference(), self._attack(attacks)
-            self._report(outcome, reference)
+            outcome = self._attack(attacks)
+            p95 = Times(*outcome.stranger.times).p95
+            self._report(outcome)
             _check(outcome)
-            slowest = max(MAX_P95, MAX_SLOWDOWN * reference.p95)
-            if Times(*outcome.stranger.times).p95 < slowest:
+            if p95 < MAX_P95 or p95 < MAX_SLOWDOWN * self._reference().p95:
                 return outcome
         pytest.fail("the stranger had to wait")
 
@@ -115,13 +115,14 @@ class Scenario:
         ):
             ordinary()
             heard = stranger()
-        return Times(*heard.times)
+        times = Times(*heard.times)
+        self._record("beside an ordinary account:", times)
+        return times
 
-    def _report(self, outcome: Outcome, reference: Times) -> None:
+    def _report(self, outcome: Outcome) -> None:
         costs, times = outcome.costs, Times(*outcome.stranger.times)
         figures = [
-            f"stranger {times} (p95 {reference.p95:.0f} beside an ordinary account)",
-            f"{_statuses(outcome.stranger)}; attacker {outcome.responses}",
+            f"stranger {times}, {_statuses(outcome.stranger)}; attacker {outcome.responses}",
             f"worker +{costs.growth_of_worker:.0f} MiB, backend +{costs.growth_of_backend:.0f} MiB",
             f"longest statement {costs.longest_statement[0]:.1f} s",
         ]

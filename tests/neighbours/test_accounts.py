@@ -29,8 +29,8 @@ def test_refresh_tokens_used_again(place: Place, scenario: Scenario, attacker: P
         for body in used:
             client.post("/auth/refresh", json=body).raise_for_status()
     requests = [
-        request("POST", "/auth/refresh", body=body, Idempotency_Key=f"key-{n}")
-        for body in used
+        request("POST", "/auth/refresh", body=body, Idempotency_Key=f"key-{session}-{n}")
+        for session, body in enumerate(used)
         for n in range(6)
     ]
     outcome = scenario.run(Attack(requests, 48, DURATION))

@@ -1,4 +1,4 @@
-"""Recurring tasks: complete, skip, undo, and the history."""
+"""Recurring tasks: completing, skipping and undoing occurrences, and the history."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from support.api import Api
 
 FAR = {"date": "2150-01-05"}
-"""A Monday, so far away that no occurrence from there on is over."""
+"""A Monday so far in the future that no occurrence from then on has passed."""
 
 WEEKLY = {"rrule": "FREQ=WEEKLY;COUNT=3"}
 
 
-def _step(user: Api, task_id: int, verb: str, **query: Any) -> dict[str, Any]:
+def _advance(user: Api, task_id: int, verb: str, **query: Any) -> dict[str, Any]:
     return dict(user.expect(200, "POST", f"/tasks/{task_id}/{verb}", query_string=query))
 
 
@@ -31,23 +31,28 @@ def _due(days: int) -> dict[str, str]:
     return {"date": (_today() + timedelta(days)).isoformat()}
 
 
-def test_a_recurring_task_returns_its_recurrence(user: Api) -> None:
+def test_a_recurring_task_has_its_recurrence(user: Api) -> None:
     due = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}
     task = user.task(due=due, recurrence={"rrule": "FREQ=DAILY"})
-    shown = {"rrule": "FREQ=DAILY", "anchor": "due", "timezone": "Europe/Berlin", "occurred": None}
-    assert task["recurrence"] == shown
+    expected = {
+        "rrule": "FREQ=DAILY",
+        "anchor": "due",
+        "timezone": "Europe/Berlin",
+        "occurred": None,
+    }
+    assert task["recurrence"] == expected
     assert user.task(due=FAR, recurrence=WEEKLY)["recurrence"]["timezone"] == "UTC"
     whole = {"rrule": "FREQ=DAILY", "anchor": "completion", "timezone": "Asia/Tokyo"}
     assert user.task(due=due, recurrence=whole)["recurrence"] == whole | {"occurred": None}
     again = user.expect(200, "PUT", f"/tasks/{task['id']}", json=task)
-    assert again["recurrence"] == shown
+    assert again["recurrence"] == expected
     gone = user.expect(200, "PATCH", f"/tasks/{task['id']}", json={"recurrence": None})
     assert (gone["recurrence"], gone["due"]) == (None, task["due"])
 
 
-def test_completing_returns_the_occurrence_and_the_next_one(user: Api) -> None:
+def test_completing_returns_the_occurrence_and_the_next_due(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
-    step = _step(user, task["id"], "complete")
+    step = _advance(user, task["id"], "complete")
     following = {"date": "2150-01-12"}
     assert step["next"] == step["task"]["due"] == following
     assert step["task"]["recurrence"] == task["recurrence"] | {"occurred": 2}
@@ -56,52 +61,52 @@ def test_completing_returns_the_occurrence_and_the_next_one(user: Api) -> None:
     expected = {"outcome": "completed", "due": FAR, "missed": 0, "task_id": task["id"]}
     assert over == over | expected | {"user_id": user.user_id}
     assert user.expect(200, "GET", f"/tasks/{task['id']}") == step["task"]
-    ledger = {"occurrences": [over], "total": 1, "next_cursor": None}
-    assert _history(user, task["id"]) == ledger
+    history = {"occurrences": [over], "total": 1, "next_cursor": None}
+    assert _history(user, task["id"]) == history
 
 
 def test_after_the_last_occurrence_the_task_is_completed(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence=WEEKLY)["id"]
-    following = [_step(user, task_id, "complete")["next"]["date"] for _ in range(2)]
+    following = [_advance(user, task_id, "complete")["next"]["date"] for _ in range(2)]
     dues = [FAR["date"], *following]
-    last = _step(user, task_id, "complete")
+    last = _advance(user, task_id, "complete")
     assert last["next"] is None
     assert last["task"]["is_completed"]
     assert last["task"]["due"] == {"date": dues[-1]}
-    ledger = _history(user, task_id)["occurrences"]
-    assert [over["due"]["date"] for over in ledger] == dues[::-1]
-    again = _step(user, task_id, "complete")
+    history = _history(user, task_id)["occurrences"]
+    assert [over["due"]["date"] for over in history] == dues[::-1]
+    again = _advance(user, task_id, "complete")
     assert (again["task"], again["occurrence"]) == (last["task"], None)
     user.problem(409, "not_recurring", "POST", f"/tasks/{task_id}/skip")
 
 
-def test_a_task_that_does_not_recur_is_completed(user: Api) -> None:
+def test_a_task_without_recurrence_is_completed(user: Api) -> None:
     parent = user.task()
     child = user.task(parent_id=parent["id"])
-    step = _step(user, parent["id"], "complete")
+    step = _advance(user, parent["id"], "complete")
     assert step["task"]["is_completed"]
     assert (step["occurrence"], step["next"]) == (None, None)
     assert user.expect(200, "GET", f"/tasks/{child['id']}")["is_completed"]
-    assert _step(user, parent["id"], "complete")["task"] == step["task"]
+    assert _advance(user, parent["id"], "complete")["task"] == step["task"]
     user.problem(409, "not_recurring", "POST", f"/tasks/{parent['id']}/skip")
     user.problem(409, "nothing_to_undo", "POST", f"/tasks/{parent['id']}/undo")
 
 
-def test_skipping_goes_on_as_completing_does(user: Api) -> None:
+def test_skipping_advances_like_completing(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence=WEEKLY)["id"]
-    step = _step(user, task_id, "skip")
+    step = _advance(user, task_id, "skip")
     assert step["occurrence"]["outcome"] == "skipped"
     assert step["next"] == {"date": "2150-01-12"}
-    _step(user, task_id, "skip")
-    assert _step(user, task_id, "skip")["task"]["is_completed"], "a skipped one counts"
+    _advance(user, task_id, "skip")
+    assert _advance(user, task_id, "skip")["task"]["is_completed"], "a skipped one counts"
 
 
 @pytest.mark.parametrize("verb", ["complete", "skip"])
-def test_undo_gives_back_what_there_was(user: Api, verb: str) -> None:
+def test_undo_restores_the_previous_occurrence(user: Api, verb: str) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
-    states = [task, *(_step(user, task["id"], verb)["task"] for _ in range(3))]
+    states = [task, *(_advance(user, task["id"], verb)["task"] for _ in range(3))]
     for before in states[-2::-1]:
-        step = _step(user, task["id"], "undo")
+        step = _advance(user, task["id"], "undo")
         moved = {name: step["task"][name] for name in ("version", "updated_at")}
         assert step["task"] == before | moved
         assert step["next"] == step["occurrence"]["due"] == before["due"]
@@ -110,63 +115,63 @@ def test_undo_gives_back_what_there_was(user: Api, verb: str) -> None:
     assert user.expect(200, "GET", "/tasks?is_completed=false")["total"] == 1
 
 
-def test_missed_occurrences_are_omitted_by_default(user: Api) -> None:
+def test_missed_occurrences_are_left_out_unless_kept(user: Api) -> None:
     values = {"due": _due(-10), "recurrence": {"rrule": "FREQ=DAILY"}}
-    left_out = _step(user, user.task(**values)["id"], "complete")
+    left_out = _advance(user, user.task(**values)["id"], "complete")
     assert left_out["next"] in (_due(0), _due(1)), "midnight may have passed"
     assert left_out["occurrence"]["missed"] in (9, 10)
-    kept = _step(user, user.task(**values)["id"], "complete", keep_missed="true")
-    assert kept["next"] == {
+    with_missed = _advance(user, user.task(**values)["id"], "complete", keep_missed="true")
+    assert with_missed["next"] == {
         "date": (date.fromisoformat(values["due"]["date"]) + timedelta(1)).isoformat()
     }
-    assert kept["occurrence"]["missed"] == 0
+    assert with_missed["occurrence"]["missed"] == 0
 
 
-def test_anchored_to_completion_the_next_due_follows_that_day(user: Api) -> None:
+def test_with_the_anchor_completion_the_next_due_follows_the_completion(user: Api) -> None:
     recurrence = {"rrule": "FREQ=DAILY;INTERVAL=3", "anchor": "completion"}
     for days in (-10, 10):
         task = user.task(due=_due(days), recurrence=recurrence)
-        assert _step(user, task["id"], "complete")["next"] in (_due(3), _due(2))
+        assert _advance(user, task["id"], "complete")["next"] in (_due(3), _due(2))
 
 
-def test_local_times_are_kept_when_clocks_change(user: Api) -> None:
+def test_local_times_stay_the_same_when_daylight_saving_changes(user: Api) -> None:
     due = {"datetime": "2027-03-27T09:00:00", "timezone": "Europe/Berlin"}
     task = user.task(due=due, recurrence={"rrule": "FREQ=DAILY"})
     assert task["due"]["at"] == "2027-03-27T08:00:00Z"
-    following = _step(user, task["id"], "complete")["next"]
+    following = _advance(user, task["id"], "complete")["next"]
     assert following == due | {"datetime": "2027-03-28T09:00:00", "at": "2027-03-28T07:00:00Z"}
 
 
-def test_subtasks_are_reopened_at_the_next_occurrence(user: Api) -> None:
+def test_subtasks_are_reopened_for_the_next_occurrence(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     child = user.task(parent_id=task["id"], is_completed=True)
     low = user.task(parent_id=child["id"], is_completed=True)
-    _step(user, task["id"], "complete")
+    _advance(user, task["id"], "complete")
     for task_id in (child["id"], low["id"]):
         assert not user.expect(200, "GET", f"/tasks/{task_id}")["is_completed"]
     assert user.expect(200, "GET", "/tasks?is_completed=false")["total"] == 3
     for _ in range(2):
-        _step(user, task["id"], "complete")
+        _advance(user, task["id"], "complete")
     assert user.expect(200, "GET", "/tasks?is_completed=false")["total"] == 0, "it was the last"
 
 
-def test_is_completed_ends_the_recurrence_and_reopening_continues_it(user: Api) -> None:
+def test_is_completed_ends_the_series_and_reopening_continues_it(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     path = f"/tasks/{task['id']}"
     ended = user.expect(200, "PATCH", path, json={"is_completed": True})
     assert (ended["is_completed"], ended["due"]) == (True, FAR)
     assert _history(user, task["id"])["total"] == 0
     user.expect(200, "PATCH", path, json={"is_completed": False})
-    assert _step(user, task["id"], "complete")["next"] == {"date": "2150-01-12"}
+    assert _advance(user, task["id"], "complete")["next"] == {"date": "2150-01-12"}
 
 
-def test_a_changed_due_moves_later_occurrences_and_is_counted(user: Api) -> None:
+def test_a_changed_due_moves_the_following_occurrences_and_counts(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     path = f"/tasks/{task['id']}"
-    _step(user, task["id"], "complete")
+    _advance(user, task["id"], "complete")
     moved = user.expect(200, "PATCH", path, json={"due": {"date": "2150-01-14"}})
     assert moved["recurrence"]["occurred"] == 2
-    assert _step(user, task["id"], "complete")["next"] == {"date": "2150-01-21"}
+    assert _advance(user, task["id"], "complete")["next"] == {"date": "2150-01-21"}
     new = user.expect(200, "PATCH", path, json={"recurrence": {"rrule": "FREQ=DAILY;COUNT=2"}})
     assert new["recurrence"]["occurred"] is None, "by a new rule nothing has occurred"
 
@@ -192,7 +197,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_due_and_a_rule_that_do_not_match_are_rejected(user: Api, name: str) -> None:
+def test_a_recurrence_that_does_not_match_the_due_returns_400(user: Api, name: str) -> None:
     given, pointer, code = REFUSED[name]
     task = user.task(due=FAR)
     path = f"/tasks/{task['id']}"
@@ -205,7 +210,7 @@ def test_a_due_and_a_rule_that_do_not_match_are_rejected(user: Api, name: str) -
     assert user.expect(200, "GET", "/tasks")["tasks"] == [task]
 
 
-def test_what_was_given_before_must_fit_too(user: Api) -> None:
+def test_a_change_must_match_the_stored_fields(user: Api) -> None:
     timed = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}
     until = {"rrule": "FREQ=DAILY;UNTIL=21500205"}
     task = user.task(due=FAR, recurrence=until)
@@ -228,7 +233,7 @@ def test_what_was_given_before_must_fit_too(user: Api) -> None:
     assert user.expect(200, "PATCH", path, json={"due": FAR})["due"] == FAR
 
 
-def test_completing_another_version_is_rejected(user: Api) -> None:
+def test_completing_an_outdated_version_returns_412(user: Api) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
     stale, current = {"If-Match": '"0"'}, {"If-Match": f'"{task["version"]}"'}
     for verb in ("complete", "skip", "undo"):
@@ -253,7 +258,7 @@ def test_completing_with_a_key_is_performed_once(user: Api) -> None:
     user.problem(422, "idempotency_key_reused", "POST", other, **sent)
 
 
-def test_a_recurring_task_is_created_once_with_a_key(user: Api) -> None:
+def test_a_recurring_task_with_a_key_is_created_once(user: Api) -> None:
     due = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}
     body = {"title": "a", "due": due, "recurrence": {"rrule": "FREQ=MONTHLY;BYDAY=-1FR"}}
     sent = {"json": body, "headers": {"Idempotency-Key": "once"}}
@@ -263,11 +268,11 @@ def test_a_recurring_task_is_created_once_with_a_key(user: Api) -> None:
     user.problem(422, "idempotency_key_reused", "POST", "/tasks", **sent)
 
 
-def test_the_history_has_pages_and_is_deleted_with_the_task(user: Api) -> None:
+def test_the_history_is_paginated_and_deleted_with_the_task(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence={"rrule": "FREQ=DAILY"})["id"]
     other = user.task(due=FAR, recurrence={"rrule": "FREQ=DAILY"})["id"]
-    done = [_step(user, task_id, "complete")["occurrence"] for _ in range(5)]
-    _step(user, other, "complete")
+    done = [_advance(user, task_id, "complete")["occurrence"] for _ in range(5)]
+    _advance(user, other, "complete")
     found: list[dict[str, Any]] = []
     for page in user.pages(f"/tasks/{task_id}/occurrences", limit=2):
         assert page["total"] == 5
@@ -279,16 +284,16 @@ def test_the_history_has_pages_and_is_deleted_with_the_task(user: Api) -> None:
 
 
 @pytest.mark.parametrize("verb", ["complete", "skip", "undo"])
-def test_each_step_takes_the_next_numbers_of_the_account(user: Api, verb: str) -> None:
+def test_each_occurrence_takes_the_next_versions(user: Api, verb: str) -> None:
     task = user.task(due=FAR, recurrence=WEEKLY)
-    before = _step(user, task["id"], "complete")["task"]["version"]
-    after = _step(user, task["id"], verb)["task"]["version"]
-    assert after == before + 2, "one for the ledger, one for the task"
+    before = _advance(user, task["id"], "complete")["task"]["version"]
+    after = _advance(user, task["id"], verb)["task"]["version"]
+    assert after == before + 2, "one for the history, one for the task"
     tag = user.send("GET", "/tasks").headers["ETag"]
     assert tag == f'"{user.user_id}.{after}"'
 
 
-def test_resources_of_other_users_are_not_accessible(user: Api, stranger: Api) -> None:
+def test_another_users_task_returns_403(user: Api, stranger: Api) -> None:
     task = stranger.task(due=FAR, recurrence=WEEKLY)
     calls: list[Callable[[], Any]] = [
         lambda verb=verb: user.problem(403, "forbidden", "POST", f"/tasks/{task['id']}/{verb}")
@@ -300,21 +305,21 @@ def test_resources_of_other_users_are_not_accessible(user: Api, stranger: Api) -
     assert _history(stranger, task["id"])["total"] == 0
 
 
-def test_occurrences_of_another_rule_are_not_counted(user: Api) -> None:
+def test_occurrences_of_another_rule_do_not_count(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence=WEEKLY)["id"]
     for _ in range(2):
-        _step(user, task_id, "complete")
+        _advance(user, task_id, "complete")
     other = {"recurrence": {"rrule": "FREQ=DAILY;COUNT=2"}}
     user.expect(200, "PATCH", f"/tasks/{task_id}", json=other)
-    undone = _step(user, task_id, "undo")["task"]
+    undone = _advance(user, task_id, "undo")["task"]
     assert undone["due"] == {"date": "2150-01-12"}
     assert undone["recurrence"]["occurred"] is None
-    assert not _step(user, task_id, "complete")["task"]["is_completed"]
+    assert not _advance(user, task_id, "complete")["task"]["is_completed"]
 
 
 def test_an_occurrence_that_does_not_match_the_current_rule_cannot_be_undone(user: Api) -> None:
     task_id = user.task(due=FAR, recurrence={"rrule": "FREQ=DAILY;UNTIL=21501231"})["id"]
-    _step(user, task_id, "complete")
+    _advance(user, task_id, "complete")
     due = {"datetime": "2150-01-05T09:00:00", "timezone": "Europe/Berlin"}
     timed = {"due": due, "recurrence": {"rrule": "FREQ=DAILY;UNTIL=21501231T000000Z"}}
     task = user.expect(200, "PATCH", f"/tasks/{task_id}", json=timed)
@@ -323,4 +328,4 @@ def test_an_occurrence_that_does_not_match_the_current_rule_cannot_be_undone(use
     assert user.expect(200, "GET", f"/tasks/{task_id}") == task
     assert _history(user, task_id)["total"] == 1
     user.expect(200, "PATCH", f"/tasks/{task_id}", json={"recurrence": None})
-    assert _step(user, task_id, "undo")["task"]["due"] == FAR
+    assert _advance(user, task_id, "undo")["task"]["due"] == FAR

@@ -1,4 +1,4 @@
-"""`flask backup` and `flask restore`: all of one moment, and all of it back."""
+"""`flask backup` and `flask restore`: a consistent snapshot, restored completely."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 
 class Place:
-    """A database that holds something, and the folder for its backup."""
+    """A database with data, and the directory for its backup."""
 
     def __init__(self, server_url: str, template: str, folder: Path) -> None:
         self._server_url = server_url
@@ -56,7 +56,7 @@ def place(server_url: str, template: str, tmp_path: Path) -> Place:
 
 
 def rows(url: str) -> dict[str, list[str]]:
-    """All tables with all that they hold, but for what a restored service begins anew."""
+    """All rows of all tables except those that a restore leaves out."""
     with psycopg.connect(url) as connection:
         names = connection.execute(
             "SELECT tablename FROM pg_tables"
@@ -70,9 +70,7 @@ def rows(url: str) -> dict[str, list[str]]:
         }
 
 
-def test_a_restored_database_has_the_same_rows_and_continues(
-    place: Place, contract: Contract
-) -> None:
+def test_a_restored_database_works(place: Place, contract: Contract) -> None:
     account = {"email": new_email(), "password": PASSWORD}
     with serving(place.url) as url, person(url) as client:
         login = client.post("/auth/register", json=account).json()
@@ -119,14 +117,14 @@ def test_a_restored_database_has_the_same_rows_and_continues(
     assert "Done and verified" in done.stdout
     assert rows(restored) == before
     assert place.flask("db", "upgrade", url=restored).returncode == 0
-    with serving(restored) as url, person(url) as client:  # numbers go on, too
+    with serving(restored) as url, person(url) as client:  # sequences continue
         assert client.get("/tasks", headers=mine).json()["tasks"] == known
         assert client.get(f"{path}/occurrences", headers=mine).json() == over
         assert client.post("/tasks", json=body, headers=mine).json() == task
         assert client.post("/tasks", json=body | {"label_ids": []}).json()["id"] > task["id"]
 
 
-def test_a_backup_beside_the_service_is_of_one_moment(place: Place) -> None:
+def test_a_backup_of_a_running_service_is_consistent(place: Place) -> None:
     with serving(place.url) as url, writing(url):
         done = place.flask("backup", str(place.file))
     assert done.returncode == 0, done.stderr
@@ -140,7 +138,7 @@ def test_a_backup_beside_the_service_is_of_one_moment(place: Place) -> None:
         assert wrong == (0,)
 
 
-def test_nothing_is_overwritten(place: Place, template: str) -> None:
+def test_a_backup_overwrites_no_file(place: Place, template: str) -> None:
     place.file.write_text("precious")
     done = place.flask("backup", str(place.file))
     assert (done.returncode, place.file.read_text()) == (1, "precious")
@@ -184,7 +182,7 @@ def test_a_backup_does_not_write_through_a_file_that_another_user_prepared(place
     assert not place.file.is_symlink()
 
 
-def test_a_file_that_appears_during_a_backup_is_stored(place: Place) -> None:
+def test_a_file_that_appears_during_a_backup_is_kept(place: Place) -> None:
     def write_it(line: str) -> None:
         if not place.file.exists():
             place.file.write_text("precious")
@@ -239,7 +237,7 @@ def test_a_damaged_file_restores_nothing(place: Place, harm: str) -> None:
         assert connection.execute(listed).fetchone() == (0,)
 
 
-def test_an_unresponsive_database_is_reported(place: Place) -> None:
+def test_an_unreachable_database_is_reported(place: Place) -> None:
     done = place.flask("backup", str(place.file), url="postgresql://u:secret@127.0.0.1:1/nothing")
     assert done.returncode == 1
     assert "does not answer" in done.stderr

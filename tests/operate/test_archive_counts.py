@@ -1,6 +1,6 @@
-"""A backup or a restore that lacks rows fails, and says so.
+"""An incomplete backup or restore fails with a message.
 
-PostgreSQL's programs are replaced by scripts that run the real ones and leave out a table's rows.
+PostgreSQL's programs are replaced by scripts that call them and drop the rows of a table.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TABLES = ("tasks", "sessions", "users")
 
 @pytest.fixture
 def lossy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, str], None]:
-    """Puts a script in place of one of PostgreSQL's programs."""
+    """Replaces one of PostgreSQL's programs by a script."""
 
     def replace(program: str, script: str, table: str) -> None:
         (folder,) = embedded.programs()
@@ -57,7 +57,7 @@ def other(server_url: str, tmp_path: Path) -> str:
 
 
 def silent(line: str) -> None:
-    """Progress that nobody reads."""
+    """Ignores progress messages."""
 
 
 def tables_of(url: str) -> int:
@@ -69,7 +69,7 @@ def tables_of(url: str) -> int:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_an_archive_that_lacks_rows_is_no_backup(
+def test_an_archive_without_all_rows_is_not_a_backup(
     settings: Settings, user: Api, tmp_path: Path, lossy: Callable[..., None], table: str
 ) -> None:
     assert settings.database_url
@@ -81,7 +81,7 @@ def test_an_archive_that_lacks_rows_is_no_backup(
     assert list(tmp_path.glob("tasks.backup*")) == []
 
 
-def test_a_restore_that_lacks_rows_fails(
+def test_a_restore_without_all_rows_fails(
     settings: Settings, user: Api, tmp_path: Path, lossy: Callable[..., None], other: str
 ) -> None:
     assert settings.database_url
@@ -94,7 +94,7 @@ def test_a_restore_that_lacks_rows_fails(
         archive.bring_back(other, file, silent)
 
 
-def test_what_is_whole_is_backed_up_and_restored_with_its_counts(
+def test_a_complete_backup_and_restore_report_their_counts(
     settings: Settings, user: Api, tmp_path: Path, other: str
 ) -> None:
     assert settings.database_url

@@ -1,7 +1,7 @@
-"""The key that signs tokens changes in the steps of docs/operate.md, while people go on working.
+"""Key rotation in the steps of docs/operate.md while clients keep working.
 
-During each step two services run side by side on one database, one of them a step ahead, as while a
-release is deployed machine by machine.
+During each step, two instances run on one database, one of them a step ahead, as during a
+rolling deployment.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from support import databases
 from support.api import PASSWORD, new_email
 from support.servers import serving
 from support.world import at_once
+
+from taskapi import create_app
+from taskapi.auth.tokens import parse_refresh_token
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +37,7 @@ SECONDS_OF_USE = 2.0
 
 
 class Keys(NamedTuple):
-    """What a service signs with, and what it accepts besides."""
+    """The signing key of an instance, and the previous keys that it accepts."""
 
     signing: str
     previous: tuple[str, ...] = ()
@@ -49,18 +53,18 @@ IDS = ["add the new key", "swap the two", "take the old one away"]
 
 @dataclass(frozen=True)
 class Instance:
-    """A service, and its keys."""
+    """An instance and its keys."""
 
     client: httpx.Client
     keys: Keys
 
     def call(self, status: int, method: str, path: str, **kwargs: Any) -> httpx.Response:
-        answer = self.client.request(method, path, **kwargs)
-        assert answer.status_code == status, answer.text
-        return answer
+        response = self.client.request(method, path, **kwargs)
+        assert response.status_code == status, response.text
+        return response
 
     def me(self, access_token: str) -> int:
-        """The status that an access token gets."""
+        """The status of a request with an access token."""
         headers = {"Authorization": f"Bearer {access_token}"}
         return self.client.get("/auth/me", headers=headers).status_code
 
@@ -71,9 +75,9 @@ class Instance:
 
 
 class Issued(NamedTuple):
-    """An answer with tokens, the idempotency key and body of its request, and who signed it."""
+    """A response with tokens, the idempotency key and body of its request, and its signing key."""
 
-    answer: dict[str, object]
+    response: dict[str, object]
     key: str
     body: dict[str, str]
     signed_with: str
@@ -81,7 +85,7 @@ class Issued(NamedTuple):
 
 @dataclass
 class Person:
-    """Somebody who refreshes all the time, here and there, and keeps whatever they were given."""
+    """A client that refreshes continuously on both instances, and stores all tokens."""
 
     refresh_token: str
     issued: list[Issued] = field(default_factory=list)
@@ -93,25 +97,28 @@ class Person:
             login = here.refresh(self.refresh_token, key).json()
             self.issued.append(Issued(login, key, body, here.keys.signing))
             self.refresh_token = login["refresh_token"]
-            self._see(self.issued[-1], there)
+            self._check(self.issued[-1], there)
             time.sleep(0.02)
 
     def look_back(self, instances: tuple[Instance, Instance]) -> None:
-        """All that was ever issued is good wherever the key that signed it is known."""
+        """Each access token is valid where the key that signed it is known."""
         for issued, instance in itertools.product(self.issued, instances):
-            self._see(issued, instance)
+            self._verify(issued, instance)
+
+    def _verify(self, issued: Issued, instance: Instance) -> bool:
+        is_known = issued.signed_with in instance.keys.known
+        assert instance.me(str(issued.response["access_token"])) == (200 if is_known else 401)
+        return is_known
 
     def _see(self, issued: Issued, instance: Instance) -> None:
-        is_known = issued.signed_with in instance.keys.known
-        assert instance.me(str(issued.answer["access_token"])) == (200 if is_known else 401)
-        if is_known:
+        if self._verify(issued, instance):
             again = instance.refresh(issued.body["refresh_token"], issued.key)
             assert again.headers["Idempotency-Replayed"] == "true"
-            assert again.json() == issued.answer
+            assert again.json() == issued.response
 
 
 @contextmanager
-def _side_by_side(database_url: str, *keys: Keys) -> Iterator[tuple[Instance, Instance]]:
+def _concurrently(database_url: str, *keys: Keys) -> Iterator[tuple[Instance, Instance]]:
     with _instance(database_url, keys[0]) as one, _instance(database_url, keys[1]) as other:
         yield one, other
 
@@ -128,23 +135,23 @@ def _instance(database_url: str, keys: Keys) -> Iterator[Instance]:
 
 
 def _registered(instance: Instance) -> str:
-    """The refresh token of somebody new."""
+    """The refresh token of a new user."""
     account = {"email": new_email(), "password": PASSWORD}
     login = instance.call(201, "POST", "/auth/register", json=account).json()
     return str(login["refresh_token"])
 
 
 def _successors(refresh_token: str, instances: tuple[Instance, Instance]) -> list[str]:
-    """What twenty refreshes at once give, ten at each instance."""
+    """The results of twenty concurrent refreshes, ten on each instance."""
     calls = [lambda i=instance: i.refresh(refresh_token) for instance in instances * 10]
-    return [answer.json()["refresh_token"] for answer in at_once(calls)]
+    return [response.json()["refresh_token"] for response in at_once(calls)]
 
 
-def test_no_session_is_lost_while_the_key_changes_step_by_step(database_url: str) -> None:
+def test_key_rotation_ends_no_session(database_url: str) -> None:
     people: list[Person] = []
     asleep = ""
     for keys in itertools.pairwise(STEPS):
-        with _side_by_side(database_url, *keys) as instances:
+        with _concurrently(database_url, *keys) as instances:
             if not people:
                 asleep = _registered(instances[0])
                 people = [Person(_registered(instances[0])) for _ in range(PEOPLE)]
@@ -164,7 +171,7 @@ def test_no_session_is_lost_while_the_key_changes_step_by_step(database_url: str
 def test_twenty_refreshes_at_two_instances_give_one_successor_at_each_step(
     database_url: str, keys: tuple[Keys, Keys]
 ) -> None:
-    with _side_by_side(database_url, *keys) as instances:
+    with _concurrently(database_url, *keys) as instances:
         refresh_token = _registered(instances[0])
         for _ in range(10):
             (refresh_token,) = set(_successors(refresh_token, instances))
@@ -175,8 +182,26 @@ def test_twenty_refreshes_at_two_instances_give_one_successor_at_each_step(
 
 
 def test_without_the_first_step_sessions_would_be_lost(database_url: str) -> None:
-    with _side_by_side(database_url, STEPS[0], STEPS[2]) as (behind, ahead):
+    with _concurrently(database_url, STEPS[0], STEPS[2]) as (behind, ahead):
         refresh_token = _registered(ahead)
         assert behind.me(ahead.refresh(refresh_token).json()["access_token"]) == 401
         body = {"refresh_token": refresh_token}
         behind.call(401, "POST", "/auth/refresh", json=body)
+
+
+def test_after_a_leak_all_sessions_are_ended(database_url: str) -> None:
+    """Whoever has the old key knows the refresh tokens that follow an old one."""
+    with _instance(database_url, Keys(OLD)) as instance:
+        stolen = _registered(instance)
+        access_token = instance.refresh(stolen).json()["access_token"]
+    computed = parse_refresh_token(stolen)
+    assert computed
+    with _instance(database_url, Keys(NEW)) as instance:
+        assert instance.me(access_token) == 401
+        successor = instance.refresh(str(computed.successor(OLD))).json()
+        app = create_app(databases.settings_for(database_url))
+        result = app.test_cli_runner().invoke(args=["sessions", "end-all", "--yes"])
+        assert result.output.startswith("Ended ")
+        assert instance.me(successor["access_token"]) == 401
+        body = {"refresh_token": successor["refresh_token"]}
+        instance.call(401, "POST", "/auth/refresh", json=body)

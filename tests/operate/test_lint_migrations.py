@@ -1,4 +1,4 @@
-"""Linting of migrations: statements that would block the service on a large table are rejected."""
+"""The linter of migrations rejects statements that would lock a large table."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ OLDEST = f'oldest_code = "{revisions.HEAD}"'
 
 
 def _lint(folder: str) -> tuple[int, str]:
-    """The exit status, and what it says."""
+    """The exit status and the output."""
     command = [sys.executable, str(ROOT / "scripts" / "lint-migrations"), folder]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return ran.returncode, ran.stderr
@@ -65,25 +65,25 @@ def _lint(folder: str) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def refusals(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What is said of all of them, a migration each."""
+    """The findings for all statements, each in its own migration."""
     folder = revisions.later(tmp_path_factory.mktemp("refused"), *REFUSED.values())
-    status, said = _lint(folder)
+    status, output = _lint(folder)
     assert status == 1
-    return said
+    return output
 
 
 @pytest.mark.parametrize("rule", REFUSED)
-def test_a_blocking_statement_is_rejected(rule: str, refusals: str) -> None:
+def test_a_migration_that_locks_a_table_is_rejected(rule: str, refusals: str) -> None:
     number = int(revisions.NEXT) + list(REFUSED).index(rule)
     assert f"{number:04}_later.py: {rule}: " in refusals
 
 
-def test_how_it_is_done_without_a_pause_is_not(tmp_path: Path) -> None:
+def test_a_migration_without_long_locks_is_accepted(tmp_path: Path) -> None:
     steps = (SAFE, CONCURRENT, VALIDATE, NOT_NULL, FOREIGN_KEY, UNIQUE)
     assert _lint(revisions.later(tmp_path, *steps)) == (0, "")
 
 
-def test_an_exemption_has_its_reason_and_says_what_code_still_works(tmp_path: Path) -> None:
+def test_an_exemption_has_a_reason_and_the_oldest_code(tmp_path: Path) -> None:
     folder = revisions.later(tmp_path, CONTRACT, marks=f"{REASON}\n{OLDEST}")
     assert _lint(folder) == (0, "")
 
@@ -96,9 +96,9 @@ def test_an_exemption_has_its_reason_and_says_what_code_still_works(tmp_path: Pa
     ],
     ids=["no oldest code", "needless"],
 )
-def test_an_exemption_that_is_not_whole_is_rejected(
+def test_an_incomplete_exemption_is_rejected(
     body: str, marks: str, complaint: str, tmp_path: Path
 ) -> None:
-    status, said = _lint(revisions.later(tmp_path, body, marks=marks))
+    status, output = _lint(revisions.later(tmp_path, body, marks=marks))
     assert status == 1
-    assert complaint in said
+    assert complaint in output

@@ -1,4 +1,4 @@
-"""Migrations: they wait briefly for locks, and leave nothing behind if they fail."""
+"""A migration blocks no request: it waits a moment for a table, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ with op.get_context().autocommit_block():
 
 @pytest.fixture
 def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
-    """The URL of a migrated database of this test alone."""
+    """The URL of a migrated database for this test."""
     name = f"migrating_{worker_id}_{next(_numbers)}"
     yield databases.create(server_url, name, template)
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -35,7 +35,7 @@ def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
 
 
 def _upgrading(url: str, folder: str) -> subprocess.Popen[str]:
-    """`flask db upgrade`, at work."""
+    """A running `flask db upgrade`."""
     return revisions.flask_at_work(url, "db", "upgrade", "-d", folder)
 
 
@@ -44,7 +44,7 @@ def _revision(url: str) -> str:
     return str(found)
 
 
-def test_a_migration_retries_when_its_table_is_locked(private: str, tmp_path: Path) -> None:
+def test_a_migration_retries_while_its_table_is_locked(private: str, tmp_path: Path) -> None:
     settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD)
     with world.holding(settings, "SELECT FROM tasks LIMIT 1") as holder:
         upgrade = _upgrading(private, folder)
@@ -52,40 +52,38 @@ def test_a_migration_retries_when_its_table_is_locked(private: str, tmp_path: Pa
         time.sleep(1.5)
         assert world.sql(settings, "SELECT count(*) FROM tasks") == [(0,)], "somebody queues"
         holder.rollback()
-    said, _ = upgrade.communicate(timeout=30)
-    assert upgrade.returncode == 0, said
-    assert "The migration waits for a lock: canceling statement due to lock timeout" in said
+    output, _ = upgrade.communicate(timeout=30)
+    assert upgrade.returncode == 0, output
+    assert "The migration waits for a lock: canceling statement due to lock timeout" in output
     assert _revision(private) == revisions.NEXT
 
 
-def test_a_migration_that_never_gets_its_table_gives_up_and_has_done_nothing(
+def test_a_migration_that_never_gets_its_lock_fails_and_changes_nothing(
     private: str, tmp_path: Path
 ) -> None:
     settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD)
     with world.holding(settings, "SELECT FROM tasks LIMIT 1"):
         upgrade = _upgrading(private, folder)
-        said, _ = upgrade.communicate(timeout=60)
+        output, _ = upgrade.communicate(timeout=60)
     assert upgrade.returncode == 1
-    assert "The migration failed after 5 attempts" in said
-    assert "Traceback" not in said
+    assert "The migration failed after 5 attempts" in output
+    assert "Traceback" not in output
     assert _revision(private) == revisions.HEAD
 
 
-def test_two_that_make_an_index_concurrently_do_not_wait_for_one_another(
-    private: str, tmp_path: Path
-) -> None:
+def test_concurrent_index_migrations_do_not_deadlock(private: str, tmp_path: Path) -> None:
     settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD, INDEX)
     with world.holding(settings, "INSERT INTO users (email, hashed_password) VALUES ('a@b', 'x')"):
         both = [_upgrading(private, folder) for _ in range(2)]
         time.sleep(4)
     for one in both:
-        said, _ = one.communicate(timeout=30)
-        assert one.returncode == 0, said
+        output, _ = one.communicate(timeout=30)
+        assert one.returncode == 0, output
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_of_a_test'::regclass"
     assert world.sql(settings, valid) == [(True,)]
 
 
-def test_an_index_that_is_made_concurrently_may_take_longer_than_a_statement_of_the_service(
+def test_a_concurrent_index_may_take_longer_than_the_statement_timeout(
     private: str, tmp_path: Path
 ) -> None:
     settings, folder = databases.settings_for(private), revisions.later(tmp_path, ADD, INDEX)
@@ -97,8 +95,8 @@ def test_an_index_that_is_made_concurrently_may_take_longer_than_a_statement_of_
         world.until_blocked(settings, 1)
         time.sleep(1)
         holder.rollback()
-    said, _ = upgrade.communicate(timeout=30)
-    assert upgrade.returncode == 0, said
+    output, _ = upgrade.communicate(timeout=30)
+    assert upgrade.returncode == 0, output
 
 
 def test_statements_are_prepared_again_after_a_change_of_type(

@@ -1,4 +1,4 @@
-"""The schema changes under a running service, which people use meanwhile: no request fails."""
+"""Schema changes under load: no request fails."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ pytestmark = [pytest.mark.load, pytest.mark.alone]
 
 TASKS = 200_000
 BOUND = 2.4
-"""Seconds: what a request may spend on the database, while a migration waits a second at most."""
+"""The seconds that a request may use the database; a migration waits at most one second."""
 
 FEW = 20_000
-"""For a change that makes indexes anew while nobody can write, as a title's type does."""
+"""For a change that rebuilds indexes under a lock, such as the type of a title."""
 
 FILL = """
 WITH owner AS (
@@ -60,7 +60,7 @@ def figures(record_property: Callable[[str, object], None]) -> Figures:
 
 
 def _filled(server_url: str, template: str, tasks: int) -> str:
-    """The URL of a database with so many tasks."""
+    """The URL of a database with this number of tasks."""
     url = databases.create(server_url, f"full_{time.monotonic_ns()}", template)
     sql(url, FILL.format(tasks))
     sql(url, "VACUUM ANALYZE")
@@ -88,12 +88,12 @@ def test_no_request_fails_while_the_schema_changes(
     assert writers.slowest() < BOUND
 
 
-def test_what_is_prepared_outlives_another_type_of_a_column(
+def test_prepared_statements_survive_a_change_of_type(
     small: str, tmp_path: Path, figures: Figures
 ) -> None:
-    """A statement that it breaks is prepared anew; a transaction is lost, and told to come again.
+    """Invalidated statements are prepared again. A transaction fails with a 503.
 
-    Each connection loses one at most: two workers have sixteen connections.
+    At most one for each connection: two workers have sixteen connections.
     """
     folder = revisions.later(tmp_path, WIDEN)
     writers, visits = _upgraded_in_use(small, folder, figures, "true")
@@ -108,7 +108,7 @@ def test_what_is_prepared_outlives_another_type_of_a_column(
 def _upgraded_in_use(
     url: str, folder: str, figures: Figures, prepare: str
 ) -> tuple[Writers, Visits]:
-    """What people got while the database was brought to the head of a folder."""
+    """The responses to clients during a migration to the head of a directory."""
     with (
         started(url, DATABASE_PREPARE=prepare) as service,
         writing(service.url) as writers,

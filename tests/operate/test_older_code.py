@@ -1,6 +1,6 @@
-"""Code of the release before runs on a schema that has grown, and knows when too much is gone.
+"""The previous release works on a newer schema, and detects an incompatible one.
 
-To today's code, a schema with further migrations is what the next release's is to it.
+A schema with additional migrations stands for that of the next release.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ OLDEST = f'oldest_code = "{revisions.NEXT}"'
 
 @pytest.fixture
 def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
-    """The URL of a migrated database of this test alone."""
+    """The URL of a migrated database for this test."""
     name = f"older_{worker_id}_{time.monotonic_ns()}"
     yield databases.create(server_url, name, template)
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -55,13 +55,13 @@ def private(server_url: str, template: str, worker_id: str) -> Iterator[str]:
 
 @pytest.fixture
 def grown(private: str, tmp_path: Path) -> str:
-    """The URL of a database that is ahead: columns, a table, a constraint and an index more."""
+    """The URL of a database with more columns, a table, a constraint and an index."""
     revisions.upgrade(private, revisions.later(tmp_path, EXPAND, INDEX))
     return private
 
 
 @pytest.mark.parametrize("prepare", ["true", "false"], ids=["prepared", "unprepared"])
-def test_older_code_starts_and_serves_on_a_schema_that_has_grown(grown: str, prepare: str) -> None:
+def test_older_code_serves_on_a_newer_schema(grown: str, prepare: str) -> None:
     with serving(grown, DATABASE_PREPARE=prepare) as url:
         assert httpx.get(f"{url}/readyz").status_code == 200
         with writing(url) as writers, visiting(url) as visits:
@@ -71,13 +71,13 @@ def test_older_code_starts_and_serves_on_a_schema_that_has_grown(grown: str, pre
     assert visits.unexpected() == {}
 
 
-def test_older_code_has_nothing_to_migrate_in_a_database_that_is_ahead(grown: str) -> None:
-    status, said = flask(grown, "db", "upgrade")
-    assert status == 0, said
-    assert f"ahead of this release ({revisions.HEAD}). Nothing to do" in said
+def test_older_code_has_nothing_to_migrate_on_a_newer_schema(grown: str) -> None:
+    status, output = flask(grown, "db", "upgrade")
+    assert status == 0, output
+    assert f"ahead of this release ({revisions.HEAD}). Nothing to do" in output
 
 
-def test_what_older_code_uses_is_gone_and_it_says_so(
+def test_older_code_is_not_ready_on_an_incompatible_schema(
     private: str, tmp_path: Path, contract: Contract
 ) -> None:
     folder = revisions.later(tmp_path, EXPAND, CONTRACT, marks=OLDEST)
@@ -90,10 +90,10 @@ def test_what_older_code_uses_is_gone_and_it_says_so(
         problem = person.problem(503, "not_ready", "GET", "/readyz")
         assert "no longer supports this release" in problem["detail"]
         for command in (["db", "upgrade"], ["serve"]):
-            status, said = flask(private, *command)
+            status, output = flask(private, *command)
             assert status == 1
-            assert "no longer supports this release" in said
-            assert "Traceback" not in said
+            assert "no longer supports this release" in output
+            assert "Traceback" not in output
         with create_app(settings).app_context():
             flask_migrate.downgrade(folder, revisions.NEXT)
         person.expect(200, "GET", "/readyz")

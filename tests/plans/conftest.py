@@ -1,4 +1,4 @@
-"""Fixtures of tests of plans. Each worker fills one database."""
+"""Fixtures of the tests of query plans. Each worker fills one database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support import databases
 
 @pytest.fixture(scope="session")
 def full(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Connection]:
-    """A connection to a database with 120,000 tasks, 20,000 of them the owner's."""
+    """A connection to a database with 120,000 tasks, 20,000 of one user."""
     url = databases.create(server_url, f"plans_{worker_id}", template)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET statement_timeout = 0")

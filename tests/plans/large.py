@@ -1,4 +1,4 @@
-"""A database with 120,000 tasks, 20,000 of them one owner's, and what its plans read."""
+"""A database with 120,000 tasks, 20,000 of one user, and the rows that its plans read."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ Node = dict[str, Any]
 
 
 def plan_of(connection: psycopg.Connection, statement: Statement, parameters: Node) -> list[Node]:
-    """The nodes of the plan of a statement, as it ran; what it wrote is taken back."""
+    """The nodes of the executed plan of a statement, which is rolled back."""
     values = statement.values(parameters)
     given = ", ".join(["%s"] * len(values))
     connection.execute(b"PREPARE asked AS " + statement.sql)
@@ -104,7 +104,7 @@ def scanned(plan: list[Node]) -> list[str]:
 
 
 def rows_read(plan: list[Node], table: str) -> float:
-    """How many rows of a table were looked at, those that were then left out included."""
+    """The number of rows of a table that were read, including filtered ones."""
     left_out = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
     return sum(
         (node["Actual Rows"] + sum(node.get(reason, 0) for reason in left_out))

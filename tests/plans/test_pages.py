@@ -1,7 +1,7 @@
 """Query plans on large tables: every statement finds its rows through an index.
 
-A page of a list reads about as many rows as it shows, wherever it begins. Plans are made both for
-known values and, as PostgreSQL may do for prepared statements, for any.
+A page of a list reads about as many rows as it returns, wherever it begins. Plans are made for
+specific values and, as PostgreSQL may do for prepared statements, for any values.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PLACES = {
     "due": datetime.fromisoformat("2027-06-01"),
     "priority": 2,
 }
-"""For each sort of all tasks, a key about the middle of the list. Places are those of one list."""
+"""For each sort, a key near the middle of the list. Positions are those of one list."""
 
 CONSTANT = ("created_at", "due")
 """The orders in which a page costs the same at any size; others sort the workspace's tasks."""
@@ -35,14 +35,14 @@ CONSTANT = ("created_at", "due")
 OWN = 20_000
 
 OF_LISTS = {None: 60, 1_000_001: 200, 1_000_002: 220}
-"""For each list, as many of the tasks as may be read for a page of it."""
+"""For each list, the maximum number of tasks that a page of it may read."""
 
 
 @pytest.mark.parametrize("is_completed", [None, True, False], ids=str)
 @pytest.mark.parametrize("resumes", [False, True], ids=["from the start", "from a cursor"])
 @pytest.mark.parametrize("is_descending", [False, True], ids=["up", "down"])
 @pytest.mark.parametrize("sort", PLACES)
-def test_a_page_reads_as_many_rows_as_it_shows(
+def test_a_page_reads_as_many_rows_as_it_returns(
     planner: psycopg.Connection,
     sort: str,
     is_descending: bool,
@@ -66,7 +66,7 @@ def test_a_page_reads_as_many_rows_as_it_shows(
 
 @pytest.mark.parametrize("list_id", [None, 1_000_001, 1_000_002], ids=["inbox", "large", "small"])
 @pytest.mark.parametrize("sort", SORTS)
-def test_a_page_of_a_list_reads_no_more_than_the_list_or_a_part_of_the_account(
+def test_a_page_of_a_list_reads_a_bounded_number_of_rows(
     planner: psycopg.Connection, sort: str, list_id: int | None
 ) -> None:
     within = Within.LIST if list_id else Within.INBOX
@@ -95,15 +95,13 @@ FOUND = {
     "text ~ abc and not completed": 400,
     "created = 2026-12-24": 20_000,
 }
-"""For each filter, as many of the owner's 20,000 tasks as may be read for a page."""
+"""For each filter, the maximum number of the user's 20,000 tasks that a page may read."""
 
 
 @pytest.mark.parametrize("sort", ["created_at", "title"])
 @pytest.mark.parametrize("text", FOUND)
-def test_what_a_filter_finds_is_found_by_an_index(
-    full: psycopg.Connection, text: str, sort: str
-) -> None:
-    # These are always planned with their values.
+def test_filters_use_an_index(full: psycopg.Connection, text: str, sort: str) -> None:
+    # Always planned with their values.
     full.execute("SET plan_cache_mode = force_custom_plan")
     resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "Asia/Tokyo"), OWNER)
     shape = resolver.shape(parse(text))
@@ -116,7 +114,7 @@ def test_what_a_filter_finds_is_found_by_an_index(
     assert rows_read(plan, "tasks") <= FOUND[text]
 
 
-def test_a_search_reads_what_it_finds(full: psycopg.Connection) -> None:
+def test_a_search_reads_only_matches(full: psycopg.Connection) -> None:
     full.execute("SET plan_cache_mode = force_custom_plan")
     resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "UTC"), OWNER)
     shape = resolver.shape(parse("text ~ ab"))
@@ -135,9 +133,7 @@ def test_a_search_reads_what_it_finds(full: psycopg.Connection) -> None:
 
 
 @pytest.mark.parametrize("known", [[30_000], [1, 30_000], None], ids=str)
-def test_of_a_list_that_the_client_has_no_task_is_read(
-    planner: psycopg.Connection, known: list[int] | None
-) -> None:
+def test_a_304_reads_no_task(planner: psycopg.Connection, known: list[int] | None) -> None:
     statement = task_page(
         Ordering(SORTS["title"], is_descending=True), is_completed=None, within=Within.ALL
     )

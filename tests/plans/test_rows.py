@@ -1,4 +1,4 @@
-"""Query plans on large tables: what concerns a row reads that row, and the callers' alone."""
+"""Query plans on large tables: an operation on a row reads only that row."""
 
 from __future__ import annotations
 
@@ -201,9 +201,7 @@ ABOUT_OCCURRENCES: dict[str, Statement] = {
 
 
 @pytest.mark.parametrize("name", ABOUT_LISTS)
-def test_operations_on_a_list_read_only_the_callers_rows(
-    planner: psycopg.Connection, name: str
-) -> None:
+def test_list_operations_read_only_the_callers_rows(planner: psycopg.Connection, name: str) -> None:
     plan = plan_of(planner, ABOUT_LISTS[name], {**OF_A_LIST, **CALLER})
     assert scanned(plan) == []
     assert rows_read(plan, "lists") <= 8
@@ -211,7 +209,7 @@ def test_operations_on_a_list_read_only_the_callers_rows(
 
 
 @pytest.mark.parametrize("name", ABOUT_FILTERS)
-def test_operations_on_a_filter_read_only_the_callers_rows(
+def test_filter_operations_read_only_the_callers_rows(
     planner: psycopg.Connection, name: str
 ) -> None:
     plan = plan_of(planner, ABOUT_FILTERS[name], {**OF_A_FILTER, **CALLER})
@@ -220,7 +218,7 @@ def test_operations_on_a_filter_read_only_the_callers_rows(
 
 
 @pytest.mark.parametrize("name", ABOUT_OCCURRENCES)
-def test_what_concerns_an_occurrence_reads_those_of_the_task_alone(
+def test_occurrence_operations_read_only_the_tasks_rows(
     planner: psycopg.Connection, name: str
 ) -> None:
     plan = plan_of(planner, ABOUT_OCCURRENCES[name], {**OF_A_RECURRING_TASK, **CALLER})
@@ -231,7 +229,7 @@ def test_what_concerns_an_occurrence_reads_those_of_the_task_alone(
 
 
 @pytest.mark.parametrize("name", ABOUT_LABELS)
-def test_operations_on_a_label_read_only_the_callers_rows(
+def test_label_operations_read_only_the_callers_rows(
     planner: psycopg.Connection, name: str
 ) -> None:
     plan = plan_of(planner, ABOUT_LABELS[name], {**OF_A_LABEL, **CALLER})
@@ -241,7 +239,7 @@ def test_operations_on_a_label_read_only_the_callers_rows(
 
 
 @pytest.mark.parametrize("name", OF_ONE_TASK)
-def test_what_concerns_one_task_reads_that_task(planner: psycopg.Connection, name: str) -> None:
+def test_task_operations_read_only_that_task(planner: psycopg.Connection, name: str) -> None:
     statement, parameters = OF_ONE_TASK[name]
     plan = plan_of(planner, statement, parameters)
     assert scanned(plan) == []
@@ -252,7 +250,7 @@ def test_what_concerns_one_task_reads_that_task(planner: psycopg.Connection, nam
 
 @pytest.mark.parametrize("name", OF_A_FAMILY)
 @pytest.mark.parametrize("list_id", [OWNER, 1_000_001], ids=["inbox", "list"])
-def test_what_concerns_a_tasks_family_or_neighbours_reads_no_more_than_those(
+def test_subtask_operations_and_moves_read_only_the_rows_involved(
     planner: psycopg.Connection, name: str, list_id: int
 ) -> None:
     places = {"list_id": list_id, "after": Decimal(TASK), "most": 5}
@@ -263,9 +261,7 @@ def test_what_concerns_a_tasks_family_or_neighbours_reads_no_more_than_those(
 
 
 @pytest.mark.parametrize("name", OF_ACCOUNTS)
-def test_no_statement_on_accounts_reads_those_of_others(
-    planner: psycopg.Connection, name: str
-) -> None:
+def test_account_statements_read_only_that_account(planner: psycopg.Connection, name: str) -> None:
     plan = plan_of(planner, OF_ACCOUNTS[name], ABOUT_ACCOUNTS)
     assert scanned(plan) == []
     assert rows_read(plan, "users") <= LIMIT + 1
@@ -273,16 +269,14 @@ def test_no_statement_on_accounts_reads_those_of_others(
 
 
 @pytest.mark.parametrize("name", ["credentials", "rotate", "revoke", "own_user"])
-def test_what_concerns_one_session_reads_that_session(
-    planner: psycopg.Connection, name: str
-) -> None:
+def test_session_operations_read_only_that_session(planner: psycopg.Connection, name: str) -> None:
     plan = plan_of(planner, OF_ACCOUNTS[name], ABOUT_ACCOUNTS)
     assert plan[0]["Actual Rows"] == 1
     assert rows_read(plan, "sessions") <= 1
     assert rows_read(plan, "users") <= 1
 
 
-def test_these_tests_would_see_a_scan_of_a_whole_table(planner: psycopg.Connection) -> None:
+def test_a_sequential_scan_is_detected(planner: psycopg.Connection) -> None:
     everyones = Statement(select(Task.__table__.c.id).where(Task.__table__.c.version < TASK))
     plan = plan_of(planner, everyones, {})
     assert scanned(plan) == ["tasks"]

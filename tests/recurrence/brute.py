@@ -1,7 +1,7 @@
-"""A second implementation of recurrence rules: slow, and as close to RFC 5545 as can be read.
+"""A second implementation of recurrence rules: slow, and close to the text of RFC 5545.
 
-It shares nothing with the service's: a rule is a dictionary of its parts, each day is asked in turn
-whether each part allows it (the table of section 3.3.10), and intervals are counted one by one.
+It shares no code with the service. A rule is a dictionary of its parts, each day is checked
+against each part (the table of section 3.3.10), and intervals are counted one by one.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ def begin_of_week(day: date, wkst: str) -> date:
 
 @cache
 def year_of_week(day: date, wkst: str) -> int:
-    """The year that numbers the week of a day: the one in which four days of it or more lie."""
+    """The year that numbers the week of a day: the one with at least four of its days."""
     return (begin_of_week(day, wkst) + 3 * DAY).year
 
 
 @cache
 def _week_numbers(week: date, wkst: str) -> tuple[int, int]:
-    """The numbers of the week that begins on a day, from both ends of its year."""
+    """The numbers of the week that begins on a day, from the beginning and the end of its year."""
     year = year_of_week(week, wkst)
     number = 1
     while year_of_week(week - number * 7 * DAY, wkst) == year:
@@ -70,7 +70,7 @@ def _week_numbers(week: date, wkst: str) -> tuple[int, int]:
 
 @cache
 def interval_of(day: date, freq: str, wkst: str, *, has_weeks: bool) -> tuple[int, ...]:
-    """Which interval of a rule a day lies in, as something to compare."""
+    """A comparable value for the interval of a rule that contains a day."""
     if freq == "DAILY":
         return (day.toordinal(),)
     if freq == "WEEKLY":
@@ -111,7 +111,7 @@ def _matches(day: date, parts: Parts) -> bool:
 
 
 def with_start(parts: Parts, start: date) -> Parts:
-    """What is not in the rule is taken from the start."""
+    """Adds the missing parts of a rule from the start."""
     freq, weekday = parts["FREQ"], WEEKDAYS[start.weekday()]
     if any(name in parts for name in ("BYDAY", "BYMONTHDAY", "BYYEARDAY")):
         return parts
@@ -164,16 +164,16 @@ def occurrences(text: str, start: date, end: date) -> list[date]:
 
 
 def instant_of(wall: datetime, zone: str) -> datetime:
-    """The instant of a wall-clock time, found by watching the clock.
+    """The instant of a local time, found by searching.
 
-    Every quarter of an hour is enough: the offsets of the zones here are such.
+    Steps of a quarter of an hour suffice for the offsets of these time zones.
     """
     clock, step = ZoneInfo(zone), timedelta(minutes=15)
     instant = wall.replace(tzinfo=UTC) - timedelta(hours=26)
     offset = instant.astimezone(clock).utcoffset()
-    while (shown := instant.astimezone(clock)).replace(tzinfo=None) < wall:
-        offset = shown.utcoffset()
+    while (local := instant.astimezone(clock)).replace(tzinfo=None) < wall:
+        offset = local.utcoffset()
         instant += step
-    # Either the clock shows it now, for the first time, or it has just leapt over it.
+    # Either it is this local time for the first time, or it was just skipped.
     assert offset is not None
-    return instant if shown.replace(tzinfo=None) == wall else wall.replace(tzinfo=UTC) - offset
+    return instant if local.replace(tzinfo=None) == wall else wall.replace(tzinfo=UTC) - offset

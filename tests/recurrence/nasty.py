@@ -1,4 +1,4 @@
-"""Rules that keep other implementations busy for long, or for ever."""
+"""Rules that take other implementations very long, or forever."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 def _listed(start: str, values: list[str]) -> str:
-    """As many of these values as a rule has room for."""
+    """As many of these values as fit into a rule."""
     text = start
     for value in values:
         if len(text) + len(value) < 500:

@@ -1,4 +1,4 @@
-"""Rules and starts as hypothesis makes them up: all parts, in all combinations there may be."""
+"""Hypothesis strategies for rules and starts: all parts in all valid combinations."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from recurrence.brute import WEEKDAYS
 
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 HORIZON = {"DAILY": 90, "WEEKLY": 180, "MONTHLY": 500, "YEARLY": 1_500}
-"""For how many days from the start a rule is compared."""
+"""The number of days for which a rule is compared."""
 
-# Few years, so that the second implementation need not look at so many days: the first ones, two
-# with a leap day at the usual distance, those around a century without, and the last ones. Ends of
-# months and years, and weeks of another year, are worth some more.
+# Few years, so that the second implementation checks few days: the first ones, two
+# leap years, those around a century without a leap day, and the last ones. Ends of
+# months and years, and weeks of another year, are more likely.
 STARTS = st.one_of(
     st.dates(date(1970, 1, 1), date(1971, 12, 31)),
     st.dates(date(2023, 12, 1), date(2028, 3, 31)),
@@ -60,7 +60,7 @@ _WITHOUT = {
 
 
 def _rule(freq: str, parts: dict[str, str]) -> str:
-    """A rule of these parts, less what must not stand together."""
+    """A rule with these parts, without those that cannot be combined."""
     if "BYDAY" in parts and (freq in ("DAILY", "WEEKLY") or "BYWEEKNO" in parts):
         parts["BYDAY"] = re.sub("[-+0-9]", "", parts["BYDAY"])
     if not any(name.startswith("BY") and name != "BYSETPOS" for name in parts):
@@ -83,7 +83,7 @@ _RULES = {freq: rules(freq) for freq in FREQUENCIES}
 
 @st.composite
 def rules_of_dates(draw: st.DrawFn) -> tuple[str, date, date]:
-    """A rule, a date that it starts with, and one up to which it is compared."""
+    """A rule, its start, and the date up to which it is compared."""
     freq = draw(st.sampled_from(FREQUENCIES))
     text, start = draw(_RULES[freq]), draw(STARTS)
     limit = draw(st.integers(-3, 2 * HORIZON[freq]))

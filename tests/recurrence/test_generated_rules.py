@@ -1,4 +1,4 @@
-"""The service's rules against a second implementation that asks each day in turn."""
+"""The service's rules compared with a second implementation that checks each day."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHANGES = {
     "Pacific/Apia": (date(2011, 12, 30),),
     "America/St_Johns": (date(2006, 10, 29),),
 }
-"""For each zone, days on which its clock was changed."""
+"""For each time zone, days on which daylight saving time begins or ends."""
 
 _OFTEN = rules("DAILY", "WEEKLY")
 TIMES = st.sampled_from(
@@ -50,7 +50,9 @@ def takewhile_until(recurrence: Recurrence, due: DateDue, end: date) -> list[Dat
 @pytest.mark.parametrize("zone", CHANGES)
 @examples(EXAMPLES // 30)
 @given(data=st.data())
-def test_a_local_time_is_kept_when_clocks_change(zone: str, data: st.DataObject) -> None:
+def test_a_local_time_stays_the_same_when_daylight_saving_changes(
+    zone: str, data: st.DataObject
+) -> None:
     text = data.draw(_OFTEN)
     change = data.draw(st.sampled_from(CHANGES[zone]))
     start = change - timedelta(data.draw(st.integers(0, 30)))
@@ -66,7 +68,7 @@ def test_a_local_time_is_kept_when_clocks_change(zone: str, data: st.DataObject)
 
 @examples(EXAMPLES // 5)
 @given(data=st.data())
-def test_until_of_a_timed_rule_is_the_last_moment(data: st.DataObject) -> None:
+def test_until_of_a_timed_rule_is_the_last_instant(data: st.DataObject) -> None:
     zone = data.draw(st.sampled_from(list(CHANGES)))
     change = data.draw(st.sampled_from(CHANGES[zone]))
     wall = datetime.combine(change - timedelta(4), data.draw(TIMES))
@@ -81,8 +83,8 @@ def test_until_of_a_timed_rule_is_the_last_moment(data: st.DataObject) -> None:
 
 @examples(EXAMPLES // 5)
 @given(data=st.data())
-def test_the_next_occurrence_is_that_of_the_preview(data: st.DataObject) -> None:
-    """Completed day by day, with the number of occurrences kept by whoever asks."""
+def test_the_next_due_is_the_next_of_the_list(data: st.DataObject) -> None:
+    """Completes one occurrence after the other, and counts them."""
     text, start, _ = data.draw(rules_of_dates())
     anchor = data.draw(st.sampled_from(Anchor))
     recurrence = Recurrence(parse(text), anchor, "Europe/Berlin")
@@ -100,7 +102,7 @@ def test_the_next_occurrence_is_that_of_the_preview(data: st.DataObject) -> None
 
 @examples(EXAMPLES // 5)
 @given(data=st.data())
-def test_missed_occurrences_can_be_omitted(data: st.DataObject) -> None:
+def test_missed_occurrences_can_be_left_out(data: st.DataObject) -> None:
     text = data.draw(_OFTEN)
     zone = data.draw(st.sampled_from(list(CHANGES)))
     change = data.draw(st.sampled_from(CHANGES[zone]))

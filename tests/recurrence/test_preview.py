@@ -1,4 +1,4 @@
-"""The call that previews a recurrence, and what it takes for a due."""
+"""The preview of a recurrence, and the forms of a due."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def _preview(user: Api, *arguments: Any, **rest: Any) -> Any:
     return user.expect(200, "POST", "/recurrence/preview", json=_body(*arguments, **rest))
 
 
-def _refusal(user: Api, *arguments: Any, **rest: Any) -> tuple[str, str]:
-    """Where the only broken rule is, and which."""
+def _error(user: Api, *arguments: Any, **rest: Any) -> tuple[str, str]:
+    """The pointer and the code of the only error."""
     body = _body(*arguments, **rest)
     problem = user.problem(400, "invalid_input", "POST", "/recurrence/preview", json=body)
     (error,) = problem["errors"]
     return error["pointer"], error["code"]
 
 
-def test_the_preview_has_ten_dates_by_default(user: Api) -> None:
-    shown = _preview(user)
-    assert len(shown["occurrences"]) == 10
-    assert shown["occurrences"][:2] == [{"date": "2026-12-24"}, {"date": "2026-12-25"}]
-    assert shown["has_more"] is True
+def test_the_default_count_is_ten(user: Api) -> None:
+    result = _preview(user)
+    assert len(result["occurrences"]) == 10
+    assert result["occurrences"][:2] == [{"date": "2026-12-24"}, {"date": "2026-12-25"}]
+    assert result["has_more"] is True
     assert len(_preview(user, count=100)["occurrences"]) == 100
 
 
@@ -49,43 +49,41 @@ def test_the_preview_has_ten_dates_by_default(user: Api) -> None:
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", 0, False),
     ],
 )
-def test_the_end_of_a_search_is_reported(
-    user: Api, rrule: str, number: int, has_more: bool
-) -> None:
-    shown = _preview(user, rrule, count=3)
-    assert (len(shown["occurrences"]), shown["has_more"]) == (number, has_more)
+def test_has_more_is_false_at_the_end(user: Api, rrule: str, number: int, has_more: bool) -> None:
+    result = _preview(user, rrule, count=3)
+    assert (len(result["occurrences"]), result["has_more"]) == (number, has_more)
 
 
-def test_a_time_keeps_its_local_time(user: Api) -> None:
-    shown = _preview(user, "FREQ=DAILY;COUNT=3", _timed("2026-10-24T18:00:00"))["occurrences"]
-    assert shown == [
+def test_a_local_time_stays_the_same(user: Api) -> None:
+    result = _preview(user, "FREQ=DAILY;COUNT=3", _timed("2026-10-24T18:00:00"))["occurrences"]
+    assert result == [
         _timed("2026-10-24T18:00:00") | {"at": "2026-10-24T16:00:00Z"},
         _timed("2026-10-25T18:00:00") | {"at": "2026-10-25T17:00:00Z"},
         _timed("2026-10-26T18:00:00") | {"at": "2026-10-26T17:00:00Z"},
     ]
 
 
-def test_the_time_of_another_zone_is_turned_into_that_of_the_recurrence(user: Api) -> None:
+def test_a_due_in_another_time_zone_is_converted(user: Api) -> None:
     due = _timed("2026-10-24T12:00:00", "America/New_York")
-    shown = _preview(user, "FREQ=DAILY;COUNT=2", due, timezone="Europe/Berlin")["occurrences"]
-    assert [one["datetime"] for one in shown] == ["2026-10-24T18:00:00", "2026-10-25T18:00:00"]
+    result = _preview(user, "FREQ=DAILY;COUNT=2", due, timezone="Europe/Berlin")["occurrences"]
+    assert [one["datetime"] for one in result] == ["2026-10-24T18:00:00", "2026-10-25T18:00:00"]
 
 
-def test_a_time_that_another_zone_has_twice_is_rejected_where_it_is_the_second(user: Api) -> None:
+def test_the_second_of_two_equal_local_times_is_rejected(user: Api) -> None:
     for wall, is_first in (("2026-10-24T20:30:00", True), ("2026-10-24T21:30:00", False)):
         sent = ("FREQ=DAILY;COUNT=1", _timed(wall, "America/New_York"))
         if is_first:
-            shown = _preview(user, *sent, timezone="Europe/Berlin")["occurrences"]
-            assert shown == [_timed("2026-10-25T02:30:00") | {"at": "2026-10-25T00:30:00Z"}]
+            result = _preview(user, *sent, timezone="Europe/Berlin")["occurrences"]
+            assert result == [_timed("2026-10-25T02:30:00") | {"at": "2026-10-25T00:30:00Z"}]
         else:
-            told = _refusal(user, *sent, timezone="Europe/Berlin")
-            assert told == ("/due/datetime", "ambiguous_time")
+            error = _error(user, *sent, timezone="Europe/Berlin")
+            assert error == ("/due/datetime", "ambiguous_time")
 
 
 @pytest.mark.parametrize(
     ("wall", "timezone", "at"),
     [
-        # Left out: the offset before the gap (RFC 5545 section 3.3.5).
+        # Skipped: the offset before the gap (RFC 5545 section 3.3.5).
         ("2026-03-29T02:30:00", "Europe/Berlin", "2026-03-29T01:30:00Z"),
         ("2026-03-08T02:30:00", "America/New_York", "2026-03-08T07:30:00Z"),
         ("2026-10-04T02:15:00", "Australia/Lord_Howe", "2026-10-03T15:45:00Z"),
@@ -100,8 +98,8 @@ def test_a_time_that_another_zone_has_twice_is_rejected_where_it_is_the_second(u
     ],
 )
 def test_each_local_time_has_one_instant(user: Api, wall: str, timezone: str, at: str) -> None:
-    shown = _preview(user, "FREQ=DAILY;COUNT=1", _timed(wall, timezone))
-    assert shown == {"occurrences": [_timed(wall, timezone) | {"at": at}], "has_more": False}
+    result = _preview(user, "FREQ=DAILY;COUNT=1", _timed(wall, timezone))
+    assert result == {"occurrences": [_timed(wall, timezone) | {"at": at}], "has_more": False}
 
 
 @pytest.mark.parametrize(
@@ -118,9 +116,9 @@ def test_an_instant_is_converted_to_local_time(user: Api, given: str, wall: str)
     assert _preview(user, "FREQ=DAILY", due, count=1)["occurrences"][0]["datetime"] == wall
 
 
-def test_a_response_can_be_sent_back(user: Api) -> None:
-    shown = _preview(user, due=_timed("2026-12-24T18:00:00"))["occurrences"]
-    assert _preview(user, due=shown[0])["occurrences"] == shown
+def test_a_due_of_a_response_can_be_sent_back(user: Api) -> None:
+    result = _preview(user, due=_timed("2026-12-24T18:00:00"))["occurrences"]
+    assert _preview(user, due=result[0])["occurrences"] == result
 
 
 @pytest.mark.parametrize(
@@ -158,12 +156,14 @@ def test_a_response_can_be_sent_back(user: Api) -> None:
     ],
     ids=str,
 )
-def test_errors_in_a_due_name_the_field(user: Api, due: Any, pointer: str, code: str) -> None:
-    assert _refusal(user, "FREQ=DAILY", due) == (pointer, code)
+def test_an_invalid_due_is_reported_with_its_pointer(
+    user: Api, due: Any, pointer: str, code: str
+) -> None:
+    assert _error(user, "FREQ=DAILY", due) == (pointer, code)
 
 
 @pytest.mark.parametrize("name", ["date", "datetime", "timezone"])
-def test_values_invalid_for_dues_are_rejected(user: Api, name: str) -> None:
+def test_invalid_values_are_rejected_in_each_field_of_a_due(user: Api, name: str) -> None:
     whole = DAY if name == "date" else _timed("2026-12-24T18:00:00")
     for value in VALUES:
         due = b", ".join(
@@ -201,16 +201,16 @@ def test_values_invalid_for_dues_are_rejected(user: Api, name: str) -> None:
     ],
     ids=str,
 )
-def test_what_is_wrong_with_the_rest(
+def test_other_invalid_fields_are_reported(
     user: Api, rest: dict[str, Any], pointer: str, code: str | None
 ) -> None:
-    found = _refusal(user, **({"rrule": "FREQ=DAILY"} | rest))
+    found = _error(user, **({"rrule": "FREQ=DAILY"} | rest))
     assert found == (pointer, code or found[1])
 
 
-def test_until_of_a_time_is_a_time(user: Api) -> None:
+def test_until_has_a_time_if_the_due_has_one(user: Api) -> None:
     due = _timed("2026-12-24T18:00:00")
-    assert _refusal(user, "FREQ=DAILY;UNTIL=20261225", due) == ("/rrule", "until_type")
+    assert _error(user, "FREQ=DAILY;UNTIL=20261225", due) == ("/rrule", "until_type")
     for until in ("20261225T170000Z", "20261225T180000"):
         assert len(_preview(user, f"FREQ=DAILY;UNTIL={until}", due)["occurrences"]) == 2
     for until in ("20261225T165959Z", "20261225T175959"):
@@ -220,14 +220,14 @@ def test_until_of_a_time_is_a_time(user: Api) -> None:
         assert number == (0 if until < "1" else 10)
 
 
-def test_all_errors_are_reported_together(user: Api) -> None:
+def test_all_errors_are_reported(user: Api) -> None:
     body = {"rrule": "FREQ=NEVER", "due": {"date": "x", "y": 1}, "count": 0}
     problem = user.problem(400, "invalid_input", "POST", "/recurrence/preview", json=body)
     pointers = {error["pointer"] for error in problem["errors"]}
     assert pointers == {"/rrule", "/due/date", "/due/y", "/count"}
 
 
-def test_many_unknown_names_in_a_due_are_rejected_shortly(user: Api) -> None:
+def test_many_unknown_names_in_a_due_return_a_short_error(user: Api) -> None:
     due = DAY | {f"name {number}": 0 for number in range(10_000)}
     problem = user.problem(400, "invalid_input", "POST", "/recurrence/preview", json=_body(due=due))
     assert len(problem["errors"]) == 10
@@ -236,20 +236,20 @@ def test_many_unknown_names_in_a_due_are_rejected_shortly(user: Api) -> None:
 def test_from_completion_the_rule_starts_again(user: Api) -> None:
     sent = {"anchor": "completion", "completed_at": "2026-12-30T22:59:59Z"}
     due = _timed("2026-12-24T18:00:00")
-    shown = _preview(user, "FREQ=WEEKLY;COUNT=3", due, **sent)["occurrences"]
-    days = [one["datetime"][:10] for one in shown]
+    result = _preview(user, "FREQ=WEEKLY;COUNT=3", due, **sent)["occurrences"]
+    days = [one["datetime"][:10] for one in result]
     assert days == ["2026-12-24", "2027-01-06", "2027-01-13"]
-    assert {one["datetime"][10:] for one in shown} == {"T18:00:00"}
+    assert {one["datetime"][10:] for one in result} == {"T18:00:00"}
 
 
 @pytest.mark.parametrize("anchor", ["due", "completion"])
 @pytest.mark.parametrize("name", NASTY)
-def test_no_rule_is_too_much(user: Api, name: str, anchor: str) -> None:
+def test_no_rule_is_too_expensive(user: Api, name: str, anchor: str) -> None:
     for due in (DAY, _timed("1970-01-01T12:00:00"), _timed("2199-12-31T18:00:00", "Asia/Tokyo")):
-        shown = _preview(user, NASTY[name], due, anchor=anchor, count=100)
-        assert len(shown["occurrences"]) <= 100
+        result = _preview(user, NASTY[name], due, anchor=anchor, count=100)
+        assert len(result["occurrences"]) <= 100
 
 
-def test_the_session_must_live(user: Api) -> None:
+def test_the_session_must_be_live(user: Api) -> None:
     user.expect(200, "POST", "/auth/logout")
     user.problem(401, "token_invalid", "POST", "/recurrence/preview", json=_body())

@@ -1,4 +1,4 @@
-"""What a rule may be, what the RFC's own examples give, and what a rule may cost."""
+"""Recurrence rules: syntax, the examples of the RFC, and the cost."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from taskapi.tasks.recurrence.service import (
 
 PACKAGE = module.__file__.rpartition("/")[0]
 MOST_LINES = 30_000
-"""Lines of Python that any rule may take: some ten milliseconds."""
+"""The lines of Python that any rule may execute: about ten milliseconds."""
 
 
 def _dates(text: str, start: str, most: int = 5, anchor: Anchor = Anchor.DUE) -> str:
-    """The first dates of a rule, the month and the day of each, with the year where it changes."""
+    """The first dates of a rule as month and day, with the year where it changes."""
     recurrence = Recurrence(parse(text), anchor, "America/New_York")
     found = islice(occurrences(recurrence, DateDue(date.fromisoformat(start))), most)
-    said, year = [], ""
+    texts, year = [], ""
     for due in found:
         day = due.date.isoformat()
-        said.append(day[5:] if day[:4] == year else day)
+        texts.append(day[5:] if day[:4] == year else day)
         year = day[:4]
-    return " ".join(said)
+    return " ".join(texts)
 
 
 RFC_EXAMPLES = [
@@ -139,12 +139,12 @@ def test_the_examples_of_the_rfc(text: str, start: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "start", "expected"),
     [
-        # A start that the rule does not give is none of its occurrences, and is not counted.
+        # A start that does not match the rule is not an occurrence, and is not counted.
         ("FREQ=WEEKLY;BYDAY=MO;COUNT=2", "2026-11-25", "2026-11-30 12-07"),
         ("FREQ=WEEKLY;BYDAY=WE;COUNT=2", "2026-11-25", "2026-11-25 12-02"),
-        # The set of BYSETPOS begins with the interval, though the start lies in its middle.
+        # The set of BYSETPOS begins with the interval, even if the start is in its middle.
         ("FREQ=WEEKLY;BYDAY=MO,WE,FR;BYSETPOS=2;COUNT=2", "2026-01-07", "2026-01-07 01-14"),
-        # What is missing comes from the start: a weekday with BYWEEKNO, else a day of the month.
+        # Missing parts come from the start: a weekday with BYWEEKNO, else a day of the month.
         ("FREQ=YEARLY;BYWEEKNO=20;COUNT=2", "2026-01-07", "2026-05-13 2027-05-19"),
         ("FREQ=MONTHLY;COUNT=4", "2026-01-31", "2026-01-31 03-31 05-31 07-31"),
         ("FREQ=YEARLY;COUNT=2", "2024-02-29", "2024-02-29 2028-02-29"),
@@ -173,7 +173,7 @@ def test_the_examples_of_the_rfc(text: str, start: str, expected: str) -> None:
         ("FREQ=YEARLY", "2198-03-01", "2198-03-01 2199-03-01"),
     ],
 )
-def test_what_the_rfc_leaves_to_the_reader(text: str, start: str, expected: str) -> None:
+def test_cases_that_the_rfc_leaves_undefined(text: str, start: str, expected: str) -> None:
     assert _dates(text, start) == expected
 
 
@@ -186,7 +186,7 @@ def test_what_the_rfc_leaves_to_the_reader(text: str, start: str, expected: str)
         ("FREQ=MONTHLY;BYMONTHDAY=-1;COUNT=3", "2026-01-31", "2026-01-31 02-28 03-31"),
     ],
 )
-def test_a_month_after_completion_is_never_two(text: str, start: str, expected: str) -> None:
+def test_monthly_from_completion_never_skips_a_month(text: str, start: str, expected: str) -> None:
     assert _dates(text, start, anchor=Anchor.COMPLETION) == expected
 
 
@@ -261,7 +261,7 @@ def test_an_invalid_rule_is_rejected(text: str) -> None:
     "text",
     ["BYDAY=MO;INTERVAL=02;FREQ=WEEKLY", "FREQ=MONTHLY;BYDAY=+1MO,1MO,-1MO;BYMONTHDAY=+01,-31"],
 )
-def test_what_the_grammar_allows_is_taken(text: str) -> None:
+def test_every_form_of_the_grammar_is_accepted(text: str) -> None:
     assert parse(text)
 
 
@@ -273,23 +273,23 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_count_includes_the_given_number_of_occurrences() -> None:
+def test_count_includes_earlier_occurrences() -> None:
     assert next_due(WEEKLY, DUE) == Following(DateDue(date(2026, 11, 9)), 0, 2)
     assert next_due(WEEKLY, DUE, occurred=3) == Following(DateDue(date(2026, 11, 9)), 0, 4)
     assert next_due(WEEKLY, DUE, occurred=4) is None
-    # What is left out has been an occurrence all the same.
+    # Occurrences that are left out count too.
     later = _time("2026-11-20T12:00:00Z")
     assert next_due(WEEKLY, DUE, after=later, occurred=1) == (DateDue(date(2026, 11, 23)), 2, 4)
     assert next_due(WEEKLY, DUE, after=later, occurred=2) is None
 
 
-def test_a_day_ends_when_it_ends_in_the_time_zone() -> None:
+def test_a_day_ends_in_the_time_zone_of_the_recurrence() -> None:
     before, behind = _time("2026-11-09T22:59:59Z"), _time("2026-11-09T23:00:00Z")
     assert next_due(WEEKLY, DUE, after=before) == (DateDue(date(2026, 11, 9)), 0, 2)
     assert next_due(WEEKLY, DUE, after=behind) == (DateDue(date(2026, 11, 16)), 1, 3)
 
 
-def test_the_day_of_completion_is_that_of_the_zone() -> None:
+def test_the_day_of_completion_is_in_the_time_zone_of_the_recurrence() -> None:
     rule = parse("FREQ=DAILY;INTERVAL=3")
     due = TimedDue(_time("2026-11-02T18:00:00"), "Europe/Berlin")
     late = _time("2026-11-10T23:30:00Z")
@@ -297,14 +297,16 @@ def test_the_day_of_completion_is_that_of_the_zone() -> None:
         found = next_due(Recurrence(rule, Anchor.COMPLETION, zone), due, completed_at=late)
         assert found
         assert found.due.date == date(2026, 11, day)
-    # Early is as good as late.
+    # Completion may be early or late.
     early = _time("2026-10-20T08:00:00Z")
     found = next_due(Recurrence(rule, Anchor.COMPLETION, due.timezone), due, completed_at=early)
     assert found == (TimedDue(_time("2026-10-23T18:00:00"), "Europe/Berlin"), 0, 2)
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_no_rule_costs_much(name: str, record_property: Callable[[str, Any], None]) -> None:
+def test_no_rule_executes_many_lines(
+    name: str, record_property: Callable[[str, Any], None]
+) -> None:
     due = TimedDue(_time("1970-01-31T18:00:00"), "Europe/Berlin")
     for anchor in Anchor:
         lines = _lines_of(lambda anchor=anchor: _first_hundred(NASTY[name], anchor, due))
@@ -313,7 +315,7 @@ def test_no_rule_costs_much(name: str, record_property: Callable[[str, Any], Non
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_to_leave_much_out_costs_no_more(name: str) -> None:
+def test_leaving_many_occurrences_out_costs_no_more(name: str) -> None:
     due = TimedDue(_time("1970-01-31T18:00:00"), "Europe/Berlin")
     moment = _time("2199-12-01T00:00:00Z")
     recurrence = Recurrence(parse(NASTY[name]), Anchor.DUE, "Asia/Kathmandu")
@@ -327,7 +329,7 @@ def _first_hundred(text: str, anchor: Anchor, due: TimedDue) -> None:
 
 
 def _lines_of(work: Callable[[], object]) -> int:
-    """How many lines of the package were run, those of loops each time."""
+    """The number of executed lines of the package, including repetitions."""
     lines = 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A connection: declared types, one prepared statement each, and no more than it may hold."""
+"""Connections: declared types, prepared statements, errors and results."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _prepared(connection: Connection) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("declared", "values"), VALUES, ids=lambda found: str(found)[:30])
-def test_a_statement_is_prepared_once_whatever_its_values_are(
+def test_a_statement_is_prepared_once_for_all_values(
     connection: Connection, declared: Any, values: list[Any]
 ) -> None:
     statement = Statement(select(bindparam("value", type_=declared).label("value")))
@@ -83,7 +83,7 @@ def test_a_statement_is_prepared_once_whatever_its_values_are(
     assert len(_prepared(connection)) == connection.prepares
 
 
-def test_a_parameter_without_a_type_that_is_sent_is_an_error() -> None:
+def test_a_parameter_without_a_type_is_an_error() -> None:
     for kind in (bindparam("value").type, Interval()):
         with pytest.raises(TypeError, match="declare"):
             oid_of(kind)
@@ -109,7 +109,7 @@ def test_a_prepared_statement_is_named_by_its_text(database_url: str) -> None:
     assert names[0] == names[2] != names[1]
 
 
-def test_an_error_has_what_the_database_reports_of_it(connection: Connection) -> None:
+def test_an_error_has_the_fields_of_the_database(connection: Connection) -> None:
     with pytest.raises(psycopg.errors.DivisionByZero) as failure:
         connection.run(b"SELECT 1 / $1", [0], (oid_of(BigInteger()),))
     assert (
@@ -118,6 +118,6 @@ def test_an_error_has_what_the_database_reports_of_it(connection: Connection) ->
     assert connection.run(b"SELECT 1") == [(1,)]
 
 
-def test_a_result_is_let_go_as_soon_as_it_was_read(connection: Connection) -> None:
+def test_a_result_is_freed_once_it_was_read(connection: Connection) -> None:
     connection.run(b"SELECT 1")
     assert not [found for found in gc.get_objects() if isinstance(found, psycopg.pq.PGresult)]

@@ -1,4 +1,4 @@
-"""HAProxy with the configuration that the page on scale gives, before instances of the service."""
+"""HAProxy with the documented configuration, in front of instances of the service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Balancer(NamedTuple):
 
 @contextmanager
 def before(one: str, two: str, folder: Path) -> Iterator[Balancer]:
-    """HAProxy before two instances, by their URLs; ports and certificate are our own.
+    """HAProxy in front of two instances, with test ports and a test certificate.
 
     Raises:
         RuntimeError: it is not installed, or does not start.
@@ -37,9 +37,9 @@ def before(one: str, two: str, folder: Path) -> Iterator[Balancer]:
     program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     if not program:
         raise RuntimeError("No HAProxy was found: install it (sudo apt-get install haproxy).")
-    made, port = secured.certificates(folder), free_port()
+    certificates, port = secured.certificates(folder), free_port()
     both = folder / "both.pem"
-    both.write_text(made.certificate.read_text() + made.key.read_text())
+    both.write_text(certificates.certificate.read_text() + certificates.key.read_text())
     text = CONFIGURATION.read_text()
     ours = {
         "10.0.0.1:8000": one.removeprefix("http://"),
@@ -58,7 +58,7 @@ def before(one: str, two: str, folder: Path) -> Iterator[Balancer]:
             [program, "-db", "-f", folder / "haproxy.cfg"], stdout=output, stderr=output
         )
     balancer = Balancer(
-        f"https://127.0.0.1:{port}", ssl.create_default_context(cafile=str(made.authority))
+        f"https://127.0.0.1:{port}", ssl.create_default_context(cafile=str(certificates.authority))
     )
     try:
         _wait(balancer, process, log)

@@ -21,13 +21,13 @@ from taskapi.embedded.server import binaries
 
 _SECONDS = 20
 PORT = 5433
-"""Another than the primary's, the lock of whose socket comes along with its data."""
+"""Another port than the primary's, whose socket lock is copied with the data."""
 
 _OPTIONS = ("listen_addresses=", "unix_socket_directories=.", f"port={PORT}")
 
 
 class Replica:
-    """A hot standby of a server, which can be stopped, held and killed."""
+    """A hot standby of a server, which can be stopped, suspended and killed."""
 
     def __init__(self, primary_url: str, folder: Path) -> None:
         self._primary, self._folder, self._data = primary_url, folder, folder / "replica"
@@ -37,7 +37,7 @@ class Replica:
 
     @property
     def url(self) -> str:
-        """Of the same database as the primary's."""
+        """The URL of the same database."""
         path = urlsplit(self._primary).path
         return f"postgresql://postgres@{path}?host={quote(str(self._data))}&port={PORT}"
 
@@ -78,7 +78,7 @@ class Replica:
             self._process = None
 
     def kill(self) -> None:
-        """End it with all its processes at once."""
+        """Kill all its processes."""
         assert self._process
         all_of_it = processes(self._process.pid)
         signal_all(all_of_it, signal.SIGKILL)
@@ -88,7 +88,7 @@ class Replica:
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """Meanwhile it takes connections and answers nothing."""
+        """Suspend it while the block runs: it accepts connections and does not respond."""
         assert self._process
         all_of_it = processes(self._process.pid)
         signal_all(all_of_it, signal.SIGSTOP)
@@ -99,7 +99,7 @@ class Replica:
 
     @contextmanager
     def behind(self) -> Iterator[None]:
-        """Meanwhile it shows the primary as it was when the block began."""
+        """Pause its replay while the block runs."""
         self.catch_up()
         self.ask("SELECT pg_wal_replay_pause()")
         while self.ask("SELECT pg_get_wal_replay_pause_state()") != "paused":
@@ -110,7 +110,7 @@ class Replica:
             self.ask("SELECT pg_wal_replay_resume()")
 
     def catch_up(self) -> None:
-        """Wait until it has all that the primary has now."""
+        """Wait until it has replayed everything that the primary has now."""
         there = _ask(self._primary, "SELECT pg_current_wal_flush_lsn()")
         deadline = time.monotonic() + _SECONDS
         while not self.ask("SELECT pg_last_wal_replay_lsn() >= %s", there):
@@ -118,7 +118,7 @@ class Replica:
             time.sleep(0.01)
 
     def ask(self, query: str, *values: Any) -> Any:
-        """The one value that a query gives there."""
+        """The only value of a query's result."""
         return _ask(self.url, query, *values)
 
 

@@ -1,8 +1,8 @@
-"""A database whose tables are cut by account, as a distributed PostgreSQL would cut them.
+"""A database whose tables are partitioned like shards.
 
-Citus is not at hand, so PostgreSQL's own partitions stand for its shards: both find a row's place
-by a hash of one column, demand that each key contains that column, and look into one part only for
-a statement that says its value.
+Citus is not installed, so partitions of PostgreSQL stand for its shards. Both locate a row
+by a hash of one column, require that each key contains that column, and prune to one part
+for a statement with its value.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ Row = tuple[Any, ...]
 
 
 class Distribution(NamedTuple):
-    """What the script asks for, for one table."""
+    """The distribution of one table in the script."""
 
     table: str
     column: str
@@ -80,23 +80,23 @@ DISTRIBUTED = {
 """By the models, what the script ought to ask for."""
 
 REFERENCE = {"users", "sessions", "alembic_version"}
-"""Tables of which each node has a copy."""
+"""Reference tables, of which each node has a copy."""
 
 COLUMN_OF = {one.table: one.column for one in DISTRIBUTED}
 
 
 class Sent(NamedTuple):
-    """A statement as the service sent it."""
+    """A statement that the service sent."""
 
     sql: bytes
     values: Sequence[Any]
 
 
 def distribute(connection: psycopg.Connection[Row]) -> list[Distribution]:
-    """Run the script with a function that only writes down what it is asked for.
+    """Run the script with functions that only record their arguments.
 
     Raises:
-        psycopg.errors.RaiseException: the script refused.
+        psycopg.errors.RaiseException: the script rejected the schema.
     """
     connection.execute(_RECORDER)
     connection.execute(SCRIPT.read_text())
@@ -107,10 +107,10 @@ def distribute(connection: psycopg.Connection[Row]) -> list[Distribution]:
 
 
 def cut(connection: psycopg.Connection[Row], tables: list[Distribution]) -> None:
-    """Put partitioned tables in the place of these, with their rows, keys, indexes and triggers.
+    """Replace these tables by partitioned ones, with their rows, keys, indexes and triggers.
 
     Raises:
-        psycopg.errors.FeatureNotSupported: a key does not contain the column of its table.
+        psycopg.errors.FeatureNotSupported: a key does not contain the distribution column.
     """
     names = [table.table for table in tables]
     keys = connection.execute(_KEYS, [names]).fetchall()
@@ -151,18 +151,18 @@ def _execute(connection: psycopg.Connection[Row], statement: str, *names: str) -
 
 @contextmanager
 def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sent]]:
-    """All statements that the service sends meanwhile."""
+    """All statements that the service sends while the block runs."""
     sent: list[Sent] = []
     run = Connection.run
 
-    def heard(
+    def recorded_run(
         self: Connection, text: bytes, values: Sequence[Any], types: tuple[int, ...], **how: bool
     ) -> list[Row]:
         sent.append(Sent(text, values))
         return run(self, text, values, types, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Connection, "run", heard)
+        patch.setattr(Connection, "run", recorded_run)
         yield sent
 
 
@@ -172,7 +172,7 @@ def parts(connection: psycopg.Connection[Row], sent: Sent) -> set[str]:
 
 
 def steps(connection: psycopg.Connection[Row], sent: Sent) -> list[set[str]]:
-    """The same for each step: what stands in a WITH is one, and so is what is left."""
+    """The same for each step: each WITH query is one, and so is the main query."""
     given = f"({', '.join(['%s'] * len(sent.values))})" if sent.values else ""
     connection.execute("SET plan_cache_mode = force_custom_plan")
     connection.execute(b"PREPARE asked AS " + sent.sql)

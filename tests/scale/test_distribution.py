@@ -1,4 +1,4 @@
-"""The script that distributes tables by workspace: results and errors."""
+"""The script that distributes the tables: its result, and the schemas that it rejects."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LOCAL = {"rate_limits"}
 
 @pytest.fixture
 def plain(server_url: str, template: str, worker_id: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection to a migrated database of this test's own."""
+    """A connection to a migrated database for this test."""
     name = f"plain_{worker_id}_{time.monotonic_ns()}"
     url = databases.create(server_url, name, template)
     with psycopg.connect(url, autocommit=True) as connection:
         yield connection
 
 
-def test_the_script_distributes_each_accounts_tables_together(
+def test_the_script_colocates_the_tables_of_a_workspace(
     plain: psycopg.Connection[Any],
 ) -> None:
     found = sharded.distribute(plain)
@@ -39,7 +39,7 @@ def test_the_script_distributes_each_accounts_tables_together(
         assert referenced <= {*names[: names.index(name)], name}
 
 
-def test_nothing_is_distributed_while_a_key_lacks_the_column(
+def test_nothing_is_distributed_if_a_key_lacks_the_column(
     plain: psycopg.Connection[Any],
 ) -> None:
     plain.execute("ALTER TABLE tasks ADD CONSTRAINT own UNIQUE (id)")
@@ -49,12 +49,12 @@ def test_nothing_is_distributed_while_a_key_lacks_the_column(
     assert plain.execute("SELECT FROM distributed").rowcount == 0
 
 
-def test_each_table_is_distributed_or_local(plain: psycopg.Connection[Any]) -> None:
+def test_each_table_is_distributed_or_declared_local(plain: psycopg.Connection[Any]) -> None:
     tables = plain.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert {name for (name,) in tables} == LOCAL | REFERENCE | set(COLUMN_OF)
 
 
-def test_columns_of_distribution_have_one_type(plain: psycopg.Connection[Any]) -> None:
+def test_distribution_columns_have_one_type(plain: psycopg.Connection[Any]) -> None:
     types = plain.execute(
         "SELECT table_name, column_name, data_type FROM information_schema.columns"
         " WHERE table_schema = 'public'"
@@ -63,8 +63,8 @@ def test_columns_of_distribution_have_one_type(plain: psycopg.Connection[Any]) -
     assert found == dict.fromkeys(COLUMN_OF, "bigint")
 
 
-def test_each_key_contains_the_column_of_distribution(plain: psycopg.Connection[Any]) -> None:
-    """What is unique without being a constraint, and what excludes, counts as well."""
+def test_each_key_contains_the_distribution_column(plain: psycopg.Connection[Any]) -> None:
+    """Unique indexes and exclusion constraints count too."""
     sharded.distribute(plain)
     unique = plain.execute(
         "SELECT indrelid::regclass::text, indexrelid::regclass::text, array_agg(attname::text)"
@@ -76,8 +76,8 @@ def test_each_key_contains_the_column_of_distribution(plain: psycopg.Connection[
     assert [name for table, name, columns in unique if COLUMN_OF[table] not in columns] == []
 
 
-def test_each_foreign_key_leads_to_the_same_shard(plain: psycopg.Connection[Any]) -> None:
-    """It pairs the columns by which the two tables are distributed."""
+def test_each_foreign_key_stays_in_one_shard(plain: psycopg.Connection[Any]) -> None:
+    """It references the distribution column by the distribution column."""
     keys = plain.execute(
         "SELECT conrelid::regclass::text, confrelid::regclass::text, one.attname, other.attname"
         " FROM pg_constraint, unnest(conkey, confkey) AS pair (here, there)"

@@ -1,4 +1,4 @@
-"""Two instances of the service behind a load balancer are one service to everybody."""
+"""Two instances behind a load balancer behave like one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOGINS_A_MINUTE = 10
 
 
 class Instances(NamedTuple):
-    """Two instances on one database, and the balancer before them."""
+    """Two instances on one database, behind a load balancer."""
 
     one: Service
     two: Service
@@ -66,7 +66,7 @@ def figures(record_property: object) -> Figures:
 
 
 class Visitor(NamedTuple):
-    """Somebody who may come through the balancer, or be sent to either instance by it."""
+    """A client that connects through the balancer or to either instance."""
 
     balanced: httpx.Client
     one: httpx.Client
@@ -79,20 +79,20 @@ class Visitor(NamedTuple):
 
 @contextmanager
 def visiting(instances: Instances, address: str) -> Iterator[Visitor]:
-    """Somebody who comes from this address of the loopback network."""
+    """A client with this address of the loopback network."""
     with ExitStack() as stack:
         transport = httpx.HTTPTransport(verify=instances.balancer.trust, local_address=address)
         balanced = httpx.Client(base_url=instances.balancer.url, transport=transport, timeout=30)
-        said = {"X-Forwarded-For": address}  # by the balancer
+        headers = {"X-Forwarded-For": address}  # through the balancer
         direct = (
-            httpx.Client(base_url=one.url, headers=said, timeout=30)
+            httpx.Client(base_url=one.url, headers=headers, timeout=30)
             for one in (instances.one, instances.two)
         )
         yield Visitor(*(stack.enter_context(one) for one in (balanced, *direct)))
 
 
 def register(visitor: Visitor) -> str:
-    """Go on as a new person; the email."""
+    """Continue as a new user. Returns the email."""
     email = new_email()
     account = {"email": email, "password": PASSWORD}
     login = visitor.one.post("/auth/register", json=account).raise_for_status().json()
@@ -101,12 +101,12 @@ def register(visitor: Visitor) -> str:
 
 
 def kill(service: Service) -> None:
-    """End it with all its workers, as a machine that loses its power."""
+    """Kill it with all its workers, like a machine that loses power."""
     for pid in [service.process.pid, *service.workers()]:
         os.kill(pid, signal.SIGKILL)
 
 
-def test_both_instances_return_the_same(instances: Instances) -> None:
+def test_both_instances_serve_the_same_data(instances: Instances) -> None:
     with visiting(instances, "127.0.0.31") as visitor:
         register(visitor)
         task = visitor.one.post("/tasks", json={"title": "Shared"}).json()
@@ -115,14 +115,14 @@ def test_both_instances_return_the_same(instances: Instances) -> None:
         sessions = visitor.two.get("/auth/sessions").json()["sessions"]
         assert [session["address"] for session in sessions] == ["127.0.0.31"]
         with ThreadPoolExecutor(4) as threads:
-            asked = [threads.submit(visitor.balanced.get, "/tasks") for _ in range(40)]
-            assert {one.result().status_code for one in asked} == {200}
+            requests = [threads.submit(visitor.balanced.get, "/tasks") for _ in range(40)]
+            assert {one.result().status_code for one in requests} == {200}
     logs = [service.log.read_text() for service in (instances.one, instances.two)]
     assert all(log.count('"route":"/tasks"') > 4 for log in logs)
 
 
 @pytest.mark.parametrize("how", ["logout", "another password", "ended from elsewhere"])
-def test_what_ends_a_session_at_one_instance_ends_it_at_the_other(
+def test_a_session_ended_on_one_instance_is_ended_on_the_other(
     instances: Instances, how: str
 ) -> None:
     with visiting(instances, "127.0.0.32") as visitor:
@@ -144,7 +144,7 @@ def test_what_ends_a_session_at_one_instance_ends_it_at_the_other(
         assert refused.json()["code"] == errors.TokenInvalid.code
 
 
-def test_attempts_are_counted_together(instances: Instances) -> None:
+def test_attempts_are_counted_across_instances(instances: Instances) -> None:
     with visiting(instances, "127.0.0.33") as visitor:
         wrong = {"email": register(visitor), "password": "a wrong password"}
         attempts = [visitor.one, visitor.two, visitor.balanced] * 4
@@ -152,7 +152,7 @@ def test_attempts_are_counted_together(instances: Instances) -> None:
         assert statuses == [401] * LOGINS_A_MINUTE + [429] * 2
 
 
-def test_what_was_done_at_one_instance_is_replayed_by_the_other(instances: Instances) -> None:
+def test_a_response_of_one_instance_is_replayed_by_the_other(instances: Instances) -> None:
     with visiting(instances, "127.0.0.34") as visitor:
         register(visitor)
         keyed = {"Idempotency-Key": str(uuid.uuid4())}
@@ -166,7 +166,7 @@ def test_what_was_done_at_one_instance_is_replayed_by_the_other(instances: Insta
         assert visitor.one.get("/tasks").json()["total"] == 1
 
 
-def test_a_key_in_use_at_one_instance_returns_409_from_the_other(instances: Instances) -> None:
+def test_a_key_in_use_on_one_instance_returns_409_on_the_other(instances: Instances) -> None:
     with (
         visiting(instances, "127.0.0.35") as visitor,
         psycopg.connect(instances.database_url) as other,
@@ -186,10 +186,8 @@ def test_a_key_in_use_at_one_instance_returns_409_from_the_other(instances: Inst
         assert third.json() == first.result().json()
 
 
-def test_an_instance_that_is_killed_costs_its_clients_nothing(
-    run_folder: Path, figures: Figures
-) -> None:
-    """Every write carries a key: what the dead instance had in hand is sent to the other."""
+def test_killing_an_instance_fails_no_request(run_folder: Path, figures: Figures) -> None:
+    """Each write has a key, so those of the killed instance are retried on the other."""
     with (
         new_database(run_folder / f"instances-{os.getpid()}") as url,
         running(url, run_folder, DATABASE_PREPARE="true") as instances,
@@ -201,13 +199,13 @@ def test_an_instance_that_is_killed_costs_its_clients_nothing(
         time.sleep(2 * SETTLE)
     figures.add_writers(writers, back_after=killed)
     assert sum(outcome.answered < killed for outcome in writers.outcomes()) > 0
-    # 409: what the dead instance had begun is still at work in the database.
+    # 409: a request of the killed instance is still in progress in the database.
     assert set(writers.statuses()) <= {CREATED, 409}
     assert writers.seconds_until_success(killed) < 2
 
 
-def test_a_write_without_a_key_is_sent_once(database_url: str, run_folder: Path) -> None:
-    """Each instance has one in hand when the one dies: its client hears that nobody knows."""
+def test_a_write_without_a_key_is_not_retried(database_url: str, run_folder: Path) -> None:
+    """Each instance processes one write when one is killed. Its client gets outcome_unknown."""
     with (
         running(database_url, run_folder) as ours,
         visiting(ours, "127.0.0.36") as visitor,
@@ -216,7 +214,7 @@ def test_a_write_without_a_key_is_sent_once(database_url: str, run_folder: Path)
     ):
         email = register(visitor)
         other.execute(HOLD, [email])
-        # On connections that were used before, HAProxy only closes them, as the service would.
+        # HAProxy closes connections that were used before, as the service would.
         sent = [
             threads.submit(visitor.balanced.post, "/tasks", json={"title": "Perhaps"})
             for _ in range(2)
@@ -225,23 +223,27 @@ def test_a_write_without_a_key_is_sent_once(database_url: str, run_folder: Path)
         kill(ours.one)
         time.sleep(0.2)
         other.rollback()
-        answers = sorted((one.result(10) for one in sent), key=lambda answer: answer.status_code)
-        assert answers[0].status_code == CREATED
-        _check_problem(answers[1], errors.OutcomeUnknown)
+        responses = sorted(
+            (one.result(10) for one in sent), key=lambda response: response.status_code
+        )
+        assert responses[0].status_code == CREATED
+        _check_problem(responses[1], errors.OutcomeUnknown)
         assert visitor.two.get("/tasks").json()["total"] in {1, 2}
 
 
-def test_without_any_instance_the_response_is_503(database_url: str, run_folder: Path) -> None:
+def test_without_any_instance_the_response_is_503_with_retry_after(
+    database_url: str, run_folder: Path
+) -> None:
     with running(database_url, run_folder) as ours, visiting(ours, "127.0.0.37") as visitor:
         kill(ours.one)
         kill(ours.two)
         _check_problem(visitor.balanced.get("/tasks"), errors.Unavailable)
 
 
-def _check_problem(answer: httpx.Response, problem: type[errors.Problem]) -> None:
-    assert answer.status_code == problem.status
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.headers["Retry-After"] == "1"
-    told = answer.json()
-    assert (told["status"], told["code"], told["title"]) == (503, problem.code, problem.title)
-    assert told["request_id"]
+def _check_problem(response: httpx.Response, problem: type[errors.Problem]) -> None:
+    assert response.status_code == problem.status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Retry-After"] == "1"
+    body = response.json()
+    assert (body["status"], body["code"], body["title"]) == (503, problem.code, problem.title)
+    assert body["request_id"]

@@ -1,4 +1,4 @@
-"""Lists from a replica: no client sees an older state, and a missing replica is no failure.
+"""Lists from a replica: no client sees an older state, and the service works without it.
 
 The replica is a real one, whose replay is paused to make it lag.
 """
@@ -34,8 +34,8 @@ LIST = "/tasks?limit=10"
 def database(run_folder: Path) -> Iterator[tuple[str, Replica]]:
     folder = run_folder / f"replicated-{time.monotonic_ns()}"
     folder.mkdir(mode=0o755)
-    with replicated(folder) as made:
-        yield made
+    with replicated(folder) as created:
+        yield created
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def replica(database: tuple[str, Replica]) -> Replica:
 
 @pytest.fixture
 def replicating(database: tuple[str, Replica]) -> Iterator[Flask]:
-    """The service, which has not asked the replica for anything yet."""
+    """The service before its first query of the replica."""
     url, replica = database
     app = create_app(databases.settings_for(url, database_url_replica=replica.url))
     yield app
@@ -59,16 +59,16 @@ def me(replicating: Flask, contract: Contract) -> Api:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which server each statement is sent to."""
+def servers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The server of each statement."""
     servers: list[str] = []
     run = Connection.run
 
-    def heard(self: Connection, *statement: Any, **how: Any) -> Any:
+    def recorded_run(self: Connection, *statement: Any, **how: Any) -> Any:
         servers.append(REPLICA if int(self.pgconn.port) == PORT else PRIMARY)
         return run(self, *statement, **how)
 
-    monkeypatch.setattr(Connection, "run", heard)
+    monkeypatch.setattr(Connection, "run", recorded_run)
     return servers
 
 
@@ -83,40 +83,36 @@ def _within(seconds: float) -> Iterator[None]:
     assert time.monotonic() - begun < seconds
 
 
-def test_a_list_comes_from_a_replica_that_has_all(
-    me: Api, replica: Replica, asked: list[str]
-) -> None:
+def test_an_up_to_date_replica_serves_lists(me: Api, replica: Replica, servers: list[str]) -> None:
     tasks = [me.task(title=title) for title in ("one", "two", "three")]
     replica.catch_up()
-    asked.clear()
+    servers.clear()
     page = me.send("GET", "/tasks?limit=2")
     assert page.get_json()["tasks"] == [tasks[2], tasks[1]]
     assert page.get_json()["total"] == 3
     rest = me.expect(200, "GET", f"/tasks?limit=2&cursor={page.get_json()['next_cursor']}")
     assert rest["tasks"] == [tasks[0]]
-    assert asked == [PRIMARY, REPLICA] * 2
+    assert servers == [PRIMARY, REPLICA] * 2
 
 
-def test_a_list_that_the_client_has_is_known_by_the_primary_alone(
-    me: Api, replica: Replica, asked: list[str]
-) -> None:
+def test_the_primary_alone_returns_304(me: Api, replica: Replica, servers: list[str]) -> None:
     me.task()
     known = {"If-None-Match": me.send("GET", LIST).headers["ETag"]}
     with replica.behind():
-        asked.clear()
+        servers.clear()
         assert me.send("GET", LIST, headers=known).status_code == 304
-        assert asked == [PRIMARY]
+        assert servers == [PRIMARY]
         task = me.task(title="Newer")
         assert me.expect(200, "GET", LIST, headers=known)["tasks"][0] == task
 
 
-def test_whoever_has_written_sees_it_though_the_replica_does_not(
-    me: Api, replica: Replica, asked: list[str]
+def test_a_client_reads_its_writes_before_the_replica_has_them(
+    me: Api, replica: Replica, servers: list[str]
 ) -> None:
     kept, gone = me.task(title="Kept"), me.task(title="Gone")
     elsewhere = me.again()
     with replica.behind():
-        asked.clear()
+        servers.clear()
         me.expect(204, "DELETE", f"/tasks/{gone['id']}")
         me.expect(200, "PATCH", f"/tasks/{kept['id']}", json={"title": "Changed"})
         me.task(title="Added")
@@ -126,30 +122,28 @@ def test_whoever_has_written_sees_it_though_the_replica_does_not(
         assert there == ["Kept", "Gone"]
         for person in (me, elsewhere):
             assert _titles(person) == ["Added", "Changed"]
-            assert asked[-3:] == [PRIMARY, REPLICA, PRIMARY]
+            assert servers[-3:] == [PRIMARY, REPLICA, PRIMARY]
     replica.catch_up()
     assert _titles(me) == ["Added", "Changed"]
-    assert asked[-2:] == [PRIMARY, REPLICA]
+    assert servers[-2:] == [PRIMARY, REPLICA]
 
 
-def test_a_list_never_goes_back_while_the_replica_comes_and_goes(
-    me: Api, replica: Replica, asked: list[str]
-) -> None:
-    made = 0
+def test_a_list_never_goes_back_in_time(me: Api, replica: Replica, servers: list[str]) -> None:
+    created = 0
     for _ in range(8):
         with replica.behind():
             for _ in range(3):
-                assert me.expect(200, "GET", LIST)["total"] == made
+                assert me.expect(200, "GET", LIST)["total"] == created
                 me.task()
-                made += 1
-                assert me.expect(200, "GET", LIST)["total"] == made
+                created += 1
+                assert me.expect(200, "GET", LIST)["total"] == created
         for _ in range(5):
-            assert me.expect(200, "GET", LIST)["total"] == made
-    assert asked.count(REPLICA) > 8
+            assert me.expect(200, "GET", LIST)["total"] == created
+    assert servers.count(REPLICA) > 8
 
 
-def test_an_ended_session_reads_nothing_though_it_lives_on_the_replica(
-    me: Api, replica: Replica, asked: list[str]
+def test_an_ended_session_reads_nothing_from_a_lagging_replica(
+    me: Api, replica: Replica, servers: list[str]
 ) -> None:
     me.task()
     with replica.behind():
@@ -157,15 +151,15 @@ def test_an_ended_session_reads_nothing_though_it_lives_on_the_replica(
         assert replica.ask(
             "SELECT count(*) FROM sessions WHERE user_id = %s AND revoked_at IS NULL", me.user_id
         )
-        asked.clear()
+        servers.clear()
         me.problem(401, "token_invalid", "GET", LIST)
-        assert REPLICA not in asked
+        assert REPLICA not in servers
 
 
-def test_a_session_that_ends_in_between_reads_nothing(
+def test_a_session_that_ends_between_the_queries_reads_nothing(
     me: Api, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends after the primary was asked and before the replica is, which knows of it."""
+    """The session ends between the queries of the primary and the replica."""
     from taskapi.db import replicas  # noqa: PLC0415 - what is patched here alone
 
     me.task()
@@ -182,13 +176,13 @@ def test_a_session_that_ends_in_between_reads_nothing(
     me.problem(401, "token_invalid", "GET", LIST)
 
 
-def test_a_new_session_reads_though_the_replica_does_not_know_it(me: Api, replica: Replica) -> None:
+def test_a_new_session_reads_before_the_replica_has_it(me: Api, replica: Replica) -> None:
     me.task(title="Here")
     with replica.behind():
         assert _titles(me.again()) == ["Here"]
 
 
-def test_a_dead_replica_is_no_outage(me: Api, replica: Replica, asked: list[str]) -> None:
+def test_a_stopped_replica_causes_no_outage(me: Api, replica: Replica, servers: list[str]) -> None:
     me.task(title="Here")
     replica.catch_up()
     assert _titles(me) == ["Here"]
@@ -201,13 +195,13 @@ def test_a_dead_replica_is_no_outage(me: Api, replica: Replica, asked: list[str]
         replica.start()
     replica.catch_up()
     time.sleep(LEFT_ALONE)
-    asked.clear()
+    servers.clear()
     assert _titles(me) == ["Here"]
-    assert asked == [PRIMARY, REPLICA]
+    assert servers == [PRIMARY, REPLICA]
 
 
-def test_a_replica_that_stands_still_is_waited_for_once(database: tuple[str, Replica]) -> None:
-    """By each worker, for half a second; then it is left alone for a while."""
+def test_a_hanging_replica_delays_only_one_request(database: tuple[str, Replica]) -> None:
+    """Each worker waits for half a second, and then does not use it for a while."""
     url, replica = database
     with (
         serving(url, DATABASE_URL_REPLICA=replica.url, WEB_CONCURRENCY="1") as service,

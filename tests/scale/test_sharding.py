@@ -1,6 +1,6 @@
-"""One account's data can lie on one shard: each task call asks that one alone.
+"""The data of a workspace is in one shard, and each operation on tasks queries only that one.
 
-What stands for a distributed PostgreSQL here, and what was not run, says `sharded`.
+`sharded` describes what stands for a distributed PostgreSQL.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from taskapi import create_app
 
 
 class Cut:
-    """The service on tables that are cut as the script says, with two who were there before."""
+    """The service on tables that are partitioned like the shards of the script, with two users."""
 
     def __init__(self, app: Flask, contract: Contract, url: str) -> None:
         self.app, self.contract = app, contract
@@ -34,7 +34,7 @@ class Cut:
         sharded.cut(self.connection, sharded.distribute(self.connection))
 
     def person(self) -> Api:
-        """Somebody who has no account yet."""
+        """A client without an account."""
         return Api(self.app.test_client(), self.contract)
 
     def ids(self, email: str) -> list[int]:
@@ -43,11 +43,11 @@ class Cut:
         return [one for (one,) in users]
 
     def shards(self, sent: list[sharded.Sent]) -> list[set[str]]:
-        """Of each statement, the partitions that it reads or changes."""
+        """The partitions that each statement reads or changes."""
         return [sharded.parts(self.connection, one) for one in sent]
 
     def shard_of(self, person: Api) -> str:
-        """The end of the names of the partitions that hold a person's rows."""
+        """The suffix of the partitions with a user's rows."""
         found = self.connection.execute(
             "SELECT tableoid::regclass::text FROM workspaces WHERE id = %s", [person.user_id]
         ).fetchone()
@@ -59,14 +59,14 @@ class Cut:
 def cut(server_url: str, template: str, worker_id: str, contract: Contract) -> Iterator[Cut]:
     url = databases.create(server_url, f"cut_{worker_id}", template)
     app = create_app(databases.settings_for(url))
-    made = Cut(app, contract, url)
-    yield made
-    made.connection.close()
+    created = Cut(app, contract, url)
+    yield created
+    created.connection.close()
     app.extensions["taskapi_pool"].close()
 
 
 @pytest.mark.parametrize("name", DONE)
-def test_a_task_operation_uses_one_shard(
+def test_a_task_operation_queries_one_shard(
     cut: Cut, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     with sharded.listening(monkeypatch) as sent:
@@ -78,7 +78,7 @@ def test_a_task_operation_uses_one_shard(
         assert parts <= {f"{table}{mine}" for table in COLUMN_OF}, one.sql
 
 
-def test_a_new_row_lies_with_its_account(cut: Cut) -> None:
+def test_a_new_row_is_in_the_shard_of_its_workspace(cut: Cut) -> None:
     for person in (cut.me, cut.stranger):
         task = person.task()
         (found,) = cut.connection.execute(
@@ -88,7 +88,7 @@ def test_a_new_row_lies_with_its_account(cut: Cut) -> None:
         assert found == (f"tasks{cut.shard_of(person)}",)
 
 
-def test_triggers_check_labels_on_the_same_shard(cut: Cut) -> None:
+def test_label_triggers_query_the_same_shard(cut: Cut) -> None:
     mine, theirs = cut.me.label()["id"], cut.stranger.label()["id"]
     body = {"title": "a", "label_ids": [mine, theirs]}
     cut.me.problem(400, "invalid_input", "POST", "/tasks", json=body)
@@ -101,28 +101,26 @@ def test_triggers_check_labels_on_the_same_shard(cut: Cut) -> None:
     ).fetchall()
     assert len(functions) == 2
     for (source,) in functions:
-        asked = re.findall(r"FROM (\w+)\s+WHERE (\S+) = (?:NEW|OLD)\.workspace_id\b", source)
-        assert len(asked) == source.count("FROM ")
-        assert {(table, COLUMN_OF[table]) for table, _ in asked} == set(asked)
+        queried = re.findall(r"FROM (\w+)\s+WHERE (\S+) = (?:NEW|OLD)\.workspace_id\b", source)
+        assert len(queried) == source.count("FROM ")
+        assert {(table, COLUMN_OF[table]) for table, _ in queried} == set(queried)
 
 
-def test_only_distinguishing_403_from_404_uses_all_shards(
-    cut: Cut, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether a task is somebody else's cannot be known where one's own lie."""
+def test_only_403_and_404_query_all_shards(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller's shard does not know whether a task belongs to another user."""
     theirs = cut.stranger.task()["id"]
     with sharded.listening(monkeypatch) as sent:
         cut.me.problem(403, "forbidden", "GET", f"/tasks/{theirs}")
         cut.me.problem(404, "not_found", "DELETE", "/tasks/999999")
     mine = cut.shard_of(cut.me)
     everywhere = {f"tasks_{number}" for number in range(sharded.SHARDS)}
-    asked, why, tried, why_too = cut.shards(sent)
-    assert asked == {f"tasks{mine}"}
+    queried, why, tried, why_too = cut.shards(sent)
+    assert queried == {f"tasks{mine}"}
     assert tried == {f"tasks{mine}", f"workspaces{mine}"}
     assert why == why_too == everywhere
 
 
-def test_an_account_lives_from_its_registration_to_its_deletion_and_again(cut: Cut) -> None:
+def test_an_account_can_be_registered_deleted_and_registered_again(cut: Cut) -> None:
     email = new_email()
     body = {"email": email, "password": PASSWORD}
     keyed = {"json": body, "headers": {"Idempotency-Key": "once"}}
@@ -146,7 +144,7 @@ def test_an_account_lives_from_its_registration_to_its_deletion_and_again(cut: C
     assert len({*ids, cut.me.user_id, cut.stranger.user_id}) == 4
 
 
-def test_of_twenty_who_register_one_email_at_once_one_gets_it(cut: Cut) -> None:
+def test_one_of_twenty_concurrent_registrations_of_an_email_succeeds(cut: Cut) -> None:
     email = new_email()
     body = {"email": email, "password": PASSWORD}
     calls = [
@@ -154,13 +152,13 @@ def test_of_twenty_who_register_one_email_at_once_one_gets_it(cut: Cut) -> None:
         for number in range(10)
         for headers in ({}, {"Idempotency-Key": f"key {number}"})
     ]
-    answers = at_once(calls)
-    assert sorted(answer.status_code for answer in answers) == [201] + [400] * 19
-    (won,) = (answer.get_json() for answer in answers if answer.status_code == 201)
+    responses = at_once(calls)
+    assert sorted(response.status_code for response in responses) == [201] + [400] * 19
+    (won,) = (response.get_json() for response in responses if response.status_code == 201)
     assert cut.ids(email) == [won["user"]["id"]]
 
 
-def test_who_runs_the_service_makes_finds_and_deletes_accounts_by_email(cut: Cut) -> None:
+def test_user_commands_create_find_and_delete_accounts_by_email(cut: Cut) -> None:
     email = new_email()
     flask = partial(cut.app.test_cli_runner().invoke, input=f"{PASSWORD}\n")
     assert flask(args=["users", "create", email]).exit_code == 0
@@ -170,7 +168,7 @@ def test_who_runs_the_service_makes_finds_and_deletes_accounts_by_email(cut: Cut
     assert cut.ids(email) == []
 
 
-def test_a_login_reads_tables_that_each_node_has(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_reads_only_reference_tables(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
     body = {"email": cut.me.email, "password": PASSWORD}
     with sharded.listening(monkeypatch) as sent:
         cut.person().expect(200, "POST", "/auth/login", json=body)

@@ -1,4 +1,4 @@
-"""Search by words: what is found, in which order, with which pieces; among one's own alone."""
+"""Search: matches, order and snippets, only among the caller's tasks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def filled(user: Api) -> Api:
 
 
 @pytest.mark.parametrize(
-    ("text", "places"),
+    ("text", "expected"),
     [
         ("bank", {0, 1, 2, 3}),
         ("BANK", {0, 1, 2, 3}),
@@ -60,16 +60,14 @@ def filled(user: Api) -> Api:
         ("a" * 200, set()),
     ],
 )
-def test_it_finds_what_has_all_words_or_their_beginnings(
-    filled: Api, text: str, places: set[int]
-) -> None:
+def test_a_search_finds_all_words_and_prefixes(filled: Api, text: str, expected: set[int]) -> None:
     found = set(_titles(filled, text))
-    assert found == {TEXTS[place][0] for place in places}
+    assert found == {TEXTS[index][0] for index in expected}
     page = filled.expect(200, "GET", "/tasks", query_string={"text": text})
     assert {task["title"] for task in page["tasks"]} == found
 
 
-def test_the_best_comes_first_and_says_why(filled: Api) -> None:
+def test_the_best_match_is_first_with_its_matches_marked(filled: Api) -> None:
     results = _search(filled, "bank")["results"]
     assert [found["task"]["title"] for found in results][-1] == "Visit", "not in its title"
     ranks = [found["rank"] for found in results]
@@ -86,17 +84,17 @@ def test_the_best_comes_first_and_says_why(filled: Api) -> None:
     assert results[0]["task"] == task
 
 
-def test_a_long_text_is_shown_in_part(user: Api) -> None:
+def test_a_long_description_is_shown_as_a_snippet(user: Api) -> None:
     words = " ".join(f"word{n}" for n in range(900))
     user.task(description=f"{words} needle {words[:900]}")
     (found,) = _search(user, "needle")["results"]
-    shown = "".join(piece["text"] for piece in found["snippet"])
-    assert "needle" in shown
-    assert len(shown) < 500
+    text = "".join(piece["text"] for piece in found["snippet"])
+    assert "needle" in text
+    assert len(text) < 500
 
 
 @pytest.mark.parametrize("length", [254, 255, 500, 501, 2_040, 2_047, 2_048, 10_000])
-def test_what_is_too_long_for_a_word_harms_nothing(user: Api, length: int) -> None:
+def test_a_very_long_word_is_accepted(user: Api, length: int) -> None:
     for letter in ("x", "\U00020000"):
         word = letter * length
         user.task(title=f"needle {letter * 200}", description=f"{word[:-7]} needle"[:10_000])
@@ -104,7 +102,7 @@ def test_what_is_too_long_for_a_word_harms_nothing(user: Api, length: int) -> No
     assert len(_titles(user, "needle")) == 2
 
 
-def test_a_change_is_found_at_once_and_what_was_is_not(user: Api) -> None:
+def test_a_change_updates_the_words(user: Api) -> None:
     task = user.task(title="Call the bank")
     user.expect(200, "PATCH", f"/tasks/{task['id']}", json={"title": "Call the dentist"})
     assert _titles(user, "bank") == []
@@ -113,16 +111,16 @@ def test_a_change_is_found_at_once_and_what_was_is_not(user: Api) -> None:
     assert _titles(user, "dentist") == []
 
 
-def test_others_words_are_not_found(filled: Api, stranger: Api) -> None:
+def test_other_users_tasks_are_not_found(filled: Api, stranger: Api) -> None:
     mine = stranger.task(title="My bank")
     assert _titles(stranger, "bank") == ["My bank"]
     assert len(_titles(filled, "bank")) == 4
-    # Whose words they are is a part of each, and cannot be said in a search.
+    # The workspace is part of each lexeme, and cannot be given in a search.
     for text in (f"{filled.user_id}:bank", f"{stranger.user_id}:my", "':bank", "'1':bank"):
         assert set(_titles(stranger, text)) <= {mine["title"]}
 
 
-def test_it_goes_on_page_by_page(user: Api) -> None:
+def test_results_are_paginated(user: Api) -> None:
     for n in range(23):
         user.task(title="bank " * (1 + n % 4), description="bank " * (n % 3))
     every = _search(user, "bank", limit=100)
@@ -139,7 +137,7 @@ def test_it_goes_on_page_by_page(user: Api) -> None:
     assert len(found) == 23
 
 
-def test_it_searches_among_what_is_found_otherwise(user: Api) -> None:
+def test_a_search_is_combined_with_other_conditions(user: Api) -> None:
     done = user.task(title="bank one", is_completed=True, priority=4)
     todo = user.task(title="bank two")
     assert _titles(user, "bank", is_completed="true") == [done["title"]]
@@ -151,7 +149,7 @@ def test_it_searches_among_what_is_found_otherwise(user: Api) -> None:
     assert [task["title"] for task in page["tasks"]] == [todo["title"]]
 
 
-def test_a_page_that_is_known_is_not_sent_again(filled: Api) -> None:
+def test_a_known_page_returns_304(filled: Api) -> None:
     query = {"text": "bank"}
     first = filled.send("GET", "/search", query_string=query)
     known = {"If-None-Match": first.headers["ETag"]}
@@ -173,6 +171,6 @@ def test_a_page_that_is_known_is_not_sent_again(filled: Api) -> None:
     ],
     ids=str,
 )
-def test_an_invalid_search_is_rejected(user: Api, query: dict[str, Any], pointer: str) -> None:
+def test_an_invalid_search_returns_400(user: Api, query: dict[str, Any], pointer: str) -> None:
     problem = user.problem(400, "invalid_input", "GET", "/search", query_string=query)
     assert [error["pointer"] for error in problem["errors"]] == [pointer]

@@ -23,7 +23,7 @@ texts = st.text() | st.text(st.sampled_from(TRICKY), max_size=60)
 long_texts = st.lists(texts, max_size=30).map(" ".join)
 
 
-def _shown(pieces: Sequence[Piece] | None) -> str:
+def _bracketed(pieces: Sequence[Piece] | None) -> str:
     """Pieces as one text, with brackets around matches."""
     assert pieces is not None
     return "".join(f"[{piece['text']}]" if piece["is_match"] else piece["text"] for piece in pieces)
@@ -34,7 +34,7 @@ def _joined(pieces: Sequence[Piece]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "title", "shown"),
+    ("text", "title", "bracketed"),
     [
         ("bank", "Call the bank", "Call the [bank]"),
         ("ban call", "Call: Banking", "[Call]: [Banking]"),
@@ -54,14 +54,14 @@ def _joined(pieces: Sequence[Piece]) -> str:
         ("", "nothing is searched", "nothing is searched"),
     ],
 )
-def test_a_title_is_shown_whole_with_its_matches(text: str, title: str, shown: str) -> None:
-    assert _shown(mark(title, parse_search(text))) == shown
+def test_a_title_is_shown_whole_with_its_matches(text: str, title: str, bracketed: str) -> None:
+    assert _bracketed(mark(title, parse_search(text))) == bracketed
 
 
 def test_a_short_description_is_shown_whole() -> None:
     text = "  Ask at <b>the bank</b>\n about it!  "
-    assert _shown(snippet(text, parse_search("bank"))) == text.replace("bank", "[bank]")
-    assert _shown(snippet(text, parse_search("other"))) == text
+    assert _bracketed(snippet(text, parse_search("bank"))) == text.replace("bank", "[bank]")
+    assert _bracketed(snippet(text, parse_search("other"))) == text
     assert snippet("", parse_search("bank")) == []
 
 
@@ -75,49 +75,49 @@ def _filler(name: str, count: int) -> str:
 
 def test_a_snippet_is_the_words_around_the_match() -> None:
     text = f"{_filler('a', 100)} the “bank”, {_filler('b', 100)}"
-    shown = _shown(snippet(text, parse_search("bank")))
-    assert shown == f"a95 a96 a97 a98 a99 the “[bank]”, {_filler('b', 17)}"
-    assert len(shown.split()) == 24
+    bracketed = _bracketed(snippet(text, parse_search("bank")))
+    assert bracketed == f"a95 a96 a97 a98 a99 the “[bank]”, {_filler('b', 17)}"
+    assert len(bracketed.split()) == 24
 
 
 def test_a_snippet_begins_with_the_punctuation_of_its_first_word() -> None:
     words = [f"a{number}" for number in range(100)]
     text = " ".join([*words[:94], "(a94", *words[95:], "bank", _filler("b", 100)])
-    assert _shown(snippet(text, parse_search("bank"))).startswith("(a94 a95")
+    assert _bracketed(snippet(text, parse_search("bank"))).startswith("(a94 a95")
 
 
 def test_a_second_fragment_shows_a_word_that_the_first_does_not() -> None:
     text = f"bank {_filler('a', 50)} bank {_filler('b', 50)} form, {_filler('c', 50)}"
-    first, second = _shown(snippet(text, parse_search("bank form"))).split(SEPARATOR)
+    first, second = _bracketed(snippet(text, parse_search("bank form"))).split(SEPARATOR)
     assert first == f"[bank] {_filler('a', 23)}"
     assert second == f"b44 b45 b46 b47 b48 b49 [form], {_filler('c', 17)}"
-    first, second = _shown(snippet(text, parse_search("bank"))).split(SEPARATOR)
+    first, second = _bracketed(snippet(text, parse_search("bank"))).split(SEPARATOR)
     assert "[bank] b0" in second
 
 
 def test_fragments_that_touch_are_one() -> None:
     text = f"bank {_filler('a', 25)} bank {_filler('b', 100)}"
-    shown = _shown(snippet(text, parse_search("bank")))
-    assert SEPARATOR not in shown
-    assert shown.startswith(f"[bank] {_filler('a', 25)} [bank] b0 ")
+    bracketed = _bracketed(snippet(text, parse_search("bank")))
+    assert SEPARATOR not in bracketed
+    assert bracketed.startswith(f"[bank] {_filler('a', 25)} [bank] b0 ")
 
 
 def test_a_snippet_at_the_end_shows_what_is_before() -> None:
     text = f"{_filler('a', 100)} bank."
-    shown = _shown(snippet(text, parse_search("bank")))
-    assert shown == " ".join([*(f"a{number}" for number in range(77, 100)), "[bank]."])
+    bracketed = _bracketed(snippet(text, parse_search("bank")))
+    assert bracketed == " ".join([*(f"a{number}" for number in range(77, 100)), "[bank]."])
 
 
 def test_a_snippet_without_a_match_is_the_beginning() -> None:
-    assert _shown(snippet(_filler("a", 100), parse_search("bank"))) == _filler("a", 24)
-    assert _shown(snippet(" " * 900, parse_search("bank"))) == " " * MAX_FRAGMENT_LENGTH
+    assert _bracketed(snippet(_filler("a", 100), parse_search("bank"))) == _filler("a", 24)
+    assert _bracketed(snippet(" " * 900, parse_search("bank"))) == " " * MAX_FRAGMENT_LENGTH
 
 
 def test_a_snippet_of_a_script_without_spaces_is_cut_between_letters() -> None:
     ga = normalize("NFD", "が")
     text = ga * 300 + "日本語" + ga * 300
-    shown = _shown(snippet(text, parse_search("日本語")))
-    assert shown == ga * 12 + "[日本語]" + ga * 33
+    bracketed = _bracketed(snippet(text, parse_search("日本語")))
+    assert bracketed == ga * 12 + "[日本語]" + ga * 33
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_a_match_longer_than_a_fragment_is_cut(text: str) -> None:
 
 @settings(max_examples=200)
 @given(texts, texts)
-def test_the_pieces_of_a_title_are_the_title(title: str, asked: str) -> None:
-    for text in (asked, title, title[1:3]):
+def test_the_pieces_of_a_title_are_the_title(title: str, query: str) -> None:
+    for text in (query, title, title[1:3]):
         pieces = mark(title, parse_search(text))
         assert _joined(pieces) == title
         assert all(piece["text"] for piece in pieces)
@@ -151,8 +151,8 @@ def test_a_title_that_is_found_by_its_words_is_marked_wherever_it_has_one(title:
 
 @settings(max_examples=200)
 @given(long_texts, texts)
-def test_the_fragments_of_a_snippet_are_slices_in_order(text: str, asked: str) -> None:
-    pieces = snippet(text, parse_search(asked))
+def test_the_fragments_of_a_snippet_are_slices_in_order(text: str, query: str) -> None:
+    pieces = snippet(text, parse_search(query))
     assert pieces is not None
     at = [n for n, p in enumerate(pieces) if p == Piece(text=SEPARATOR, is_match=False)]
     assert len(at) <= 1
@@ -176,7 +176,7 @@ def test_a_snippet_shows_a_word_of_the_description(text: str, start: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "asked"),
+    ("text", "query"),
     [
         ("word " * 2_000, "wo"),
         (_filler("a", 2_000), _filler("a", 50)),
@@ -189,8 +189,8 @@ def test_a_snippet_shows_a_word_of_the_description(text: str, start: int) -> Non
         (" " * 10_000 + "!" * 10_000, "a"),
     ],
 )
-def test_a_snippet_takes_linear_time(text: str, asked: str) -> None:
-    # Linear time takes a tenth of a second at most, quadratic time minutes.
+def test_a_snippet_takes_linear_time(text: str, query: str) -> None:
+    # Linear time takes at most a tenth of a second, quadratic time minutes.
     start = time.process_time()
-    snippet(text * 10, parse_search(asked))
+    snippet(text * 10, parse_search(query))
     assert time.process_time() - start < 10

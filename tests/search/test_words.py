@@ -46,10 +46,10 @@ def finds(search: Search, title: str, description: str | None) -> bool:
         bool(search.words)
         and all(
             any(
-                word.startswith(asked.text) if asked.is_prefix else word == asked.text
+                word.startswith(term.text) if term.is_prefix else word == term.text
                 for word in words
             )
-            for asked in search.words
+            for term in search.words
         )
         and all(any(substring in text for text in stored) for substring in search.substrings)
     )
@@ -299,8 +299,8 @@ def test_words_have_their_bounds(text: str) -> None:
 @given(texts, texts)
 def test_a_text_is_found_by_itself_and_by_each_of_its_words(title: str, description: str) -> None:
     for text in (title, description):
-        for asked in [text, *(token[0] for token in TOKEN.finditer(text))]:
-            assert finds(parse_search(asked), title, description) == bool(parse_search(asked))
+        for term in [text, *(token[0] for token in TOKEN.finditer(text))]:
+            assert finds(parse_search(term), title, description) == bool(parse_search(term))
 
 
 @settings(max_examples=200)

@@ -45,5 +45,5 @@ def person(attacker: httpx.Client) -> Person:
 
 
 @pytest.fixture
-def other_person(attacker: httpx.Client) -> Person:
+def somebody_else(attacker: httpx.Client) -> Person:
     return registered(attacker)

@@ -1,4 +1,4 @@
-"""All responses of the running service, including gunicorn's own: security headers."""
+"""Every answer of the running service, gunicorn's own among them: what its headers say and hide."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _is_guarded(headers: httpx.Headers) -> None:
 
 
 @pytest.mark.parametrize("who", ["anonymous", "somebody", "with nonsense"])
-def test_every_response_has_the_security_headers(
+def test_every_call_answers_with_guarded_headers(
     attacker: httpx.Client, person: Person, who: str, record_property: pytest.RecordProperty
 ) -> None:
     own = {"anonymous": {}, "somebody": person.headers, "with nonsense": {"Authorization": "x"}}
@@ -72,7 +72,7 @@ def test_no_get_changes_anything(attacker: httpx.Client, person: Person, private
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_errors_of_gunicorn_have_the_security_headers(service: Service, name: str) -> None:
+def test_what_gunicorn_refuses_answers_with_guarded_headers(service: Service, name: str) -> None:
     head, _, body = exchange(service, MALFORMED[name]).partition("\r\n\r\n")
     status, *lines = head.split("\r\n")
     assert re.match(r"HTTP/1\.1 4\d\d ", status)
@@ -108,7 +108,7 @@ def _is_shared(answer: httpx.Response) -> bool:
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-def test_no_page_of_another_origin_reads_a_response(
+def test_no_page_of_a_foreign_origin_reads_an_answer(
     attacker: httpx.Client, for_pages: httpx.Client, origin: str
 ) -> None:
     asked = {"Origin": origin, "Access-Control-Request-Method": "DELETE"}

@@ -18,7 +18,7 @@ SENDABLE = [name for name in FORGERIES if name not in ("latin", "8 kB")]
 """httpx sends ASCII alone, and a header of more than 8 kB never reaches a call."""
 
 
-def _is_rejected_everywhere_by_all(client: httpx.Client, token: str, challenge: str) -> int:
+def _refused_everywhere(client: httpx.Client, token: str, challenge: str) -> int:
     """How many calls need a token; each must refuse this one, and say so."""
     protected = [route for route in routes(client) if route.needs_token]
     for route in protected:
@@ -30,33 +30,33 @@ def _is_rejected_everywhere_by_all(client: httpx.Client, token: str, challenge: 
 
 
 @pytest.mark.parametrize("name", SENDABLE)
-def test_no_operation_accepts_a_forged_token(
+def test_no_call_takes_a_forged_token(
     attacker: httpx.Client, person: Person, name: str, record_property: pytest.RecordProperty
 ) -> None:
     token = FORGERIES[name](parts_of(person.login["access_token"]))
-    calls = _is_rejected_everywhere_by_all(attacker, token, INVALID)
+    calls = _refused_everywhere(attacker, token, INVALID)
     record_property("calls", calls)
     assert calls > 10
     assert attacker.get("/auth/me", headers=person.headers).status_code == 200
 
 
-def test_no_operation_accepts_an_expired_token(attacker: httpx.Client, person: Person) -> None:
+def test_no_call_takes_an_expired_token(attacker: httpx.Client, person: Person) -> None:
     header, claims = parts_of(person.login["access_token"])
     over = signed(header, claims | {"exp": int(time.time()) - 1})
-    assert _is_rejected_everywhere_by_all(attacker, over, EXPIRED) > 10
+    assert _refused_everywhere(attacker, over, EXPIRED) > 10
 
 
-def test_no_operation_accepts_a_refresh_token(attacker: httpx.Client, person: Person) -> None:
-    assert _is_rejected_everywhere_by_all(attacker, person.login["refresh_token"], INVALID) > 10
+def test_no_call_takes_a_refresh_token(attacker: httpx.Client, person: Person) -> None:
+    assert _refused_everywhere(attacker, person.login["refresh_token"], INVALID) > 10
 
 
-def test_no_operation_accepts_another_users_session(
-    attacker: httpx.Client, person: Person, other_person: Person
+def test_no_call_takes_the_session_of_another(
+    attacker: httpx.Client, person: Person, somebody_else: Person
 ) -> None:
     header, claims = parts_of(person.login["access_token"])
-    _, theirs = parts_of(other_person.login["access_token"])
+    _, theirs = parts_of(somebody_else.login["access_token"])
     for mixed in (claims | {"sid": theirs["sid"]}, claims | {"sub": theirs["sub"]}):
-        assert _is_rejected_everywhere_by_all(attacker, signed(header, mixed), INVALID) > 10
+        assert _refused_everywhere(attacker, signed(header, mixed), INVALID) > 10
 
 
 def test_both_workers_refuse_what_either_has_verified(service: Service, person: Person) -> None:
@@ -71,7 +71,7 @@ def test_both_workers_refuse_what_either_has_verified(service: Service, person: 
 
 
 @pytest.mark.parametrize("size", [8_000, 8_300, 70_000])
-def test_a_token_of_any_size_is_rejected_as_a_problem(service: Service, size: int) -> None:
+def test_a_token_of_any_size_is_refused_as_a_problem(service: Service, size: int) -> None:
     authorization = "Authorization: Bearer " + "x" * size
     answer = exchange(
         service, f"GET /tasks HTTP/1.1\r\nHost: x\r\n{authorization}\r\n\r\n".encode()

@@ -60,7 +60,7 @@ def test_workers_and_restarts_give_no_further_guesses(new_database: Callable[[],
         assert [_guess(client, email).status_code for client in clients] == [429, 429]
 
 
-def test_the_right_password_gets_the_same_error_during_rate_limiting(
+def test_the_right_password_is_told_nothing_else_while_guesses_are_refused(
     limited: Service,
 ) -> None:
     with client_of(limited) as client:

@@ -1,4 +1,4 @@
-"""SQL in all strings that a client sends is stored as text and never executed."""
+"""SQL in every string that a client sends: it is text, kept as it is, and never run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients cannot forge log lines: each line is one object with its own fields."""
+"""Nobody writes into the log what is not so: each line is one object, with its own fields."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _send(service: Service, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_client_data_cannot_inject_log_lines_or_fields(
+def test_what_is_sent_ends_no_line_and_adds_no_field(
     services: dict[str, Service], form: str, name: str
 ) -> None:
     service = services[form]

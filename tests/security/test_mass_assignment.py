@@ -14,8 +14,8 @@ from support.api import Api
 from support.attackers import rows
 from support.calls import CALLS, Call
 from support.contract import Contract
-from support.kept import OWNERS
 from support.resources import body_of, filled_in
+from support.stored import OWNERS
 from support.world import person, worker
 
 from config import Settings
@@ -33,7 +33,7 @@ OF_ROWS = [
     call
     for call in WITH_A_BODY
     if call.name.startswith(("create_", "update_", "patch_"))
-    and {"user_id", "version"} <= call.answer()["properties"].keys()
+    and {"user_id", "version"} <= call.response()["properties"].keys()
 ]
 """Operations that take a row as they return it."""
 
@@ -83,7 +83,7 @@ def test_a_body_cannot_set_a_read_only_or_hidden_column(
     user: Api, stranger: Api, private: str, call: Call, record_property: pytest.RecordProperty
 ) -> None:
     assert call.body
-    settable, read_only = call.body["properties"], call.answered_names()
+    settable, read_only = call.body["properties"], call.response_names()
     forged = COLUMNS | OTHER_NAMES | {"user_id": stranger.user_id}
     forged = {name: value for name, value in forged.items() if name not in settable}
     request = filled_in(call, user)

@@ -106,12 +106,12 @@ ENDS: dict[str, End] = {
 
 @pytest.mark.parametrize("name", ENDS)
 def test_both_tokens_die_at_once_at_every_worker(
-    service: Service, private: str, person: Person, other_person: Person, name: str
+    service: Service, private: str, person: Person, somebody_else: Person, name: str
 ) -> None:
     assert _is_alive_everywhere(service, person)
     ENDS[name](service, private, person)
     assert _is_dead_everywhere(service, person)
-    assert _is_alive_everywhere(service, other_person)
+    assert _is_alive_everywhere(service, somebody_else)
 
 
 def test_a_change_of_password_keeps_its_own_session_alone(
@@ -125,7 +125,7 @@ def test_a_change_of_password_keeps_its_own_session_alone(
     assert log_in(attacker, person.email, OTHER_PASSWORD).status_code == 200
 
 
-def test_a_deactivated_account_cannot_log_in(
+def test_a_deactivated_account_cannot_come_back(
     attacker: httpx.Client, private: str, person: Person
 ) -> None:
     _command(private, "deactivate", person.email)

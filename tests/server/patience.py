@@ -1,4 +1,4 @@
-"""Shows that waiting many times is not waiting for long; `test_patience.py` runs it under gevent.
+"""Checks that many short waits do not add up to a timeout. `test_patience.py` runs it under gevent.
 
 Run as: python patience.py DATABASE_URL.
 """
@@ -22,7 +22,7 @@ FLOAT8 = psycopg.adapters.types["float8"].oid
 
 
 def query(connection: connections.Connection, seconds: float) -> bool:
-    """Whether a query of this length is answered."""
+    """Whether a query of this duration succeeds."""
     try:
         connection.run(b"SELECT pg_sleep($1::float8)", [seconds], (FLOAT8,))
     except psycopg.errors.QueryCanceled:
@@ -31,7 +31,7 @@ def query(connection: connections.Connection, seconds: float) -> bool:
 
 
 def waits(client: clients.Client, seconds: float) -> bool:
-    """Whether a connection is kept while it waits for a request for so long."""
+    """Whether a connection stays open while it waits this long for a request."""
     with client:
         gevent.sleep(seconds)
         return True

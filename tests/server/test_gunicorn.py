@@ -1,4 +1,4 @@
-"""What only the real server shows: workers, an event loop that never stops, bodies off the wire."""
+"""Tests that need gunicorn: workers, the event loop, bodies on the network."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def service(database_url: str) -> Iterator[str]:
-    """One worker, so that whatever stops its event loop stops everything."""
+    """One worker, so that a blocked event loop blocks everything."""
     with serving(database_url, WEB_CONCURRENCY="1", BCRYPT_ROUNDS="12") as url:
         yield url
 
 
 @pytest.fixture
 def person(service: str) -> Iterator[httpx.Client]:
-    """A logged in client."""
+    """A client with a token."""
     with httpx.Client(base_url=service, timeout=30) as client:
         account = {"email": new_email(), "password": PASSWORD}
         login = client.post("/auth/register", json=account).json()
@@ -39,7 +39,7 @@ def person(service: str) -> Iterator[httpx.Client]:
 
 
 def _exchange(service: str, request: bytes) -> tuple[int, str]:
-    """Status and body of the answer to these very bytes, which the client ends there."""
+    """The status and body of the response to these bytes, after which the client stops sending."""
     address = urlsplit(service)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(request)
@@ -56,7 +56,7 @@ def _post(person: httpx.Client, headers: str, body: bytes) -> bytes:
     ).encode() + body
 
 
-def test_a_waiting_query_blocks_nobody(
+def test_a_slow_query_does_not_block_other_requests(
     service: str, person: httpx.Client, database_url: str
 ) -> None:
     with (
@@ -72,7 +72,9 @@ def test_a_waiting_query_blocks_nobody(
         assert waiting.result().status_code == 200
 
 
-def test_hashing_a_password_blocks_nobody(service: str, person: httpx.Client) -> None:
+def test_hashing_a_password_does_not_block_other_requests(
+    service: str, person: httpx.Client
+) -> None:
     account = {"email": person.headers["X-Email"], "password": PASSWORD}
     with ThreadPoolExecutor() as threads:
         logins = [threads.submit(person.post, "/auth/login", json=account) for _ in range(3)]
@@ -83,7 +85,7 @@ def test_hashing_a_password_blocks_nobody(service: str, person: httpx.Client) ->
     assert answered_meanwhile > 10
 
 
-def test_too_many_concurrent_logins_get_503(service: str, person: httpx.Client) -> None:
+def test_too_many_concurrent_logins_return_503(service: str, person: httpx.Client) -> None:
     account = {"email": person.headers["X-Email"], "password": PASSWORD}
 
     def log_in(_: int) -> httpx.Response:
@@ -99,7 +101,7 @@ def test_too_many_concurrent_logins_get_503(service: str, person: httpx.Client) 
     assert all("logging in" in answer.json()["detail"] for answer in refused)
 
 
-def test_a_body_in_chunks_is_rejected_whole(person: httpx.Client, service: str) -> None:
+def test_a_chunked_body_is_rejected_completely(person: httpx.Client, service: str) -> None:
     chunks = b'11\r\n{"title": "x"}   \r\n0\r\n\r\n'
     status, body = _exchange(service, _post(person, "Transfer-Encoding: chunked\r\n", chunks))
     assert status == 411
@@ -107,7 +109,7 @@ def test_a_body_in_chunks_is_rejected_whole(person: httpx.Client, service: str) 
     assert person.get("/tasks").json()["total"] == 0
 
 
-def test_a_body_that_ends_early_changes_nothing(person: httpx.Client, service: str) -> None:
+def test_a_truncated_body_changes_nothing(person: httpx.Client, service: str) -> None:
     body = b'{"title": "x"}'
     status, said = _exchange(service, _post(person, f"Content-Length: {len(body) + 5}\r\n", body))
     assert status == 400
@@ -115,18 +117,18 @@ def test_a_body_that_ends_early_changes_nothing(person: httpx.Client, service: s
     assert person.get("/tasks").json()["total"] == 0
 
 
-def test_the_server_does_not_tell_its_version(service: str) -> None:
+def test_the_server_header_has_no_version(service: str) -> None:
     assert not any(c.isdigit() for c in httpx.get(service).headers.get("Server", ""))
 
 
-def test_a_session_ends_at_once_in_every_worker(database_url: str) -> None:
+def test_a_session_ends_in_every_worker_at_once(database_url: str) -> None:
     with serving(database_url, WEB_CONCURRENCY="2") as url:
         account = {"email": new_email(), "password": PASSWORD}
         login = httpx.post(f"{url}/auth/register", json=account).json()
         headers = {"Authorization": f"Bearer {login['access_token']}"}
 
         def statuses() -> set[int]:
-            # A new connection each time, so that both workers are asked.
+            # A new connection each time, so that both workers get requests.
             return {httpx.get(f"{url}/tasks", headers=headers).status_code for _ in range(30)}
 
         assert statuses() == {200}
@@ -134,7 +136,7 @@ def test_a_session_ends_at_once_in_every_worker(database_url: str) -> None:
         assert statuses() == {401}
 
 
-def test_a_request_in_flight_is_finished_when_the_server_ends(database_url: str) -> None:
+def test_a_request_in_progress_is_completed_when_the_server_stops(database_url: str) -> None:
     answers: list[Any] = []
     with psycopg.connect(database_url) as other, ThreadPoolExecutor() as threads:
         with serving(database_url, WEB_CONCURRENCY="1", DATABASE_POOL_TIMEOUT="10") as url:
@@ -148,7 +150,7 @@ def test_a_request_in_flight_is_finished_when_the_server_ends(database_url: str)
                 )
             )
             _until_waiting_for_a_lock(database_url)
-            threads.submit(_let_go_when_the_port_closes, url, other)
+            threads.submit(_ends_when_the_port_closes, url, other)
         assert answers[0].result().status_code == 201
 
 
@@ -177,7 +179,7 @@ def _until_waiting_for_a_lock(database_url: str) -> None:
             pass
 
 
-def _let_go_when_the_port_closes(url: str, holder: psycopg.Connection[Any]) -> None:
+def _ends_when_the_port_closes(url: str, holder: psycopg.Connection[Any]) -> None:
     address = urlsplit(url)
     try:
         while True:
@@ -186,7 +188,7 @@ def _let_go_when_the_port_closes(url: str, holder: psycopg.Connection[Any]) -> N
         holder.rollback()
 
 
-def test_a_stalled_body_times_out(person: httpx.Client, service: str) -> None:
+def test_a_stalled_body_returns_408(person: httpx.Client, service: str) -> None:
     address = urlsplit(service)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(_post(person, "Content-Length: 100\r\n", b'{"title":'))
@@ -198,24 +200,24 @@ def test_a_stalled_body_times_out(person: httpx.Client, service: str) -> None:
     assert '"code":"request_timeout"' in answer
 
 
-def test_an_unread_body_is_not_read_to_its_end(service: str) -> None:
+def test_an_unwanted_body_is_not_read_completely(service: str) -> None:
     address = urlsplit(service)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(
             b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99000000000\r\n\r\n"
         )
         with pytest.raises(ConnectionError):
-            _pour_into(connection)
+            _send_all(connection)
     assert httpx.get(f"{service}/livez").status_code == 200
 
 
-def _pour_into(connection: socket.socket) -> None:
+def _send_all(connection: socket.socket) -> None:
     while True:
         connection.sendall(b"x" * 65_536)
 
 
 def _is_closed_within(connection: socket.socket, seconds: float) -> bool:
-    """Whether the other side ends a connection in this time, whatever it says before."""
+    """Whether the server closes a connection within this time."""
     connection.settimeout(seconds)
     try:
         while connection.recv(65_536):
@@ -227,7 +229,7 @@ def _is_closed_within(connection: socket.socket, seconds: float) -> bool:
     return True
 
 
-def test_slow_clients_are_closed_and_block_nobody(person: httpx.Client, service: str) -> None:
+def test_slow_clients_are_closed_and_block_no_other(person: httpx.Client, service: str) -> None:
     address = urlsplit(service)
     head = b"GET /tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
     with ExitStack() as stack:
@@ -254,9 +256,7 @@ def test_slow_clients_are_closed_and_block_nobody(person: httpx.Client, service:
     assert person.get("/tasks").json()["total"] == 0
 
 
-def test_a_client_that_reads_no_response_is_disconnected(
-    person: httpx.Client, service: str
-) -> None:
+def test_a_client_that_accepts_no_data_is_closed(person: httpx.Client, service: str) -> None:
     for _ in range(40):
         person.post("/tasks", json={"title": "x", "description": "x" * 10_000}).raise_for_status()
     address = urlsplit(service)

@@ -1,4 +1,4 @@
-"""What Prometheus is shown: all workers together, on a port of their own."""
+"""Prometheus metrics of all workers on a separate port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PATIENCE = 10
 
 
 class Metrics:
-    """The metrics of a service, and its folder for them."""
+    """The metrics of a service, and their directory."""
 
     def __init__(self, service: Service, port: int) -> None:
         self.service = service
@@ -62,7 +62,7 @@ def metrics(database_url: str) -> Iterator[Metrics]:
 
 def test_requests_are_counted_by_route_and_status_over_all_workers(metrics: Metrics) -> None:
     url = metrics.service.url
-    for _ in range(20):  # each on a connection of its own, so that both workers get some
+    for _ in range(20):  # each on a new connection, so that both workers get some
         assert httpx.get(f"{url}/tasks/7").status_code == 401
     labels = {"method": "GET", "route": "/tasks/<id:task_id>", "status": "401"}
     assert metrics.value("request_duration_seconds_count", **labels) == 20
@@ -71,12 +71,12 @@ def test_requests_are_counted_by_route_and_status_over_all_workers(metrics: Metr
     assert metrics.value("problems_total", code="authentication_required") == 20
 
 
-def test_what_the_workers_count_themselves_is_shown_soon(metrics: Metrics) -> None:
+def test_counters_of_workers_are_updated(metrics: Metrics) -> None:
     with person(metrics.service.url) as client:
         client.post("/tasks", json={"title": "Counted"}).raise_for_status()
         assert metrics.value("events_total", event="registered") == 1
         assert metrics.value("events_total", event="task_created") == 1
-        # Each worker tells of its own part once a second.
+        # Each worker updates its values once a second.
         until(lambda: metrics.value("password_hashes_total") == 1)
         until(lambda: metrics.value("password_hash_seconds_total") > 0)
         until(lambda: metrics.value("database_round_trips_total") >= 2)
@@ -85,7 +85,7 @@ def test_what_the_workers_count_themselves_is_shown_soon(metrics: Metrics) -> No
             until(lambda level=level: metrics.value(level) == 0)
 
 
-def test_names_that_a_client_makes_up_are_no_labels(metrics: Metrics) -> None:
+def test_names_from_clients_are_not_used_as_labels(metrics: Metrics) -> None:
     url = metrics.service.url
     for n in range(3):
         httpx.request(f"INVENTED{n}", f"{url}/invented/{n}")
@@ -94,13 +94,13 @@ def test_names_that_a_client_makes_up_are_no_labels(metrics: Metrics) -> None:
     assert "INVENTED" not in httpx.get(metrics.url).text.upper()
 
 
-def test_they_are_not_public(metrics: Metrics) -> None:
+def test_metrics_are_not_public(metrics: Metrics) -> None:
     assert httpx.get(f"{metrics.service.url}/metrics").status_code == 404
     assert httpx.get(metrics.url.replace("/metrics", "/tasks")).text.startswith("# HELP taskapi_")
 
 
 @pytest.mark.parametrize("change", [signal.SIGKILL, signal.SIGHUP])
-def test_counts_stay_and_levels_go_with_their_worker(metrics: Metrics, change: int) -> None:
+def test_counters_survive_their_worker_and_gauges_do_not(metrics: Metrics, change: int) -> None:
     with person(metrics.service.url) as client:
         client.get("/tasks").raise_for_status()
     labels = {"route": "/auth/register"}
@@ -117,9 +117,9 @@ def test_counts_stay_and_levels_go_with_their_worker(metrics: Metrics, change: i
     assert metrics.value("request_duration_seconds_count", **labels) == before
 
 
-@pytest.mark.parametrize("shown", ["prometheus/alerts.yml", "grafana/taskapi.json"])
-def test_dashboards_and_alerts_use_existing_metrics(metrics: Metrics, shown: str) -> None:
-    names = set(re.findall(r"\btaskapi_\w+", (ROOT / "deploy" / shown).read_text()))
+@pytest.mark.parametrize("file", ["prometheus/alerts.yml", "grafana/taskapi.json"])
+def test_dashboards_and_alerts_use_existing_metrics(metrics: Metrics, file: str) -> None:
+    names = set(re.findall(r"\btaskapi_\w+", (ROOT / "deploy" / file).read_text()))
     with person(metrics.service.url) as client:  # so that there is an event
         client.get("/nothing")
     counted = {
@@ -131,7 +131,7 @@ def test_dashboards_and_alerts_use_existing_metrics(metrics: Metrics, shown: str
     assert names <= counted
 
 
-def test_their_files_go_with_the_service(database_url: str) -> None:
+def test_metrics_files_are_removed_with_the_service(database_url: str) -> None:
     port = free_port()
     with started(database_url, METRICS_PORT=str(port)) as service:
         folder = Metrics(service, port).folder()
@@ -139,7 +139,7 @@ def test_their_files_go_with_the_service(database_url: str) -> None:
     assert not folder.exists()
 
 
-def test_a_service_that_shows_none_loads_nothing_for_it() -> None:
+def test_without_metrics_the_library_is_not_loaded() -> None:
     code = (
         "from gevent import monkey; monkey.patch_all();"
         "import sys; from config import Settings; from taskapi import create_app;"

@@ -1,4 +1,4 @@
-"""Traces and reports of errors: what those get who ask for them, and what they must not get."""
+"""Traces and error reports: their content, and what they must not contain."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _attributes(span: Span) -> dict[str, object]:
     return {a.key: a.value.string_value or a.value.int_value for a in span.attributes}
 
 
-def test_a_request_is_a_span_and_so_is_its_statement(url: str, collector: Receiver) -> None:
+def test_a_request_and_its_statement_are_spans(url: str, collector: Receiver) -> None:
     parent = "0af7651916cd43dd8448eb211c80319c"
     with person(url) as client:
         headers = {"traceparent": f"00-{parent}-b7ad6b7169203331-01"}
@@ -86,7 +86,7 @@ def test_an_unexpected_error_is_reported_without_user_data(
 
 
 @pytest.mark.parametrize("setting", ["OTEL_EXPORTER_OTLP_ENDPOINT", "SENTRY_DSN"])
-def test_a_missing_package_is_reported_at_the_start(setting: str) -> None:
+def test_a_missing_package_is_reported_before_the_start(setting: str) -> None:
     code = (
         "import sys; sys.modules.update(opentelemetry=None, sentry_sdk=None);"
         "from gunicorn.app.wsgiapp import run; sys.argv = ['gunicorn', 'wsgi:app']; run()"
@@ -97,5 +97,5 @@ def test_a_missing_package_is_reported_at_the_start(setting: str) -> None:
         cwd=ROOT, env=settings, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode != 0
-    assert f"taskapi cannot start: {setting} is set" in done.stderr
+    assert f"taskapi cannot start: {setting} requires packages" in done.stderr
     assert "pip install -r requirements-observe.txt" in done.stderr

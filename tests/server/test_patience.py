@@ -1,4 +1,4 @@
-"""Time limits under gevent: for the database's response, and for the next request."""
+"""Timeouts under gevent: of the database, and of idle connections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).with_name("patience.py")
 
 
-def test_waiting_many_times_is_not_waiting_for_long(database_url: str) -> None:
+def test_many_short_waits_do_not_time_out(database_url: str) -> None:
     ran = subprocess.run(
         [sys.executable, str(SCRIPT), database_url],
         cwd=SCRIPT.parents[2],

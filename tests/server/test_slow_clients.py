@@ -1,4 +1,4 @@
-"""A thousand clients who never come to the end of their requests, and those beside them."""
+"""A thousand clients that never finish their requests, and others beside them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ DRIP_SECONDS = 1.0
 
 
 class SlowClients:
-    """Connections on which a request has begun, and goes on a byte at a time."""
+    """Connections that send their requests byte by byte."""
 
     def __init__(self, connections: list[socket.socket]) -> None:
         self._open = connections
         self._dripped = time.monotonic()
 
     def go_on(self) -> None:
-        """Send a byte more if it is time for one, and see which connections were closed."""
+        """Send the next byte if it is due, and detect closed connections."""
         now = time.monotonic()
         if now > self._dripped + DRIP_SECONDS:
             self._dripped = now
@@ -57,7 +57,7 @@ def _is_closed(connection: socket.socket) -> bool:
 
 @contextmanager
 def slow_clients(url: str, heads: list[bytes]) -> Iterator[SlowClients]:
-    """One for each of these beginnings of requests."""
+    """One connection for each of these beginnings of requests."""
     address = urlsplit(url)
     with ExitStack() as stack:
         connections = []
@@ -74,7 +74,7 @@ def _timed(call: Callable[[], httpx.Response]) -> float:
     return time.monotonic() - begun
 
 
-def test_slow_heads_and_slow_bodies_are_closed_and_block_nobody(
+def test_slow_headers_and_bodies_are_closed_and_block_no_other(
     database_url: str, record_property: Callable[[str, object], None]
 ) -> None:
     with serving(database_url, WEB_CONCURRENCY="2") as url, person(url) as client:

@@ -1,6 +1,6 @@
-"""A client of the application, like a front end, that validates each response.
+"""A client of the application that validates each response.
 
-Every answer is held against the OpenAPI document: its status, its headers and its body.
+The status, headers and body must match the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def new_email() -> str:
 
 
 class Api:
-    """A client with the tokens of one user, if it has any."""
+    """Sends requests as one user, with the user's tokens if there are any."""
 
     def __init__(self, client: FlaskClient, contract: Contract) -> None:
         self.client = client
@@ -41,58 +41,58 @@ class Api:
         return self.login["user"]["id"]
 
     def send(self, method: str, path: str, **kwargs: Any) -> TestResponse:
-        """Send a request. The response must match the document."""
+        """The response, which must match the document."""
         kwargs["headers"] = self.headers | dict(kwargs.pop("headers", None) or {})
-        # Buffered: closed as soon as it was read, as a server does.
+        # Buffered: closed as soon as it is read, as by a server.
         response = self.client.open(path, method=method, buffered=True, **kwargs)
         self.contract.check(method, path, response)
         return response
 
     def expect(self, status: int, method: str, path: str, **kwargs: Any) -> Any:
-        """The body of a response, which must have this status."""
+        """The body of a response that must have this status."""
         response = self.send(method, path, **kwargs)
         assert response.status_code == status, response.get_data(as_text=True)
         return response.get_json() if response.data else None
 
     def problem(self, status: int, code: str, method: str, path: str, **kwargs: Any) -> Any:
-        """The body of an error, which must have this status and code."""
+        """The body of an error that must have this status and code."""
         body = self.expect(status, method, path, **kwargs)
         assert body["code"] == code, body
         return body
 
     def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Each page of a list of this person's."""
+        """Each page of a list of this user."""
         return pages(lambda sent: self.expect(200, "GET", path, query_string=sent), **query)
 
     def task(self, **values: Any) -> dict[str, Any]:
-        """Create a task."""
+        """A new task of this user."""
         return self.expect(201, "POST", "/tasks", json={"title": "Water the plants"} | values)
 
     def recurring(self, **values: Any) -> dict[str, Any]:
-        """Create a recurring task, and complete its first occurrence."""
+        """A new recurring task of this user with one completed occurrence."""
         due, recurrence = {"date": "2150-01-05"}, {"rrule": "FREQ=WEEKLY"}
         task = self.task(**{"due": due, "recurrence": recurrence} | values)
         return self.expect(200, "POST", f"/tasks/{task['id']}/complete")["task"]
 
     def label(self, **values: Any) -> dict[str, Any]:
-        """A new label of this person's, with a name of its own."""
+        """A new label of this user with a unique name."""
         name = {"name": f"Label {next(_numbers)}"}
         return self.expect(201, "POST", "/labels", json=name | values)
 
     def filter(self, **values: Any) -> dict[str, Any]:
-        """A new filter of this person's."""
+        """A new saved filter of this user."""
         body = {"name": "Urgent", "query": "priority >= 3"}
         return self.expect(201, "POST", "/filters", json=body | values)
 
     def registered(self) -> Api:
-        """This client, as a new person."""
+        """This client as a new user."""
         self.email = new_email()
         body = {"email": self.email, "password": PASSWORD}
         self.login = self.expect(201, "POST", "/auth/register", json=body)
         return self
 
     def again(self) -> Api:
-        """A second client of the same person, with a session of its own."""
+        """A second client of the same user with its own session."""
         other = Api(self.client, self.contract)
         other.email = self.email
         body = {"email": self.email, "password": PASSWORD}

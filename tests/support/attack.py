@@ -1,4 +1,4 @@
-"""Clients of an attacker: many connections that send requests continuously.
+"""Clients of an attacker: many connections that send requests as fast as they are answered.
 
 Run as a program (`running` starts it), so that neither its CPU time nor the test's is the other's.
 """
@@ -23,7 +23,7 @@ UNIQUE = "unique-00000000"
 """Replaced in each request by a value that no other request has, of the same length."""
 
 CLOSED = 0
-"""Instead of a status: the connection was closed or broke before a response."""
+"""In place of a status: the connection was closed or broke before a response."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
@@ -85,7 +85,7 @@ class _Attacker:
         self._numbers = count()
         self.responses = Responses()
 
-    async def send_repeatedly(self, start: int) -> None:
+    async def send_again_and_again(self, start: int) -> None:
         await asyncio.sleep(start % 100 / 500)  # not all in the same millisecond
         turns = count(start)
         while True:
@@ -152,14 +152,14 @@ async def _run(port: int, requests: list[str], **options: Any) -> Responses:
     with suppress(TimeoutError):
         async with asyncio.timeout(attack.seconds):
             await asyncio.gather(
-                *(attacker.send_repeatedly(step * n) for n in range(attack.connections))
+                *(attacker.send_again_and_again(step * n) for n in range(attack.connections))
             )
     return attacker.responses
 
 
 @contextmanager
 def running(port: int, attack: Attack) -> Iterator[Callable[[], Responses]]:
-    """Run the attack. Returns a function that waits for its end and returns its results."""
+    """The attack at work; what is called to wait for its end and get what it received."""
     requests = [request.decode("latin-1") for request in attack.requests]
     plan = {**asdict(attack), "port": port, "requests": requests}
     with programs.running(__name__, plan, attack.seconds + _PATIENCE) as result:

@@ -1,4 +1,4 @@
-"""Hostile clients of the running service, and helpers to inspect its responses."""
+"""Attacking clients of the running service, and views of its log and its database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PROBLEM = "application/problem+json"
 
 
 class Person(NamedTuple):
-    """A user who is logged in."""
+    """A user with a session."""
 
     email: str
     login: dict[str, Any]
@@ -38,17 +38,17 @@ class Person(NamedTuple):
 
     @property
     def refresh_token(self) -> dict[str, str]:
-        """The body that refreshes."""
+        """The body of a refresh request."""
         return {"refresh_token": self.login["refresh_token"]}
 
 
 class Route(NamedTuple):
-    """An operation of the service's document."""
+    """An operation of the service's OpenAPI document."""
 
     method: str
     path: str
     body: dict[str, Any]
-    """The arguments of a request with a valid body."""
+    """A valid body."""
 
     needs_token: bool
 
@@ -57,16 +57,16 @@ class Route(NamedTuple):
 
 
 def client_of(service: Service) -> httpx.Client:
-    """A client with one connection, and therefore one worker."""
+    """A client with one connection, so that one worker gets all its requests."""
     limits = httpx.Limits(max_connections=1)
-    # Certificates take longer to load than a test does, and nothing is encrypted here.
+    # There is no TLS, and loading the system's certificates takes long.
     return httpx.Client(base_url=service.url, timeout=_PATIENCE, limits=limits, verify=False)
 
 
 def registered(client: httpx.Client, email: str | None = None) -> Person:
     account = {"email": email or new_email(), "password": PASSWORD}
-    answer = client.post("/auth/register", json=account).raise_for_status()
-    return Person(account["email"], answer.json())
+    response = client.post("/auth/register", json=account).raise_for_status()
+    return Person(account["email"], response.json())
 
 
 def log_in(client: httpx.Client, email: str, password: str, **headers: str) -> httpx.Response:
@@ -75,12 +75,12 @@ def log_in(client: httpx.Client, email: str, password: str, **headers: str) -> h
 
 
 def again(client: httpx.Client, person: Person) -> Person:
-    """The same person with a session of its own."""
+    """The same user with another session."""
     return person._replace(login=log_in(client, person.email, PASSWORD).raise_for_status().json())
 
 
 def routes(client: httpx.Client) -> list[Route]:
-    """All operations, with the ID 1 in their paths."""
+    """All operations. IDs in their paths are 1."""
     document = client.get("/openapi.json").raise_for_status().json()
     return [
         Route(
@@ -95,7 +95,7 @@ def routes(client: httpx.Client) -> list[Route]:
 
 
 def _example(call: dict[str, Any]) -> dict[str, Any]:
-    """The required arguments of an operation: body and parameters."""
+    """The body and the required parameters of an operation."""
     content = call.get("requestBody", {}).get("content", {})
     sent = {"json": content["application/json"]["example"]} if content else {}
     in_query = [one for one in call["parameters"] if one["in"] == "query"]
@@ -105,7 +105,7 @@ def _example(call: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def each_worker(service: Service) -> Iterator[list[httpx.Client]]:
-    """A client for each worker, connected to it and to no other."""
+    """A client for each worker, connected only to that one."""
     at: dict[int, httpx.Client] = {}
     workers = service.workers()
     deadline = time.monotonic() + _PATIENCE
@@ -113,14 +113,14 @@ def each_worker(service: Service) -> Iterator[list[httpx.Client]]:
         while len(at) < len(workers):
             assert time.monotonic() < deadline, "a worker takes no connection"
             client = stack.enter_context(client_of(service))
-            answer = client.get("/livez")
-            port = answer.extensions["network_stream"].get_extra_info("client_addr")[1]
+            response = client.get("/livez")
+            port = response.extensions["network_stream"].get_extra_info("client_addr")[1]
             at.setdefault(_serving(workers, port), client)
         yield [at[pid] for pid in workers]
 
 
 def _serving(workers: list[int], port: int) -> int:
-    """The worker that has the connection from a client's port."""
+    """The worker with the connection of a client port."""
     for pid in workers:
         connections = psutil.Process(pid).net_connections("tcp")
         if any(one.raddr and one.raddr.port == port for one in connections):
@@ -129,7 +129,7 @@ def _serving(workers: list[int], port: int) -> int:
 
 
 def exchange(service: Service, request: bytes) -> str:
-    """The whole response to these bytes, after which the client sends nothing more."""
+    """The complete response to these bytes, after which the client stops sending."""
     address = urlsplit(service.url)
     with socket.create_connection((address.hostname, address.port), _PATIENCE) as connection:
         connection.sendall(request)
@@ -137,27 +137,27 @@ def exchange(service: Service, request: bytes) -> str:
         return b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
 
 
-def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """The body of an error, which must have this status."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["Content-Type"] == _PROBLEM
-    body: dict[str, Any] = answer.json()
+def problem(response: httpx.Response, status: int) -> dict[str, Any]:
+    """The body of an error that must have this status."""
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == _PROBLEM
+    body: dict[str, Any] = response.json()
     assert body["status"] == status
-    assert body["request_id"] == answer.headers["X-Request-ID"]
+    assert body["request_id"] == response.headers["X-Request-ID"]
     return body
 
 
-def seen(answer: httpx.Response) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """A response without the parts that differ between requests."""
-    body, headers = answer.json(), dict(answer.headers)
+def seen(response: httpx.Response) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """The parts of a response that are the same for each request."""
+    body, headers = response.json(), dict(response.headers)
     for name in ("request_id", "date", "x-request-id", "retry-after"):
         body.pop(name, None)
         headers.pop(name, None)
-    return answer.status_code, body, headers
+    return response.status_code, body, headers
 
 
 def records(service: Service) -> list[dict[str, Any]]:
-    """The lines that the service has logged; each must be one JSON object."""
+    """The log lines of the service. Each must be one JSON object."""
     text = service.log.read_text()
     assert text.endswith("\n")
     found = [json.loads(line) for line in text[:-1].split("\n")]
@@ -166,7 +166,7 @@ def records(service: Service) -> list[dict[str, Any]]:
 
 
 def rows(database_url: str) -> dict[str, list[dict[str, Any]]]:
-    """All rows of all tables, as they are stored."""
+    """All rows of all tables."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         tables = "SELECT relname FROM pg_stat_user_tables ORDER BY relname"
         return {

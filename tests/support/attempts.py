@@ -49,7 +49,7 @@ def is_limited(response: TestResponse) -> bool:
 
 
 def used_up(attempt: Callable[[], TestResponse], number: int) -> TestResponse:
-    """The error response after this number of allowed attempts."""
+    """The refusal after so many attempts that are let through."""
     for _ in range(number):
         assert not is_limited(attempt())
     response = attempt()

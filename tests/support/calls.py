@@ -26,14 +26,14 @@ JSON = "application/json"
 
 @cache
 def unconnected_app() -> Flask:
-    """An application without a database, for the collection of tests."""
+    """An application without a database, for use before tests run."""
     return create_app(databases.settings_for("postgresql://"))
 
 
 DOCUMENT: dict[str, Any] = json.loads(unconnected_app().extensions["taskapi_openapi"]())
 
 QUERY = {"text": "water"}
-"""A value for each required query parameter. It matches a task of `Api.task`."""
+"""A value for each required query parameter; this one finds a task of `Api.task`."""
 
 
 class Call(NamedTuple):
@@ -65,13 +65,13 @@ class Call(NamedTuple):
 
     @property
     def body(self) -> dict[str, Any] | None:
-        """The schema of the body; None if the operation takes none."""
+        """The schema of the body; None without a body."""
         content = self.described.get("requestBody", {}).get("content")
         return resolved(content[JSON]["schema"]) if content else None
 
     @property
     def example(self) -> dict[str, Any]:
-        """The example of the body; empty if the operation takes none."""
+        """The example of the body; empty without a body."""
         content = self.described.get("requestBody", {}).get("content", {})
         return dict(content[JSON]["example"]) if content else {}
 
@@ -83,17 +83,17 @@ class Call(NamedTuple):
 
     @property
     def status(self) -> int:
-        """The status of a success."""
+        """The status of a successful response."""
         return int(min(self.described["responses"]))
 
-    def answer(self) -> dict[str, Any]:
-        """The schema of a success; empty if it has no content."""
+    def response(self) -> dict[str, Any]:
+        """The schema of a successful response; empty without content."""
         content = self.described["responses"][str(self.status)].get("content", {})
         return resolved(content[JSON]["schema"]) if content else {}
 
-    def answered_names(self) -> set[str]:
-        """The names of all fields of a success, nested objects included."""
-        return set(_names(self.answer()))
+    def response_names(self) -> set[str]:
+        """The names of all fields of a successful response, including nested objects."""
+        return set(_names(self.response()))
 
     def parameters(self, place: str) -> dict[str, dict[str, Any]]:
         """The schemas of the parameters in `path`, `query` or `header`, by name."""
@@ -134,7 +134,7 @@ class Request:
         return changes | {"query_string": "&".join([*([query] if query else []), *more])}
 
     def body_with(self, name: str, value: bytes) -> bytes:
-        """The body, with this text as the value of a member."""
+        """The body with this text as the value of a member."""
         rest = {other: kept for other, kept in (self.body or {}).items() if other != name}
         separator = b", " if rest else b""
         head = json.dumps(rest).encode()[:-1]
@@ -142,7 +142,7 @@ class Request:
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema that a `$ref` points to, also inside `oneOf`."""
+    """The schema that a `$ref` references, also inside `oneOf`."""
     name = schema.get("$ref", "").rpartition("/")[2]
     found: dict[str, Any] = DOCUMENT["components"]["schemas"][name] if name else schema
     if "oneOf" in found:
@@ -156,29 +156,29 @@ def _names(schema: dict[str, Any]) -> Iterator[str]:
         yield from _names(below)
 
 
-def takes(schema: dict[str, Any], value: Any) -> bool:
+def accepts(schema: dict[str, Any], value: Any) -> bool:
     """Whether the document allows a value."""
     checker = Draft202012Validator.FORMAT_CHECKER
     return Draft202012Validator(schema, format_checker=checker).is_valid(value)
 
 
-def _all_operations() -> Iterator[Call]:
+def _all_calls() -> Iterator[Call]:
     for path, operations in DOCUMENT["paths"].items():
         for method, described in operations.items():
             yield Call(method.upper(), path, described)
 
 
-CALLS = list(_all_operations())
+CALLS = list(_all_calls())
 BY_NAME = {call.name: call for call in CALLS}
 
 LISTINGS = [
     call for call in CALLS if call.method == "GET" and call.needs_token and not call.arguments
 ]
-"""Operations that read all data of the caller: lists and the account."""
+"""Operations that together return all data of the caller: lists and the account."""
 
 
 def everything_of(person: Api) -> list[Any]:
-    """All that a user's own requests return: a value to compare before and after another's."""
+    """All data of a user, to compare it before and after requests of others."""
     found = []
     for call in LISTINGS:
         response = person.send("GET", call.path, query_string=call.required)

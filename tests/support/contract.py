@@ -14,7 +14,7 @@ _DOCUMENT = "urn:openapi"
 
 
 class Contract:
-    """The responses of the operations in the document."""
+    """The responses that the document allows."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
@@ -27,7 +27,7 @@ class Contract:
         ]
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
-        """The operation in the document; None if there is none."""
+        """The operation of a request; None if the document has none."""
         bare = path.partition("?")[0]
         for pattern, _, operations in sorted(self._paths, key=lambda p: "{" in p[1]):
             if pattern.match(bare):
@@ -35,7 +35,7 @@ class Contract:
         return None
 
     def check(self, method: str, path: str, response: TestResponse) -> None:
-        """Fail unless the document contains this response to a known operation."""
+        """Fail unless the document allows this response of an operation."""
         assert response.headers.get("X-Request-ID")
         call = self.operation(method, path)
         if call is None:
@@ -58,14 +58,14 @@ class Contract:
         checker = Draft202012Validator.FORMAT_CHECKER
         validator = Draft202012Validator(schema, registry=self._registry, format_checker=checker)
         validator.validate(response.get_json())
-        self._reject_unknown(schema, response.get_json())
+        self._refuse_unknown(schema, response.get_json())
 
     def _absolute(self, schema: dict[str, Any]) -> dict[str, Any]:
         reference = schema.get("$ref")
         return {"$ref": _DOCUMENT + reference} if reference else schema
 
-    def _reject_unknown(self, schema: dict[str, Any], body: dict[str, Any]) -> None:
-        """Fail if a response has a field that the document does not contain."""
+    def _refuse_unknown(self, schema: dict[str, Any], body: dict[str, Any]) -> None:
+        """Fail for a field that the document does not contain."""
         name = schema.get("$ref", "").rpartition("/")[2]
         shape = self.document["components"]["schemas"][name] if name else schema
         unknown = set(body) - set(shape.get("properties", {}))

@@ -1,4 +1,4 @@
-"""The cost of requests: memory of processes, and long statements."""
+"""What requests cost the service while they run: memory of its processes, and long statements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.servers import Service
 
 _PAUSE = 0.2
 _STATEMENTS = """
-SELECT pid, state <> 'idle',
+SELECT pid, coalesce(state <> 'idle', false),
        coalesce(extract(epoch FROM clock_timestamp() - query_start)::float8, 0), left(query, 300)
 FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'taskapi'
@@ -76,7 +76,7 @@ class Costs:
 
 @contextmanager
 def measured(service: Service, database_url: str) -> Iterator[Costs]:
-    """Measure the costs of the block."""
+    """The costs of what happens in the block."""
     stop = Event()
     with psycopg.connect(database_url, autocommit=True) as database:
         costs = Costs(service, database)

@@ -1,6 +1,6 @@
-"""Clients that keep their connections and send requests continuously.
+"""Clients with persistent connections that send requests without pause.
 
-Run as a program (`at_work` does it), so that neither their time nor the test's is the other's.
+`at_work` runs them in a separate process, so that they and the test do not share CPU time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class Times(NamedTuple):
-    """Durations of responses in milliseconds."""
+    """The response times in milliseconds."""
 
     p50: float
     p95: float
@@ -47,16 +47,16 @@ class Times(NamedTuple):
 
 @dataclass
 class Heard:
-    """The responses that the clients received.
+    """The results of the clients.
 
     Args:
-        seconds: how long they asked.
-        own_share: of a core, which the clients took themselves.
-        statuses: how many answers had each, by what was asked.
-        times: of all answers, as `Times` has them.
+        seconds: the duration.
+        own_share: the CPU utilization of the clients.
+        statuses: the number of responses by kind of request and status.
+        times: the values of `Times`.
         created: the tasks whose creation was acknowledged.
-        lost: requests without an answer, by what happened instead.
-        malformed: some of the answers that are not as an answer must be.
+        lost: the number of requests without a response by reason.
+        malformed: some of the invalid responses.
     """
 
     seconds: float
@@ -98,7 +98,7 @@ class _Tally:
 
 
 def _is_problem(status: int, head: bytes, body: bytes) -> bool:
-    """Whether this is a well-formed error, with Retry-After if a retry can help."""
+    """Whether this is a valid error, with Retry-After if it is a 503."""
     try:
         is_told = json.loads(body)["status"] == status
     except (ValueError, KeyError):
@@ -170,11 +170,11 @@ class _Crowd:
         self.tally = _Tally()
 
     async def stay(self, clients: int) -> None:
-        """Run this number of clients until the time is over."""
+        """Let this number of clients send requests until the time is over."""
         await self._come(clients, lambda: perf_counter() < self._until)
 
-    async def open_connections(self, newcomers: int) -> None:
-        """Open this number of connections at once, repeatedly, each for one request."""
+    async def keep_coming(self, newcomers: int) -> None:
+        """Repeatedly let this number of clients connect concurrently and send one request each."""
         while newcomers and perf_counter() + _WAVE_SECONDS < self._until:
             await asyncio.sleep(_WAVE_SECONDS)
             await self._come(newcomers, lambda: False)
@@ -211,7 +211,7 @@ async def _work(
 ) -> Heard:
     crowd = _Crowd(port, seconds, Mix([Person(*one) for one in people], weights), pause)
     started = perf_counter()
-    await asyncio.gather(crowd.stay(clients), crowd.open_connections(newcomers))
+    await asyncio.gather(crowd.stay(clients), crowd.keep_coming(newcomers))
     took, tally = perf_counter() - started, crowd.tally
     return Heard(
         seconds=took,
@@ -228,7 +228,7 @@ async def _work(
 
 
 def allow_many_files() -> None:
-    """Raise the limit of open files of this process and its children."""
+    """Raise the limit of open files for this process and its children."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -244,12 +244,12 @@ def at_work(
     newcomers: int = 0,
     pause: float = 0.0,
 ) -> Iterator[Callable[[], Heard]]:
-    """Run the crowd. Returns a function that waits for its end and returns its results.
+    """Run the clients. The value is a function that waits for their end and returns the results.
 
     Args:
-        clients: how many keep a connection each and ask without a pause.
-        newcomers: how many more connect at the same moment, every other second, and ask once.
-        weights: how often each kind of request is made, beside the others.
+        clients: the number of clients with a persistent connection.
+        newcomers: the number of clients that connect every other second and send one request.
+        weights: the relative frequency of each kind of request.
         pause: seconds between a response and the client's next request.
     """
     plan = {

@@ -1,4 +1,4 @@
-"""Databases for tests: one embedded server for the run, one migrated database a worker."""
+"""Databases for tests: one embedded server per run, one migrated database per worker."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ MIGRATIONS = str(Path(__file__).parents[2] / "migrations")
 
 @contextmanager
 def server(folder: Path, *, is_durable: bool = False) -> Iterator[str]:
-    """The URL of a server with its data in this folder; workers that name the same share it.
+    """The URL of a server with its data in this directory. Workers with the same one share it.
 
     Args:
-        is_durable: whether a commit outlives the server; most tests would only wait for that.
+        is_durable: whether commits survive a crash, which most tests do not need.
     """
     settings = Settings(taskapi_data_dir=folder, jwt_secret_key=KEY)
     with embedded.provide(settings) as provided:
@@ -39,7 +39,7 @@ def server(folder: Path, *, is_durable: bool = False) -> Iterator[str]:
 
 
 def settings_for(url: str, **changes: object) -> Settings:
-    """The settings of tests: cheap passwords, no rate limits, few logs; with overrides."""
+    """Settings for tests: cheap password hashes and no rate limits; `changes` override them."""
     settings = Settings(
         database_url=url,
         jwt_secret_key=KEY,
@@ -57,7 +57,7 @@ def named(url: str, database: str) -> str:
 
 
 def migrated_template(url: str, folder: Path) -> str:
-    """The name of the migrated template database. The first process creates it."""
+    """The name of a migrated template database, which the first worker creates."""
     name = "template_taskapi"
     with (folder / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -71,7 +71,7 @@ def migrated_template(url: str, folder: Path) -> str:
 
 
 def create(url: str, name: str, template: str = "template0") -> str:
-    """A new database, copied from another; its URL."""
+    """Create a database from a template. Returns its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
@@ -79,6 +79,6 @@ def create(url: str, name: str, template: str = "template0") -> str:
 
 
 def migrate(url: str, revision: str = "head") -> None:
-    """Bring a database to a revision, upwards."""
+    """Migrate a database up to a revision."""
     with create_app(settings_for(url, log_level="warning")).app_context():
         flask_migrate.upgrade(MIGRATIONS, revision)

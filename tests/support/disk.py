@@ -1,4 +1,4 @@
-"""A small disk of the tests' own, which can be filled to its end."""
+"""A small disk that tests can fill."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ class Disk(NamedTuple):
         return self.folder / "filling"
 
     def fill(self) -> None:
-        """Leave no room on it."""
+        """Fill it completely."""
         with suppress(OSError), self._filling.open("ab", buffering=0) as file:
             while True:
                 file.write(_PIECE)
 
     def free(self) -> None:
-        """Take the filling away."""
+        """Free the space again."""
         self._filling.unlink(missing_ok=True)
 
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Disk]:
-    """A disk of so many megabytes in a new folder.
+    """A disk of this size in a new directory.
 
     Raises:
-        RuntimeError: it cannot be mounted, which only root can.
+        RuntimeError: it cannot be mounted, which needs root.
     """
     folder.mkdir()
     options = f"size={megabytes}m,mode=755"

@@ -1,4 +1,4 @@
-"""How Hypothesis runs: the same examples in each `make test`, others and more in `make test-fuzz`.
+"""Settings of Hypothesis: fixed examples in `make test`, more and random ones in `make test-fuzz`.
 
 `HYPOTHESIS_PROFILE=fuzz` draws examples at random, and `EXAMPLES` multiplies their number.
 A failure prints a `@reproduce_failure` line, and `--hypothesis-seed` repeats a run.
@@ -26,5 +26,5 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 
 def examples(number: int) -> settings:
-    """The settings of a test that tries so many examples in `make test`."""
+    """The settings of a test with this number of examples in `make test`."""
     return settings(max_examples=number * FACTOR)

@@ -1,4 +1,4 @@
-"""Access tokens that the service never gave out: each is wrong in one way, signed by hand."""
+"""Forged access tokens, each invalid in one way."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parts_of(token: str) -> Parts:
 
 
 def signed(header: Any, claims: Any, key: str = KEY, digest: str = "sha256") -> str:
-    """A token signed without a library, with any content."""
+    """A token that is signed without a library, so that it can have invalid parts."""
     head = ".".join(encoded(json.dumps(part).encode()) for part in (header, claims))
     return f"{head}.{encoded(hmac.digest(key.encode(), head.encode(), digest))}"
 
@@ -48,8 +48,10 @@ def _with_claims(**changes: Any) -> Callable[[Parts], str]:
 
 def _without(part: int, name: str) -> Callable[[Parts], str]:
     def forge(parts: Parts) -> str:
-        kept = [{k: v for k, v in p.items() if i != part or k != name} for i, p in enumerate(parts)]
-        return signed(*kept)
+        parts_kept = [
+            {k: v for k, v in p.items() if i != part or k != name} for i, p in enumerate(parts)
+        ]
+        return signed(*parts_kept)
 
     return forge
 
@@ -73,8 +75,8 @@ def _flipped_signature(parts: Parts) -> str:
     return f"{head}.{encoded(flipped)}"
 
 
-def _brought(**header: Any) -> Callable[[Parts], str]:
-    """A token that brings along, or points to, the key that it is signed with."""
+def _with_own_key(**header: Any) -> Callable[[Parts], str]:
+    """A token that contains or references the key that it is signed with."""
     return lambda parts: signed(parts[0] | header, parts[1], key=OTHER_KEY)
 
 
@@ -94,10 +96,10 @@ FORGERIES: dict[str, Callable[[Parts], str]] = {
     "HS256 in lower case": _with_header(alg="hs256"),
     "algorithm is a list": _with_header(alg=["HS256"]),
     "key in the header": _with_header(kid=None, jwk={"kty": "oct", "k": "AAAA"}),
-    "key in the header, signed with it": _brought(jwk={"kty": "oct", "k": _OTHER_K}),
-    "key at an address": _brought(jku="http://127.0.0.1:9/keys", kid="theirs"),
-    "certificate at an address": _brought(x5u="file:///dev/null"),
-    "certificate in the header": _brought(x5c=[_OTHER_K]),
+    "key in the header, signed with it": _with_own_key(jwk={"kty": "oct", "k": _OTHER_K}),
+    "key at an address": _with_own_key(jku="http://127.0.0.1:9/keys", kid="theirs"),
+    "certificate at an address": _with_own_key(x5u="file:///dev/null"),
+    "certificate in the header": _with_own_key(x5c=[_OTHER_K]),
     "critical extension": _with_header(crit=["exp"], b64=False),
     "another key": lambda p: signed(*p, key=OTHER_KEY),
     "another key, and its own kid": lambda p: signed(

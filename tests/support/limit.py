@@ -1,4 +1,4 @@
-"""A time limit for each test, so that one that hangs fails instead of stopping the suite."""
+"""A time limit for each test, so that a hanging test fails and does not stop the suite."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import pytest
 from support.examples import FACTOR
 
 SECONDS = 180 * FACTOR
-"""For a test of `make test`, on a busy machine; its setup and teardown each have as much."""
+"""For a test of `make test` on a busy machine, and for its setup and its teardown each."""
 
 LONG = {"alone", "deploy", "faults", "load", "neighbours", "security"}
-"""The markers of tests that take long by nature."""
+"""The markers of slow tests."""
 
 LONG_SECONDS = 900 + int(os.environ.get("LOAD_SECONDS", "0"))
 
 
 def seconds_of(item: pytest.Item) -> int:
-    """How long a test may take."""
+    """The time limit of a test."""
     return LONG_SECONDS if LONG & {mark.name for mark in item.iter_markers()} else SECONDS
 
 
 @contextmanager
 def limited(seconds: float) -> Generator[None]:
-    """Fail if the block runs longer than this."""
+    """Fail if the block takes longer than this."""
 
     def fail(*_: object) -> NoReturn:
         pytest.fail(f"not done after {seconds} seconds")

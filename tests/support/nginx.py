@@ -1,4 +1,4 @@
-"""nginx with the configuration that the guide gives, in front of a running service."""
+"""nginx with the configuration of the guide, in front of a running service."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Proxy(NamedTuple):
 
 @contextmanager
 def before(service_port: int, folder: Path) -> Iterator[Proxy]:
-    """nginx before the service on this port of this machine; ports and certificate are our own.
+    """nginx in front of the service on this port, with test ports and a test certificate.
 
     Raises:
         RuntimeError: it is not installed, or does not start.
@@ -43,15 +43,15 @@ def before(service_port: int, folder: Path) -> Iterator[Proxy]:
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if not program:
         raise RuntimeError("No nginx was found: install it (sudo apt-get install nginx-light).")
-    made, port, plain_port = secured.certificates(folder), free_port(), free_port()
+    certificates, port, plain_port = secured.certificates(folder), free_port(), free_port()
     ours = _replaced(
         CONFIGURATION.read_text(),
         {
             "127.0.0.1:8000": f"127.0.0.1:{service_port}",
             "listen 443 ": f"listen 127.0.0.1:{port} ",
             "listen 80;": f"listen 127.0.0.1:{plain_port};",
-            f"{_CERTIFICATE}/fullchain.pem": str(made.certificate),
-            f"{_CERTIFICATE}/privkey.pem": str(made.key),
+            f"{_CERTIFICATE}/fullchain.pem": str(certificates.certificate),
+            f"{_CERTIFICATE}/privkey.pem": str(certificates.key),
         },
     )
     (folder / "taskapi.conf").write_text(ours)
@@ -68,7 +68,9 @@ def before(service_port: int, folder: Path) -> Iterator[Proxy]:
     process = subprocess.Popen([program, "-e", str(log), "-c", str(main)], cwd=folder)
     try:
         _wait(port, process, log)
-        yield Proxy(port, plain_port, ssl.create_default_context(cafile=str(made.authority)))
+        yield Proxy(
+            port, plain_port, ssl.create_default_context(cafile=str(certificates.authority))
+        )
     finally:
         process.terminate()
         process.wait(_SECONDS)

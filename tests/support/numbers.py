@@ -1,4 +1,4 @@
-"""The numeric fields of tasks, from the OpenAPI document, so that tests cover new ones."""
+"""The whole numbers of a task, by the OpenAPI document, so that tests cover a new one unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from taskapi.tasks.filters.numbers import NUMBERS as FILTERED
 
 
 class Number(NamedTuple):
-    """A numeric field of a task."""
+    """A field of a task with a range of whole numbers."""
 
     name: str
     least: int
@@ -20,7 +20,7 @@ class Number(NamedTuple):
 
     @property
     def default(self) -> int | None:
-        """The default of the field."""
+        """What a task has if the field is not given."""
         return None if self.is_nullable else self.least
 
     def invalid(self) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Reads a list page by page, and fails where a wrong cursor would go on for ever."""
+"""Reads a list page by page, and fails if a wrong cursor makes it endless."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def pages(read: Callable[[dict[str, Any]], Page], **query: Any) -> Iterator[Page
     """Each page of a list, from the first to the last.
 
     Args:
-        read: gets the page for a query.
+        read: returns the page for a query.
     """
     given: set[str] = set()
     while True:

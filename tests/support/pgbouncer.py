@@ -1,4 +1,4 @@
-"""PgBouncer in front of a database, in transaction mode, with few connections of its own."""
+"""PgBouncer in transaction mode with few connections, in front of a database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.servers import free_port
 
 POOL_SIZE = 3
 KEPT_BY_IT = {"application_name", "client_encoding", "DateStyle", "TimeZone"}
-"""Settings of a client that it carries to whichever connection the client gets."""
+"""Client settings that PgBouncer applies to each connection that the client gets."""
 
 _START_SECONDS = 10
 _SESSION_SETTINGS = "SELECT name, setting FROM pg_settings WHERE source = 'session'"
@@ -39,7 +39,7 @@ class Bouncer(NamedTuple):
         """Settings that sessions have left on its connections to the database."""
         leaked: dict[str, str] = {}
         with ExitStack() as stack:
-            for _ in range(POOL_SIZE):  # each has one to itself until its transaction ends
+            for _ in range(POOL_SIZE):  # each holds one connection until its transaction ends
                 connection = stack.enter_context(psycopg.connect(self.url, prepare_threshold=None))
                 leaked |= dict(connection.execute(_SESSION_SETTINGS).fetchall())
         return {name: value for name, value in leaked.items() if name not in KEPT_BY_IT}
@@ -50,7 +50,7 @@ def bouncing(database_url: str, folder: Path) -> Iterator[Bouncer]:
     """PgBouncer in front of a database.
 
     Args:
-        folder: for its configuration.
+        folder: the directory for its configuration.
 
     Raises:
         RuntimeError: it is not installed, or it does not start.
@@ -69,18 +69,18 @@ pool_mode = transaction
 default_pool_size = {POOL_SIZE}
 {max_prepared}
 """
-    with running(configuration, port, folder, _owner_of(Path(about["host"]))):
+    with running(configuration, port, folder, _owner(Path(about["host"]))):
         url = f"postgresql://{about['user']}@127.0.0.1:{port}/{about['dbname']}?sslmode=disable"
         yield Bouncer(url, version())
 
 
 @contextmanager
 def running(configuration: str, port: int, folder: Path, account: dict[str, Any]) -> Iterator[Path]:
-    """PgBouncer with a configuration that has it listen on a port; the file of its log.
+    """PgBouncer with a configuration that listens on a port. The value is its log file.
 
     Args:
-        folder: for its configuration.
-        account: whom to run it as, for Popen.
+        folder: the directory for its configuration.
+        account: the operating system user, as arguments of Popen.
 
     Raises:
         RuntimeError: it is not installed, or it does not start.
@@ -105,15 +105,15 @@ def _program() -> str:
 
 
 def version() -> tuple[int, int]:
-    """Of the PgBouncer that is installed."""
-    said = subprocess.run([_program(), "--version"], capture_output=True, text=True, check=True)
-    found = re.search(r"(\d+)\.(\d+)", said.stdout)
+    """The version of the installed PgBouncer."""
+    result = subprocess.run([_program(), "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"(\d+)\.(\d+)", result.stdout)
     assert found
     return int(found[1]), int(found[2])
 
 
-def _owner_of(sockets: Path) -> dict[str, Any]:
-    """Whom to run it as: as root the one who may enter the folder of the database's socket."""
+def _owner(sockets: Path) -> dict[str, Any]:
+    """The user to run it as: for root, the owner of the directory of the database's socket."""
     if os.geteuid() != 0:
         return {}
     about = sockets.stat()

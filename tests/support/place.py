@@ -1,4 +1,4 @@
-"""The service as in production and its database server, for tests of failures."""
+"""The service as in production with its database server, and operations on them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from support.writers import Writers
 
 CREATED, UNAVAILABLE = 201, 503
 SETTLE = 1.5
-"""Seconds in which the writers get going."""
+"""The seconds until the writers have started."""
 
 
 class Place(NamedTuple):
-    """The service, and the database's server that it uses."""
+    """The service and its database server."""
 
     service: Service
     folder: Path
@@ -32,13 +32,13 @@ class Place(NamedTuple):
         return self.service.url
 
     def postmaster(self) -> int:
-        """The number of the database server's first process."""
+        """The process ID of the database server's main process."""
         pid_file = self.folder / "postgres" / "postmaster.pid"
         return int(pid_file.read_text().split()[0])
 
 
 class Figures:
-    """The measurements of a test, for the summary."""
+    """The measurements of a test, for its line in the summary."""
 
     def __init__(self, add: Callable[[str, object], None]) -> None:
         self.add = add
@@ -47,10 +47,10 @@ class Figures:
         self.add(name, f"{seconds:.2f} s")
 
     def add_writers(self, writers: Writers, *, back_after: float | None = None) -> None:
-        """The results of the writers.
+        """Add the results of the writers.
 
         Args:
-            back_after: the moment from which on all should be well again.
+            back_after: the time after which writes should succeed again.
         """
         statuses = writers.statuses()
         self.add("written and found", sum(len(writer.acknowledged) for writer in writers))
@@ -63,7 +63,7 @@ class Figures:
 
 @contextmanager
 def new_database(folder: Path) -> Iterator[str]:
-    """The URL of a new, migrated database, on a server of its own with its data in this folder."""
+    """The URL of a new, migrated database on a new server with its data in this directory."""
     with databases.server(folder, is_durable=True) as server_url:
         url = databases.create(server_url, f"faults_{time.monotonic_ns()}")
         databases.migrate(url)
@@ -71,14 +71,14 @@ def new_database(folder: Path) -> Iterator[str]:
 
 
 def sql(database_url: str, statement: str) -> list[tuple[object, ...]]:
-    """The rows that a statement gives, past the service and whatever stands before the database."""
+    """The rows of a statement that is sent directly to the database."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
 
 
 def end_connections(database_url: str) -> int:
-    """End all connections to a database, as a restart or a failover does; how many they were."""
+    """Close all connections to a database, as a failover does. Returns their number."""
     ended = sql(
         database_url,
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -89,7 +89,7 @@ def end_connections(database_url: str) -> int:
 
 
 def seconds_of(call: Callable[[], httpx.Response], status: int) -> float:
-    """The duration in seconds of a request, which must have this status."""
+    """The seconds that a request takes, whose response must have this status."""
     begun = time.monotonic()
     answer = call()
     seconds = time.monotonic() - begun
@@ -98,7 +98,7 @@ def seconds_of(call: Callable[[], httpx.Response], status: int) -> float:
 
 
 def processes(parent: int) -> list[int]:
-    """A process and those that it has started."""
+    """A process and its children."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [parent, *map(int, children)]
 
@@ -111,13 +111,13 @@ def signal_all(pids: list[int], number: int) -> None:
 
 def until_ended(pids: list[int]) -> None:
     deadline = time.monotonic() + 10
-    while not all(map(_has_ended, pids)):
+    while not all(map(_is_over, pids)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def _has_ended(pid: int) -> bool:
-    """Whether a process has ended, including zombies."""
+def _is_over(pid: int) -> bool:
+    """Whether a process has ended, even if its parent has not waited for it yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):

@@ -42,7 +42,7 @@ def in_production(database_url: str, **settings: str) -> Iterator[Service]:
 
 @contextmanager
 def _usual_file_limit() -> Iterator[None]:
-    """The default limit of most systems: 1,024 open files."""
+    """What most systems allow a process that does not ask for more: 1,024 open files."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, limits[1]))
     try:
@@ -52,7 +52,7 @@ def _usual_file_limit() -> Iterator[None]:
 
 
 def newcomer(app: Flask, tasks: int, description: str = "As before") -> Person:
-    """A new user with some tasks."""
+    """Somebody who has just registered and added some tasks."""
     client, email = app.test_client(), new_email()
     login = client.post("/auth/register", json={"email": email, "password": PASSWORD}).json
     assert login

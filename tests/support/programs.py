@@ -1,4 +1,4 @@
-"""Clients as separate processes. They read a plan as JSON, and print their results."""
+"""Clients in separate processes: they read a plan as JSON and print their results."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TESTS = Path(__file__).parents[1]
 
 @contextmanager
 def running(module: str, plan: dict[str, Any], seconds: float) -> Iterator[Callable[[], Any]]:
-    """Run a module. Returns a function that waits for its end and returns its results.
+    """Run a module. The value is a function that waits for its end and returns its results.
 
     Args:
-        seconds: how long it may take.
+        seconds: the time limit.
     """
     command = [sys.executable, "-m", module]
     environment = os.environ | {"PYTHONPATH": str(_TESTS)}
@@ -30,9 +30,9 @@ def running(module: str, plan: dict[str, Any], seconds: float) -> Iterator[Calla
     ) as process:
 
         def result() -> Any:
-            said, _ = process.communicate(timeout=seconds)
+            output, _ = process.communicate(timeout=seconds)
             assert process.returncode == 0, f"{module} failed"
-            return json.loads(said)
+            return json.loads(output)
 
         try:
             assert process.stdin
@@ -44,6 +44,6 @@ def running(module: str, plan: dict[str, Any], seconds: float) -> Iterator[Calla
 
 
 def run(work: Callable[..., Any]) -> None:
-    """The main function of such a program: call `work` with the plan, and print its result."""
+    """The main function of such a module: call `work` with the plan and print its result."""
     plan = json.loads(sys.stdin.readline())
     json.dump(work(**plan), sys.stdout)

@@ -1,4 +1,4 @@
-"""A wire that can be slow, dead or cut: a proxy of the tests' own in front of a server."""
+"""A proxy whose connections can be slow, stalled or cut."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _PATIENCE = 10
 
 
 class Moment(Enum):
-    """When a connection is cut, relative to the data sent to the server."""
+    """The point at which a connection is cut."""
 
     BEFORE = auto()
-    """Earlier data arrives. This and later data does not."""
+    """Only what was sent before arrives."""
     SENT = auto()
-    """It arrives. The response is not awaited."""
+    """The data arrives, and the connection is closed at once."""
     UNANSWERED = auto()
-    """It arrives, and the response is lost."""
+    """The data arrives and the response is lost."""
     HALF_ANSWERED = auto()
-    """It arrives, and half of the response is lost."""
+    """The data arrives and half of the response is lost."""
 
 
 class Cut(NamedTuple):
-    """Where a connection is cut: at the first piece towards the server that has these bytes."""
+    """A cut at the first data sent to the server that contains these bytes."""
 
     at: bytes
     moment: Moment
 
 
 class Proxy:
-    """A proxy in front of a server, created by `proxied`."""
+    """A proxy in front of a server; see `proxied`."""
 
     def __init__(self, upstream: tuple[str, int] | str, listener: socket.socket) -> None:
         self._upstream = upstream
@@ -48,11 +48,11 @@ class Proxy:
         self.was_cut = Event()
         self.port: int = listener.getsockname()[1]
         self.connect_seconds = 0.0
-        """How long a new connection takes to get through."""
+        """The delay of a new connection."""
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
-        """Hold back all data during the block, and forward it afterwards."""
+        """Hold all data back while the block runs, and pass it on afterwards."""
         self._flows.clear()
         try:
             yield
@@ -60,19 +60,19 @@ class Proxy:
             self._flows.set()
 
     def cut_once(self, cut: Cut) -> None:
-        """Cut the next connection at this point."""
+        """Cut the next connection that reaches this point."""
         self.was_cut.clear()
         self._cut = cut
 
     def drop_all(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         with self._lock:
             for one in self._open:
                 with suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
 
     def serve(self) -> None:
-        """Pass connections on until the listener is shut down."""
+        """Forward connections until the listener is shut down."""
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
@@ -82,7 +82,7 @@ class Proxy:
         time.sleep(self.connect_seconds)
         is_path = isinstance(self._upstream, str)
         family = socket.AF_UNIX if is_path else socket.AF_INET
-        with client, socket.socket(family) as server, self._kept(client, server):
+        with client, socket.socket(family) as server, self._registered(client, server):
             server.connect(self._upstream)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             link = _Link(client, server, self._flows)
@@ -100,7 +100,7 @@ class Proxy:
             back.join(_PATIENCE)
 
     def _take(self, piece: bytes) -> Cut | None:
-        """The cut for this piece. Only one connection gets it."""
+        """The cut that matches this data. Only one connection gets it."""
         with self._lock:
             cut = self._cut
             if cut is None or cut.at not in piece:
@@ -110,7 +110,7 @@ class Proxy:
             return cut
 
     @contextmanager
-    def _kept(self, *sockets: socket.socket) -> Iterator[None]:
+    def _registered(self, *sockets: socket.socket) -> Iterator[None]:
         with self._lock:
             self._open.update(sockets)
         try:
@@ -132,11 +132,11 @@ class _Link:
         self._answered = Event()
 
     def pass_answers(self) -> None:
-        """Forward the server's data, as far as it should arrive."""
+        """Forward the server's data, as far as the cut allows."""
         with suppress(OSError):
             while piece := self._server.recv(_PIECE):
                 self._flows.wait()
-                # Read once: the answer before may bring the client here while it is passed on.
+                # Read once: the client may get here while the previous response is forwarded.
                 share = self._share_of_answer
                 self._client.sendall(piece[: int(len(piece) * share)])
                 if share < 1:
@@ -145,7 +145,7 @@ class _Link:
         self.end()
 
     def cut(self, piece: bytes, cut: Cut) -> None:
-        """Send the part that should arrive, handle the response, and end the connection."""
+        """Send the part that should arrive, handle its response, and close the connection."""
         if cut.moment is Moment.BEFORE:
             self._server.sendall(piece[: piece.index(cut.at)])
             return

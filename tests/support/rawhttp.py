@@ -1,4 +1,4 @@
-"""Requests as the bytes that are sent, for clients that must cost as little as they can."""
+"""Requests as bytes, for clients that use little CPU time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LARGEST = "/tasks?limit=1000"
 
 
 class Person(NamedTuple):
-    """A user with some tasks."""
+    """A user and some of the user's tasks."""
 
     email: str
     token: str
@@ -61,7 +61,7 @@ _KINDS = {"list": _list, "get": _get, "create": create, "patch": _patch, "login"
 
 
 class Mix:
-    """Requests of people, at random.
+    """Random requests of users.
 
     Args:
         weights: how often each kind is made, beside the others.
@@ -72,6 +72,6 @@ class Mix:
         self._kinds = [kind for kind, weight in weights.items() for _ in range(weight)]
 
     def next(self) -> tuple[str, bytes]:
-        """The kind of a request, and the request."""
+        """What kind of request it is, and the request."""
         kind = random.choice(self._kinds)
         return kind, _KINDS[kind](random.choice(self._people))

@@ -1,4 +1,4 @@
-"""A server that takes whatever is posted to it, as collectors of traces and of errors do."""
+"""A server that accepts all POST requests, as collectors of traces and errors do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PATIENCE = 20
 
 
 class Receiver(ThreadingHTTPServer):
-    """The posted bodies, by path."""
+    """The received requests: path and content."""
 
     daemon_threads = True
 
@@ -26,7 +26,7 @@ class Receiver(ThreadingHTTPServer):
         return f"127.0.0.1:{self.server_port}"
 
     def first(self, words: bytes) -> bytes:
-        """The first content that holds these words, waited for."""
+        """Wait for the first content with these words."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             for _, content in self.posted:

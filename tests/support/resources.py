@@ -1,4 +1,4 @@
-"""Factories of resources. This is the only module of the tests that a new resource may change.
+"""Factories of resources: the only place of the tests where a new resource may need a line.
 
 A path argument `{noun}_id` is made by the operation `create_{noun}` with the example of its body.
 Only what that example cannot express has an entry in the tables below.
@@ -24,10 +24,10 @@ ARGUMENTS: dict[str, Factory] = {
     "task_id": lambda person: person.recurring()["id"],
     "session_id": lambda person: session_of(person.again()),
 }
-"""Path arguments for rows of the caller that need more than the example of a creation."""
+"""Path arguments for rows that the example of the create operation cannot express."""
 
 SHARED = {"code": "not_found", "release": "any", "name": "swagger.css"}
-"""Path arguments for rows that belong to no user."""
+"""Path arguments for what belongs to no user."""
 
 FIELDS: dict[str, Factory] = {
     "email": lambda person: person.email,
@@ -39,21 +39,21 @@ FIELDS: dict[str, Factory] = {
     "create_label name": lambda person: f"Label of {new_email()}",
     "update_label name": lambda person: f"Label of {new_email()}",
     "patch_label name": lambda person: f"Label of {new_email()}",
-    "into": lambda person: made("label_id", person),
+    "into": lambda person: create("label_id", person),
 }
-"""Fields, of one operation or of any, whose value cannot stand in the document."""
+"""Fields, of one operation or of all, whose values cannot be in the document."""
 
 
 def is_owned(argument: str) -> bool:
-    """Whether a path argument names a row of one user's."""
+    """Whether a path argument references a row of a user."""
     return argument not in SHARED
 
 
-def made(argument: str, person: Api, beside: Mapping[str, object] | None = None) -> object:
-    """A value for a path argument, which names a new row of this user's.
+def create(argument: str, person: Api, beside: Mapping[str, object] | None = None) -> object:
+    """A value for a path argument: the ID of a new row of this user.
 
     Args:
-        beside: arguments of the same path that are known already, such as the parent of the row.
+        beside: known arguments of the same path, such as the parent of the row.
     """
     if argument in SHARED:
         return SHARED[argument]
@@ -67,14 +67,14 @@ def made(argument: str, person: Api, beside: Mapping[str, object] | None = None)
 
 
 def filled_in(call: Call, person: Api, known: Mapping[str, object] | None = None) -> Request:
-    """A request of this user's that succeeds.
+    """A request of this user that succeeds.
 
     Args:
-        known: path arguments that are not to be made.
+        known: path arguments that exist already.
     """
     values: dict[str, object] = {}
     for name in call.arguments:
-        values[name] = (known or {}).get(name) or made(name, person, {**(known or {}), **values})
+        values[name] = (known or {}).get(name) or create(name, person, {**(known or {}), **values})
     return Request(call, values, body_of(call, person) if call.body else None)
 
 

@@ -1,4 +1,4 @@
-"""Migrations for tests, as in a later release."""
+"""Migrations of a later release, for tests."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def downgrade() -> None:
 
 
 def later(folder: Path, *bodies: str, marks: str = "") -> str:
-    """The folder of the migrations with further ones, each made of the lines of its upgrade.
+    """A copy of the migrations with additional ones, each with these lines in its upgrade.
 
     Args:
-        folder: where to make it.
-        marks: what the last of them says of itself.
+        folder: the directory for the copy.
+        marks: module attributes of the last one.
     """
-    made = folder / "migrations"
-    shutil.copytree(databases.MIGRATIONS, made, ignore=shutil.ignore_patterns("__pycache__"))
+    copy = folder / "migrations"
+    shutil.copytree(databases.MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
     for number, body in enumerate(bodies, int(NEXT)):
         text = _TEXT.format(
             revision=f"{number:04}",
@@ -53,28 +53,28 @@ def later(folder: Path, *bodies: str, marks: str = "") -> str:
             marks=marks if number - int(NEXT) == len(bodies) - 1 else "",
             body="\n".join(f"    {line}" for line in body.strip().splitlines()),
         )
-        (made / "versions" / f"{number:04}_later.py").write_text(text)
-    return str(made)
+        (copy / "versions" / f"{number:04}_later.py").write_text(text)
+    return str(copy)
 
 
 def upgrade(url: str, folder: str, revision: str = "head") -> None:
-    """Bring a database to a revision of a folder."""
+    """Migrate a database to a revision of a directory."""
     with create_app(databases.settings_for(url, log_level="warning")).app_context():
         flask_migrate.upgrade(folder, revision)
 
 
 def flask(url: str, *command: str) -> tuple[int, str]:
-    """The exit status and the output of a command."""
+    """The exit status and the output of a `flask` command."""
     with flask_at_work(url, *command) as process:
         try:
-            said, _ = process.communicate(timeout=60)
+            output, _ = process.communicate(timeout=60)
         finally:
             process.kill()
-    return process.returncode, said
+    return process.returncode, output
 
 
 def flask_at_work(url: str, *command: str) -> subprocess.Popen[str]:
-    """One of our commands, as it runs."""
+    """A running `flask` command."""
     environment = {
         "PATH": os.environ["PATH"],
         "FLASK_SKIP_DOTENV": "1",

@@ -1,4 +1,4 @@
-"""Requests, each with the status that it must get and the round trips that it may cost.
+"""Requests with their expected status and maximum number of round trips.
 
 Each operation of the OpenAPI document is measured without a line here; these are further cases.
 """
@@ -19,13 +19,13 @@ Request = dict[str, Any]
 
 
 class Case(NamedTuple):
-    """A request with its status and its maximum number of round trips."""
+    """A request with its expected status and maximum number of round trips."""
 
     name: str
     status: int
     round_trips: int
     of: Callable[[Api, Api], Request]
-    """Creates the required rows of a user and of another user, and returns the request."""
+    """Creates the data of a user and a stranger, and returns the request."""
 
 
 def request(method: str, path: str, body: Any = None, **headers: str) -> Request:
@@ -50,12 +50,12 @@ def label_of(api: Api) -> str:
 
 
 def _labelled(api: Api) -> str:
-    """The path of a label of a task that has it."""
+    """The URL of a label of a task."""
     label_id = api.label()["id"]
     return f"{_address(api, label_ids=[label_id])}/labels/{label_id}"
 
 
-def _saved_filter(api: Api) -> str:
+def _kept_filter(api: Api) -> str:
     return f"/tasks?filter_id={api.filter()['id']}"
 
 
@@ -214,12 +214,12 @@ TOGETHER = [
         lambda me, _: request("POST", f"{_list(me)}/move", {"after": me.user_id}),
     ),
 ]
-"""Operations that depend on several rows, which need more than one statement."""
+"""Writes that depend on several rows, which are transactions."""
 
 UNPREPARED = [
     Case("find", 200, 1, lambda me, _: request("GET", "/tasks?filter=list+%3D+inbox")),
     Case("find overdue", 200, 1, lambda me, _: request("GET", "/tasks?is_overdue=true")),
-    Case("find, kept", 200, 2, lambda me, _: request("GET", _saved_filter(me))),
+    Case("find, kept", 200, 2, lambda me, _: request("GET", _kept_filter(me))),
     Case("find in nothing", 400, 1, lambda me, _: request("GET", "/tasks?filter=list+%3D+a")),
     Case("find of none", 400, 1, lambda me, _: request("GET", "/tasks?parent_id=1")),
     Case(
@@ -229,7 +229,7 @@ UNPREPARED = [
         lambda me, _: request("GET", _logged_out(me, "/tasks?priority=3")),
     ),
 ]
-"""Operations whose statements depend on the request and are not prepared."""
+"""Requests whose statements are not prepared, because they depend on the filter."""
 
 REFUSED = [
     Case("get, theirs", 403, 2, lambda _, them: request("GET", _address(them))),

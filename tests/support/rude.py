@@ -1,6 +1,6 @@
-"""Clients that disconnect in the middle, stall, or read their responses slowly.
+"""Misbehaving clients: they disconnect, stop sending, or read slowly.
 
-Run as a program (`at_work` does it); at its end all of them are gone at once.
+`at_work` runs them in a separate process, at whose end all of them disconnect.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _PATIENCE = 20.0
 _PAUSE = 0.1
 _SIP = 2_048
 _RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: unsent data is discarded, and the other side gets a reset."""
+"""SO_LINGER: closing discards unsent data and sends a reset."""
 
 _Way = Callable[["_Visit"], Awaitable[None]]
 WAYS: dict[str, _Way] = {}
-"""The behaviors, by description."""
+"""The behaviours by name."""
 
 
 def _way(name: str) -> Callable[[_Way], _Way]:
@@ -38,7 +38,7 @@ def _way(name: str) -> Callable[[_Way], _Way]:
 
 
 class _Visit:
-    """One connection of a user with few tasks, or of one with a large list."""
+    """One connection of a user with few tasks or of one with a large list."""
 
     def __init__(self, connection: socket.socket, person: Person, collector: Person) -> None:
         self._socket = connection
@@ -128,7 +128,7 @@ class _Rude:
         self._collector = collector
         self.visits: Counter[str] = Counter()
 
-    async def refresh_the_session(self, name: str, way: _Way) -> None:
+    async def come_again(self, name: str, way: _Way) -> None:
         while True:
             self.visits[name] += 1
             with suppress(OSError):
@@ -152,7 +152,7 @@ async def _work(
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await asyncio.gather(
-                *(rude.refresh_the_session(*way) for way in WAYS.items() for _ in range(_EACH))
+                *(rude.come_again(*way) for way in WAYS.items() for _ in range(_EACH))
             )
     return dict(rude.visits)
 
@@ -161,10 +161,10 @@ async def _work(
 def at_work(
     port: int, people: list[Person], collector: Person, *, seconds: float
 ) -> Iterator[Callable[[], dict[str, int]]]:
-    """Run these clients. Returns a function that waits for their end and returns the counts.
+    """Run these clients. The value is a function that waits for their end and returns their counts.
 
     Args:
-        collector: whose list is large.
+        collector: the user with the large list.
     """
     plan = {"port": port, "seconds": seconds, "people": people, "collector": collector}
     with programs.running(__name__, plan, seconds + _PATIENCE) as result:

@@ -1,6 +1,6 @@
-"""PostgreSQL as a provider runs it: over TCP, with TLS and SCRAM; and PgBouncer before it likewise.
+"""PostgreSQL as a provider runs it, with TLS and SCRAM, optionally behind PgBouncer.
 
-The server is the system's: the embedded one is built without TLS.
+The server is the system's, because the embedded one is built without TLS.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _INSTALLED = Path("/usr/lib/postgresql")
 
 
 class Certificates(NamedTuple):
-    """An authority of the test's own, and the key and certificate of 127.0.0.1 that it signed."""
+    """A test authority, and the key and certificate of 127.0.0.1 that it signed."""
 
     authority: Path
     certificate: Path
@@ -35,21 +35,21 @@ class Certificates(NamedTuple):
 
 
 class Database(NamedTuple):
-    """A database behind TLS and SCRAM."""
+    """A database with TLS and SCRAM."""
 
     port: int
     certificates: Certificates
     account: dict[str, Any]
 
     def url(self, user: str = "app", port: int | None = None, **parameters: str) -> str:
-        """Where it is for one of its roles, directly or through another port."""
+        """The URL for a role, directly or through another port."""
         asked = {"sslmode": "verify-full", "sslrootcert": self.certificates.authority} | parameters
         query = "&".join(f"{name}={value}" for name, value in asked.items())
         return f"postgresql://{user}:{PASSWORD}@127.0.0.1:{port or self.port}/taskapi?{query}"
 
 
 def certificates(folder: Path) -> Certificates:
-    """Create an authority and a certificate for a server on 127.0.0.1."""
+    """Create an authority and a certificate for 127.0.0.1."""
     authority, certificate, key = (folder / name for name in ("ca.crt", "server.crt", "server.key"))
     new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     new += ["-days", "2"]
@@ -68,7 +68,7 @@ def _openssl(*arguments: str | Path) -> None:
 
 @contextmanager
 def database(folder: Path) -> Iterator[Database]:
-    """A server with an empty database `taskapi`, owned by the role `app`.
+    """A new server with an empty database `taskapi` that the role `app` owns.
 
     Raises:
         RuntimeError: no PostgreSQL is installed, or it does not start.
@@ -107,7 +107,7 @@ def database(folder: Path) -> Iterator[Database]:
 
 
 def _binaries() -> Path:
-    """Those of the newest PostgreSQL that the system has."""
+    """The programs of the newest installed PostgreSQL."""
     found = [one.parent for one in _INSTALLED.glob("*/bin/postgres")]
     if not found:
         raise RuntimeError("No PostgreSQL was found: install it (sudo apt-get install postgresql).")
@@ -139,9 +139,9 @@ def _provide(there: Database, process: subprocess.Popen[bytes], log: Path) -> No
 
 @contextmanager
 def bouncing(there: Database, folder: Path) -> Iterator[int]:
-    """PgBouncer before it in transaction mode, with TLS on both sides and SCRAM; its port."""
+    """PgBouncer in transaction mode with TLS and SCRAM on both sides. The value is its port."""
     port, made = free_port(), there.certificates
-    # With the secret itself, and not its SCRAM verifier, it can also log in as this role.
+    # With the password instead of its SCRAM verifier, PgBouncer can also log in as this role.
     users = folder / "users.txt"
     users.write_text(f'"app" "{PASSWORD}"\n')
     configuration = f"""

@@ -1,4 +1,4 @@
-"""The service as users run it: gunicorn with gevent workers, on a free port of this machine."""
+"""The service as users run it: gunicorn with gevent workers, on a free port."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _STOP_SECONDS = 15
 
 
 def free_port() -> int:
-    """A free port."""
+    """A port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class Service(NamedTuple):
-    """The running service, and the file that it logs to."""
+    """The running service and its log file."""
 
     url: str
     process: subprocess.Popen[bytes]
     log: Path
 
     def workers(self) -> list[int]:
-        """The pids of its workers."""
+        """The process IDs of its workers."""
         pid = self.process.pid
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -86,7 +86,7 @@ def started(database_url: str, **settings: str) -> Iterator[Service]:
 
 
 def _wait(service: Service, workers: int) -> None:
-    """Wait until all its workers respond."""
+    """Wait until it responds and all its workers run."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if service.process.poll() is not None:

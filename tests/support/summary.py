@@ -1,4 +1,4 @@
-"""A table of the results of the suites for security, faults and load.
+"""Prints a table of the results of the long suites.
 
 A test adds a figure by pytest's `record_property("slowest answer", "1.8 s")`.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 SUITES = {"faults", "security", "load", "neighbours", "deploy"}
-"""The markers of the tests in the table."""
+"""The markers of these suites."""
 
 _OUTCOMES = ("failed", "error", "skipped", "passed")
 
@@ -36,7 +36,7 @@ class _Line:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print a line for each test when the run was of one suite."""
+    """Print a line for each test if one suite was run."""
     if terminalreporter.config.option.markexpr not in SUITES:
         return
     reports = [

@@ -1,4 +1,4 @@
-"""People who do all else than writers do: register, read, change, refresh, log in and out."""
+"""Clients that register, read, change, refresh, log in and log out."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _PATIENCE = 20
 
 
 class Visits(Counter[tuple[str, int]]):
-    """The number of responses by operation and status."""
+    """The number of responses by request and status."""
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = Lock()
 
-    def note(self, call: str, status: int) -> None:
+    def record(self, call: str, status: int) -> None:
         with self._lock:
             self[call, status] += 1
 
     def unexpected(self) -> dict[tuple[str, int], int]:
-        """The errors."""
+        """The unsuccessful ones."""
         return {seen: number for seen, number in self.items() if seen[1] not in range(200, 300)}
 
 
 class Visitor:
-    """Consecutive visits, each of a new user."""
+    """One visit after the other, each by a new user."""
 
     def __init__(self, url: str, visits: Visits) -> None:
         self._url = url
@@ -45,7 +45,7 @@ class Visitor:
             with httpx.Client(base_url=self._url, timeout=_PATIENCE) as client:
                 try:
                     self._visit(client)
-                except httpx.HTTPError:  # which is noted
+                except httpx.HTTPError:  # already counted
                     stop.wait(0.05)
 
     def _visit(self, client: httpx.Client) -> None:
@@ -72,17 +72,17 @@ class Visitor:
     def _call(self, client: httpx.Client, method: str, path: str, **kwargs: Any) -> Any:
         call = f"{method} {path.partition('?')[0].rstrip('0123456789')}"
         try:
-            answer = client.request(method, path, **kwargs)
+            response = client.request(method, path, **kwargs)
         except httpx.TransportError:
-            self._visits.note(call, BROKEN)
+            self._visits.record(call, BROKEN)
             raise
-        self._visits.note(call, answer.status_code)
-        return answer.raise_for_status().json() if answer.content else None
+        self._visits.record(call, response.status_code)
+        return response.raise_for_status().json() if response.content else None
 
 
 @contextmanager
 def visiting(url: str) -> Iterator[Visits]:
-    """The visitors, at it until the block ends."""
+    """Run the visitors until the block ends."""
     stop, visits = Event(), Visits()
     with ThreadPoolExecutor(VISITORS) as threads:
         running = [threads.submit(Visitor(url, visits).run, stop) for _ in range(VISITORS)]

@@ -15,29 +15,29 @@ from support.servers import Service
 
 PAUSE = 0.25
 _SETTLE = 30.0
-"""Seconds for releasing the resources of disconnected clients, on a busy machine."""
+"""The seconds in which the service closes abandoned connections on a busy machine."""
 
 _OLD = "interval '3 seconds'"
 """Longer than any transaction may take."""
 
 
 class Held(NamedTuple):
-    """At one moment; memory is the RSS in MiB, and it and files are of each worker."""
+    """The resources at one moment. Memory (RSS in MiB) and files are of each worker."""
 
     memory: list[float]
     files: list[int]
     connections: int
     forgotten: int
-    """Connections whose transaction has been open for longer than any may be."""
+    """The number of connections whose transaction has been open for too long."""
 
     @property
     def sockets(self) -> int:
-        """The files of all workers which are no connections to the database."""
+        """The open files of all workers except database connections."""
         return sum(self.files) - self.connections
 
 
 class Watch:
-    """Polls the resources; created by `watching`."""
+    """Measures repeatedly; see `watching`."""
 
     def __init__(self, service: Service, database: psycopg.Connection) -> None:
         self.workers = service.workers()
@@ -62,9 +62,9 @@ class Watch:
             self.seen.append(self.look())
 
     def growth(self) -> list[float]:
-        """Of each worker, how much more memory it had in the last third than in the first, in MiB.
+        """The growth of each worker's memory from the first third to the last, in MiB.
 
-        A third is as good as its median: an answer of megabytes comes and goes.
+        Compares medians, because large responses cause peaks.
         """
         third = len(self.seen) // 3
         by_worker = list(zip(*(held.memory for held in self.seen), strict=True))
@@ -73,7 +73,7 @@ class Watch:
         ]
 
     def left_behind(self) -> tuple[int, int]:
-        """How many transactions are open, and how many advisory locks are held."""
+        """The numbers of open transactions and of advisory locks."""
         query = (
             "SELECT (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             " AND state LIKE 'idle in transaction%'),"
@@ -84,11 +84,11 @@ class Watch:
         return found[0], found[1]
 
     def most_connections(self) -> int:
-        """How many connections to the database there were at the worst moment."""
+        """The maximum number of database connections."""
         return max(held.connections for held in self.seen)
 
     def until_sockets(self, most: int) -> Held:
-        """The resources once there are at most this many sockets, or after a timeout."""
+        """The resources once there are at most this number of sockets, or after a timeout."""
         deadline = time.monotonic() + _SETTLE
         while (held := self.look()).sockets > most and time.monotonic() < deadline:
             time.sleep(PAUSE)
@@ -97,14 +97,14 @@ class Watch:
 
 @contextmanager
 def watching(service: Service, database_url: str) -> Iterator[Watch]:
-    """A watcher of the service and its database."""
+    """A watch of the service and its database."""
     with psycopg.connect(database_url, autocommit=True) as database:
         yield Watch(service, database)
 
 
 @contextmanager
 def looking(watch: Watch) -> Iterator[None]:
-    """Let it look again and again while the block runs."""
+    """Measure repeatedly while the block runs."""
     stop = Event()
     thread = Thread(target=watch.keep_looking, args=[stop])
     thread.start()

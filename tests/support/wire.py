@@ -1,7 +1,7 @@
-"""A wire tap between the application and PostgreSQL: counts round trips and reads statements.
+"""A proxy between the application and PostgreSQL that counts round trips and reads statements.
 
-It speaks PostgreSQL's protocol only as far as it must: the messages of the client have a type and a
-length, and a server answers once it gets a Sync or a simple Query.
+It parses only the client's messages of PostgreSQL's protocol, which have a type and a
+length. The server responds to a Sync or a simple Query.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _PIECE = 65_536
 
 @dataclass
 class Traffic:
-    """The recorded traffic."""
+    """The traffic while it was recorded."""
 
     round_trips: int = 0
     statements: list[str] = field(default_factory=list)
 
 
 class Wire:
-    """A recording proxy in front of a database; created by `tapped`."""
+    """A proxy in front of a database; see `tapped`."""
 
     def __init__(self, database_url: str, listener: socket.socket) -> None:
         about = conninfo.conninfo_to_dict(database_url)
@@ -38,7 +38,7 @@ class Wire:
         self._watched: list[Traffic] = []
         self._threads: list[Thread] = []
         port = listener.getsockname()[1]
-        # Encryption would hide what is said.
+        # The traffic must not be encrypted.
         self.url = (
             f"postgresql://{about['user']}@127.0.0.1:{port}/{about['dbname']}"
             "?sslmode=disable&gssencmode=disable"
@@ -57,7 +57,7 @@ class Wire:
                 self._watched.remove(traffic)
 
     def serve(self) -> None:
-        """Pass connections on until the listener is shut down."""
+        """Forward connections until the listener is shut down."""
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
@@ -66,7 +66,7 @@ class Wire:
                 thread.start()
 
     def join(self) -> None:
-        """Wait for the connections to end, which their clients must have closed."""
+        """Wait for the end of all connections, which the clients must have closed."""
         for thread in self._threads:
             thread.join(10)
             assert not thread.is_alive(), "a connection is still open"
@@ -81,13 +81,13 @@ class Wire:
             with suppress(OSError):
                 while piece := client.recv(_PIECE):
                     for kind, content in messages.of(piece):
-                        self._note(kind, content)
+                        self._record(kind, content)
                     server.sendall(piece)
             with suppress(OSError):
                 server.shutdown(socket.SHUT_RDWR)
             back.join()
 
-    def _note(self, kind: bytes, content: bytes) -> None:
+    def _record(self, kind: bytes, content: bytes) -> None:
         with self._lock:
             for traffic in self._watched:
                 traffic.round_trips += kind in (b"S", b"Q")
@@ -98,7 +98,7 @@ class Wire:
 
 
 class _Messages:
-    """Splits a client's data into messages."""
+    """Splits the client's data into messages."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -118,7 +118,7 @@ class _Messages:
             self._buffer = self._buffer[end:]
             if self._is_started:
                 yield kind, content
-            else:  # a request for encryption or to cancel comes before, or in place of, a start
+            else:  # a request for encryption or cancellation has no protocol version
                 version = struct.unpack_from(">I", content)[0]
                 self._is_started = _FIRST_PROTOCOL <= version < _LAST_PROTOCOL
 
@@ -133,7 +133,7 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 @contextmanager
 def tapped(database_url: str) -> Iterator[Wire]:
-    """A wire to a database; who uses its URL must have left when the block ends."""
+    """A proxy in front of a database. Its clients must have disconnected when the block ends."""
     with ExitStack() as stack:
         listener = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
         wire = Wire(database_url, listener)

@@ -1,4 +1,4 @@
-"""Further workers, the database itself, and concurrent requests."""
+"""Helpers for concurrency: more workers, direct database access, concurrent requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DEADLINE = 20
 
 @contextmanager
 def worker(settings: Settings, **changes: Any) -> Iterator[Flask]:
-    """Another application on the same database, as another process of the service is."""
+    """Another application on the same database, like another worker."""
     app = create_app(replace(settings, **changes))
     try:
         yield app
@@ -34,7 +34,7 @@ def worker(settings: Settings, **changes: Any) -> Iterator[Flask]:
 
 
 def person(app: Flask, contract: Contract, like: Api | None = None, **environ: str) -> Api:
-    """A client of an application, with the tokens of another one; `environ` is WSGI's."""
+    """A client of an application, with the tokens of another client. `environ` is WSGI's."""
     client = app.test_client()
     client.environ_base |= environ
     api = Api(client, contract)
@@ -44,7 +44,7 @@ def person(app: Flask, contract: Contract, like: Api | None = None, **environ: s
 
 
 def sql(settings: Settings, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    """The rows that a statement of one's own gives, past the application."""
+    """The rows of a statement that is sent directly to the database."""
     assert settings.database_url
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
         cursor = connection.execute(statement, parameters)
@@ -61,7 +61,7 @@ def holding(settings: Settings, statement: str, *parameters: Any) -> Iterator[ps
 
 
 def until_blocked(settings: Settings, number: int) -> None:
-    """Wait until so many statements wait for locks that others hold."""
+    """Wait until this number of statements wait for locks."""
     deadline = time.monotonic() + _DEADLINE
     waiting = (
         "SELECT count(*) FROM pg_stat_activity"
@@ -74,13 +74,13 @@ def until_blocked(settings: Settings, number: int) -> None:
 
 @contextmanager
 def meanwhile(call: Callable[[], T]) -> Iterator[Future[T]]:
-    """A function that runs in its own thread during the block."""
+    """Run a function in another thread while the block runs."""
     with ThreadPoolExecutor(1) as threads:
         yield threads.submit(call)
 
 
 def at_once(calls: list[Callable[[], T]]) -> list[T]:
-    """The results of functions that start at the same time, each in its own thread."""
+    """The results of functions that run concurrently, each in its own thread."""
     start = Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T:

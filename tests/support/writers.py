@@ -1,4 +1,4 @@
-"""Clients that write continuously during a failure, and their results."""
+"""Clients that write without pause while something fails, and their results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAUSE = 0.05
 
 
 class Outcome(NamedTuple):
-    """The result of an attempt, and its time (monotonic clock)."""
+    """The result of one attempt, with times of the monotonic clock."""
 
     status: int
     sent: float
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 
 @dataclass
 class Writer:
-    """A user who creates tasks continuously. Each request is repeated until it is acknowledged."""
+    """A user who creates tasks. Each request is repeated until it is acknowledged."""
 
     client: httpx.Client
     outcomes: list[Outcome] = field(default_factory=list)
@@ -61,16 +61,16 @@ class Writer:
     def _attempt(self, headers: dict[str, str]) -> int | None:
         sent, status, has_retry_after, task_id = time.monotonic(), BROKEN, False, None
         try:
-            answer = self.client.post("/tasks", json={"title": "Kept"}, headers=headers)
-            status, has_retry_after = answer.status_code, "Retry-After" in answer.headers
-            task_id = answer.json()["id"] if status == httpx.codes.CREATED else None
+            response = self.client.post("/tasks", json={"title": "Kept"}, headers=headers)
+            status, has_retry_after = response.status_code, "Retry-After" in response.headers
+            task_id = response.json()["id"] if status == httpx.codes.CREATED else None
         except httpx.TransportError:
             pass
         self.outcomes.append(Outcome(status, sent, time.monotonic(), has_retry_after))
         return task_id
 
-    def kept(self) -> set[int]:
-        """The existing tasks."""
+    def stored(self) -> set[int]:
+        """The IDs of the tasks that exist."""
         found: set[int] = set()
         for page in pages(self._page, limit=1_000):
             found |= {task["id"] for task in page["tasks"]}
@@ -81,7 +81,7 @@ class Writer:
 
 
 class Writers(list[Writer]):
-    """All of them together."""
+    """All writers."""
 
     def outcomes(self) -> list[Outcome]:
         return [outcome for writer in self for outcome in writer.outcomes]
@@ -90,30 +90,30 @@ class Writers(list[Writer]):
         return Counter(outcome.status for outcome in self.outcomes())
 
     def slowest(self) -> float:
-        """The duration of the slowest response in seconds."""
+        """The seconds of the slowest response."""
         return max(outcome.answered - outcome.sent for outcome in self.outcomes())
 
     def seconds_until_success(self, moment: float) -> float:
-        """How long after a moment the first write was acknowledged that was sent after it."""
+        """The seconds from a time until the first write that was sent after it was acknowledged."""
         return (
             min(o.answered for o in self.outcomes() if o.status == 201 and o.sent > moment) - moment
         )
 
     def check(self) -> None:
-        """Check that each acknowledged task exists once."""
+        """Check that each acknowledged task exists exactly once."""
         for writer in self:
-            kept = writer.kept()
-            assert writer.acknowledged <= kept
-            assert len(kept) <= len(writer.acknowledged) + writer.has_unfinished
+            stored = writer.stored()
+            assert writer.acknowledged <= stored
+            assert len(stored) <= len(writer.acknowledged) + writer.has_unfinished
         assert sum(len(writer.acknowledged) for writer in self) > 0
 
 
 @contextmanager
 def writing(url: str, trust: ssl.SSLContext | bool = True) -> Iterator[Writers]:
-    """The writers, at work until the block ends.
+    """Run the writers until the block ends.
 
     Args:
-        trust: whose certificates they believe.
+        trust: the trusted certificates.
     """
     stop = Event()
     with ExitStack() as stack:

@@ -1,7 +1,7 @@
-"""Versions: entity tags, conditional requests and the account's change number.
+"""Versions: entity tags, conditional requests, and the workspace's version.
 
-A task's version is the change number of its last change; numbers of an account have no gap, and a
-list's tag is the account's last number.
+The version of a task is the workspace's version at its last change. Versions have no gaps. The
+ETag of a list is the workspace's version.
 """
 
 from __future__ import annotations
@@ -44,34 +44,34 @@ JUNK = (
     '"9223372036854775807"',
     '"9223372036854775808"',
 )
-"""Headers that name no version, with the current one in the place of {version}."""
+"""Headers that match no version. {version} is replaced by the current one."""
 
 
 def _tag(user: Api, address: str = "/tasks") -> str:
     return user.send("GET", address).headers["ETag"]
 
 
-def _stored_version(settings: Settings, user: Api) -> int:
+def _kept_version(settings: Settings, user: Api) -> int:
     found = world.sql(settings, "SELECT version FROM workspaces WHERE id = %s", user.user_id)
     return int(found[0][0])
 
 
-def _in_its_own_thread(app: Flask, user: Api, *call: Any, **kwargs: Any) -> Callable[[], Any]:
+def _in_own_thread(app: Flask, user: Api, *call: Any, **kwargs: Any) -> Callable[[], Any]:
     def run() -> TestResponse:
         return world.person(app, user.contract, like=user).send(*call, **kwargs)
 
     return run
 
 
-def test_a_tasks_tag_is_its_version_wherever_it_is_shown(user: Api) -> None:
+def test_a_tasks_etag_is_its_version_in_every_response(user: Api) -> None:
     created = user.send("POST", "/tasks", json={"title": "Once"})
     address = created.headers["Location"]
     changed = user.send("PATCH", address, json={"title": "Twice"})
     replaced = user.send("PUT", address, json={"title": "Thrice"})
-    shown = user.send("GET", address)
-    versions = [r.get_json()["version"] for r in (created, changed, replaced, shown)]
+    fetched = user.send("GET", address)
+    versions = [r.get_json()["version"] for r in (created, changed, replaced, fetched)]
     assert versions == [1, 2, 3, 3]
-    tags = [response.headers["ETag"] for response in (created, changed, replaced, shown)]
+    tags = [response.headers["ETag"] for response in (created, changed, replaced, fetched)]
     assert tags == ['"1"', '"2"', '"3"', '"3"']
 
 
@@ -81,7 +81,7 @@ def test_a_tasks_tag_is_its_version_wherever_it_is_shown(user: Api) -> None:
 )
 @pytest.mark.parametrize("is_list", [True, False], ids=["list", "task"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_current_version_returns_304(user: Api, header: str, is_list: bool, method: str) -> None:
+def test_a_current_etag_returns_304(user: Api, header: str, is_list: bool, method: str) -> None:
     address = "/tasks" if is_list else f"/tasks/{user.task()['id']}"
     tag = _tag(user, address)
     sent = {"If-None-Match": header.format(tag=tag)}
@@ -92,21 +92,21 @@ def test_a_current_version_returns_304(user: Api, header: str, is_list: bool, me
 
 
 @pytest.mark.parametrize("header", JUNK)
-def test_what_the_client_does_not_have_is_sent(user: Api, header: str) -> None:
+def test_any_other_etag_returns_the_task(user: Api, header: str) -> None:
     task = user.task()
     sent = {"If-None-Match": header.format(version=task["version"])}
     assert user.expect(200, "GET", f"/tasks/{task['id']}", headers=sent) == task
     assert user.expect(200, "GET", "/tasks", headers=sent)["tasks"] == [task]
 
 
-def test_a_changed_task_is_sent_again(user: Api) -> None:
+def test_an_outdated_etag_returns_the_changed_task(user: Api) -> None:
     task = user.task()
     address, old = f"/tasks/{task['id']}", {"If-None-Match": f'"{task["version"]}"'}
     user.expect(200, "PATCH", address, json={"title": "New"})
     assert user.expect(200, "GET", address, headers=old)["title"] == "New"
 
 
-def test_an_unchanged_list_is_not_sent_again_whatever_the_query(user: Api) -> None:
+def test_an_unchanged_list_returns_304_with_any_query(user: Api) -> None:
     for _ in range(3):
         user.task()
     query = "/tasks?limit=1&sort=title&is_completed=false"
@@ -118,7 +118,7 @@ def test_an_unchanged_list_is_not_sent_again_whatever_the_query(user: Api) -> No
         assert "Link" not in response.headers
 
 
-def test_a_condition_hides_no_rejection(user: Api, stranger: Api, anonymous: Api) -> None:
+def test_a_condition_hides_no_error(user: Api, stranger: Api, anonymous: Api) -> None:
     address, anything = f"/tasks/{user.task()['id']}", {"If-None-Match": "*"}
     stranger.problem(403, "forbidden", "GET", address, headers=anything)
     user.problem(404, "not_found", "GET", "/tasks/0", headers=anything)
@@ -131,7 +131,7 @@ def test_a_condition_hides_no_rejection(user: Api, stranger: Api, anonymous: Api
 
 @pytest.mark.parametrize("method", WRITES)
 @pytest.mark.parametrize("header", ['"{version}"', '"x", "{version}"', '"{version}","1"', "*"])
-def test_a_write_is_done_when_its_version_is_current(user: Api, method: str, header: str) -> None:
+def test_a_write_of_the_current_version_is_performed(user: Api, method: str, header: str) -> None:
     user.task()
     task = user.task()
     sent = {"If-Match": header.format(version=task["version"])}
@@ -143,7 +143,7 @@ def test_a_write_is_done_when_its_version_is_current(user: Api, method: str, hea
 
 
 @pytest.mark.parametrize("header", [*JUNK, 'W/"{version}"', '"1"', '"x", W/"{version}"'])
-def test_a_write_of_another_version_shows_the_current_task_and_changes_nothing(
+def test_a_write_of_an_outdated_version_returns_the_current_task_and_changes_nothing(
     user: Api, header: str
 ) -> None:
     user.task()
@@ -160,7 +160,7 @@ def test_a_write_of_another_version_shows_the_current_task_and_changes_nothing(
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_an_empty_change_heeds_the_condition(user: Api, method: str) -> None:
+def test_an_empty_change_checks_the_condition(user: Api, method: str) -> None:
     task = user.task()
     address = f"/tasks/{task['id']}"
     current, other = {"If-Match": f'"{task["version"]}"'}, {"If-Match": '"99"'}
@@ -169,7 +169,7 @@ def test_an_empty_change_heeds_the_condition(user: Api, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", WRITES)
-def test_a_write_of_no_task_or_anothers_is_rejected_as_that(
+def test_a_conditional_write_of_a_missing_or_foreign_task_returns_404_or_403(
     user: Api, stranger: Api, method: str
 ) -> None:
     task = user.task()
@@ -180,12 +180,12 @@ def test_a_write_of_no_task_or_anothers_is_rejected_as_that(
         assert "task" not in problem
 
 
-def test_a_bad_body_is_named_before_a_failed_condition(user: Api) -> None:
+def test_an_invalid_body_is_reported_before_a_failed_condition(user: Api) -> None:
     address, other = f"/tasks/{user.task()['id']}", {"If-Match": '"99"'}
     user.problem(400, "invalid_input", "PUT", address, json={"title": 1}, headers=other)
 
 
-def test_change_numbers_have_no_gap_and_rejections_take_none(
+def test_versions_have_no_gaps_and_errors_take_none(
     user: Api, stranger: Api, settings: Settings
 ) -> None:
     first = user.task()
@@ -211,11 +211,11 @@ def test_change_numbers_have_no_gap_and_rejections_take_none(
     user.expect(204, "DELETE", address)
     next(expected)
     assert user.task()["version"] == next(expected)
-    assert _stored_version(settings, user) == next(expected) - 1
-    assert _stored_version(settings, stranger) == 1
+    assert _kept_version(settings, user) == next(expected) - 1
+    assert _kept_version(settings, stranger) == 1
 
 
-def test_a_lists_tag_changes_with_each_change_and_only_then(user: Api, stranger: Api) -> None:
+def test_a_lists_etag_changes_exactly_with_each_change(user: Api, stranger: Api) -> None:
     tags = [_tag(user)]
     first, second = user.task(), user.task()
     tags.append(_tag(user))
@@ -235,80 +235,80 @@ def test_a_lists_tag_changes_with_each_change_and_only_then(user: Api, stranger:
     assert _tag(user) == tags[-1]
 
 
-def test_the_tag_of_an_empty_list_serves_as_any_other(user: Api) -> None:
+def test_the_etag_of_an_empty_list_works_like_any_other(user: Api) -> None:
     tag = _tag(user)
     assert user.send("GET", "/tasks", headers={"If-None-Match": tag}).status_code == 304
     user.task()
     assert user.send("GET", "/tasks", headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_of_fifty_writes_at_once_on_one_version_one_is_done(
+def test_one_of_fifty_concurrent_writes_of_one_version_is_performed(
     app: Flask, user: Api, settings: Settings
 ) -> None:
     task = user.task()
     address, same = f"/tasks/{task['id']}", {"If-Match": f'"{task["version"]}"'}
-    answers = world.at_once(
+    responses = world.at_once(
         [
-            _in_its_own_thread(app, user, "PATCH", address, json={"title": f"{n}"}, headers=same)
+            _in_own_thread(app, user, "PATCH", address, json={"title": f"{n}"}, headers=same)
             for n in range(50)
         ]
     )
-    done = [answer.get_json() for answer in answers if answer.status_code == 200]
-    refused = [answer.get_json() for answer in answers if answer.status_code == 412]
+    done = [response.get_json() for response in responses if response.status_code == 200]
+    refused = [response.get_json() for response in responses if response.status_code == 412]
     assert (len(done), len(refused)) == (1, 49)
     assert {problem["task"]["title"] for problem in refused} == {done[0]["title"]}
-    assert done[0]["version"] == task["version"] + 1 == _stored_version(settings, user)
+    assert done[0]["version"] == task["version"] + 1 == _kept_version(settings, user)
     assert user.expect(200, "GET", address) == done[0]
 
 
-def test_writes_at_once_without_a_condition_are_all_done_one_after_another(
-    app: Flask, user: Api
-) -> None:
+def test_concurrent_writes_without_a_condition_are_serialized(app: Flask, user: Api) -> None:
     address = f"/tasks/{user.task()['id']}"
     bodies: list[dict[str, Any]] = [
         {"title": str(n)} if n % 2 else {"is_completed": n % 4 == 0} for n in range(24)
     ]
-    answers = world.at_once(
-        [_in_its_own_thread(app, user, "PATCH", address, json=body) for body in bodies]
+    responses = world.at_once(
+        [_in_own_thread(app, user, "PATCH", address, json=body) for body in bodies]
     )
-    assert sorted(answer.get_json()["version"] for answer in answers) == list(range(2, 26))
-    last = max((answer.get_json() for answer in answers), key=lambda shown: shown["version"])
+    assert sorted(response.get_json()["version"] for response in responses) == list(range(2, 26))
+    last = max(
+        (response.get_json() for response in responses), key=lambda fetched: fetched["version"]
+    )
     assert user.expect(200, "GET", address) == last
     done = user.expect(200, "GET", "/tasks?is_completed=true")
     assert done["total"] == len(done["tasks"]) == int(last["is_completed"])
 
 
-def test_concurrently_created_tasks_have_all_versions_and_are_counted(
+def test_tasks_created_concurrently_have_all_versions_and_are_counted(
     app: Flask, user: Api
 ) -> None:
-    answers = world.at_once(
+    responses = world.at_once(
         [
-            _in_its_own_thread(
+            _in_own_thread(
                 app, user, "POST", "/tasks", json={"title": "New", "is_completed": n % 3 == 0}
             )
             for n in range(30)
         ]
     )
-    assert sorted(answer.get_json()["version"] for answer in answers) == list(range(1, 31))
+    assert sorted(response.get_json()["version"] for response in responses) == list(range(1, 31))
     assert user.expect(200, "GET", "/tasks")["total"] == 30
     assert user.expect(200, "GET", "/tasks?is_completed=true")["total"] == 10
 
 
-def test_a_task_deleted_at_once_by_many_is_counted_off_once(
+def test_a_task_deleted_concurrently_is_counted_once(
     app: Flask, user: Api, settings: Settings
 ) -> None:
     user.task()
     address = f"/tasks/{user.task(is_completed=True)['id']}"
-    calls = [_in_its_own_thread(app, user, "DELETE", address) for _ in range(8)]
+    calls = [_in_own_thread(app, user, "DELETE", address) for _ in range(8)]
     calls += [
-        _in_its_own_thread(app, user, "PATCH", address, json={"is_completed": n % 2 == 0})
+        _in_own_thread(app, user, "PATCH", address, json={"is_completed": n % 2 == 0})
         for n in range(8)
     ]
-    statuses = [answer.status_code for answer in world.at_once(calls)]
+    statuses = [response.status_code for response in world.at_once(calls)]
     assert statuses[:8].count(204) == 1
     assert set(statuses) <= {200, 204, 404}
     patched = statuses[8:].count(200)
-    assert _stored_version(settings, user) == 3 + patched
+    assert _kept_version(settings, user) == 3 + patched
     totals = "SELECT task_count, completed_task_count FROM workspaces WHERE id = %s"
     assert world.sql(settings, totals, user.user_id) == [(1, 0)]
 
@@ -322,12 +322,12 @@ def test_a_task_deleted_at_once_by_many_is_counted_off_once(
         (("DELETE", None), (0, 0)),
     ],
 )
-def test_a_write_that_waited_for_another_counts_from_where_that_one_ended(
+def test_a_write_that_waited_takes_the_next_version(
     app: Flask, user: Api, settings: Settings, change: tuple[str, Any], totals: tuple[int, int]
 ) -> None:
     method, body = change
     address = f"/tasks/{user.task()['id']}"
-    call = _in_its_own_thread(app, user, method, address, json=body)
+    call = _in_own_thread(app, user, method, address, json=body)
     count = "UPDATE workspaces SET version = 2, completed_task_count = 1 WHERE id = %s"
     complete = "UPDATE tasks SET version = 2, is_completed = true WHERE workspace_id = %s"
     with ThreadPoolExecutor(1) as threads:
@@ -335,18 +335,18 @@ def test_a_write_that_waited_for_another_counts_from_where_that_one_ended(
             other.execute(complete, [user.user_id])
             waiting = threads.submit(call)
             world.until_blocked(settings, 1)
-        answer = waiting.result()
-    assert answer.status_code in (200, 204)
-    kept = "SELECT version, task_count, completed_task_count FROM workspaces WHERE id = %s"
-    assert world.sql(settings, kept, user.user_id) == [(3, *totals)]
+        response = waiting.result()
+    assert response.status_code in (200, 204)
+    statement = "SELECT version, task_count, completed_task_count FROM workspaces WHERE id = %s"
+    assert world.sql(settings, statement, user.user_id) == [(3, *totals)]
 
 
 @pytest.mark.parametrize("method", WRITES)
-def test_a_write_that_waited_heeds_the_version_that_it_finds_then(
+def test_a_write_that_waited_checks_the_version_after_the_wait(
     app: Flask, user: Api, settings: Settings, method: str
 ) -> None:
     task = user.task()
-    call = _in_its_own_thread(
+    call = _in_own_thread(
         app,
         user,
         method,
@@ -361,21 +361,21 @@ def test_a_write_that_waited_heeds_the_version_that_it_finds_then(
             other.execute(rename, [user.user_id])
             waiting = threads.submit(call)
             world.until_blocked(settings, 1)
-        answer = waiting.result()
-    assert answer.status_code == 412
-    assert answer.get_json()["task"]["title"] == "Early"
-    assert _stored_version(settings, user) == 2
+        response = waiting.result()
+    assert response.status_code == 412
+    assert response.get_json()["task"]["title"] == "Early"
+    assert _kept_version(settings, user) == 2
 
 
-def test_the_tag_of_ones_list_says_nothing_to_anybody_else(user: Api, stranger: Api) -> None:
+def test_a_lists_etag_is_unknown_to_other_users(user: Api, stranger: Api) -> None:
     user.task(title="Mine")
     stranger.task(title="Theirs")
     tag = user.send("GET", "/tasks").headers["ETag"]
-    answer = stranger.send("GET", "/tasks", headers={"If-None-Match": tag})
-    assert answer.status_code == 200
-    assert answer.headers["ETag"] != tag
-    assert [task["title"] for task in answer.get_json()["tasks"]] == ["Theirs"]
-    assert "Authorization" in answer.headers["Vary"]
+    response = stranger.send("GET", "/tasks", headers={"If-None-Match": tag})
+    assert response.status_code == 200
+    assert response.headers["ETag"] != tag
+    assert [task["title"] for task in response.get_json()["tasks"]] == ["Theirs"]
+    assert "Authorization" in response.headers["Vary"]
 
 
 def test_times_follow_the_order_of_changes(user: Api) -> None:

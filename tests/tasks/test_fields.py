@@ -52,27 +52,29 @@ DUES = (
     {"date": "2199-12-31"},
 )
 IN_ORDER_OF_DUES = [2, 5, 3, 1, 6, 0, 4]
-"""Of those, by what the clock on the wall shows, a day alone at its end."""
+"""By local time; a date sorts at the end of its day."""
 
 
-@pytest.mark.parametrize(("given", "shown"), GOOD, ids=str)
-def test_a_field_returns_its_value(user: Api, given: dict[str, Any], shown: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("given", "expected"), GOOD, ids=str)
+def test_a_field_returns_its_value(
+    user: Api, given: dict[str, Any], expected: dict[str, Any]
+) -> None:
     added = user.task(**given)
-    assert added == added | given | shown
+    assert added == added | given | expected
     address = f"/tasks/{user.task()['id']}"
     for method in ("PUT", "PATCH"):
         changed = user.expect(200, method, address, json=given)
-        assert changed == changed | given | shown
+        assert changed == changed | given | expected
     assert user.expect(200, "GET", address) == changed
 
 
-def test_a_task_without_them_says_so(user: Api) -> None:
+def test_fields_without_a_value_are_null(user: Api) -> None:
     task = user.task()
     nothing = dict.fromkeys(("due", "start", "parent_id", "completed_at"))
     assert task == task | nothing | {number.name: number.default for number in NUMBERS}
 
 
-def test_null_takes_a_moment_away_and_what_is_not_given_stays(user: Api) -> None:
+def test_null_removes_a_time_and_missing_fields_stay(user: Api) -> None:
     task = user.task(due=TIME, start=DATE, priority=2, estimate_minutes=30)
     changed = user.expect(200, "PATCH", f"/tasks/{task['id']}", json={"due": None})
     moved = {name: changed[name] for name in ("version", "updated_at")}
@@ -80,7 +82,7 @@ def test_null_takes_a_moment_away_and_what_is_not_given_stays(user: Api) -> None
 
 
 @pytest.mark.parametrize(("given", "pointer", "code"), BAD, ids=str)
-def test_an_invalid_value_is_rejected_with_its_pointer(
+def test_an_invalid_value_is_reported_with_its_pointer(
     user: Api, given: dict[str, Any], pointer: str, code: str
 ) -> None:
     task = user.task()
@@ -92,7 +94,7 @@ def test_an_invalid_value_is_rejected_with_its_pointer(
     assert user.expect(200, "GET", "/tasks")["tasks"] == [task]
 
 
-def test_it_shows_when_a_task_was_completed_for_as_long_as_it_is(user: Api) -> None:
+def test_completed_at_is_set_while_the_task_is_completed(user: Api) -> None:
     task = user.task(is_completed=True)
     assert task["completed_at"] == task["created_at"]
     address = f"/tasks/{task['id']}"
@@ -110,7 +112,7 @@ def test_it_shows_when_a_task_was_completed_for_as_long_as_it_is(user: Api) -> N
 @pytest.mark.parametrize("limit", [1, 2, 100])
 @pytest.mark.parametrize("is_completed", [None, True, False], ids=str)
 @pytest.mark.parametrize("sign", ["", "-"], ids=["up", "down"])
-def test_tasks_are_sorted_by_their_dues(
+def test_tasks_are_sorted_by_due(
     user: Api, sign: str, is_completed: bool | None, limit: int
 ) -> None:
     added = [user.task(due=due, is_completed=n % 3 == 0) for n, due in enumerate(DUES)]

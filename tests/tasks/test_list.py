@@ -1,4 +1,4 @@
-"""Lists of tasks: their order, pages, filter, totals, and what the query string may say."""
+"""Lists of tasks: order, pages, filter, totals and query parameters."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from config import Settings
 SORTS = ("created_at", "updated_at", "title")
 EACH_SORT = [sign + name for name in SORTS for sign in ("", "-")]
 FILTERS = (None, True, False)
-# Titles that differ in nothing but ASCII case are ties, which the id decides.
+# Titles that differ only in ASCII case are ties, which the ID decides.
 TITLES = (
     *("b", "B", "a", "A", "aa", "Aa", "É", "é", "e", "ß", "SS", "_", "^", "Z", "[", "0", "10"),
     *("2", "a b", "a-b", "a", "\x01", "~", "\x7f", "\ufffd", "🌱", "İ", "i", "I", "k", "K"),
-    *("\U0001d538", "\u0131", "\u212a"),  # which other lower cases take for A, I and K
-    "\x01" * 255,  # the longest that a cursor has to carry
+    *("\U0001d538", "\u0131", "\u212a"),  # which other case foldings map to A, I and K
+    "\x01" * 255,  # the longest key of a cursor
     "🌱" * 255,
 )
 
@@ -34,10 +34,10 @@ Tasks = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def owner(app: Flask, contract: Contract) -> Api:
-    """A person with a task of each title, half of them done, changed in another order."""
+    """A user with a task for each title, half of them completed, changed in another order."""
     api = Api(app.test_client(), contract).registered()
-    made = [api.task(title=title, is_completed=i % 2 == 0) for i, title in enumerate(TITLES)]
-    for task in made[::3] + made[5:1:-1]:
+    created = [api.task(title=title, is_completed=i % 2 == 0) for i, title in enumerate(TITLES)]
+    for task in created[::3] + created[5:1:-1]:
         api.expect(200, "PATCH", f"/tasks/{task['id']}", json={"description": "Changed"})
     return api
 
@@ -72,14 +72,14 @@ def test_a_new_account_has_an_empty_list(user: Api) -> None:
 
 
 def test_a_list_is_newest_first(user: Api) -> None:
-    made = [user.task(title=str(number)) for number in range(5)]
-    user.expect(200, "PATCH", f"/tasks/{made[0]['id']}", json={"description": None})
+    created = [user.task(title=str(number)) for number in range(5)]
+    user.expect(200, "PATCH", f"/tasks/{created[0]['id']}", json={"description": None})
     listed = user.expect(200, "GET", "/tasks")
-    assert [task["id"] for task in listed["tasks"]] == [task["id"] for task in reversed(made)]
+    assert [task["id"] for task in listed["tasks"]] == [task["id"] for task in reversed(created)]
     assert listed["total"] == 5
 
 
-def test_each_person_sees_their_own_tasks_alone(user: Api, stranger: Api) -> None:
+def test_a_list_contains_only_the_callers_tasks(user: Api, stranger: Api) -> None:
     for person in (user, stranger, user, stranger, user):
         person.task()
     for person, count in ((user, 3), (stranger, 2)):
@@ -91,7 +91,7 @@ def test_each_person_sees_their_own_tasks_alone(user: Api, stranger: Api) -> Non
 @pytest.mark.parametrize("sort", EACH_SORT)
 @pytest.mark.parametrize("is_completed", FILTERS, ids=str)
 @pytest.mark.parametrize("limit", [1, 7])
-def test_pages_give_the_whole_list_in_order_and_end(
+def test_pages_contain_the_whole_list_in_order(
     owner: Api, sort: str, is_completed: bool | None, limit: int
 ) -> None:
     everything = owner.expect(200, "GET", "/tasks")["tasks"]
@@ -112,26 +112,26 @@ def test_the_default_order_is_the_newest_first(owner: Api) -> None:
 
 
 @pytest.mark.parametrize("sort", EACH_SORT)
-def test_no_task_comes_twice_or_is_missed_while_others_come_and_go(user: Api, sort: str) -> None:
+def test_no_task_is_repeated_or_missed_during_concurrent_changes(user: Api, sort: str) -> None:
     titles = itertools.cycle("dDbBfFaAcC")
     tasks = [user.task(title=next(titles)) for _ in range(16)]
     doomed = [task["id"] for task in tasks[::4]]
     stays = {task["id"] for task in tasks} - set(doomed)
     seen: list[int] = []
     for page in user.pages("/tasks", sort=sort, limit=3):
-        shown = [task["id"] for task in page["tasks"]]
+        returned = [task["id"] for task in page["tasks"]]
         if not seen:
-            doomed.append(shown[-1])  # which the cursor names
+            doomed.append(returned[-1])  # the row of the cursor
         if doomed:
             user.send("DELETE", f"/tasks/{doomed.pop()}")
         user.task(title="dd")
-        seen += shown
+        seen += returned
     assert len(seen) == len(set(seen))
     assert stays <= set(seen)
 
 
 @pytest.mark.parametrize(("limit", "count"), [(1, 1), (16, 16), (17, 17), (18, 17), (1000, 17)])
-def test_a_cursor_comes_only_when_there_is_more(user: Api, limit: int, count: int) -> None:
+def test_only_a_page_before_the_last_has_a_cursor(user: Api, limit: int, count: int) -> None:
     for _ in range(17):
         user.task()
     page = user.expect(200, "GET", f"/tasks?limit={limit}")
@@ -140,7 +140,7 @@ def test_a_cursor_comes_only_when_there_is_more(user: Api, limit: int, count: in
     assert page["total"] == 17
 
 
-def test_without_a_limit_a_page_has_a_thousand_tasks(user: Api, settings: Settings) -> None:
+def test_the_default_limit_is_a_thousand(user: Api, settings: Settings) -> None:
     world.sql(
         settings,
         "INSERT INTO tasks (workspace_id, user_id, title, version)"
@@ -159,7 +159,7 @@ def test_without_a_limit_a_page_has_a_thousand_tasks(user: Api, settings: Settin
 
 
 @pytest.mark.parametrize("sort", EACH_SORT)
-def test_the_link_goes_where_the_cursor_goes_and_keeps_the_query(owner: Api, sort: str) -> None:
+def test_the_link_has_the_cursor_and_the_query(owner: Api, sort: str) -> None:
     query = {"limit": "2", "sort": sort, "is_completed": "true"}
     response = owner.send("GET", "/tasks", query_string=query)
     cursor = response.get_json()["next_cursor"]
@@ -180,17 +180,17 @@ LIMITS = ("0", "-1", "1001", "1e2", "1.0", "1_0", "%D9%A3", "+5", "%205", "", "0
 
 
 @pytest.mark.parametrize("limit", [*LIMITS, str(2**63), "9" * 30, "9" * 5_000])
-def test_a_limit_beyond_its_bounds_is_rejected(user: Api, limit: str) -> None:
+def test_a_limit_out_of_range_returns_400(user: Api, limit: str) -> None:
     assert _refused(user, "limit", f"limit={limit}")["code"] == "out_of_range"
 
 
 @pytest.mark.parametrize("value", ["True", "TRUE", "1", "0", "yes", "", "null", "true%20"])
-def test_the_filter_takes_true_and_false_alone(user: Api, value: str) -> None:
+def test_is_completed_accepts_only_true_and_false(user: Api, value: str) -> None:
     assert _refused(user, "is_completed", f"is_completed={value}")["code"] == "not_a_boolean"
 
 
 @pytest.mark.parametrize("value", ["", "id", "--title", "+title", "Title", "title,created_at"])
-def test_a_sort_is_one_of_those_that_there_are(user: Api, value: str) -> None:
+def test_an_unknown_sort_returns_400(user: Api, value: str) -> None:
     assert _refused(user, "sort", {"sort": value})["code"] == "not_a_choice"
 
 
@@ -206,13 +206,13 @@ def test_a_sort_is_one_of_those_that_there_are(user: Api, value: str) -> None:
         ("cursor=&cursor=", "cursor", "repeated"),
     ],
 )
-def test_a_parameter_that_does_not_exist_or_comes_twice_is_rejected(
+def test_an_unknown_or_repeated_parameter_returns_400(
     user: Api, query: str, name: str, code: str
 ) -> None:
     assert _refused(user, name, query)["code"] == code
 
 
-def test_all_invalid_parameters_are_reported_together(user: Api) -> None:
+def test_all_invalid_parameters_are_reported(user: Api) -> None:
     query = "limit=0&sort=id&is_completed=2&page=1"
     problem = user.problem(400, "invalid_input", "GET", f"/tasks?{query}")
     named = {error["pointer"] for error in problem["errors"]}
@@ -220,7 +220,7 @@ def test_all_invalid_parameters_are_reported_together(user: Api) -> None:
 
 
 @pytest.mark.parametrize("made_for", EACH_SORT)
-def test_a_cursor_is_valid_only_for_its_order(owner: Api, made_for: str) -> None:
+def test_a_cursor_is_valid_only_for_its_own_order(owner: Api, made_for: str) -> None:
     page = owner.expect(200, "GET", f"/tasks?limit=2&sort={made_for}")
     for used_for in set(EACH_SORT) - {made_for}:
         _refused(owner, "cursor", {"sort": used_for, "cursor": page["next_cursor"]})
@@ -263,7 +263,7 @@ def test_a_cursor_is_valid_only_for_its_order(owner: Api, made_for: str) -> None
     ],
     ids=lambda cursor: ascii(cursor)[:30],
 )
-def test_a_cursor_that_was_never_given_out_is_rejected(user: Api, cursor: str) -> None:
+def test_a_made_up_cursor_returns_400(user: Api, cursor: str) -> None:
     _refused(user, "cursor", {"sort": "title", "cursor": cursor})
 
 
@@ -272,7 +272,7 @@ def test_a_cursor_that_was_never_given_out_is_rejected(user: Api, cursor: str) -
     [None, 1, "", "yesterday", "2026-01-05", "2026-01-05T09:30:00", "2026-13-05T00:00:00Z"],
     ids=str,
 )
-def test_a_cursor_needs_an_instant_where_instants_are_sorted(user: Api, moment: Any) -> None:
+def test_a_cursor_of_times_needs_a_time(user: Api, moment: Any) -> None:
     query = {"sort": "updated_at", "cursor": _cursor("updated_at", moment, 1)}
     assert _refused(user, "cursor", query)["code"] == "invalid_cursor"
 
@@ -286,14 +286,14 @@ def test_a_cursor_needs_an_instant_where_instants_are_sorted(user: Api, moment: 
         "2026-01-05T09:30:00+23:59",
     ],
 )
-def test_a_cursor_of_any_instant_is_valid(user: Api, moment: str) -> None:
+def test_a_cursor_with_any_time_is_a_position_in_the_list(user: Api, moment: str) -> None:
     task = user.task()
     query = {"sort": "updated_at", "cursor": _cursor("updated_at", moment, 1)}
     expected = [] if moment.startswith("9") else [task]
     assert user.expect(200, "GET", "/tasks", query_string=query)["tasks"] == expected
 
 
-def test_each_tampered_cursor_is_rejected_or_shows_ones_own_tasks(owner: Api, user: Api) -> None:
+def test_a_tampered_cursor_returns_400_or_the_callers_tasks(owner: Api, user: Api) -> None:
     mine = [user.task(title=title) for title in ("a", "b", "c")]
     cursor = owner.expect(200, "GET", "/tasks?limit=5&sort=title")["next_cursor"]
     assert cursor
@@ -315,8 +315,8 @@ def test_another_users_cursor_returns_the_callers_tasks(owner: Api, user: Api) -
 
 def test_totals_follow_each_change(user: Api, settings: Settings) -> None:
     def totals() -> list[int]:
-        asked = ("/tasks", "/tasks?is_completed=true", "/tasks?is_completed=false")
-        kept = world.sql(
+        urls = ("/tasks", "/tasks?is_completed=true", "/tasks?is_completed=false")
+        counted = world.sql(
             settings,
             "SELECT task_count, completed_task_count,"
             " (SELECT count(*) FROM tasks WHERE workspace_id = workspaces.id),"
@@ -324,10 +324,10 @@ def test_totals_follow_each_change(user: Api, settings: Settings) -> None:
             " FROM workspaces WHERE id = %s",
             user.user_id,
         )[0]
-        assert kept[:2] == kept[2:]
-        shown = [user.expect(200, "GET", address)["total"] for address in asked]
-        assert tuple(shown[:2]) == kept[:2]
-        return shown
+        assert counted[:2] == counted[2:]
+        returned = [user.expect(200, "GET", address)["total"] for address in urls]
+        assert tuple(returned[:2]) == counted[:2]
+        return returned
 
     assert totals() == [0, 0, 0]
     first, second = user.task(), user.task(is_completed=True)

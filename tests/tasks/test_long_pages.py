@@ -1,4 +1,4 @@
-"""A page ends before it grows too large, and the next one continues."""
+"""A page ends before it becomes too large, and the next page continues there."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_pages_are_limited_in_bytes(
         if page["next_cursor"] is None:
             break
         assert 'rel="next"' in response.headers["Link"]
-        # A page that could hold more tasks would be a round trip less.
+        # A page with more tasks would save a round trip.
         assert len(response.data) > MAX_PAGE_BYTES * 0.9
         query["cursor"] = page["next_cursor"]
     assert found == expected

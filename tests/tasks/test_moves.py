@@ -1,4 +1,4 @@
-"""The manual order: correct after any moves, concurrent ones, and moves to one position."""
+"""The manual order of tasks: after any moves, with concurrent moves, and at one position."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _move(user: Api, task_id: int, **values: Any) -> dict[str, Any]:
 
 
 def _order(user: Api, list_id: int | None = None) -> list[int]:
-    """The ids of a list in the order by hand, read in pages, which positions must agree with."""
+    """The IDs of a list in the manual order, read in pages, in the order of their positions."""
     query = {"list_id": list_id or user.user_id, "sort": "position", "limit": 7}
     tasks: list[dict[str, Any]] = []
     for page in user.pages("/tasks", **query):
@@ -42,7 +42,7 @@ def test_new_tasks_are_last(user: Api) -> None:
     assert _order(user) == [second, first, third]
 
 
-def test_a_task_moves_behind_another_or_to_either_end(user: Api) -> None:
+def test_a_task_moves_after_another_or_to_the_beginning_or_the_end(user: Api) -> None:
     a, b, c, d = (user.task()["id"] for _ in range(4))
     _move(user, d, after=a)
     assert _order(user) == [a, d, b, c]
@@ -68,7 +68,7 @@ def test_a_move_changes_only_position_and_version(user: Api) -> None:
 def test_a_task_that_gets_a_new_position_gets_a_new_version(
     user: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(positions, "MAX_SCALE", 0)  # no room between two neighbours
+    monkeypatch.setattr(positions, "MAX_SCALE", 0)  # no free position between two neighbours
     a, b, c = (user.task() for _ in range(3))
     _move(user, c["id"], after=a["id"])
     path = f"/tasks/{b['id']}"
@@ -83,7 +83,7 @@ def test_a_task_that_gets_a_new_position_gets_a_new_version(
     user.problem(412, "precondition_failed", "PATCH", path, json={}, headers=stale)
 
 
-def test_a_move_into_another_list_and_below_another_task(user: Api) -> None:
+def test_a_move_to_another_list_and_parent(user: Api) -> None:
     list_id = _list(user)
     a, b = (user.task(list_id=list_id)["id"] for _ in range(2))
     c = user.task()["id"]
@@ -100,7 +100,7 @@ def test_a_move_into_another_list_and_below_another_task(user: Api) -> None:
 
 
 @pytest.mark.parametrize("which", ["itself", "nowhere", "theirs", "another list", "below"])
-def test_only_behind_a_sibling(user: Api, stranger: Api, which: str) -> None:
+def test_after_must_reference_a_sibling(user: Api, stranger: Api, which: str) -> None:
     task, beside = user.task()["id"], user.task()["id"]
     after = {
         "itself": lambda: task,
@@ -116,7 +116,7 @@ def test_only_behind_a_sibling(user: Api, stranger: Api, which: str) -> None:
     assert user.send("GET", "/tasks").headers["ETag"] == tag
 
 
-def test_a_move_of_another_version_is_rejected(user: Api) -> None:
+def test_a_move_of_an_outdated_version_returns_412(user: Api) -> None:
     task = user.task()
     headers = {"If-Match": '"0"'}
     path = f"/tasks/{task['id']}/move"
@@ -124,7 +124,7 @@ def test_a_move_of_another_version_is_rejected(user: Api) -> None:
     assert problem["task"] == task
 
 
-def test_any_moves_give_the_order_that_a_list_would_have(user: Api) -> None:
+def test_moves_give_the_order_of_a_python_list(user: Api) -> None:
     chance = random.Random(7)
     order = [user.task()["id"] for _ in range(12)]
     for _ in range(150):
@@ -143,8 +143,8 @@ def test_repeated_moves_to_one_position(user: Api) -> None:
     assert _order(user) == [fixed, b, a, last]
 
 
-def test_between_tasks_with_the_same_position(user: Api) -> None:
-    """Which comes of lists that are joined: what was first in each has the same place."""
+def test_a_move_between_equal_positions(user: Api) -> None:
+    """As after joining lists: the first task of each has the same position."""
     lists = [_list(user), _list(user)]
     ids: list[int] = []
     anchor = user.task()["id"]
@@ -166,7 +166,7 @@ def test_between_tasks_with_the_same_position(user: Api) -> None:
         assert _order(user) == order
 
 
-def test_a_hundred_moves_at_the_same_time(user: Api) -> None:
+def test_a_hundred_concurrent_moves(user: Api) -> None:
     fixed = user.task()["id"]
     ids = [user.task()["id"] for _ in range(100)]
 
@@ -176,21 +176,21 @@ def test_a_hundred_moves_at_the_same_time(user: Api) -> None:
     with ThreadPoolExecutor(20) as threads:
         versions = dict(zip(ids, threads.map(move, ids), strict=True))
     assert len(set(versions.values())) == 100
-    # Each was put right behind the first, so that the last to be moved is the nearest.
+    # Each was moved after the first, so the last one moved is the nearest.
     assert _order(user) == [fixed, *sorted(ids, key=lambda one: -versions[one])]
 
 
 @pytest.mark.parametrize("count", [1, 2, 200])
 def test_positions_between_two_have_few_digits_and_are_in_order(count: int) -> None:
     for low, high in (("1", "2"), ("-3", "7.25"), ("0.1", "0.11"), ("7", "1000000")):
-        places = spread(Decimal(low), Decimal(high), count)
-        assert places
-        assert len(places) == count
-        every = [Decimal(low), *places, Decimal(high)]
+        positions = spread(Decimal(low), Decimal(high), count)
+        assert positions
+        assert len(positions) == count
+        every = [Decimal(low), *positions, Decimal(high)]
         assert all(a < b for a, b in pairwise(every))
 
 
-def test_there_is_no_position_between_equal_or_too_close_ones() -> None:
+def test_there_is_no_position_between_equal_or_adjacent_ones() -> None:
     one = Decimal(1)
     near, nearly = (Decimal(f"1.{digit:0{MAX_SCALE}}") for digit in (1, 2))
     assert spread(one, one, 1) is None

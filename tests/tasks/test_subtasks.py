@@ -1,4 +1,4 @@
-"""Tasks below others: where they may be, and what completing, moving and deleting does to them."""
+"""Subtasks: valid parents, and completing, moving and deleting with their parent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _list(user: Api) -> int:
 
 
 def _chain(user: Api, length: int, **values: Any) -> list[int]:
-    """The ids of tasks, each below the one before."""
+    """The IDs of a chain of subtasks."""
     ids = [user.task(**values)["id"]]
     while len(ids) < length:
         ids.append(user.task(parent_id=ids[-1])["id"])
@@ -49,7 +49,7 @@ def test_a_subtask_is_in_its_parents_list(user: Api) -> None:
 
 
 @pytest.mark.parametrize("whose", ["stranger", "nobody"])
-def test_a_parent_that_is_not_ones_own_is_unknown(user: Api, stranger: Api, whose: str) -> None:
+def test_another_users_parent_is_an_unknown_reference(user: Api, stranger: Api, whose: str) -> None:
     parent_id = stranger.task()["id"] if whose == "stranger" else 2**53 - 1
     task = user.task()
     expected = ("/parent_id", "unknown_reference")
@@ -62,7 +62,7 @@ def test_a_parent_that_is_not_ones_own_is_unknown(user: Api, stranger: Api, whos
 
 
 @pytest.mark.parametrize("below", [0, 1, 4], ids=["itself", "child", "far below"])
-def test_no_task_becomes_its_own_subtask(user: Api, below: int) -> None:
+def test_a_task_cannot_be_below_itself(user: Api, below: int) -> None:
     ids = _chain(user, 5)
     tag = user.send("GET", "/tasks").headers["ETag"]
     for method, path in (("PATCH", ""), ("POST", "/move")):
@@ -71,7 +71,7 @@ def test_no_task_becomes_its_own_subtask(user: Api, below: int) -> None:
     assert user.send("GET", "/tasks").headers["ETag"] == tag
 
 
-def test_a_task_has_a_limited_number_of_ancestors(user: Api) -> None:
+def test_the_depth_of_subtasks_is_limited(user: Api) -> None:
     ids = _chain(user, MAX_DEPTH + 1)
     assert _error(user, "POST", "/tasks", title="a", parent_id=ids[-1]) == (
         "/parent_id",
@@ -85,7 +85,7 @@ def test_a_task_has_a_limited_number_of_ancestors(user: Api) -> None:
     assert user.task(parent_id=below)["parent_id"] == below
 
 
-def test_a_list_other_than_the_parents_must_leave_the_parent(user: Api) -> None:
+def test_another_list_requires_another_parent(user: Api) -> None:
     list_id = _list(user)
     parent, child = _chain(user, 2)
     expected = ("/list_id", "not_the_parents_list")
@@ -111,7 +111,7 @@ def test_subtasks_move_to_another_list_with_their_parent(user: Api) -> None:
     assert _get(user, aside["id"]) == aside
 
 
-def test_a_whole_task_is_sent_back_without_a_change_of_place(user: Api) -> None:
+def test_sending_a_whole_task_back_keeps_its_position(user: Api) -> None:
     parent, child = _chain(user, 2, list_id=_list(user))
     for task_id in (parent, child):
         before = _get(user, task_id)
@@ -148,7 +148,7 @@ def test_deleting_a_task_deletes_its_subtasks(user: Api) -> None:
     user.problem(404, "not_found", "GET", f"/tasks/{low}")
 
 
-def test_deleting_a_parent_of_another_version_is_rejected(user: Api) -> None:
+def test_deleting_an_outdated_version_of_a_parent_returns_412(user: Api) -> None:
     top, low = _chain(user, 2)
     headers = {"If-Match": '"0"'}
     user.problem(412, "precondition_failed", "DELETE", f"/tasks/{top}", headers=headers)
@@ -159,7 +159,7 @@ def test_deleting_a_parent_of_another_version_is_rejected(user: Api) -> None:
 
 
 @pytest.mark.parametrize("fate", ["move", "delete"])
-def test_a_list_that_is_deleted_takes_whole_families(user: Api, fate: str) -> None:
+def test_deleting_a_list_deletes_tasks_with_subtasks(user: Api, fate: str) -> None:
     list_id = _list(user)
     ids = _chain(user, 3, list_id=list_id)
     user.expect(204, "DELETE", f"/lists/{list_id}?tasks={fate}")
@@ -169,6 +169,6 @@ def test_a_list_that_is_deleted_takes_whole_families(user: Api, fate: str) -> No
     assert page["total"] == len(expected)
 
 
-def test_an_account_with_families_can_be_deleted(user: Api) -> None:
+def test_an_account_with_subtasks_can_be_deleted(user: Api) -> None:
     _chain(user, 3)
     user.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})

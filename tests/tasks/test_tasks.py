@@ -1,4 +1,4 @@
-"""One task: create, get, update, delete, valid values, and updates without changes."""
+"""Operations on one task: create, get, change and delete; values of its fields."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ TEXTS = {
     "not-white": "\x1c\x1f\u180e\u200btitle\u200b\u180e\x1f\x1c",
 }
 
-# Each says which fields it is refused for.
+# Each with its invalid fields.
 BAD_VALUES: list[tuple[dict[str, Any], list[str]]] = [
     ({"title": None}, ["/title"]),
     ({"title": ""}, ["/title"]),
@@ -100,7 +100,7 @@ def test_create_returns_the_task_with_location_and_etag(user: Api) -> None:
     assert list(task)[:5] == ["id", "user_id", "title", "description", "is_completed"]
 
 
-def test_create_takes_every_field(user: Api) -> None:
+def test_create_accepts_every_field(user: Api) -> None:
     task = user.task(title="Call", description="At noon", is_completed=True)
     assert (task["title"], task["description"], task["is_completed"]) == ("Call", "At noon", True)
 
@@ -119,7 +119,7 @@ def test_later_tasks_have_greater_ids(user: Api, stranger: Api) -> None:
 
 
 @pytest.mark.parametrize("method", EACH_CALL)
-def test_a_deleted_task_is_gone(user: Api, method: str) -> None:
+def test_a_deleted_task_returns_404(user: Api, method: str) -> None:
     address = f"/tasks/{user.task()['id']}"
     response = user.send("DELETE", address)
     assert (response.status_code, response.data) == (204, b"")
@@ -141,7 +141,7 @@ def test_a_deleted_task_is_gone(user: Api, method: str) -> None:
     ],
     ids=str,
 )
-def test_a_change_sets_what_is_given_and_leaves_the_rest(
+def test_a_change_sets_only_the_given_fields(
     user: Api, method: str, change: dict[str, Any]
 ) -> None:
     before = user.task(description="Once")
@@ -161,7 +161,7 @@ def test_a_completed_task_can_be_reopened(user: Api, method: str) -> None:
     assert user.expect(200, "GET", "/tasks?is_completed=false")["total"] == 1
 
 
-def test_patch_takes_a_merge_patch(user: Api) -> None:
+def test_patch_accepts_a_merge_patch(user: Api) -> None:
     task = user.task(description="Once")
     response = user.send(
         "PATCH",
@@ -183,7 +183,7 @@ def test_an_empty_object_changes_nothing(user: Api, method: str) -> None:
 
 
 @pytest.mark.parametrize(("values", "pointers"), BAD_VALUES, ids=lambda value: str(value)[:30])
-def test_bad_input_names_each_field_and_changes_nothing(
+def test_invalid_input_reports_each_field_and_changes_nothing(
     user: Api, values: dict[str, Any], pointers: list[str]
 ) -> None:
     task, tag = user.task(), _list_tag(user)
@@ -196,14 +196,14 @@ def test_bad_input_names_each_field_and_changes_nothing(
     assert _list_tag(user) == tag
 
 
-def test_a_task_needs_a_title(user: Api) -> None:
+def test_a_title_is_required(user: Api) -> None:
     problem = user.problem(400, "invalid_input", "POST", "/tasks", json={"description": "x"})
     assert problem["errors"] == [{"pointer": "/title", "message": "Required.", "code": "required"}]
 
 
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("escaped", [True, False], ids=["escaped", "utf-8"])
-def test_text_comes_back_as_it_was_sent(user: Api, name: str, escaped: bool) -> None:
+def test_text_is_returned_as_it_was_sent(user: Api, name: str, escaped: bool) -> None:
     text = TEXTS[name]
     body = json.dumps({"title": text, "description": text}, ensure_ascii=escaped).encode()
     sent = {"data": body, "content_type": "application/json"}
@@ -216,9 +216,7 @@ def test_text_comes_back_as_it_was_sent(user: Api, name: str, escaped: bool) -> 
 
 
 @pytest.mark.parametrize("space", WHITE_SPACE, ids=lambda space: f"U+{ord(space):04X}")
-def test_white_space_around_a_title_goes_and_around_a_description_stays(
-    user: Api, space: str
-) -> None:
+def test_white_space_is_removed_around_titles_but_not_descriptions(user: Api, space: str) -> None:
     text = f"{space}a{space}b{space}{space}"
     task = user.task(title=text, description=text)
     assert (task["title"], task["description"]) == (f"a{space}b", text)
@@ -262,7 +260,7 @@ def test_read_only_fields_are_ignored(user: Api, stranger: Api, method: str) -> 
 
 
 @pytest.mark.parametrize("task_id", NOBODYS_IDS, ids=lambda task_id: task_id[:20])
-def test_an_invalid_task_id_is_not_found(user: Api, task_id: str) -> None:
+def test_an_invalid_id_returns_404(user: Api, task_id: str) -> None:
     for method in EACH_CALL:
         body = None if method in ("GET", "DELETE") else {"title": "x"}
         problem = user.problem(404, "not_found", method, f"/tasks/{task_id}", json=body)
@@ -270,15 +268,15 @@ def test_an_invalid_task_id_is_not_found(user: Api, task_id: str) -> None:
 
 
 @pytest.mark.parametrize("task_id", NOBODYS_IDS, ids=lambda task_id: task_id[:20])
-def test_without_a_token_no_id_says_whether_it_exists(anonymous: Api, task_id: str) -> None:
+def test_without_a_token_no_id_reveals_whether_it_exists(anonymous: Api, task_id: str) -> None:
     for method in EACH_CALL:
         problem = anonymous.problem(401, "authentication_required", method, f"/tasks/{task_id}")
         assert problem["detail"] == "Authentication required"
 
 
 @pytest.mark.parametrize("method", EACH_CALL)
-def test_a_slash_in_an_id_is_another_address(user: Api, method: str) -> None:
-    # A WSGI server decodes %2F before anyone can tell it from a slash.
+def test_a_slash_in_an_id_is_another_url(user: Api, method: str) -> None:
+    # A WSGI server decodes %2F, which then equals a slash.
     user.problem(404, "not_found", method, f"/tasks/{user.task()['id']}%2F2")
 
 
@@ -286,7 +284,7 @@ def test_a_slash_in_an_id_is_another_address(user: Api, method: str) -> None:
     ("method", "verb"),
     [("GET", "access"), ("PUT", "update"), ("PATCH", "update"), ("DELETE", "delete")],
 )
-def test_another_users_task_is_forbidden_unchanged_and_logged(
+def test_another_users_task_returns_403_and_is_unchanged_and_logged(
     user: Api, stranger: Api, caplog: pytest.LogCaptureFixture, method: str, verb: str
 ) -> None:
     task, tag = user.task(), _list_tag(user)
@@ -306,7 +304,7 @@ def test_another_users_task_is_forbidden_unchanged_and_logged(
 
 
 @pytest.mark.parametrize("method", CHANGES)
-def test_an_empty_change_of_another_users_task_is_forbidden_too(
+def test_an_empty_change_of_another_users_task_returns_403(
     user: Api, stranger: Api, method: str
 ) -> None:
     stranger.problem(403, "forbidden", method, f"/tasks/{user.task()['id']}", json={})

@@ -11,6 +11,7 @@ from flask.cli import with_appcontext
 from config import Settings
 from taskapi.auth import ratelimit
 from taskapi.auth.administration import purge_sessions
+from taskapi.auth.deletion import delete_closed_accounts
 from taskapi.cli import explained
 from taskapi.http import idempotency
 from taskapi.server.operate.archive import ArchiveError, Counts, Say, back_up, bring_back
@@ -21,13 +22,14 @@ from taskapi.server.operate.timeouts import TimeoutsError, set_timeouts
 @with_appcontext
 @explained
 def purge() -> None:
-    """Delete expired sessions, stored responses and rate limit counters.
+    """Delete expired sessions, stored responses, rate limit counters and rows of deleted accounts.
 
     It can run at any time, while the service runs, and on several machines at once.
     """
     click.echo(f"{purge_sessions()} sessions that ended thirty days ago or more")
     click.echo(f"{idempotency.purge.run()} stored responses of idempotency keys")
     click.echo(f"{ratelimit.purge.run()} rate limit counters")
+    click.echo(f"{delete_closed_accounts()} deleted accounts with remaining rows")
 
 
 def archive_commands(settings: Settings) -> list[click.Command]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    literal_column,
     select,
     update,
 )
@@ -37,12 +38,20 @@ from taskapi.tasks.models import Task
 
 _labels, _tasks = table_of(Label), table_of(Task)
 _INTO = bindparam("into", type_=BigInteger)
+# Compared with the parameter, which an index can search, and not with the label's row.
+_HAS_LABEL = _tasks.c.label_ids.contains(array([ID]))
 _ONE_LESS = {"label_count": -ONE}
 
 labels = ContentTable(Label, "label", ContentStatements(Label, {"label_count": lambda rows: ONE}))
 
 SORTS = {"name": by_text("name"), "created_at": BY_CREATION}
 
+
+MAX_TASKS = 10_000
+"""With a label that is deleted or merged in one step."""
+
+PIECE = 5_000
+"""The tasks that a step changes if there are more."""
 
 label_page = cache(labels.page)
 """A page of the workspace's labels."""
@@ -91,17 +100,35 @@ def _doomed(workspace: CTE) -> Select[Any]:
     )
 
 
-def _relabelled(workspace: CTE, doomed: CTE, label_ids: ColumnElement[Any]) -> CTE:
-    """An update of the tasks that have the label."""
+def _relabelled(
+    workspace: CTE, doomed: CTE, label_ids: ColumnElement[Any], *more: ColumnElement[bool]
+) -> CTE:
+    """An update of the tasks that have the label, and match more conditions."""
     changed = {"version": workspace.c.next_version, "updated_at": workspace.c.moment}
     return (
         update(_tasks)
         .values(label_ids=label_ids, **changed)
-        # Compared with the parameter, so that an index can be used, and not with the label's row.
-        .where(_tasks.c.workspace_id == WORKSPACE_ID, _tasks.c.label_ids.contains(array([ID])))
-        .where(doomed.c.id == ID)
+        .where(_tasks.c.workspace_id == WORKSPACE_ID, _HAS_LABEL)
+        .where(doomed.c.id == ID, *more)
+        .returning(_tasks.c.workspace_id)
         .cte("relabelled")
     )
+
+
+def _piece(label_ids: ColumnElement[Any]) -> Statement:
+    """Takes the label from some of its tasks, before it is deleted or merged."""
+    workspace = locked_workspace()
+    doomed = _doomed(workspace).cte("doomed")
+    some = (
+        select(_tasks.c.id)
+        .where(_tasks.c.workspace_id == WORKSPACE_ID, _HAS_LABEL)
+        .limit(literal_column(str(PIECE), BigInteger))
+        .scalar_subquery()
+    )
+    relabelled = _relabelled(workspace, doomed, label_ids, _tasks.c.id.in_(some))
+    one = select(relabelled.c.workspace_id).limit(ONE).cte("one")
+    counted = increment_version(workspace, one, {})
+    return Statement(select(one.c.workspace_id).add_cte(counted), writes=True)
 
 
 def _gone(doomed: CTE) -> CTE:
@@ -114,3 +141,16 @@ def _gone(doomed: CTE) -> CTE:
 
 
 deletion, merge = _deletion(), _merge()
+deletion_piece = _piece(func.array_remove(_tasks.c.label_ids, ID))
+merge_piece = _piece(func.array_replace(_tasks.c.label_ids, ID, _INTO))
+
+has_many_tasks = Statement(
+    select(
+        exists(
+            select(_tasks.c.id)
+            .where(_tasks.c.workspace_id == WORKSPACE_ID, _HAS_LABEL)
+            .offset(literal_column(str(MAX_TASKS), BigInteger))
+        ).label("has_many")
+    )
+)
+"""Whether more tasks have a label than are changed in one step."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from taskapi.db import database
 from taskapi.db.listing import Page, read_page
@@ -13,10 +13,19 @@ from taskapi.db.statement import Statement
 from taskapi.db.tenancy import locked, scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import InvalidInput, Problem
+from taskapi.problems import Forbidden, InvalidInput, NotFound, Problem, Unavailable
 from taskapi.runtime.connection import Row
 from taskapi.tasks.labels.models import Label
-from taskapi.tasks.labels.queries import SORTS, deletion, label_page, labels, merge
+from taskapi.tasks.labels.queries import (
+    SORTS,
+    deletion,
+    deletion_piece,
+    has_many_tasks,
+    label_page,
+    labels,
+    merge,
+    merge_piece,
+)
 
 
 class LabelExists(Problem):
@@ -26,6 +35,22 @@ class LabelExists(Problem):
     code = "label_exists"
     title = "Label exists"
     detail = "Another label has this name."
+
+
+class InProgress(Unavailable):
+    """The label is on too many tasks to be deleted or merged by one request."""
+
+    detail = "The label has many tasks, which are changed step by step; try again in a moment."
+
+
+class _Removal(NamedTuple):
+    statement: Statement
+    piece: Statement
+    """Does the same to some of the tasks, without the label itself."""
+
+
+PIECES = 5
+"""The steps of one request."""
 
 
 def list_labels(
@@ -89,7 +114,8 @@ def delete_label(caller: Caller, label_id: int, if_match: list[int] | None) -> N
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
-    if not _execute_locked(caller, deletion, label_id, if_match):
+    removal = _Removal(deletion, deletion_piece)
+    if not _execute_locked(caller, removal, label_id, if_match):
         labels.raise_for_missing(caller, label_id, "delete", if_match)
     log_event("label_deleted", label_id=label_id)
 
@@ -101,7 +127,7 @@ def merge_label(caller: Caller, label_id: int, into: int, if_match: list[int] | 
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InvalidInput: `into` is the same label, or does not exist.
     """
-    merged = _execute_locked(caller, merge, label_id, if_match, into=into)
+    merged = _execute_locked(caller, _Removal(merge, merge_piece), label_id, if_match, into=into)
     if not merged:
         if into == label_id:
             reason = InvalidInput.at("/into", "Must be another label.", "same_label")
@@ -113,11 +139,31 @@ def merge_label(caller: Caller, label_id: int, into: int, if_match: list[int] | 
 
 
 def _execute_locked(
-    caller: Caller, statement: Statement, label_id: int, if_match: list[int] | None, **more: int
+    caller: Caller, removal: _Removal, label_id: int, if_match: list[int] | None, **more: int
 ) -> list[Row]:
-    """The result of a statement that needs the current tasks, with the workspace locked."""
+    """The result of a statement that needs the current tasks, with the workspace locked.
+
+    Raises:
+        InProgress: more tasks have the label than one statement changes.
+    """
+    given = {"id": label_id, "if_match": if_match, **scope(caller), **more}
     with locked(caller):
-        return database.rows(statement, id=label_id, if_match=if_match, **scope(caller), **more)
+        if database.rows(has_many_tasks, **given)[0][0] and _all_exist(caller, label_id, **more):
+            labels.require(caller, label_id, "update", if_match)
+            for _ in range(PIECES):
+                database.run_afterwards(removal.piece, **given)
+            raise InProgress
+        return database.rows(removal.statement, **given)
+
+
+def _all_exist(caller: Caller, label_id: int, into: int | None = None) -> bool:
+    """Whether the label can be replaced by `into`."""
+    if into is None:
+        return True
+    try:
+        return labels.get(caller, into).id != label_id
+    except (Forbidden, NotFound):
+        return False
 
 
 @contextmanager

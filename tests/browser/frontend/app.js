@@ -1,10 +1,10 @@
-// A small front end on another origin than the service, written as any front end of the contract:
-// it knows the calls, their bodies and their headers, and nothing of what serves them.
+// A small front end on another origin than the service. It uses only the documented operations, bodies
+// and headers.
 
 const api = new URLSearchParams(location.search).get("api");
 const place = (id) => document.getElementById(id);
 
-/** Calls the service; answers the body, or throws what the problem says to people. */
+/** Sends a request; returns the body, or throws an error with the detail of the problem. */
 async function call(method, path, body, headers = {}) {
   const token = sessionStorage.getItem("token");
   const response = await fetch(api + path, {
@@ -33,7 +33,7 @@ async function call(method, path, body, headers = {}) {
   throw new Error(fields.length > 0 ? fields.join(" ") : problem.detail);
 }
 
-/** Runs what a person asked for, shows what came of it, or why nothing did. */
+/** Runs an action of the user, and displays its result or its error. */
 async function attempt(action) {
   let message = "";
   try {
@@ -90,7 +90,7 @@ function edit(item, task) {
   input.focus();
 }
 
-/** Changes a task as it was shown: a change made elsewhere since then is not overwritten. */
+/** Changes the displayed version of a task, so that later changes are not overwritten. */
 function change(task, fields) {
   return call("PUT", `/tasks/${task.id}`, fields, { "If-Match": `"${task.version}"` });
 }

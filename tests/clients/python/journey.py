@@ -1,4 +1,4 @@
-"""What a Python script does with the service, from the first visit to a closed account.
+"""A Python client of the service, from registration to the deletion of the account.
 
 It uses a package generated from the OpenAPI document. `scripts/test-clients` generates it, checks
 this file against it with mypy and runs `python journey.py BASE_URL`.
@@ -41,6 +41,7 @@ from taskapi_client.api.tasks import (
     update_task,
 )
 from taskapi_client.models import (
+    Account,
     Credentials,
     DueDate,
     DueTime,
@@ -68,7 +69,6 @@ from taskapi_client.models import (
     TaskConflict,
     TaskMove,
     TaskPage,
-    User,
 )
 from taskapi_client.types import UNSET, Response, Unset
 
@@ -77,14 +77,14 @@ FIRST_PASSWORD = "correct horse battery"
 SECOND_PASSWORD = "staple ☃ correct horse"
 TIMEOUT = httpx.Timeout(15)
 OPENED = ExitStack()
-"""The clients' connections, to be closed at the end."""
+"""The connections of the clients, to be closed at the end."""
 
 Body = TypeVar("Body")
 AnyProblem = TypeVar("AnyProblem", ProblemDetails, TaskConflict)
 
 
 def anonymous() -> Client:
-    """A client without a token; a status that the document does not name raises."""
+    """A client without a token. It raises for a status that the document does not contain."""
     client = Client(base_url=BASE_URL, raise_on_unexpected_status=True, timeout=TIMEOUT)
     return OPENED.enter_context(client)
 
@@ -101,24 +101,24 @@ def signed_in(tokens: Login) -> AuthenticatedClient:
 
 
 def expect(response: Response[Any], status: HTTPStatus, kind: type[Body]) -> Body:
-    """The body of an answer, which must be a `kind` that came with `status`."""
+    """The body of a response, which must be a `kind` with this status."""
     assert response.status_code == status, f"{response.status_code}: {response.content!r}"
     assert isinstance(response.parsed, kind), type(response.parsed)
     return response.parsed
 
 
 def expect_problem(response: Response[Any], status: HTTPStatus) -> ProblemDetails:
-    """The problem that an answer carries, which must have come with `status`."""
+    """The problem in a response, which must have this status."""
     return checked(expect(response, status, ProblemDetails), response)
 
 
 def expect_conflict(response: Response[Any]) -> TaskConflict:
-    """The problem of a change that came too late: it shows the task as it is now."""
+    """The problem of an outdated change, which contains the current task."""
     return checked(expect(response, HTTPStatus.PRECONDITION_FAILED, TaskConflict), response)
 
 
 def checked(problem: AnyProblem, response: Response[Any]) -> AnyProblem:
-    """A problem, which must be sound and fit the answer that carried it."""
+    """A problem, which must be valid and match its response."""
     assert response.headers["Content-Type"] == "application/problem+json"
     assert problem.status == response.status_code
     assert problem.title
@@ -129,13 +129,13 @@ def checked(problem: AnyProblem, response: Response[Any]) -> AnyProblem:
 
 
 def expect_empty(response: Response[Any], status: HTTPStatus) -> None:
-    """Check that an answer came with `status` and without a body."""
+    """Check that a response has this status and no body."""
     assert response.status_code == status, response.content
     assert response.content == b""
 
 
 def sign_up(email: str) -> Login:
-    """Register, after an attempt with bad input; and find that the email is taken then."""
+    """Register after an invalid attempt; a second registration of the email fails."""
     invalid = register.sync_detailed(
         client=anonymous(), body=NewUser(email="nobody", password="short")
     )
@@ -156,7 +156,7 @@ def sign_up(email: str) -> Login:
 
 
 def log_in(email: str, password: str) -> AuthenticatedClient:
-    """Log in as on a second device, after a wrong password."""
+    """Log in on a second device, after an attempt with a wrong password."""
     wrong = login.sync_detailed(
         client=anonymous(), body=Credentials(email=email, password="not this one")
     )
@@ -168,18 +168,23 @@ def log_in(email: str, password: str) -> AuthenticatedClient:
 
 
 def renew(tokens: Login) -> AuthenticatedClient:
-    """Trade the refresh token for new ones, and ask who that makes us."""
-    answer = refresh.sync_detailed(
+    """Refresh the tokens, and get the account."""
+    response = refresh.sync_detailed(
         client=anonymous(), body=RefreshRequest(refresh_token=tokens.refresh_token)
     )
-    rotated = expect(answer, HTTPStatus.OK, Login)
+    rotated = expect(response, HTTPStatus.OK, Login)
     assert rotated.refresh_token != tokens.refresh_token
     unknown = refresh.sync_detailed(client=anonymous(), body=RefreshRequest(refresh_token="none"))
     expect_problem(unknown, HTTPStatus.UNAUTHORIZED)
 
     client = signed_in(rotated)
-    me = expect(get_me.sync_detailed(client=client), HTTPStatus.OK, User)
-    assert me == rotated.user
+    me = expect(get_me.sync_detailed(client=client), HTTPStatus.OK, Account)
+    assert (me.id, me.email, me.created_at) == (
+        rotated.user.id,
+        rotated.user.email,
+        rotated.user.created_at,
+    )
+    assert me.quotas.tasks.used == 0
     assert abs(datetime.now(UTC) - me.created_at) < timedelta(minutes=10)
     return client
 
@@ -189,14 +194,14 @@ def create_five(client: AuthenticatedClient) -> list[Task]:
     tasks: list[Task] = []
     for title in ("one", "two", "three", "four", "five"):
         description = None if title == "one" else f'<b>{title}</b> & "more" ☃'
-        answer = create_task.sync_detailed(
+        response = create_task.sync_detailed(
             client=client, body=NewTask(title=title, description=description)
         )
-        task = expect(answer, HTTPStatus.CREATED, Task)
+        task = expect(response, HTTPStatus.CREATED, Task)
         assert (task.title, task.description) == (title, description)
         assert task.is_completed is False
-        assert answer.headers["Location"] == f"/tasks/{task.id}"
-        assert answer.headers["ETag"] == f'"{task.version}"'
+        assert response.headers["Location"] == f"/tasks/{task.id}"
+        assert response.headers["ETag"] == f'"{task.version}"'
         tasks.insert(0, task)
     empty = create_task.sync_detailed(client=client, body=NewTask(title="   "))
     expect_problem(empty, HTTPStatus.BAD_REQUEST)
@@ -204,20 +209,20 @@ def create_five(client: AuthenticatedClient) -> list[Task]:
 
 
 def page_through(client: AuthenticatedClient, tasks: list[Task]) -> None:
-    """Read the tasks two at a time, then all at once, then not at all since nothing changed."""
+    """List the tasks in pages of two, in one page, and with the ETag of the unchanged list."""
     seen: list[Task] = []
     cursor: str | None = None
     sizes = []
     for _ in tasks:
-        answer = list_tasks.sync_detailed(
+        response = list_tasks.sync_detailed(
             client=client, limit=2, cursor=UNSET if cursor is None else cursor
         )
-        page = expect(answer, HTTPStatus.OK, TaskPage)
+        page = expect(response, HTTPStatus.OK, TaskPage)
         assert page.total == len(tasks)
         seen += page.tasks
         sizes.append(len(page.tasks))
         cursor = page.next_cursor
-        has_next = 'rel="next"' in answer.headers.get("Link", "")
+        has_next = 'rel="next"' in response.headers.get("Link", "")
         assert has_next == (cursor is not None)
         if cursor is None:
             break
@@ -233,14 +238,14 @@ def page_through(client: AuthenticatedClient, tasks: list[Task]) -> None:
 
 
 def edit(laptop: AuthenticatedClient, phone: AuthenticatedClient, task: Task) -> None:
-    """Change a task on two devices; the one that has not seen the other's change is told so."""
+    """Change a task on two devices. The device with the outdated version gets a 412."""
     read = get_task.sync_detailed(task.id, client=laptop)
     assert expect(read, HTTPStatus.OK, Task) == task
     etag = read.headers["ETag"]
     again = get_task.sync_detailed(task.id, client=laptop, if_none_match=etag)
     expect_empty(again, HTTPStatus.NOT_MODIFIED)
 
-    # The whole task goes back as it came, but for one field: what the service writes is ignored.
+    # The whole task is sent back with one change. Read-only fields are ignored.
     body = TaskChanges.from_dict(task.to_dict() | {"is_completed": True})
     put = update_task.sync_detailed(task.id, client=laptop, body=body, if_match=etag)
     done = expect(put, HTTPStatus.OK, Task)
@@ -267,31 +272,31 @@ def edit(laptop: AuthenticatedClient, phone: AuthenticatedClient, task: Task) ->
 
 
 def remove(client: AuthenticatedClient, task: Task) -> None:
-    """Delete a task; it is nowhere then."""
+    """Delete a task. It then returns 404."""
     expect_empty(delete_task.sync_detailed(task.id, client=client), HTTPStatus.NO_CONTENT)
     gone = get_task.sync_detailed(task.id, client=client)
     assert expect_problem(gone, HTTPStatus.NOT_FOUND).detail == "Task not found"
 
 
 def preview_recurrences(client: AuthenticatedClient) -> None:
-    """The dates of a rule, on days and on a wall clock."""
+    """Preview a rule with dates and with local times."""
     christmas = DueDate(date(2026, 12, 24))
     yearly = NewRecurrencePreview(rrule="FREQ=YEARLY;COUNT=2", due=christmas)
-    answer = preview_recurrence.sync_detailed(client=client, body=yearly)
-    shown = expect(answer, HTTPStatus.OK, RecurrencePreview)
-    assert shown.occurrences == [christmas, DueDate(date(2027, 12, 24))]
-    assert not shown.has_more
+    response = preview_recurrence.sync_detailed(client=client, body=yearly)
+    preview = expect(response, HTTPStatus.OK, RecurrencePreview)
+    assert preview.occurrences == [christmas, DueDate(date(2027, 12, 24))]
+    assert not preview.has_more
 
     evening = NewDueTime("2026-10-25T18:00:00", "Europe/Berlin")
     daily = NewRecurrencePreview(rrule="FREQ=DAILY", due=evening, count=1)
-    answer = preview_recurrence.sync_detailed(client=client, body=daily)
-    (first,) = expect(answer, HTTPStatus.OK, RecurrencePreview).occurrences
+    response = preview_recurrence.sync_detailed(client=client, body=daily)
+    (first,) = expect(response, HTTPStatus.OK, RecurrencePreview).occurrences
     assert isinstance(first, DueTime)
     assert first.at == datetime(2026, 10, 25, 17, tzinfo=UTC)
 
 
-def refresh_the_session(client: AuthenticatedClient) -> None:
-    """A task with a label and a subtask that comes again: moved, completed and taken back."""
+def use_recurrence(client: AuthenticatedClient) -> None:
+    """Move, complete and undo a recurring task with a label and subtask."""
     labelled = create_label.sync_detailed(client=client, body=NewLabel(name="Urgent"))
     label = expect(labelled, HTTPStatus.CREATED, Label)
     monday = DueDate(date(2150, 1, 5))
@@ -302,20 +307,22 @@ def refresh_the_session(client: AuthenticatedClient) -> None:
         label_ids=[label.id],
         priority=4,
     )
-    made = create_task.sync_detailed(client=client, body=body)
-    task = expect(made, HTTPStatus.CREATED, Task)
+    created = create_task.sync_detailed(client=client, body=body)
+    task = expect(created, HTTPStatus.CREATED, Task)
     assert (task.due, task.label_ids, task.priority) == (monday, [label.id], 4)
-    made = create_task.sync_detailed(client=client, body=NewTask(title="below", parent_id=task.id))
-    below = expect(made, HTTPStatus.CREATED, Task)
+    created = create_task.sync_detailed(
+        client=client, body=NewTask(title="below", parent_id=task.id)
+    )
+    below = expect(created, HTTPStatus.CREATED, Task)
     assert (below.parent_id, below.list_id) == (task.id, task.list_id)
 
-    answer = move_task.sync_detailed(task.id, client=client, body=TaskMove(after=None))
-    moved = expect(answer, HTTPStatus.OK, Task)
+    response = move_task.sync_detailed(task.id, client=client, body=TaskMove(after=None))
+    moved = expect(response, HTTPStatus.OK, Task)
     page = list_tasks.sync_detailed(client=client, sort=ListTasksSort.POSITION, limit=1)
     assert expect(page, HTTPStatus.OK, TaskPage).tasks == [moved]
 
     done = complete_task.sync_detailed(
-        task.id, client=client, if_match=answer.headers["ETag"], idempotency_key="monday"
+        task.id, client=client, if_match=response.headers["ETag"], idempotency_key="monday"
     )
     step = expect(done, HTTPStatus.OK, OccurrenceResult)
     assert step.task.due == step.next_ == DueDate(date(2150, 1, 12))
@@ -332,11 +339,11 @@ def refresh_the_session(client: AuthenticatedClient) -> None:
     expect_problem(get_task.sync_detailed(below.id, client=client), HTTPStatus.NOT_FOUND)
 
 
-def keep_others_out(email: str, task: Task) -> None:
-    """A second account may not touch the task; then it is deleted, and its token with it."""
+def reject_others(email: str, task: Task) -> None:
+    """A second account cannot access the task. After its deletion, its token is invalid."""
     newcomer = NewUser(email=f"other-{email}", password=FIRST_PASSWORD)
-    answer = register.sync_detailed(client=anonymous(), body=newcomer)
-    stranger = signed_in(expect(answer, HTTPStatus.CREATED, Login))
+    response = register.sync_detailed(client=anonymous(), body=newcomer)
+    stranger = signed_in(expect(response, HTTPStatus.CREATED, Login))
     read = get_task.sync_detailed(task.id, client=stranger)
     expect_problem(read, HTTPStatus.FORBIDDEN)
     expect_problem(delete_task.sync_detailed(task.id, client=stranger), HTTPStatus.FORBIDDEN)
@@ -348,7 +355,7 @@ def keep_others_out(email: str, task: Task) -> None:
 
 
 def manage_sessions(laptop: AuthenticatedClient, phone: AuthenticatedClient, email: str) -> None:
-    """A new password ends the other session; one that is opened again is ended by hand."""
+    """Changing the password ends the other session. A new session is ended by its ID."""
     listed = expect(list_sessions.sync_detailed(client=laptop), HTTPStatus.OK, SessionPage)
     assert listed.total == 2
     assert [session.is_current for session in listed.sessions].count(True) == 1
@@ -370,7 +377,7 @@ def manage_sessions(laptop: AuthenticatedClient, phone: AuthenticatedClient, ema
 
 
 def leave(client: AuthenticatedClient) -> None:
-    """Log out; the token is worth nothing then."""
+    """Log out. The token is then invalid."""
     expect(logout.sync_detailed(client=client), HTTPStatus.OK, Message)
     refused = list_tasks.sync_detailed(client=client)
     assert expect_problem(refused, HTTPStatus.UNAUTHORIZED).detail == "Invalid token"
@@ -378,7 +385,7 @@ def leave(client: AuthenticatedClient) -> None:
 
 
 def main() -> None:
-    """The whole journey; an assertion that fails ends it."""
+    """Run all steps. A failing assertion ends the run."""
     email = f"py-{secrets.token_hex(6)}@example.com"
     tokens = sign_up(email)
     phone = log_in(email, FIRST_PASSWORD)
@@ -388,8 +395,8 @@ def main() -> None:
     edit(laptop, phone, tasks[0])
     remove(laptop, tasks[1])
     preview_recurrences(laptop)
-    refresh_the_session(laptop)
-    keep_others_out(email, tasks[0])
+    use_recurrence(laptop)
+    reject_others(email, tasks[0])
     manage_sessions(laptop, phone, email)
     leave(laptop)
     sys.stdout.write("Python client: the whole journey passed.\n")

@@ -1,5 +1,5 @@
-// What a TypeScript front end does with the service, from the first visit to a closed account, with
-// types made from the OpenAPI document: what does not fit the document does not compile.
+// A TypeScript client of the service, from registration to the deletion of the account, with types
+// generated from the OpenAPI document.
 //
 // Run by scripts/test-clients: node journey.js http://127.0.0.1:8000
 
@@ -15,7 +15,7 @@ type Login = components["schemas"]["Login"];
 const baseUrl = process.argv[2] ?? "";
 assert.ok(baseUrl, "usage: journey.js BASE_URL");
 
-/** One person at one device: a client that sends the access token it was given last. */
+/** One user on one device: a client that sends its latest access token. */
 function device() {
   let token: string | undefined;
   const client = createClient<paths>({
@@ -41,7 +41,7 @@ function device() {
   };
 }
 
-/** What came back with `status`; any other answer ends the journey with what it said. */
+/** The body of a response with `status`. Any other status ends the run with its body. */
 function expect<Data>(
   answer: { data?: Data; error?: unknown; response: Response },
   status: number,
@@ -51,7 +51,7 @@ function expect<Data>(
   return answer.data;
 }
 
-/** The problem that came back with `status`, as the document types it. */
+/** The problem in a response with `status`. */
 function expectProblem<Body extends Problem>(
   answer: { error?: Body | undefined; response: Response },
   status: number,
@@ -123,8 +123,9 @@ async function refresh(tokens: Login): Promise<void> {
   const unknown = await laptop.client.POST("/auth/refresh", { body: { refresh_token: "none" } });
   expectProblem(unknown, 401);
 
-  const me = expect(await laptop.client.GET("/auth/me"), 200);
+  const { quotas, ...me } = expect(await laptop.client.GET("/auth/me"), 200);
   assert.deepEqual(me, rotated.user);
+  assert.equal(quotas.tasks.used, 0);
   assert.ok(Math.abs(Date.now() - Date.parse(me.created_at)) < 600_000);
 }
 
@@ -143,7 +144,7 @@ async function createFive(): Promise<Task[]> {
   }
   const empty = await laptop.client.POST("/tasks", { body: { title: "   " } });
   assert.equal(expectProblem(empty, 400).errors?.[0]?.pointer, "/title");
-  // @ts-expect-error: the title is required, and the types know it.
+  // @ts-expect-error: the title is required.
   expectProblem(await laptop.client.POST("/tasks", { body: { description: "?" } }), 400);
   return tasks;
 }
@@ -188,7 +189,7 @@ async function edit(task: Task): Promise<void> {
     304,
   );
 
-  // The whole task goes back as it came, but for one field: what the service writes is ignored.
+  // The whole task is sent back with one change. Read-only fields are ignored.
   const put = await laptop.client.PUT("/tasks/{task_id}", {
     params: { path, header: { "If-Match": first } },
     body: { ...task, is_completed: true },
@@ -243,7 +244,7 @@ async function previewRecurrence(): Promise<void> {
   assert.equal(expectProblem(refused, 400).errors?.[0]?.pointer, "/rrule");
 }
 
-async function comeAgain(): Promise<void> {
+async function useRecurrence(): Promise<void> {
   const label = expect(await laptop.client.POST("/labels", { body: { name: "Urgent" } }), 201);
   const due = { date: "2150-01-05" };
   const recurrence = { rrule: "FREQ=WEEKLY" };
@@ -282,7 +283,7 @@ async function comeAgain(): Promise<void> {
   expectProblem(await laptop.client.GET("/tasks/{task_id}", { params }), 404);
 }
 
-async function keepOthersOut(task: Task): Promise<void> {
+async function rejectOthers(task: Task): Promise<void> {
   const stranger = device();
   const answer = await stranger.client.POST("/auth/register", {
     body: { email: `other-${email}`, password: firstPassword },
@@ -338,8 +339,8 @@ assert.ok(last && fourth);
 await edit(last);
 await remove(fourth);
 await previewRecurrence();
-await comeAgain();
-await keepOthersOut(last);
+await useRecurrence();
+await rejectOthers(last);
 await manageSessions();
 await leave();
 console.log("TypeScript client: the whole journey passed.");

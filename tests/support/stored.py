@@ -1,4 +1,4 @@
-"""The rows that the database stores of some users, as one value to compare."""
+"""The stored rows of some users as one comparable value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROWS = sql.SQL(
 
 
 def owner_column(table: Table) -> str | None:
-    """The column that says whose a row is; None if the table belongs to no user.
+    """The owner column of a table; None if its rows belong to no user.
 
     A personal workspace has its user's id.
     """
@@ -33,11 +33,11 @@ def owner_column(table: Table) -> str | None:
 OWNERS = {
     table.name: owner for table in db.metadata.sorted_tables if (owner := owner_column(table))
 }
-"""The tables that hold something of a user's, each with its owner's column."""
+"""The tables with users' data, each with its owner column."""
 
 
-class Books:
-    """Every row that belongs to these users, of every table, and the number of users."""
+class StoredRows:
+    """All rows of these users in all tables, and the number of users."""
 
     def __init__(self, connection: psycopg.Connection, people: list[int]) -> None:
         self._connection = connection
@@ -56,8 +56,8 @@ class Books:
 
 
 @contextmanager
-def books(settings: Settings, *people: Api) -> Iterator[Books]:
-    """What is stored of these users, to be read as often as needed."""
+def stored_rows(settings: Settings, *people: Api) -> Iterator[StoredRows]:
+    """A reader of the stored rows of these users."""
     assert settings.database_url
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
-        yield Books(connection, [person.user_id for person in people])
+        yield StoredRows(connection, [person.user_id for person in people])
