@@ -13,7 +13,7 @@ from taskapi.auth.schemas import Credentials
 from taskapi.cli import explained
 from taskapi.http.schemas import load
 
-users = AppGroup("users", help="Make, list and change accounts.")
+users = AppGroup("users", help="Create, list and change accounts.")
 
 _email = click.argument("email")
 
@@ -22,10 +22,10 @@ _email = click.argument("email")
 @_email
 @explained
 def create(email: str) -> None:
-    """Make an account for EMAIL; the password is asked for, or read from standard input."""
+    """Create an account for EMAIL. The password is prompted for, or read from standard input."""
     account = _checked(email, _new_password())
     user_id = administration.create_user(**account)
-    click.echo(f"Made account {user_id} for {account['email']}.")
+    click.echo(f"Created account {user_id} for {account['email']}.")
 
 
 @users.command("list")
@@ -54,7 +54,7 @@ def show(email: str) -> None:
 @_email
 @explained
 def set_password(email: str) -> None:
-    """Give EMAIL another password, asked for or from standard input, and end all its sessions."""
+    """Set the password of EMAIL, and end all its sessions. See `create` for the password."""
     account = _checked(email, _new_password())
     ended = administration.set_password(**account)
     click.echo(f"Changed the password of {account['email']}; ended {ended} sessions.")
@@ -64,7 +64,7 @@ def set_password(email: str) -> None:
 @_email
 @explained
 def deactivate(email: str) -> None:
-    """Keep EMAIL from logging in, and end all its sessions."""
+    """Deactivate the account of EMAIL, and end all its sessions."""
     ended = administration.set_active(email.lower(), active=False)
     click.echo(f"Deactivated {email.lower()}; ended {ended} sessions.")
 
@@ -73,17 +73,17 @@ def deactivate(email: str) -> None:
 @_email
 @explained
 def activate(email: str) -> None:
-    """Let EMAIL log in again."""
+    """Activate the account of EMAIL again."""
     administration.set_active(email.lower(), active=True)
     click.echo(f"Activated {email.lower()}.")
 
 
 @users.command()
 @_email
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @explained
 def delete(email: str, *, yes: bool) -> None:
-    """Delete the account of EMAIL with all its tasks, for good."""
+    """Delete the account of EMAIL and all its data. This cannot be undone."""
     user = administration.get_user(email.lower())
     if not yes:
         click.confirm(f"Delete {user['email']} and {user['task_count']} tasks?", abort=True)
@@ -95,7 +95,7 @@ sessions = AppGroup("sessions", help="End sessions.")
 
 
 @sessions.command("end-all")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @explained
 def end_all(*, yes: bool) -> None:
     """End all sessions of all accounts, for example because the signing key has leaked.
@@ -114,5 +114,5 @@ def _new_password() -> str:
 
 
 def _checked(email: str, password: str) -> dict[str, Any]:
-    """The same rules as for those who register themselves."""
+    """Validate with the rules of registration."""
     return load(Credentials(), {"email": email, "password": password}, prefix="")

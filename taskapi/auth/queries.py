@@ -45,7 +45,7 @@ _users, _sessions = table_of(User), table_of(Session)
 _workspaces, _lists = table_of(Workspace), table_of(List)
 
 REFRESH_GRACE_SECONDS = 10
-"""For so long after a rotation the token before it still answers, with the same successor."""
+"""The time after a rotation in which the previous token returns the same successor."""
 
 _INBOX_NAME = "Inbox"
 _WORKSPACE_NAME = "Personal"
@@ -241,7 +241,7 @@ revoke = _end_sessions(
     _sessions.c.revoked_at.is_(None),
     independent=True,
 )
-"""End a session, whoever asks: for logout and for a reused refresh token, which is refused."""
+"""Ends a session, for a logout or because of a reused refresh token."""
 
 revoke_all = _end_sessions(_sessions.c.user_id == _user_id, _sessions.c.revoked_at.is_(None))
 """End every session of an account."""

@@ -1,4 +1,4 @@
-"""Refresh tokens: opaque, kept as hashes, a new one at each use.
+"""Refresh tokens: opaque, stored as hashes, replaced at each use.
 
 A token names its session and carries two secrets: the family stays as long as the session, the
 secret rotates. The next secret follows from the present one by a key of the server's, so that a

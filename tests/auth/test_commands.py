@@ -63,7 +63,7 @@ def test_an_account_is_made_with_the_password_from_standard_input(
     said = run(f"users create {email.upper()}", f"{PASSWORD}\n")
     body = {"email": email, "password": PASSWORD}
     user = anonymous.expect(200, "POST", "/auth/login", json=body)["user"]
-    assert said == f"Made account {user['id']} for {email}.\n"
+    assert said == f"Created account {user['id']} for {email}.\n"
 
 
 @pytest.mark.parametrize("typed", [" {} \n", " {} \r\n", " {} ", " {} \nsecond line\n"])
@@ -194,18 +194,18 @@ def test_an_account_is_kept_when_it_is_not_meant(app: Flask, user: Api) -> None:
         (
             "users",
             [
-                "Make, list and change accounts.",
-                "Make an account for EMAIL",
+                "Create, list and change accounts.",
+                "Create an account for EMAIL",
                 "List all accounts.",
                 "Show the account of EMAIL.",
-                "Give EMAIL another password",
-                "Keep EMAIL from logging in",
-                "Let EMAIL log in again.",
+                "Set the password of EMAIL",
+                "Deactivate the account of EMAIL",
+                "Activate the account of EMAIL again.",
                 "Delete the account of EMAIL",
             ],
         ),
-        ("users create", ["EMAIL", "the password is asked for, or read from standard input."]),
-        ("users delete", ["--yes", "Do not ask."]),
+        ("users create", ["EMAIL", "The password is prompted for, or read from standard input."]),
+        ("users delete", ["--yes", "Do not ask for confirmation."]),
         ("openapi", ["The OpenAPI document.", "Write the document to FILE"]),
         ("demo", ["--email", "--tasks", "demo@example.com", "Add sample tasks to an account"]),
     ],
