@@ -1,4 +1,4 @@
-"""Third-party extensions. `create_app` binds them to an application."""
+"""Third-party extensions, unbound: `create_app` binds them to an application."""
 
 from functools import cache, partial
 from importlib import import_module
