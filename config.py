@@ -144,6 +144,11 @@ class Settings:
         "completed and skipped occurrences of recurring tasks in a workspace",
         _integer(1, 10**9),
     )
+    quota_sessions: int = _setting(
+        200,
+        "sessions of an account; a login beyond it ends the session unused for longest",
+        _integer(1, 10**6),
+    )
     quota_text_bytes: int = _setting(
         100_000_000,
         "bytes of titles and descriptions of tasks in a workspace",

@@ -53,7 +53,11 @@ def create_app(settings: Settings) -> Flask:
     It opens no connection. Pools and threads start with the first request, after any fork.
     """
     app = Application(__name__, static_folder=None)
-    app.config.update(SESSION_EXPIRES=settings.session_expires, **database.engine_config(settings))
+    app.config.update(
+        SESSION_EXPIRES=settings.session_expires,
+        QUOTA_SESSIONS=settings.quota_sessions,
+        **database.engine_config(settings),
+    )
     app.url_map.converters["id"] = IdConverter
     app.url_map.merge_slashes = False
     app.extensions["taskapi_version"] = __version__

@@ -175,7 +175,18 @@ def _open_session() -> Statement:
         .with_for_update(read=True)
         .cte("account")
     )
-    swept = delete(_sessions).where(_sessions.c.user_id == _user_id, _ended_long_ago).cte("swept")
+    beyond_quota = (
+        select(_sessions.c.id)
+        .where(_sessions.c.user_id == _user_id)
+        .order_by(_sessions.c.last_used_at.desc(), _sessions.c.id.desc())
+        .offset(bindparam("quota_sessions", type_=BigInteger) - ONE)
+    )
+    swept = (
+        delete(_sessions)
+        .where(_sessions.c.user_id == _user_id)
+        .where(or_(_ended_long_ago, _sessions.c.id.in_(beyond_quota)))
+        .cte("swept")
+    )
     session = _new_session(account)
     created = select(*account.c, session.c.session_id).join(session, true())
     return Statement(created.add_cte(swept), writes=True)
@@ -195,7 +206,10 @@ credentials = Statement(
 """The credentials that a login is verified against."""
 
 open_session = _open_session()
-"""Creates a session if the account is active and still has the verified password."""
+"""Creates a session if the account is active and still has the verified password.
+
+Beyond the quota of sessions, it replaces those that have not been used for longest.
+"""
 
 rotate = Statement(
     update(_sessions)

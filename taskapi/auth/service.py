@@ -279,6 +279,7 @@ def _open(statement: Statement, device: Device, **parameters: Any) -> Login | No
         family_hash=token.family_hash,
         refresh_hash=token.secret_hash,
         lifetime=current_app.config["SESSION_EXPIRES"],
+        quota_sessions=current_app.config["QUOTA_SESSIONS"],
         **device._asdict(),
         **parameters,
     )

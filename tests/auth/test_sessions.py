@@ -55,6 +55,20 @@ def _expired(api: Api) -> dict[str, str]:
     return {"Authorization": f"Bearer {signed}.{signature.rstrip(b'=').decode()}"}
 
 
+def test_a_login_beyond_the_quota_ends_the_session_unused_for_longest(
+    settings: Settings, contract: Contract, user: Api
+) -> None:
+    with worker(settings, quota_sessions=2) as app:
+        body = {"email": user.email, "password": PASSWORD}
+        second, third = person(app, contract), person(app, contract)
+        second.login = second.expect(200, "POST", "/auth/login", json=body)
+        user.expect(200, "GET", "/auth/me")
+        third.login = third.expect(200, "POST", "/auth/login", json=body)
+        assert third.expect(200, "GET", "/auth/sessions")["total"] == 2
+        second.expect(200, "GET", "/auth/me")
+    user.problem(401, "token_invalid", "GET", "/auth/me")
+
+
 def test_a_logout_ends_the_session_at_once_at_every_worker(user: Api, elsewhere: Api) -> None:
     elsewhere.login = user.login
     other = user.again()
