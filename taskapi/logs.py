@@ -47,7 +47,11 @@ def logging_config(settings: Settings) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
-        "loggers": {"alembic": {"level": "WARNING"}},
+        "loggers": {
+            "alembic": {"level": "WARNING"},
+            # Its warnings contain the address and the user of the database.
+            "psycopg.pool": {"level": "ERROR"},
+        },
     }
 
 

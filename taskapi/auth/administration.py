@@ -1,4 +1,4 @@
-"""Use cases of those who run the service, on any account. No call of the API reaches them."""
+"""Use cases of administrators, for `flask` commands. No operation of the API calls them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORK_SECONDS = 3_600
 
 
 def create_user(email: str, password: str) -> int:
-    """Make an account and give its id.
+    """Create an account and return its ID.
 
     Raises:
         EmailTaken: another account has this email.
@@ -36,7 +36,7 @@ def create_user(email: str, password: str) -> int:
 
 
 def all_users() -> Iterator[User]:
-    """Every account, in the order of their ids, a few hundred at a time."""
+    """Iterate over all accounts in the order of their IDs."""
     after = 0
     while rows := database.rows(statements.some_users, after_id=after, limit=CHUNK):
         for row in rows:
@@ -45,10 +45,10 @@ def all_users() -> Iterator[User]:
 
 
 def get_user(email: str) -> User:
-    """The account with this email.
+    """Return the account with this email.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is no such account.
     """
     found = database.row(statements.described_user, email=email)
     if found is None:
@@ -57,7 +57,7 @@ def get_user(email: str) -> User:
 
 
 def set_password(email: str, password: str) -> int:
-    """Give an account another password and end its sessions; says how many that were.
+    """Set the password of an account, end its sessions, and return their number.
 
     Raises:
         NotFound: there is no such account.
@@ -72,7 +72,7 @@ def set_password(email: str, password: str) -> int:
 
 
 def set_active(email: str, *, active: bool) -> int:
-    """Let an account log in, or not and end its sessions; says how many ended.
+    """Activate or deactivate an account. Deactivation ends its sessions. Return their number.
 
     Raises:
         NotFound: there is no such account.
@@ -86,7 +86,7 @@ def set_active(email: str, *, active: bool) -> int:
 
 
 def delete_user(email: str) -> None:
-    """Delete an account with everything that it owns, in small steps.
+    """Delete an account and all its data, in small steps.
 
     Raises:
         NotFound: there is no such account.
@@ -98,7 +98,7 @@ def delete_user(email: str) -> None:
 
 
 def end_all_sessions() -> int:
-    """End every session of every account, some accounts at a time, and return their number."""
+    """End all sessions of all accounts, and return their number."""
     ended = after = 0
     while rows := database.rows(statements.some_users, after_id=after, limit=CHUNK):
         last = rows[-1][0]
@@ -109,13 +109,13 @@ def end_all_sessions() -> int:
 
 
 def purge_sessions() -> int:
-    """Delete the sessions that ended long ago, and say how many that were."""
+    """Delete the sessions that ended 30 days ago or earlier, and return their number."""
     return statements.sessions_purge.run()
 
 
 @contextmanager
 def session_of(email: str) -> Iterator[Caller]:
-    """A session of this account for work on its behalf, ended afterwards.
+    """Create a session of an account for a command, and end it afterwards.
 
     Raises:
         NotFound: there is no such account, or it is deactivated.

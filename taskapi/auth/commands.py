@@ -22,8 +22,8 @@ _email = click.argument("email")
 @_email
 @explained
 def create(email: str) -> None:
-    """Create an account for EMAIL. The password is prompted for, or read from standard input."""
-    account = _checked(email, _new_password())
+    """Create an account for EMAIL. Prompts for the password, or reads it from standard input."""
+    account = _validated(email, _new_password())
     user_id = administration.create_user(**account)
     click.echo(f"Created account {user_id} for {account['email']}.")
 
@@ -54,8 +54,8 @@ def show(email: str) -> None:
 @_email
 @explained
 def set_password(email: str) -> None:
-    """Set the password of EMAIL, and end all its sessions. See `create` for the password."""
-    account = _checked(email, _new_password())
+    """Set the password of EMAIL and end all its sessions. Prompts, or reads standard input."""
+    account = _validated(email, _new_password())
     ended = administration.set_password(**account)
     click.echo(f"Changed the password of {account['email']}; ended {ended} sessions.")
 
@@ -64,7 +64,7 @@ def set_password(email: str) -> None:
 @_email
 @explained
 def deactivate(email: str) -> None:
-    """Deactivate the account of EMAIL, and end all its sessions."""
+    """Deactivate the account of EMAIL: it cannot log in, and its sessions end."""
     ended = administration.set_active(email.lower(), active=False)
     click.echo(f"Deactivated {email.lower()}; ended {ended} sessions.")
 
@@ -113,6 +113,6 @@ def _new_password() -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def _checked(email: str, password: str) -> dict[str, Any]:
-    """Validate with the rules of registration."""
+def _validated(email: str, password: str) -> dict[str, Any]:
+    """Validate as a registration does."""
     return load(Credentials(), {"email": email, "password": password}, prefix="")

@@ -64,7 +64,9 @@ def delete_rows(user_id: int, seconds: float = float("inf")) -> bool:
                     return False
                 more, after = purge.step(after, workspace_id=user_id)
                 deleted += more
-    database.rows(statements.delete_account, user_id=user_id)
+    is_command = seconds == float("inf")
+    last = statements.delete_large_account if is_command else statements.delete_account
+    database.rows(last, user_id=user_id)
     return True
 
 

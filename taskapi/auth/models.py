@@ -1,4 +1,4 @@
-"""The tables of accounts, of sessions and of counted attempts."""
+"""The tables of accounts, sessions and rate limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from taskapi.workspaces.models import NEXT_ID, NOW
 class User(Model):
     """An account.
 
-    A deleted account has no email, so that it is free for another, until its rows are deleted.
+    The email of a deleted account is null until all its rows are deleted, so another account can
+    have it.
     """
 
     __tablename__ = "users"
@@ -48,10 +49,10 @@ class User(Model):
 
 
 class Session(Model):
-    """A login: it lives until it is revoked or was not refreshed for too long.
+    """A session: a login on one device. It ends when it is revoked or has expired.
 
-    Of the refresh token only hashes are stored: of the part that stays (family) and of the part
-    that rotates.
+    Only hashes of the refresh token are stored: of its constant part (family) and of its rotating
+    part.
     """
 
     __tablename__ = "sessions"
@@ -70,10 +71,10 @@ class Session(Model):
 
 
 class RateLimit(Model):
-    """Attempts of one kind by one address or account, counted until the window ends."""
+    """A counter of attempts, for one kind and one address or account, until its window ends."""
 
     __tablename__ = "rate_limits"
-    # Lost in a crash, which only resets the counts: not worth a write-ahead log.
+    # After a crash the counters start again, which does not justify a write-ahead log.
     __table_args__ = ({"prefixes": ["UNLOGGED"]},)
 
     key: Mapped[str] = mapped_column(Text, primary_key=True)

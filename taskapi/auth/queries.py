@@ -1,4 +1,4 @@
-"""The statements on accounts and sessions."""
+"""SQL of accounts and sessions."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ _users, _sessions = table_of(User), table_of(Session)
 _workspaces, _lists = table_of(Workspace), table_of(List)
 
 REFRESH_GRACE_SECONDS = 10
-"""The time after a rotation in which the previous token returns the same successor."""
+"""For this time after a refresh, the previous token returns the same successor."""
 
 _INBOX_NAME = "Inbox"
 _WORKSPACE_NAME = "Personal"
 
 _SECOND = literal_column("interval '1 second'", Interval)
-_KEPT_AFTER_END = literal_column("interval '30 days'", Interval)
+_RETENTION = literal_column("interval '30 days'", Interval)
 
 _user_id = bindparam("user_id", type_=BigInteger)
 _session_id = bindparam("session_id", type_=BigInteger)
@@ -64,15 +64,15 @@ _family_hash = bindparam("family_hash", type_=LargeBinary)
 _expiry = func.now() + cast(bindparam("lifetime", type_=BigInteger), BigInteger) * _SECOND
 
 _DELETION_SECONDS = 25.0
-"""Most rows of an account are deleted before; deep subtasks may be left."""
+"""For the rows of an account that the small steps have left, such as deep subtasks."""
 
-_shown = (_users.c.id, _users.c.email, _users.c.created_at)
+_account_columns = (_users.c.id, _users.c.email, _users.c.created_at)
 _is_caller = and_(_users.c.id == USER_ID, has_live_session())
-_is_callers = and_(_sessions.c.user_id == USER_ID, has_live_session())
-_lives = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
-_is_long_over = or_(
-    _sessions.c.expires_at < func.now() - _KEPT_AFTER_END,
-    _sessions.c.revoked_at < func.now() - _KEPT_AFTER_END,
+_is_of_caller = and_(_sessions.c.user_id == USER_ID, has_live_session())
+_is_live = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
+_ended_long_ago = or_(
+    _sessions.c.expires_at < func.now() - _RETENTION,
+    _sessions.c.revoked_at < func.now() - _RETENTION,
 )
 _named_session = and_(
     _sessions.c.user_id == _user_id,
@@ -82,7 +82,7 @@ _named_session = and_(
 
 
 def _personal_workspace(account: CTE) -> list[CTE]:
-    """The workspace of a new account, and the inbox in it: both have the account's id."""
+    """The personal workspace of a new account, and its inbox. Both have the account's ID."""
     name, inbox = literal(_WORKSPACE_NAME, Text), literal(_INBOX_NAME, Text)
     version = literal_column("0", BigInteger)
     workspace = insert(_workspaces).from_select(
@@ -99,7 +99,7 @@ def _personal_workspace(account: CTE) -> list[CTE]:
 
 
 def _new_session(account: CTE) -> CTE:
-    """A session for the account that another part of the statement gives."""
+    """A session for the account of another part of the statement."""
     return (
         insert(_sessions)
         .from_select(
@@ -125,7 +125,7 @@ def _new_account() -> CTE:
         upsert(_users)
         .values(email=_email, hashed_password=_hashed_password)
         .on_conflict_do_nothing(index_elements=["email"])
-        .returning(*_shown)
+        .returning(*_account_columns)
         .cte("account")
     )
 
@@ -164,9 +164,9 @@ def _add_user() -> Statement:
 
 
 def _open_session() -> Statement:
-    # The share lock makes a login and a change of password or a deactivation follow each other.
+    # The share lock serializes a login with a change of the password or a deactivation.
     account = (
-        select(*_shown)
+        select(*_account_columns)
         .where(
             _users.c.id == _user_id,
             _users.c.hashed_password == _hashed_password,
@@ -175,27 +175,27 @@ def _open_session() -> Statement:
         .with_for_update(read=True)
         .cte("account")
     )
-    swept = delete(_sessions).where(_sessions.c.user_id == _user_id, _is_long_over).cte("swept")
+    swept = delete(_sessions).where(_sessions.c.user_id == _user_id, _ended_long_ago).cte("swept")
     session = _new_session(account)
-    shown = select(*account.c, session.c.session_id).join(session, true())
-    return Statement(shown.add_cte(swept), writes=True)
+    created = select(*account.c, session.c.session_id).join(session, true())
+    return Statement(created.add_cte(swept), writes=True)
 
 
-sessions_purge = Purge(_sessions, _is_long_over)
-"""Deletes sessions that ended thirty days ago or more."""
+sessions_purge = Purge(_sessions, _ended_long_ago)
+"""Deletes sessions that ended 30 days ago or earlier."""
 
 register = _register()
-"""A new account with its first session; no row when the email is taken."""
+"""Creates an account and its first session; no row if the email is taken."""
 
 credentials = Statement(
     select(_users.c.id, _users.c.hashed_password, _users.c.is_active).where(
         _users.c.email == _email
     )
 )
-"""What a login is checked against."""
+"""The credentials that a login is verified against."""
 
 open_session = _open_session()
-"""A session for an active account that still has the password which was checked."""
+"""Creates a session if the account is active and still has the verified password."""
 
 rotate = Statement(
     update(_sessions)
@@ -207,24 +207,24 @@ rotate = Statement(
     .where(
         _named_session,
         _sessions.c.refresh_hash == _refresh_hash,
-        _lives,
+        _is_live,
         _users.c.id == _sessions.c.user_id,
     )
-    .returning(*_shown),
+    .returning(*_account_columns),
     writes=True,
 )
-"""Put the next refresh token in the place of the present one; no row when it is another."""
+"""Replaces the current refresh token by the next; no row if another token is current."""
 
 live_session = Statement(
     select(
-        *_shown,
+        *_account_columns,
         _sessions.c.refresh_hash,
         (_sessions.c.last_used_at > func.now() - literal(REFRESH_GRACE_SECONDS) * _SECOND).label(
             "is_recent"
         ),
     )
     .join(_users, _users.c.id == _sessions.c.user_id)
-    .where(_named_session, _lives)
+    .where(_named_session, _is_live)
 )
 """The live session that a refresh token belongs to, whether or not it is the current one."""
 
@@ -241,25 +241,25 @@ revoke = _end_sessions(
     _sessions.c.revoked_at.is_(None),
     independent=True,
 )
-"""Ends a session, for a logout or because of a reused refresh token."""
+"""Ends a session, even if the request fails: for logout and for a reused refresh token."""
 
 revoke_all = _end_sessions(_sessions.c.user_id == _user_id, _sessions.c.revoked_at.is_(None))
-"""End every session of an account."""
+"""Ends all sessions of an account."""
 
 revoke_others = _end_sessions(
     _sessions.c.user_id == _user_id, _sessions.c.id != _session_id, _sessions.c.revoked_at.is_(None)
 )
-"""End every session of an account but one, even if that one has ended meanwhile."""
+"""Ends all sessions of an account except one, even if that one has ended meanwhile."""
 
 own_user = Statement(
-    select(*_shown, *(_workspaces.c[quota.total] for quota in QUOTAS))
+    select(*_account_columns, *(_workspaces.c[quota.total] for quota in QUOTAS))
     .join(_workspaces, _workspaces.c.id == WORKSPACE_ID)
     .where(_is_caller)
 )
 """The caller's account, and the totals of its workspace that have quotas."""
 
 own_password = Statement(select(_users.c.hashed_password).where(_is_caller))
-"""The hash that the caller's password is checked against."""
+"""The stored hash of the caller's password."""
 
 set_own_password = Statement(
     update(_users)
@@ -268,16 +268,16 @@ set_own_password = Statement(
     .returning(_users.c.id),
     writes=True,
 )
-"""Change the caller's password, unless it was changed since it was checked."""
+"""Changes the caller's password, unless it has changed since it was verified."""
 
 close_own_account = _close_account(_is_caller, _users.c.hashed_password == _hashed_password)
-"""Close the caller's account, unless its password was changed since it was checked."""
+"""Closes the caller's account, unless its password has changed since it was verified."""
 
-end_own_session = _end_sessions(_is_callers, _sessions.c.id == _session_id, _lives)
-"""End one of the caller's sessions."""
+end_own_session = _end_sessions(_is_of_caller, _sessions.c.id == _session_id, _is_live)
+"""Ends one of the caller's sessions."""
 
-end_other_sessions = _end_sessions(_is_callers, _sessions.c.id != SESSION_ID, _lives)
-"""End the caller's sessions but the one that asks."""
+end_other_sessions = _end_sessions(_is_of_caller, _sessions.c.id != SESSION_ID, _is_live)
+"""Ends the caller's other sessions."""
 
 SESSION_SORTS = {"created_at": BY_CREATION}
 
@@ -287,16 +287,16 @@ _LIMIT = bindparam("limit", type_=BigInteger)
 
 @cache
 def session_page(ordering: Ordering) -> Statement:
-    """A page of the caller's live sessions; each row begins with how many there are.
+    """A page of the caller's live sessions. The first column is their total number.
 
-    A page without rows has one row, whose other columns are null.
+    If the page is empty, there is one row, whose other columns are null.
     """
     own = _sessions.alias("own")
-    total = select(func.count()).where(_sessions.c.user_id == USER_ID, _lives).scalar_subquery()
+    total = select(func.count()).where(_sessions.c.user_id == USER_ID, _is_live).scalar_subquery()
     ((conditions, order),) = ordering.runs(_sessions)
     page = (
         select(*_sessions.c)
-        .where(_sessions.c.user_id == USER_ID, _lives, *conditions)
+        .where(_sessions.c.user_id == USER_ID, _is_live, *conditions)
         .order_by(*order)
         .limit(_LIMIT)
         .subquery("page")
@@ -310,30 +310,30 @@ def session_page(ordering: Ordering) -> Statement:
     )
 
 
-_described = (
-    *_shown,
+_description_columns = (
+    *_account_columns,
     _users.c.is_active,
     _workspaces.c.task_count,
     _workspaces.c.completed_task_count,
 )
 
 add_user = _add_user()
-"""A new account without a session; no row when the email is taken."""
+"""Creates an account without a session; no row if the email is taken."""
 
 some_users = Statement(
-    select(*_described)
+    select(*_description_columns)
     .join(_workspaces, _workspaces.c.id == _users.c.id)
     .where(_users.c.id > bindparam("after_id", type_=BigInteger), _users.c.email.is_not(None))
     .order_by(_users.c.id)
     .limit(bindparam("limit", type_=BigInteger))
 )
-"""The accounts after one, in the order of their ids."""
+"""The next accounts in the order of their IDs."""
 
 described_user = Statement(
     select(
-        *_described,
+        *_description_columns,
         select(func.count())
-        .where(_sessions.c.user_id == _users.c.id, _lives)
+        .where(_sessions.c.user_id == _users.c.id, _is_live)
         .scalar_subquery()
         .label("session_count"),
     )
@@ -345,9 +345,9 @@ described_user = Statement(
 end_sessions = _end_sessions(
     _sessions.c.user_id > bindparam("after_id", type_=BigInteger),
     _sessions.c.user_id <= bindparam("last_id", type_=BigInteger),
-    _lives,
+    _is_live,
 )
-"""End the live sessions of the accounts after one up to another."""
+"""Ends the live sessions of a range of accounts."""
 
 set_user_password = Statement(
     update(_users)
@@ -356,7 +356,7 @@ set_user_password = Statement(
     .returning(_users.c.id),
     writes=True,
 )
-"""Another password for an account, whatever the one before."""
+"""Sets the password of an account."""
 
 set_user_active = Statement(
     update(_users)
@@ -365,17 +365,20 @@ set_user_active = Statement(
     .returning(_users.c.id),
     writes=True,
 )
-"""Whether an account may log in."""
+"""Activates or deactivates an account."""
 
 close_account = _close_account(_users.c.id == _user_id)
-"""Close an account."""
+"""Closes an account."""
 
 closed_accounts = Statement(select(_users.c.id).where(_users.c.email.is_(None)))
 """The closed accounts, whose rows are still to be deleted."""
 
-delete_account = Statement(
-    delete(_users).where(_users.c.id == _user_id, _users.c.email.is_(None)).returning(_users.c.id),
-    writes=True,
-    seconds=_DELETION_SECONDS,
+_deleted_account = (
+    delete(_users).where(_users.c.id == _user_id, _users.c.email.is_(None)).returning(_users.c.id)
 )
-"""Delete a closed account and, by foreign keys, the rows that it still has."""
+
+delete_account = Statement(_deleted_account, writes=True)
+"""Deletes a closed account and, by foreign keys, its remaining rows."""
+
+delete_large_account = Statement(_deleted_account, writes=True, seconds=_DELETION_SECONDS)
+"""The same for `flask` commands, which have more time."""

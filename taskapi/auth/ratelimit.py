@@ -1,7 +1,7 @@
-"""Limits on attempts, counted by the library `limits`, shared by all workers and machines.
+"""Rate limits of the library `limits`, shared by all workers and machines.
 
-The counters are in the database unless the settings name another storage, such as Redis. Each count
-is a statement of its own, so that no failed request takes it back.
+The counters are stored in the database, or in another storage such as Redis. Each count is a
+separate transaction, so that a failed request does not roll it back.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _counters = table_of(RateLimit)
 
 _key = bindparam("key", type_=Text)
 _amount = bindparam("amount", type_=BigInteger)
-_is_over = _counters.c.expires_at <= func.now()
+_is_past = _counters.c.expires_at <= func.now()
 _seconds = bindparam("seconds", type_=BigInteger)
 _window_end = func.now() + _seconds * literal_column("interval '1 second'", Interval)
 
@@ -59,28 +59,28 @@ _increment = Statement(
     _new.on_conflict_do_update(
         index_elements=["key"],
         set_={
-            "count": case((_is_over, _amount), else_=_counters.c.count + _amount),
-            "expires_at": case((_is_over, _new.excluded.expires_at), else_=_counters.c.expires_at),
+            "count": case((_is_past, _amount), else_=_counters.c.count + _amount),
+            "expires_at": case((_is_past, _new.excluded.expires_at), else_=_counters.c.expires_at),
         },
     ).returning(_counters.c.count),
     writes=True,
     independent=True,
 )
-_look = Statement(
+_get = Statement(
     select(
         _counters.c.count, cast(extract("epoch", _counters.c.expires_at), Double).label("expires")
-    ).where(_counters.c.key == _key, ~_is_over),
+    ).where(_counters.c.key == _key, ~_is_past),
     independent=True,
 )
-_forget = Statement(delete(_counters).where(_counters.c.key == _key), writes=True, independent=True)
-_forget_all = Statement(delete(_counters), writes=True, independent=True)
+_clear = Statement(delete(_counters).where(_counters.c.key == _key), writes=True, independent=True)
+_reset = Statement(delete(_counters), writes=True, independent=True)
 
-purge = Purge(_counters, _is_over)
-"""Deletes the counters whose time is over."""
+purge = Purge(_counters, _is_past)
+"""Deletes the expired counters."""
 
 
 class PostgresStorage(Storage):
-    """Counters in the application's own database, for the library `limits`."""
+    """A storage of the library `limits` in the application's database."""
 
     STORAGE_SCHEME = ["taskapi+postgresql"]
     _purged: Position | None = None
@@ -95,22 +95,22 @@ class PostgresStorage(Storage):
         return int(database.rows(_increment, key=key, seconds=expiry, amount=amount)[0][0])
 
     def get(self, key: str) -> int:
-        found = database.row(_look, key=key)
+        found = database.row(_get, key=key)
         return int(found["count"]) if found else 0
 
     def get_expiry(self, key: str) -> float:
-        found = database.row(_look, key=key)
+        found = database.row(_get, key=key)
         return float(found["expires"]) if found else time()
 
     def check(self) -> bool:
-        database.row(_look, key="")
+        database.row(_get, key="")
         return True
 
     def reset(self) -> None:
-        database.rows(_forget_all)
+        database.rows(_reset)
 
     def clear(self, key: str) -> None:
-        database.rows(_forget, key=key)
+        database.rows(_clear, key=key)
 
 
 class Limit(NamedTuple):
@@ -130,7 +130,7 @@ class Limit(NamedTuple):
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Set where attempts are counted, or that they are not."""
+    """Configure the storage, or turn the limits off."""
     uri = settings.ratelimit_storage_uri or "taskapi+postgresql://"
     storage = storage_from_string(uri, wrap_exceptions=True)
     limiter = FixedWindowRateLimiter(storage) if settings.ratelimit_enabled else None

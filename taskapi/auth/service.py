@@ -1,4 +1,4 @@
-"""Use cases of accounts and sessions. Those of the caller's own account take the caller first."""
+"""Use cases of accounts: registration, login, refresh, and those of the caller's own account."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class EmailTaken(Problem):
 
 
 class InvalidCredentials(Problem):
-    """The email or the password is wrong."""
+    """The email or the password is wrong. The error does not reveal which."""
 
     status = 401
     code = "invalid_credentials"
@@ -59,7 +59,7 @@ class InvalidCredentials(Problem):
 
 
 class AccountInactive(Forbidden):
-    """The account is deactivated."""
+    """The password is right, but the account is deactivated."""
 
     code = "account_inactive"
     title = "Account inactive"
@@ -67,7 +67,7 @@ class AccountInactive(Forbidden):
 
 
 class WrongPassword(InvalidInput):
-    """The current password is wrong."""
+    """The password that confirms an operation is wrong."""
 
     code = "wrong_password"
     title = "Wrong password"
@@ -75,14 +75,14 @@ class WrongPassword(InvalidInput):
 
 
 class Device(NamedTuple):
-    """What a session remembers of where it was opened."""
+    """The client that created a session."""
 
     user_agent: str | None
     address: str | None
 
 
 class Login(NamedTuple):
-    """An opened or refreshed session."""
+    """A new or refreshed session, with its tokens."""
 
     user: User
     access_token: str
@@ -91,16 +91,16 @@ class Login(NamedTuple):
 
 
 def register(email: str, password: str, device: Device) -> Login:
-    """Make an account and open its first session.
+    """Create an account and its first session.
 
     Raises:
-        EmailTaken, RateLimited, TooBusy: as they say.
+        EmailTaken, RateLimited, TooBusy: see there.
     """
     attempts.spend_by_network(attempts.REGISTER_PER_NETWORK, device.address)
     ratelimit.spend(attempts.REGISTER_PER_ACCOUNT, by=email)
     group = _group(device.address)
     account = database.row(statements.credentials, email=email)
-    # A repeated request with an idempotency key proves the password before it gets the response.
+    # Verified before the idempotency key is looked up: a stored response contains tokens.
     if account and not verify_password(password, account["hashed_password"], group):
         raise EmailTaken
     hashed_password = account["hashed_password"] if account else hash_password(password, group)
@@ -112,15 +112,16 @@ def register(email: str, password: str, device: Device) -> Login:
 
 
 def login(email: str, password: str, device: Device, refresh_token: str = "") -> Login:
-    """Open a session.
+    """Create a session.
 
     Args:
-        refresh_token: of any session of the account, also an ended one: it shows that the account
-            knows the device, which has limits and a queue of its own.
+        refresh_token: of any session of the account, even if the session has ended. It proves that
+            the account knows the device, which has its own limits and its own queue.
 
     Raises:
-        InvalidCredentials: no such account, or another password; it takes the same time.
-        AccountInactive, RateLimited, TooBusy: as they say.
+        InvalidCredentials: there is no such account, or the password is wrong. Both take the same
+            time.
+        AccountInactive, RateLimited, TooBusy: see there.
     """
     known = _known_device(email, refresh_token)
     spent: list[attempts.Spent] = []
@@ -143,7 +144,7 @@ def login(email: str, password: str, device: Device, refresh_token: str = "") ->
     opened = _open(
         statements.open_session, device, user_id=account["id"], hashed_password=hashed_password
     )
-    if opened is None:  # the password was changed, or the account deactivated, at this moment
+    if opened is None:  # the password or the state of the account has changed since it was verified
         raise InvalidCredentials
     log_event("logged_in", user_id=account["id"])
     return opened
@@ -153,9 +154,10 @@ def refresh(refresh_token: str, address: str | None) -> Login:
     """Exchange a refresh token for the next one and a new access token.
 
     Raises:
-        TokenInvalid: it is not ours, its session is over, or it was used before: then that session
-            ends, for one of those who used it is a thief (RFC 9700 section 4.14.2).
-        RateLimited: as it says.
+        TokenInvalid: it is malformed, its session has ended, or it was used before. In the last
+            case its session ends, because the token may have been stolen (RFC 9700 section
+            4.14.2).
+        RateLimited: see there.
     """
     attempts.spend_by_network(attempts.REFRESH_PER_NETWORK, address)
     token = parse_refresh_token(refresh_token)
@@ -168,21 +170,21 @@ def refresh(refresh_token: str, address: str | None) -> Login:
         refresh_hash=token.secret_hash,
         next_hash=successor.secret_hash,
         lifetime=current_app.config["SESSION_EXPIRES"],
-        **_named(token),
+        **_session_parameters(token),
     )
     if user is None:
-        user, successor = _refreshed_before(token)
+        user, successor = _repeated_refresh(token)
     return _login(user, successor)
 
 
 def owner_of_refresh(body: Mapping[str, Any]) -> Owner | None:
     """The owner of an idempotency key that is sent with a refresh token.
 
-    None unless the token is the current one of a live session, or the one before: only these can
-    have been refreshed with a stored response, and others must not learn of any.
+    None unless the token is the current one of a live session, or the one before. Only these can
+    have a stored response; for others, the key must not be looked up.
     """
     token = parse_refresh_token(body["refresh_token"])
-    found = token and database.row(statements.live_session, **_named(token))
+    found = token and database.row(statements.live_session, **_session_parameters(token))
     if not token or not found:
         return None
     proven = [token, *map(token.successor, signing_keys())]
@@ -191,19 +193,19 @@ def owner_of_refresh(body: Mapping[str, Any]) -> Owner | None:
 
 
 def logout(caller: Caller) -> None:
-    """End the caller's session; that it had ended before is fine."""
+    """End the caller's session. It may have ended before."""
     ended = database.row(statements.revoke, user_id=caller.user_id, session_id=caller.session_id)
     if ended:
         log_event("logged_out", **_ids(caller))
 
 
 def get_me(caller: Caller) -> User:
-    """The caller's account, with the use of its quotas.
+    """Return the caller's account, with the use of its quotas.
 
     Raises:
-        TokenInvalid: the caller's session is over.
+        TokenInvalid: the caller's session has ended.
     """
-    user = _live(database.row(statements.own_user, **scope(caller)))
+    user = _require_live(database.row(statements.own_user, **scope(caller)))
     quotas = {
         quota.name: {"used": user.pop(quota.total), "limit": limits()[f"quota_{quota.total}"]}
         for quota in QUOTAS
@@ -214,11 +216,11 @@ def get_me(caller: Caller) -> User:
 def change_password(
     caller: Caller, current_password: str, new_password: str, address: str | None
 ) -> None:
-    """Set another password and end the caller's other sessions.
+    """Change the caller's password and end the other sessions.
 
     Raises:
-        WrongPassword: the current one is another.
-        TokenInvalid, RateLimited, TooBusy: as they say.
+        WrongPassword: the current password is wrong.
+        TokenInvalid, RateLimited, TooBusy: see there.
     """
     _spend_reauthentication(caller, address)
     group = _group(address, is_known=True)
@@ -233,34 +235,34 @@ def change_password(
         )
         ended = database.rows(statements.revoke_others, **_ids(caller)) if changed else []
     if not changed:
-        _refuse_changed_password(caller, "/current_password")
+        _raise_for_unchanged_row(caller, "/current_password")
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))
 
 
 def delete_account(caller: Caller, password: str, address: str | None) -> None:
-    """Delete the caller's account: its sessions end and its email is free at once.
+    """Delete the caller's account. Its sessions end and its email is free at once.
 
-    Its rows are deleted too, as far as that takes a moment; the others by `flask purge`.
+    Its rows are deleted for a limited time; `flask purge` deletes the others.
 
     Raises:
-        WrongPassword, TokenInvalid, RateLimited, TooBusy: as they say.
+        WrongPassword, TokenInvalid, RateLimited, TooBusy: see there.
     """
     _spend_reauthentication(caller, address)
     group = _group(address, is_known=True)
     hashed_password = _reauthenticate(caller, password, group, "/password")
     parameters = {"hashed_password": hashed_password, **scope(caller)}
     if not deletion.close(statements.close_own_account, **parameters):
-        _refuse_changed_password(caller, "/password")
+        _raise_for_unchanged_row(caller, "/password")
     log_event("account_deleted", user_id=caller.user_id)
-    # The account is gone for its user; whatever is left is deleted by `flask purge`.
+    # The account is closed already; `flask purge` deletes remaining rows.
     with suppress(Unavailable, RateLimited):
         deletion.delete_rows(caller.user_id, _DELETION_SECONDS)
 
 
 def _known_device(email: str, refresh_token: str) -> RefreshToken | None:
-    """The refresh token of a session that the account has or had; None if it is no such token."""
+    """The parsed token, if it belongs to a session of the account; otherwise None."""
     token = parse_refresh_token(refresh_token)
-    if token and database.row(statements.known_device, email=email, **_named(token)):
+    if token and database.row(statements.known_device, email=email, **_session_parameters(token)):
         return token
     return None
 
@@ -291,13 +293,13 @@ def _login(user: User, token: RefreshToken) -> Login:
     return Login(user, issue_access_token(token.caller), str(token), expires_in)
 
 
-def _named(token: RefreshToken) -> dict[str, Any]:
+def _session_parameters(token: RefreshToken) -> dict[str, Any]:
     return {**_ids(token.caller), "family_hash": token.family_hash}
 
 
-def _refreshed_before(token: RefreshToken) -> tuple[User, RefreshToken]:
-    """The same successor once more for a token that was rotated a moment ago; else an end to it."""
-    found = database.row(statements.live_session, **_named(token))
+def _repeated_refresh(token: RefreshToken) -> tuple[User, RefreshToken]:
+    """Return the successor of a token that was used a moment ago; otherwise end its session."""
+    found = database.row(statements.live_session, **_session_parameters(token))
     if found is None:
         raise TokenInvalid
     for successor in map(token.successor, signing_keys()):
@@ -315,8 +317,8 @@ def _spend_reauthentication(caller: Caller, address: str | None) -> None:
 
 
 def _reauthenticate(caller: Caller, password: str, group: Group, pointer: str) -> str:
-    """Check the caller's password once more and give its hash."""
-    hashed_password = _live(database.row(statements.own_password, **scope(caller)))[
+    """Verify the caller's password and return its hash."""
+    hashed_password = _require_live(database.row(statements.own_password, **scope(caller)))[
         "hashed_password"
     ]
     if not verify_password(password, hashed_password, group):
@@ -325,8 +327,8 @@ def _reauthenticate(caller: Caller, password: str, group: Group, pointer: str) -
     return str(hashed_password)
 
 
-def _refuse_changed_password(caller: Caller, pointer: str) -> NoReturn:
-    """Say why nothing was done: since the check the session ended, or the password changed."""
+def _raise_for_unchanged_row(caller: Caller, pointer: str) -> NoReturn:
+    """Raise the reason why no row was changed: the session has ended, or the password changed."""
     get_me(caller)
     raise WrongPassword.at(pointer, "Is not the account's password.", "wrong_password")
 
@@ -335,13 +337,13 @@ def _ids(caller: Caller) -> dict[str, int]:
     return {"user_id": caller.user_id, "session_id": caller.session_id}
 
 
-def _live(found: dict[str, Any] | None) -> dict[str, Any]:
+def _require_live(found: dict[str, Any] | None) -> dict[str, Any]:
     if found is None:
         raise TokenInvalid
     return found
 
 
 def _masked(email: str) -> str:
-    """Enough of an address to help its owner, not enough to be one."""
+    """Mask an email address: its owner recognizes it, nobody else learns it."""
     name, _, domain = email.partition("@")
     return f"{name[:1]}***@{domain}"

@@ -28,14 +28,14 @@ class SessionList(NamedTuple):
 
 
 def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
-    """A page of the caller's live sessions, newest first.
+    """Return a page of the caller's live sessions, newest first.
 
     Args:
-        query: limit and cursor, checked.
+        query: the validated limit and cursor.
 
     Raises:
-        InvalidInput: the cursor is not one of this list.
-        TokenInvalid: the caller's session is over.
+        InvalidInput: the cursor is invalid.
+        TokenInvalid: the caller's session has ended.
     """
     request = page_request(query, SESSION_SORTS)
     statement = statements.session_page(request.ordering)
@@ -43,16 +43,16 @@ def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
     if not rows:
         raise TokenInvalid
     found = [_SessionRow._make(row[1:]) for row in rows if row[1] is not None]
-    shown, next_cursor = request.split(found)
-    return SessionList([_shown(caller, row) for row in shown], rows[0][0], next_cursor)
+    page, next_cursor = request.split(found)
+    return SessionList([_represent(caller, row) for row in page], rows[0][0], next_cursor)
 
 
 def end_session(caller: Caller, session_id: int) -> None:
     """End one of the caller's sessions.
 
     Raises:
-        NotFound: it is not the caller's, or over already.
-        TokenInvalid: the caller's own session is over.
+        NotFound: it has ended already, or it is another user's.
+        TokenInvalid: the caller's own session has ended.
     """
     parameters = {"session_id": session_id, **scope(caller)}
     if database.row(statements.end_own_session, **parameters) is None:
@@ -62,10 +62,10 @@ def end_session(caller: Caller, session_id: int) -> None:
 
 
 def end_other_sessions(caller: Caller) -> int:
-    """End all of the caller's sessions but this one, and say how many that were.
+    """End the caller's other sessions, and return their number.
 
     Raises:
-        TokenInvalid: the caller's session is over.
+        TokenInvalid: the caller's session has ended.
     """
     ended = database.rows(statements.end_other_sessions, **scope(caller))
     if not ended:
@@ -77,9 +77,9 @@ def end_other_sessions(caller: Caller) -> int:
 _SessionRow = row_class("Session", (column.name for column in table_of(Session).c))
 
 
-def _shown(caller: Caller, session: Any) -> dict[str, Any]:
+def _represent(caller: Caller, session: Any) -> dict[str, Any]:
     names = ("id", "created_at", "last_used_at", "expires_at", "user_agent")
-    shown = {name: getattr(session, name) for name in names}
+    found = {name: getattr(session, name) for name in names}
     address = session.address
     is_current = session.id == caller.session_id
-    return shown | {"address": str(address) if address else None, "is_current": is_current}
+    return found | {"address": str(address) if address else None, "is_current": is_current}

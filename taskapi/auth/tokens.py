@@ -1,8 +1,8 @@
 """Refresh tokens: opaque, stored as hashes, replaced at each use.
 
-A token names its session and carries two secrets: the family stays as long as the session, the
-secret rotates. The next secret follows from the present one by a key of the server's, so that a
-client whose answer was lost, and twenty refreshes at once, all get the same successor.
+A token contains the ID of its session and two secrets. The family is constant; the secret rotates.
+The next secret is derived from the current one with the server's key, so that repeated or
+concurrent requests with one token get the same successor.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CONTEXT = b"taskapi refresh v1"
 
 
 class RefreshToken(NamedTuple):
-    """A refresh token in its parts."""
+    """A parsed refresh token."""
 
     caller: Caller
     family: bytes
@@ -32,16 +32,16 @@ class RefreshToken(NamedTuple):
 
     @property
     def family_hash(self) -> bytes:
-        """What the session keeps of the part that stays."""
+        """The stored hash of the constant part."""
         return hashlib.sha256(self.family).digest()
 
     @property
     def secret_hash(self) -> bytes:
-        """What the session keeps of the part that rotates."""
+        """The stored hash of the rotating part."""
         return hashlib.sha256(self.secret).digest()
 
     def successor(self, key: str) -> RefreshToken:
-        """The token that takes this one's place; the same each time for the same key."""
+        """Return the token that replaces this one. It depends only on this token and the key."""
         following = hmac.digest(key.encode(), _CONTEXT + self.family + self.secret, hashlib.sha256)
         return self._replace(secret=following)
 
@@ -51,12 +51,12 @@ class RefreshToken(NamedTuple):
 
 
 def new_family() -> tuple[bytes, bytes]:
-    """The random parts of a session's first token: the family and the first secret."""
+    """Return a random family and a random first secret."""
     return secrets.token_bytes(_FAMILY_BYTES), secrets.token_bytes(_SECRET_BYTES)
 
 
 def parse_refresh_token(text: str) -> RefreshToken | None:
-    """The parts of a refresh token; None when it cannot be one of ours."""
+    """Parse a refresh token; return None if it is malformed."""
     try:
         packed = base64.b64decode(text.removeprefix(_PREFIX), b"-_", validate=True)
         user_id, session_id, family, secret = _LAYOUT.unpack(packed)

@@ -63,7 +63,7 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 SEVERAL = {
     "change_password": 5,
     "complete_task": 7,
-    "delete_account": 5,  # its own timeouts
+    "delete_account": 17,  # each table of content
     "delete_label": 4,
     "end_other_sessions": 2,
     "merge_label": 4,

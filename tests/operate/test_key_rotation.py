@@ -97,11 +97,11 @@ class Person:
             login = here.refresh(self.refresh_token, key).json()
             self.issued.append(Issued(login, key, body, here.keys.signing))
             self.refresh_token = login["refresh_token"]
-            self._check(self.issued[-1], there)
+            self._see(self.issued[-1], there)
             time.sleep(0.02)
 
     def look_back(self, instances: tuple[Instance, Instance]) -> None:
-        """Each access token is valid where the key that signed it is known."""
+        """Each access token is valid on each instance that has its signing key."""
         for issued, instance in itertools.product(self.issued, instances):
             self._verify(issued, instance)
 
@@ -110,7 +110,7 @@ class Person:
         assert instance.me(str(issued.response["access_token"])) == (200 if is_known else 401)
         return is_known
 
-    def _see(self, issued: Issued, instance: Instance) -> None:
+    def _check(self, issued: Issued, instance: Instance) -> None:
         if self._verify(issued, instance):
             again = instance.refresh(issued.body["refresh_token"], issued.key)
             assert again.headers["Idempotency-Replayed"] == "true"

@@ -38,9 +38,3 @@ def test_a_test_in_the_document_exists(named: str) -> None:
 def test_no_requirement_is_answered_twice() -> None:
     numbers = Counter(re.findall(r"\b\d+\.\d+\.\d+\b", " ".join(row[0] for row in ROWS)))
     assert {number for number, count in numbers.items() if count > 1} == set()
-
-
-@pytest.mark.parametrize("named", re.findall(r"`(tests/\S+\.py::test_\w+)`", DOCUMENT))
-def test_each_test_that_is_named_exists(named: str) -> None:
-    path, _, name = named.partition("::")
-    assert f"\ndef {name}(" in (ROOT / path).read_text()
