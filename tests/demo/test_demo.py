@@ -11,7 +11,7 @@ from click.testing import Result
 from flask import Flask
 from support.api import Api, new_email
 from support.world import sql
-from taskapi.demo.believable import tasks
+from taskapi.demo.samples import tasks
 
 from config import Settings
 
