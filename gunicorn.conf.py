@@ -1,7 +1,7 @@
-"""How gunicorn serves taskapi. It finds this file by itself: `gunicorn wsgi:app`."""
+"""The settings of gunicorn, which finds this file by itself: `gunicorn wsgi:app`."""
 
 # ruff: noqa: E402 - gevent patches the standard library before anything imports it
-# First: psycopg chooses at import how it waits for the database, and must find gevent's way.
+# First, because psycopg chooses at import how it waits for the database.
 from gevent import monkey
 
 monkey.patch_all()
@@ -26,26 +26,26 @@ bind = process.addresses(_settings)
 workers = _settings.web_concurrency
 worker_class = Worker
 worker_connections = 1_000
-# Each is an open file, and a process has 1,024 by default; others are for the database.
+# Each is an open file, and the default limit is 1,024. The others are for the database.
 process.allow_open_files(2 * worker_connections)
-# The heartbeat's file: on a disk it could block the worker.
+# The file of the heartbeat. On a disk it could block the worker.
 _memory = "/dev/shm"
 worker_tmp_dir = _memory if Path(_memory).is_dir() else None
-# It has deadlocked with gevent, and its path is the same for all instances of a user.
+# It can deadlock with gevent, and its path is the same for all instances of a user.
 control_socket_disable = True
 
-# A worker whose event loop has stood still for so long is replaced. It limits no request.
+# Seconds after which a worker with a blocked event loop is replaced. This limits no request.
 timeout = 30
-# What is in flight at TERM may take so long; platforms kill 30 seconds after it.
+# Seconds for requests in progress after SIGTERM. Platforms kill the process after 30.
 graceful_timeout = 25
-# Longer than a load balancer keeps idle connections (mostly 60 seconds), so that it never sends a
-# request into one that is being closed here. Once begun, a request must arrive sooner.
+# Longer than load balancers keep idle connections (mostly 60 seconds), so that they never send a
+# request to a connection that is being closed.
 keepalive = 75
 
 limit_request_line = 8_190
 limit_request_fields = 100
 limit_request_field_size = 8_190
-# Only the application believes X-Forwarded-*, from as many proxies as TRUSTED_PROXY_HOPS says.
+# Only the application trusts X-Forwarded-*, from TRUSTED_PROXY_HOPS proxies.
 forwarded_allow_ips = ""
 
 # The application logs requests itself.
@@ -57,27 +57,27 @@ logger_class = process.RootLogger
 name_server("taskapi")
 
 
-# Before the library is imported, which looks for it once; after a HUP it is the same folder.
+# Before the import of the library, which reads it once. After a HUP it is the same folder.
 _metrics_folder = process.metrics_folder(worker_tmp_dir) if _settings.metrics_port else None
 
 
 def when_ready(server):
-    """Let Ctrl-C end gracefully, as TERM does; a second one ends at once."""
+    """Make Ctrl-C a graceful shutdown, like SIGTERM. A second one ends at once."""
     meanings = chain([signal.SIGTERM], repeat(signal.SIGINT))
     signal.signal(signal.SIGINT, lambda _, frame: server.signal(next(meanings), frame))
 
 
 def child_exit(_server, worker):
-    """Show no level of a worker that has ended."""
+    """Remove the gauges of a worker that has ended."""
     if _metrics_folder:
         observe.forget(worker.pid)
 
 
 def on_exit(_server):
-    """Leave nothing behind."""
+    """Delete the metrics."""
     if _metrics_folder:
         shutil.rmtree(_metrics_folder, ignore_errors=True)
 
 
-# What is imported by now is shared with the workers; unless collected, its memory stays shared.
+# Imported objects are shared with the workers. Without collection, their memory stays shared.
 gc.freeze()

@@ -1,7 +1,7 @@
-"""How `flask db ...` reaches the database: one at a time, and in nobody's way for long.
+"""Runs migrations, one process at a time, with short waits for locks.
 
-Each migration is a transaction. What it sets, it sets for that transaction, and what keeps others
-from migrating meanwhile is held by a transaction too: a pooler hands on nothing of it.
+Each migration is a transaction. Settings and the migration lock are local to transactions, so they
+also work behind a pooler.
 """
 
 import time
@@ -21,23 +21,23 @@ from sqlalchemy.exc import OperationalError
 
 from taskapi.server.health.service import SCHEMA, TooOld, check_schema, migration_head
 
-# Any number will do, as long as nothing else in the database takes the same.
+# An arbitrary number that nothing else in the database uses.
 MIGRATION_LOCK = 7_283_461_905
 
 LOCK_TIMEOUT = "1s"
-"""Who comes to a table after a migration that waits for it waits too: less than a request may."""
+"""Requests queue behind a migration that waits for a table, so this is less than their limit."""
 
 ATTEMPTS, PAUSE = 5, 2.0
-"""How often a migration tries to get its locks, and the seconds in between."""
+"""The number of attempts to get the locks, and the seconds between them."""
 
 
 def migrate(engine: Engine) -> None:
-    """Run what was asked for, while whoever else migrates waits: two first starts are fine.
+    """Run the migrations. Concurrent processes wait, so two first starts work.
 
     Raises:
-        CommandError: it did not get its locks.
+        CommandError: the locks were not available.
     """
-    with alone(engine), engine.connect() as connection:
+    with migration_lock(engine), engine.connect() as connection:
         event.listen(connection, "begin", set_timeouts)
         configure(connection=connection)
         if is_ahead():
@@ -49,19 +49,19 @@ def migrate(engine: Engine) -> None:
             except OperationalError as error:
                 if not isinstance(error.orig, (errors.LockNotAvailable, errors.DeadlockDetected)):
                     raise
-                give_way(error.orig, left)
+                wait_for_retry(error.orig, left)
 
 
 @contextmanager
-def alone(engine: Engine) -> Iterator[None]:
-    """Let nobody else migrate until the block ends.
+def migration_lock(engine: Engine) -> Iterator[None]:
+    """Hold the migration lock during the block.
 
-    An index that is made concurrently waits for all that read at that moment. So this asks for the
-    lock again and again, for a statement that waited for it would be waited for, for ever.
+    The lock is polled, because the concurrent creation of an index waits for all running
+    statements, and would wait forever for one that waits for the lock.
     """
     with engine.connect() as connection:
         guard = driver_of(connection)
-        # Without parameters, so that no portal stays open, which would read as well.
+        # Without parameters, so that no portal stays open, which would also be waited for.
         lock = f"SELECT pg_try_advisory_xact_lock({MIGRATION_LOCK})"
         while guard.execute(lock).fetchone() != (True,):
             guard.rollback()
@@ -71,29 +71,29 @@ def alone(engine: Engine) -> Iterator[None]:
 
 
 def driver_of(connection: Connection) -> psycopg.Connection[Any]:
-    """The connection itself."""
+    """The psycopg connection."""
     driver = connection.connection.driver_connection
     assert driver
     return driver
 
 
 def set_timeouts(connection: Connection) -> None:
-    """Bound the waits of a transaction that begins, and not its work."""
+    """Limit a transaction's waits for locks, but not its duration."""
     driver = driver_of(connection)
     if not driver.autocommit:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     elif driver.execute("SELECT pg_backend_pid()").fetchone() == (driver.info.backend_pid,):
-        # Not behind a pooler, so that it ends with this connection. An index that is made
-        # concurrently takes its time, and stops nobody while it waits.
+        # Without a pooler, so the setting ends with this connection. The concurrent creation of an
+        # index takes long, but blocks nobody.
         driver.execute("SET statement_timeout = 0")
 
 
 def is_ahead() -> bool:
-    """Whether a release wants to upgrade a database that is ahead of it, as after a rollback.
+    """Whether the database is ahead of this release, as after a rollback.
 
     Raises:
-        CommandError: that release no longer works with it.
+        CommandError: the database no longer supports this release.
     """
     migrations = context.get_context()
     revision = migrations.get_current_revision()
@@ -105,33 +105,33 @@ def is_ahead() -> bool:
         check_schema(*driver_of(migrations.connection).execute(SCHEMA.sql).fetchone())
     except TooOld as problem:
         raise CommandError(f"{problem} It is at {revision}, this release at {head}.") from None
-    click.echo(f"The database is at {revision}, ahead of this release ({head}): nothing to do.")
+    click.echo(f"The database is at {revision}, ahead of this release ({head}). Nothing to do.")
     return True
 
 
 def upgrades_to(head: str) -> bool:
-    """Whether the head is asked for; some commands only ask."""
+    """Whether the command upgrades to the head."""
     try:
         return context.get_revision_argument() == head
     except KeyError:
         return False
 
 
-def note_oldest_code(*, ctx: MigrationContext, heads: Collection[str], **_: Any) -> None:
-    """Write into the database which code works with it, for code that is older than it.
+def store_oldest_code(*, ctx: MigrationContext, heads: Collection[str], **_: Any) -> None:
+    """Store the oldest supported release as the comment of Alembic's table.
 
-    A migration says so by `oldest_code`, a revision. It is the comment of Alembic's own table.
+    Migrations declare it as `oldest_code`, a revision.
     """
-    noted = "NULL"
+    comment = "NULL"
     for script in context.script.walk_revisions("base", tuple(heads) or "base"):
         if oldest := getattr(script.module, "oldest_code", None):
-            noted = f"'{int(oldest):04}'"
+            comment = f"'{int(oldest):04}'"
             break
-    ctx.execute(f"COMMENT ON TABLE alembic_version IS {noted}")
+    ctx.execute(f"COMMENT ON TABLE alembic_version IS {comment}")
 
 
-def give_way(error: Exception, left: int) -> None:
-    """Say that a lock was not had, and let those pass who queue behind the migration.
+def wait_for_retry(error: Exception, left: int) -> None:
+    """Report a lock that was not available, and let requests pass that queue behind the migration.
 
     Raises:
         CommandError: no attempt is left.
@@ -139,26 +139,26 @@ def give_way(error: Exception, left: int) -> None:
     reason = str(error).partition("\n")[0]
     if not left:
         raise CommandError(
-            f"Gave up after {ATTEMPTS} attempts ({reason}). Something has held a table for long,"
-            " such as a backup, and the service was not to wait for it: nothing of this migration"
-            " is done. Run it again later; pg_stat_activity shows who holds what."
+            f"The migration failed after {ATTEMPTS} attempts ({reason}). Something locks a table"
+            " for long, such as a backup. Nothing was changed. Run it again later."
+            " pg_stat_activity shows the locks."
         ) from error
-    click.echo(f"The migration waits for others: {reason}. Attempts left: {left}", err=True)
+    click.echo(f"The migration waits for a lock: {reason}. Attempts left: {left}", err=True)
     time.sleep(PAUSE)
 
 
 def configure(**options: Any) -> None:
-    """Tell Alembic what all our migrations have in common."""
+    """Configure Alembic."""
     context.configure(
         target_metadata=current_app.extensions["migrate"].db.metadata,
         transaction_per_migration=True,
-        on_version_apply=note_oldest_code,
+        on_version_apply=store_oldest_code,
         **options,
     )
 
 
 def run() -> None:
-    """Run what was asked for."""
+    """Run the migrations."""
     with context.begin_transaction():
         context.run_migrations()
 

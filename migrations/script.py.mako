@@ -1,7 +1,7 @@
 """${message}.
 
-Its revision is the next number, and is in head.txt as well. docs/operate.md says what a migration
-may do while the service runs.
+Its revision is the next number, and also in head.txt. docs/operate.md describes which changes are
+possible while the service runs.
 """
 
 import sqlalchemy as sa

@@ -11,8 +11,8 @@ depends_on = None
 
 NEXT_ID = sa.text("nextval('workspace_ids'::regclass)")
 
-# For tasks.label_ids the two triggers are what a foreign key is to a column; PostgreSQL has none
-# for arrays. A label is locked as a foreign key locks what it references.
+# The two triggers are a foreign key for tasks.label_ids, since PostgreSQL has none for arrays. They
+# lock labels like a foreign key.
 CHECK_LABELS = """
 CREATE FUNCTION check_labels() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,4 +1,4 @@
-"""The command line of accounts: `flask users ...`, `flask sessions ...`."""
+"""The commands of accounts: `flask users`, `flask sessions`."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def test_an_account_is_kept_when_it_is_not_meant(app: Flask, user: Api) -> None:
         ("users create", ["EMAIL", "Prompts for the password, or reads it from standard input."]),
         ("users delete", ["--yes", "Do not ask for confirmation."]),
         ("openapi", ["The OpenAPI document.", "Write the document to FILE"]),
-        ("demo", ["--email", "--tasks", "demo@example.com", "Fill an account with believable"]),
+        ("demo", ["--email", "--tasks", "demo@example.com", "Add sample tasks to an account"]),
     ],
 )
 def test_help_says_what_a_command_does(run: _Run, command: str, sentences: list[str]) -> None:

@@ -84,7 +84,7 @@ def test_a_slow_database_delays_a_request_no_longer_than_its_wait(database_url: 
 
     class Slow(Connection):
         @classmethod
-        def connect(cls, *args: Any, **options: Any) -> Connection:  # type: ignore[override]
+        def connect(cls, *args: Any, **options: Any) -> Connection:  # type: ignore[override]  # the test needs no other arguments
             may_connect.wait(10)
             return super().connect(*args, **options)
 

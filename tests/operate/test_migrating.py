@@ -54,7 +54,7 @@ def test_a_migration_retries_while_its_table_is_locked(private: str, tmp_path: P
         holder.rollback()
     output, _ = upgrade.communicate(timeout=30)
     assert upgrade.returncode == 0, output
-    assert "The migration waits for others: canceling statement due to lock timeout" in output
+    assert "The migration waits for a lock: canceling statement due to lock timeout" in output
     assert _revision(private) == revisions.NEXT
 
 
@@ -66,7 +66,7 @@ def test_a_migration_that_never_gets_its_lock_fails_and_changes_nothing(
         upgrade = _upgrading(private, folder)
         output, _ = upgrade.communicate(timeout=60)
     assert upgrade.returncode == 1
-    assert "Gave up after 5 attempts" in output
+    assert "The migration failed after 5 attempts" in output
     assert "Traceback" not in output
     assert _revision(private) == revisions.HEAD
 

@@ -74,7 +74,7 @@ def test_older_code_serves_on_a_newer_schema(grown: str, prepare: str) -> None:
 def test_older_code_has_nothing_to_migrate_on_a_newer_schema(grown: str) -> None:
     status, output = flask(grown, "db", "upgrade")
     assert status == 0, output
-    assert f"ahead of this release ({revisions.HEAD}): nothing to do" in output
+    assert f"ahead of this release ({revisions.HEAD}). Nothing to do" in output
 
 
 def test_older_code_is_not_ready_on_an_incompatible_schema(
