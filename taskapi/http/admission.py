@@ -73,7 +73,7 @@ class Admission:
         self._turns = turns
         self._seconds = seconds
         self._limits_rate = limits_rate
-        self._refusals: Counter[str] = Counter()
+        self._next_refusal: dict[str, float] = {}
         self._in_progress: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
         self._next_free: dict[int, float] = {}
@@ -122,13 +122,14 @@ class Admission:
         return problem
 
     def _pause(self, key: str, least: float) -> None:
-        seconds = max(least, self._refusals[key] / REFUSALS_PER_SECOND)
-        self._refusals[key] += 1
-        try:
-            if seconds:
-                sleep(seconds)
-        finally:
-            _subtract(self._refusals, key, 1)
+        now = monotonic()
+        if len(self._next_refusal) >= _MAX_REMEMBERED:
+            self._next_refusal = {k: time for k, time in self._next_refusal.items() if time > now}
+        moment = max(self._next_refusal.get(key, now), now)
+        self._next_refusal[key] = moment + 1 / REFUSALS_PER_SECOND
+        seconds = max(least, moment - now)
+        if seconds:
+            sleep(seconds)
 
     def _turn(self, key: str, limit: int, reads: bool) -> Turn:  # noqa: FBT001 - part of the key
         if limit == MAX_OF_ACCOUNT:
