@@ -14,13 +14,13 @@ UNTESTED = ("not met", "not applicable", "in part", "as ", "locked")
 """How a row without a test begins."""
 
 
-def test_each_row_of_the_table_is_read() -> None:
+def test_all_rows_of_the_table_are_parsed() -> None:
     table = DOCUMENT.partition("| requirement |")[2].splitlines()[2:]
     assert len(ROWS) == len(table) > 60
 
 
 @pytest.mark.parametrize("requirement", [row[0] for row in ROWS])
-def test_a_requirement_is_met_by_a_test_or_said_not_to_be(requirement: str) -> None:
+def test_each_requirement_has_a_test_or_a_reason(requirement: str) -> None:
     _, _, how, named = next(row for row in ROWS if row[0] == requirement)
     if not named:
         assert how.startswith(UNTESTED)
@@ -35,6 +35,6 @@ def test_a_test_in_the_document_exists(named: str) -> None:
     assert f"\ndef {name}(" in (ROOT / path).read_text()
 
 
-def test_no_requirement_is_answered_twice() -> None:
+def test_each_requirement_is_listed_once() -> None:
     numbers = Counter(re.findall(r"\b\d+\.\d+\.\d+\b", " ".join(row[0] for row in ROWS)))
     assert {number for number, count in numbers.items() if count > 1} == set()
