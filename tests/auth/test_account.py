@@ -1,4 +1,4 @@
-"""One's own account: who one is, another password, and the end of it all."""
+"""The caller's account: its representation, a change of the password, deletion."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_one_of_two_concurrent_password_changes_succeeds(user: Api) -> None:
 def test_a_login_during_a_change_of_password_does_not_survive_it(
     settings: Settings, user: Api, anonymous: Api
 ) -> None:
-    """The old password was right when it was checked, and is wrong when the session would open."""
+    """The password is verified before the change, and the session would be created after it."""
     user.again()
     lock = "SELECT FROM sessions WHERE user_id = %s FOR UPDATE"
     log_in = partial(_log_in, anonymous, user.email, PASSWORD)
@@ -144,7 +144,7 @@ def test_a_login_during_a_deactivation_does_not_survive_it(
 def test_a_waiting_write_outlives_its_session_but_no_later_write_does(
     settings: Settings, user: Api
 ) -> None:
-    """A write locks its workspace and no session."""
+    """A write locks its workspace, not its session."""
     thief = user.again()
     write = partial(thief.send, "POST", "/tasks", json={"title": "Too late"})
     lock = "UPDATE workspaces SET updated_at = now() WHERE id = %s"
@@ -162,7 +162,7 @@ def test_a_waiting_write_outlives_its_session_but_no_later_write_does(
 def test_a_logout_during_a_password_change_does_not_keep_other_sessions_alive(
     settings: Settings, user: Api
 ) -> None:
-    """Who holds a stolen session could end the owner's just when that one locks them out."""
+    """A thief could end the owner's session just when the owner changes the password."""
     thief = user.again()
     change = partial(user.send, "POST", "/auth/password", json=CHANGE)
     lock = "SELECT FROM users WHERE id = %s FOR UPDATE"

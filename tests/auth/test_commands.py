@@ -1,4 +1,4 @@
-"""The command line: what its commands say, what they change, and how they fail."""
+"""Commands of administrators: their output, their effects and their errors."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class _Run:
         self._runner = app.test_cli_runner()
 
     def __call__(self, command: str, typed: str = "") -> str:
-        """What a command prints that succeeds."""
+        """The output of a command that must succeed."""
         result = self._invoke(command, typed)
         assert result.exit_code == 0, result.output
         return result.stdout
 
     def fails(self, command: str, typed: str = "") -> str:
-        """The sentence of a command that fails; it prints nothing else."""
+        """The error message of a command that must fail and print nothing else."""
         result = self._invoke(command, typed)
         assert (result.exit_code, result.stdout) == (1, "")
         assert isinstance(result.exception, SystemExit)

@@ -1,4 +1,4 @@
-"""Idempotency keys on the calls of accounts: what is sent twice opens one session."""
+"""Idempotency keys of account operations: a repeated request creates one session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logging in: the answer, one refusal for all that is wrong, and passwords told apart exactly."""
+"""Login: the response, one error for all wrong credentials, exact comparison of passwords."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _register(api: Api, password: str) -> dict[str, str]:
 
 
 def _refusal(api: Api, **body: str) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """All that a client can see of a refused login but what differs with each request."""
+    """The error of a failed login, without what differs for each request."""
     response = api.send("POST", "/auth/login", json=body)
     problem = response.get_json()
     assert problem.pop("request_id")
@@ -31,7 +31,7 @@ def _refusal(api: Api, **body: str) -> tuple[int, dict[str, Any], dict[str, str]
 
 @pytest.fixture
 def checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The hashes that passwords are checked against, in turn."""
+    """The hashes that passwords are verified against, in order."""
     checked = []
     check = bcrypt.checkpw
 
@@ -91,7 +91,7 @@ def test_an_unknown_email_costs_as_much_work_as_a_wrong_password(
 
 
 def test_no_password_matches_the_dummy_hash(anonymous: Api, checks: list[str]) -> None:
-    """What an unknown email is checked against is no hash of any password, least an empty one."""
+    """An unknown email is verified against a hash that no password has, not even an empty one."""
     for password in (" " * 8, "." * 31, "dummy password", PASSWORD):
         assert _refusal(anonymous, email=new_email(), password=password)[0] == 401
     assert len(checks) == 4

@@ -19,7 +19,7 @@ from taskapi.auth.tokens import parse_refresh_token
 
 @pytest.fixture
 def limited(settings: Settings) -> Iterator[Flask]:
-    """The application with its limits, which the other tests run without."""
+    """The application with rate limits, which other tests turn off."""
     with worker(settings, ratelimit_enabled=True) as app:
         yield app
 

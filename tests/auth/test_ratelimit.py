@@ -1,4 +1,4 @@
-"""Limits on attempts: what is counted, by whom, for how long, and where the counts are kept."""
+"""Rate limits: what is counted, for whom, for how long, and in which storage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MINUTE, HOUR = 60, 3_600
 
 @pytest.fixture
 def limited(settings: Settings) -> Iterator[Flask]:
-    """The application with its limits, which the other tests run without."""
+    """The application with rate limits, which other tests turn off."""
     with worker(settings, ratelimit_enabled=True) as app:
         yield app
 
@@ -202,7 +202,7 @@ def test_the_port_of_a_forwarded_address_is_ignored(
 
 
 def test_forged_refresh_tokens_do_not_count_for_the_session(api: Api) -> None:
-    """Sessions' numbers can be guessed; who does must not keep others from refreshing."""
+    """Session IDs can be guessed, so a forged token must not use up the owner's attempts."""
     genuine = api.login["refresh_token"]
     numbers = base64.urlsafe_b64decode(genuine.removeprefix("tr_"))[:16]
     for _ in range(31):

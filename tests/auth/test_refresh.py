@@ -1,4 +1,4 @@
-"""Refreshing: tokens rotate, a repeat is forgiven for a moment, a reuse ends the session."""
+"""Refresh: tokens rotate, a repeated request works for ten seconds, reuse ends the session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IDS, FAMILY, SECRET = slice(0, 16), slice(16, 34), slice(34, 66)
 
 
 def _refresh(api: Api, token: str | None = None) -> dict[str, Any]:
-    """Refresh, with the client's own token unless another is given, and give the answer."""
+    """Refresh with a token, by default the client's own, and return the response."""
     body = {"refresh_token": token or api.login["refresh_token"]}
     return api.expect(200, "POST", "/auth/refresh", json=body)
 
@@ -145,7 +145,7 @@ def test_the_current_token_does_not_expire_with_the_grace_period(
 
 
 def _changed(part: slice) -> Any:
-    """The token with one bit of a part turned round, at each of its bytes in turn."""
+    """The token with one bit changed, once for each byte of a part."""
 
     def change(token: str) -> list[str]:
         packed = _bytes(token)
@@ -193,7 +193,7 @@ def test_a_token_combined_from_two_sessions_ends_neither(user: Api, stranger: Ap
 
 
 def test_a_wrong_secret_of_the_right_family_counts_as_a_reuse(user: Api) -> None:
-    """Only who has had a genuine token knows the family; it looks like one from long ago."""
+    """Only a holder of a genuine token knows the family, so it is treated as an old token."""
     packed = _bytes(user.login["refresh_token"])
     _refused(user, _token(packed[:-1] + bytes([packed[-1] ^ 1])))
     assert not _lives(user)

@@ -20,7 +20,7 @@ from config import Settings
 
 @pytest.fixture
 def elsewhere(settings: Settings, contract: Contract) -> Iterator[Api]:
-    """Another worker on the same database; give it the tokens to use."""
+    """Another worker on the same database, as a function of the tokens to use."""
     with worker(settings) as app:
         yield person(app, contract)
 
@@ -36,7 +36,7 @@ def _list(api: Api, query: str = "") -> dict[str, Any]:
 
 
 def _is_dead(api: Api) -> bool:
-    """Whether both tokens are refused, and in the same words."""
+    """Whether both tokens are rejected with the same error."""
     access = api.send("GET", "/tasks")
     body = {"refresh_token": api.login["refresh_token"]}
     refresh = api.send("POST", "/auth/refresh", json=body)
@@ -46,7 +46,7 @@ def _is_dead(api: Api) -> bool:
 
 
 def _expired(api: Api) -> dict[str, str]:
-    """The header with the client's access token as it will be when its time is over."""
+    """The header with the client's access token, expired."""
     header, claims, _ = api.login["access_token"].split(".")
     known = json.loads(base64.urlsafe_b64decode(claims + "=="))
     aged = json.dumps(known | {"exp": int(time.time()) - 10}).encode()

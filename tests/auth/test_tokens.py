@@ -1,4 +1,4 @@
-"""Access tokens: every forgery is refused in the same words, and keys change without a logout."""
+"""Access tokens: all forgeries get the same error, and keys rotate without a logout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INVALID = 'Bearer error="invalid_token"'
 
 
 def _refused(api: Api, authorization: str | None) -> set[tuple[str, str, str]]:
-    """Code, detail and challenge of the refusals of several calls."""
+    """Code, detail and challenge of the errors of several operations."""
     headers = {"Authorization": authorization} if authorization is not None else {}
     bare = Api(api.client, api.contract)
     said = set()
@@ -49,7 +49,7 @@ def test_a_forged_token_is_invalid(user: Api, name: str) -> None:
 
 
 def test_a_token_signed_by_the_test_is_valid(user: Api) -> None:
-    """Else the forgeries above might be refused for the way they are made."""
+    """Otherwise the forgeries above could be rejected because of how the test creates them."""
     header, claims = parts_of(user.login["access_token"])
     _works(user, f"Bearer {signed(header, claims)}")
     _works(user, f"Bearer {signed(header, claims | {'jti': 'another', 'padding': 'x' * 500})}")
@@ -78,7 +78,7 @@ def test_an_expired_forgery_is_invalid_and_not_expired(user: Api) -> None:
 
 
 def test_a_token_that_was_verified_still_expires(user: Api) -> None:
-    """Logging out takes expired tokens; having been verified there, one must open nothing else."""
+    """Logout accepts and caches expired tokens, which must not be accepted elsewhere."""
     header, claims = parts_of(user.login["access_token"])
     token = signed(header, claims | {"exp": int(time.time()) - 1})
     headers = {"Authorization": f"Bearer {token}"}

@@ -1,4 +1,4 @@
-"""Every answer of the running service, gunicorn's own among them: what its headers say and hide."""
+"""Security headers of all responses of the running service, including gunicorn's own errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ORIGIN = "https://app.example.com"
 
 
 def _is_guarded(headers: httpx.Headers) -> None:
-    """What every answer has and has not."""
+    """Whether a response has the security headers, and no header that reveals the software."""
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cache-Control"]
     assert headers["X-Request-ID"]

@@ -1,4 +1,4 @@
-"""What docs/security.md claims: each test that it names is there, each requirement named once."""
+"""docs/security.md: each test that it names exists, each requirement is listed once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.servers import ROOT
 DOCUMENT = (ROOT / "docs" / "security.md").read_text()
 ROWS = re.findall(r"^\| ([0-9].*?) \| ([123]) \| (.*?) \| ?(.*?) ?\|$", DOCUMENT, re.MULTILINE)
 UNTESTED = ("not met", "not applicable", "in part", "as ", "locked")
-"""How a row without a test begins."""
+"""Beginnings of rows that need no test."""
 
 
 def test_all_rows_of_the_table_are_parsed() -> None:

@@ -1,4 +1,4 @@
-"""Who has an account here: logging in says it neither in words nor by the time that it takes."""
+"""A login reveals neither by its response nor by its duration who has an account."""
 
 from __future__ import annotations
 

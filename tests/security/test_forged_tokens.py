@@ -1,4 +1,4 @@
-"""Forged access tokens: no call of the running service takes one, at either worker."""
+"""Forged access tokens are rejected by all operations on both workers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SENDABLE = [name for name in FORGERIES if name not in ("latin", "8 kB")]
 
 
 def _refused_everywhere(client: httpx.Client, token: str, challenge: str) -> int:
-    """How many calls need a token; each must refuse this one, and say so."""
+    """The number of operations that need a token. Each must reject this one."""
     protected = [route for route in routes(client) if route.needs_token]
     for route in protected:
         headers = {"Authorization": f"Bearer {token}"}
@@ -62,7 +62,7 @@ def test_no_operation_accepts_the_session_of_another_user(
 def test_a_forgery_of_a_verified_token_is_rejected_by_both_workers(
     service: Service, person: Person
 ) -> None:
-    """A worker remembers tokens that it verified; a forgery must not find its way in there."""
+    """A worker caches verified tokens; a forgery must not match a cached one."""
     token = person.login["access_token"]
     for forged in (token[:-1], token + "A", token[:-2] + ("AA" if token[-2:] != "AA" else "BB")):
         with each_worker(service) as clients:

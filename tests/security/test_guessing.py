@@ -1,4 +1,4 @@
-"""Guessing passwords: attempts are counted over all workers, restarts and disguises."""
+"""Password guessing: attempts are counted across workers, restarts and disguises."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def limited(new_database: Callable[[], str]) -> Iterator[Service]:
 
 
 def _until_refused(attempt: Callable[[], httpx.Response], most: int) -> int:
-    """How many attempts are let through before the first refusal."""
+    """The number of attempts before the first 429."""
     for number in range(most + 1):
         answer = attempt()
         if answer.status_code == 429:
@@ -139,7 +139,7 @@ SPELLINGS = {
 
 
 def test_spellings_of_an_email_share_their_guesses(limited: Service) -> None:
-    """Either it is the same account, whose guesses are used up, or it opens none at all."""
+    """A spelling names either the same account, whose guesses are used up, or none."""
     with ExitStack() as stack:
         client = stack.enter_context(client_of(limited))
         email = registered(client, "kiss@example.com").email

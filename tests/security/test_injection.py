@@ -1,4 +1,4 @@
-"""SQL in every string that a client sends: it is text, kept as it is, and never run."""
+"""SQL in all strings of a client is stored as text and never executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody writes into the log what is not so: each line is one object, with its own fields."""
+"""Log injection: each line is one object with the fields of the service."""
 
 from __future__ import annotations
 

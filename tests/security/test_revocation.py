@@ -1,4 +1,4 @@
-"""When a session ends, both of its tokens are dead at once, whichever worker is asked."""
+"""When a session ends, both of its tokens are invalid immediately on every worker."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _statuses(service: Service, person: Person) -> list[int]:
 
 
 def _is_dead_everywhere(service: Service, person: Person) -> bool:
-    """Whether each worker refuses both tokens, and in the same words."""
+    """Whether each worker rejects both tokens with the same error."""
     with each_worker(service) as clients:
         for client in clients:
             access = client.get("/tasks", headers=person.headers)
@@ -53,7 +53,7 @@ def _refresh(client: httpx.Client, person: Person) -> Person:
 
 
 def _pass_the_grace(private: str, person: Person) -> None:
-    """As if the last refresh had been eleven seconds ago."""
+    """Move the last refresh eleven seconds into the past."""
     earlier = "UPDATE sessions SET last_used_at = last_used_at - interval '11 s' WHERE user_id = %s"
     with psycopg.connect(private, autocommit=True) as connection:
         connection.execute(earlier, [person.user_id])
@@ -65,7 +65,7 @@ def _post(service: Service, person: Person, path: str, **body: str) -> None:
 
 
 def _command(database_url: str, *arguments: str, typed: str = "") -> None:
-    """What whoever runs the service does, in a process of its own."""
+    """Run a command of the administrator in a separate process."""
     environment = {
         "PATH": os.environ["PATH"],
         "FLASK_SKIP_DOTENV": "1",

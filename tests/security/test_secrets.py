@@ -1,4 +1,4 @@
-"""What is secret is in no log and no error, whatever is sent and whatever goes wrong."""
+"""Secrets are in no log line and no error, whatever is sent and whatever fails."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ OF_THE_INSIDE = [
     "relation",
     "site-packages",
 ]
-"""Words that no error may show."""
+"""Words that no error may contain."""
 
 
 class Secrets(NamedTuple):
-    """Everything of one person that must stay between them and the service."""
+    """The secrets of one user."""
 
     email: str
     password: str
