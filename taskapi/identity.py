@@ -1,8 +1,8 @@
-"""Who calls: from the Authorization header to a `Caller`, and tokens in the other direction.
+"""Access tokens: from the Authorization header to a `Caller`, and new tokens.
 
-Flask-JWT-Extended signs and verifies; whether the named session lives is asked by the statement
-that serves the request (`core.ownership`). A token's signature never changes, so a token that was
-verified once is remembered; its expiry is looked at each time.
+Flask-JWT-Extended signs and verifies them. The request's own statement checks whether the session
+is active (`db.tenancy`). Verified tokens are cached, since a signature never changes. Their expiry
+is checked each time.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from taskapi.problems import TokenExpired, TokenInvalid, Unauthenticated
 from taskapi.runtime.context import extensions
 
 MAX_ID = 2**53 - 1
-"""Ids stay exact in a JSON number (RFC 8259 section 6)."""
+"""The maximum of integers that JSON parsers represent exactly (RFC 8259 section 6)."""
 
 _MAX_TOKEN_LENGTH = 2_048
-_REMEMBERED_TOKENS = 10_000
+_CACHED_TOKENS = 10_000
 
 
 class Caller(NamedTuple):
-    """Who sent a request, and to which workspace; every use case takes it first."""
+    """The user, session and workspace of a request. It is the first argument of all use cases."""
 
     user_id: int
     session_id: int
@@ -39,7 +39,7 @@ class Caller(NamedTuple):
 
     @classmethod
     def of(cls, user_id: int, session_id: int) -> Caller:
-        """The caller in the user's personal workspace, which has the user's id."""
+        """The caller in the user's personal workspace, which has the user's ID."""
         return cls(user_id, session_id, user_id)
 
 
@@ -49,7 +49,7 @@ class _Claims(NamedTuple):
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Set keys, algorithm and life of tokens."""
+    """Set keys, algorithm and lifetime of tokens."""
     assert settings.jwt_secret_key
     app.config.update(
         JWT_ALGORITHM="HS256",
@@ -57,13 +57,13 @@ def init_app(app: Flask, settings: Settings) -> None:
         JWT_ACCESS_TOKEN_EXPIRES=settings.jwt_access_token_expires,
         JWT_SECRET_KEY=settings.jwt_secret_key,
         JWT_ENCODE_NBF=False,
-        # Clocks of two machines differ; `exp` is checked below, without any leeway.
+        # The clocks of machines differ. `exp` is checked in `authenticate`, without leeway.
         JWT_DECODE_LEEWAY=60,
         JWT_COOKIE_CSRF_PROTECT=False,
     )
     keys = [settings.jwt_secret_key, *settings.jwt_previous_secret_keys]
     app.extensions["taskapi_jwt_keys"] = {key_id(key): key for key in keys}
-    app.extensions["taskapi_verify"] = lru_cache(_REMEMBERED_TOKENS)(_verify)
+    app.extensions["taskapi_verify"] = lru_cache(_CACHED_TOKENS)(_verify)
     jwt.init_app(app)
     jwt.decode_key_loader(_key_of)
 
@@ -74,12 +74,12 @@ def key_id(key: str) -> str:
 
 
 def signing_keys() -> list[str]:
-    """The keys of this service: the one that signs, then those that only verify."""
+    """The keys of this service. The first one signs; the others only verify."""
     return list(current_app.extensions["taskapi_jwt_keys"].values())
 
 
 def issue_access_token(caller: Caller) -> str:
-    """A new access token that names the caller and their session."""
+    """A new access token for the caller's session."""
     token: str = create_access_token(
         str(caller.user_id),
         additional_claims={"sid": caller.session_id},
@@ -89,15 +89,15 @@ def issue_access_token(caller: Caller) -> str:
 
 
 def authenticate(request: Request, *, accept_expired: bool = False) -> Caller:
-    """The caller that the request's bearer token names.
+    """The caller of a request, from its bearer token.
 
     Args:
-        accept_expired: take a genuine token past its time; to log out with it is fine.
+        accept_expired: accept an expired token, for logging out.
 
     Raises:
-        Unauthenticated: no bearer token was sent (RFC 6750 section 2.1).
-        TokenExpired: it was genuine and is too old.
-        TokenInvalid: anything else is wrong with it.
+        Unauthenticated: there is no bearer token (RFC 6750 section 2.1).
+        TokenExpired: the token has expired.
+        TokenInvalid: the token is invalid.
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -119,7 +119,7 @@ def _verify(token: str) -> _Claims:
 
 
 def _checked(claims: Mapping[str, Any]) -> _Claims:
-    """What the signature vouches for, if it is one of our access tokens in every part."""
+    """The claims of an access token, validated."""
     if claims["type"] != "access" or not claims.get("jti"):
         raise TokenInvalid
     whole = {name: claims.get(name) for name in ("sid", "exp", "iat")}

@@ -1,7 +1,7 @@
-"""Logs: one line a request, and one a warning, as JSON or as text, each with the request's id.
+"""Logs: one line for each request and each warning, as JSON or text, with the request's ID.
 
-Fields are structured and come through `extra`; titles, passwords, tokens and whole addresses of
-failed logins are never among them.
+Fields are structured and passed by `extra`. They never contain titles, passwords, tokens or the
+email addresses of failed logins.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from taskapi.http.application import Request, current_request
 requests = logging.getLogger("taskapi.request")
 events = logging.getLogger("taskapi.event")
 
-# Nobody reads which thread logged a line: to find out costs microseconds.
+# Saves microseconds for fields that are not logged.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def logging_config(settings: Settings) -> dict[str, Any]:
-    """The `logging.config.dictConfig` of every process of the service."""
+    """The argument of `logging.config.dictConfig` for all processes of the service."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -47,12 +47,16 @@ def logging_config(settings: Settings) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
-        "loggers": {"alembic": {"level": "WARNING"}},
+        "loggers": {
+            "alembic": {"level": "WARNING"},
+            # Its warnings contain the address and the user of the database.
+            "psycopg.pool": {"level": "ERROR"},
+        },
     }
 
 
 class RequestFilter(logging.Filter):
-    """Gives each record the id of the request that it was made in."""
+    """Adds the request's ID to each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if "request_id" not in vars(record) and has_request_context():
@@ -61,7 +65,7 @@ class RequestFilter(logging.Filter):
 
 
 class JsonFormatter(logging.Formatter):
-    """For production: one JSON object a line, its time in UTC (RFC 3339)."""
+    """One JSON object per line, with the time in UTC (RFC 3339), for production."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -77,35 +81,32 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """For development: time, level and message, then the fields as name=value."""
+    """Time, level, message and the fields as name=value, for development."""
 
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname:7} {message}", "%H:%M:%S", style="{")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        said = "".join(f" {name}={value!r}" for name, value in _fields(record).items())
-        return super().formatMessage(record) + said
+        fields = "".join(f" {name}={value!r}" for name, value in _fields(record).items())
+        return super().formatMessage(record) + fields
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given as `extra`."""
+    """The fields that were passed as `extra`."""
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
 def log_event(event: str, **fields: Any) -> None:
-    """Add an event to the request's log line; outside of a request, log a line of its own.
-
-    What must be logged at any level is a warning with a line of its own.
-    """
+    """Add an event to the request's log line. Outside of a request, log a separate line."""
     if has_request_context():
-        current_request().noted |= {"event": event, **fields}
+        current_request().log_fields |= {"event": event, **fields}
     else:
         events.info(event, extra=fields)
 
 
 @contextmanager
 def without_events() -> Iterator[None]:
-    """Log no events outside of requests: for a command that prints itself what it created."""
+    """Log no events outside of requests, for commands that print their results."""
     level = events.level
     events.setLevel(logging.WARNING)
     try:
@@ -115,16 +116,16 @@ def without_events() -> Iterator[None]:
 
 
 def init_app(app: Flask) -> None:
-    """Log each request when its answer is known."""
+    """Log each request."""
 
     @app.after_request
     def log_request(response: Response) -> Response:
         if requests.isEnabledFor(logging.INFO):
-            requests.info("request", extra=_described(current_request(), response))
+            requests.info("request", extra=_request_fields(current_request(), response))
         return response
 
 
-def _described(request: Request, response: Response) -> dict[str, Any]:
+def _request_fields(request: Request, response: Response) -> dict[str, Any]:
     return {
         "method": request.method,
         "route": request.url_rule.rule if request.url_rule else None,
@@ -132,6 +133,6 @@ def _described(request: Request, response: Response) -> dict[str, Any]:
         "duration_ms": round((perf_counter() - request.started) * 1000, 2),
         "database_ms": round(database.seconds_spent() * 1000, 2),
         "user_id": request.user_id,
-        **request.noted,
+        **request.log_fields,
         "request_id": request.id,
     }

@@ -21,9 +21,9 @@ LONGEST_SECONDS = 8.0
 
 
 class TooBusy(Unavailable):
-    """The client's turn did not come."""
+    """The queue of logins was full for too long."""
 
-    detail = "Too many people are logging in at this moment; try again in a few seconds."
+    detail = "Too many users are logging in. Retry in a few seconds."
     headers = {"Retry-After": "2"}
 
 

@@ -16,7 +16,7 @@ class Quota(NamedTuple):
     """A limit on a total of a workspace.
 
     Args:
-        name: of what is counted, in JSON and in messages.
+        name: the name of the quota in JSON and in messages.
         total: the column of the workspace.
         setting: the setting of the limit.
     """
@@ -50,18 +50,18 @@ class QuotaExceeded(Problem):
     def of(cls, quota: Quota, limit: int) -> QuotaExceeded:
         """The problem that names the quota and its limit."""
         return cls(
-            f"The workspace has a quota of {limit:,} {quota.name.replace('_', ' ')}, which this"
-            " change would exceed."
+            f"This change would exceed the workspace's quota of {limit:,}"
+            f" {quota.name.replace('_', ' ')}."
         )
 
 
 def limit_of(total: str) -> BindParameter[int]:
-    """The limit of a total, as a parameter; `limits` gives its value."""
+    """The limit of a total, as a parameter. `limits` returns its value."""
     return bindparam(f"quota_{total}", type_=BigInteger)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Take the limits from the settings."""
+    """Set the limits from the settings."""
     app.extensions["taskapi_quotas"] = {
         f"quota_{quota.total}": getattr(settings, quota.setting) for quota in QUOTAS
     }
@@ -74,11 +74,11 @@ def limits() -> dict[str, int]:
 
 
 def exceeded(used: dict[str, int], added: dict[str, int]) -> QuotaExceeded:
-    """The problem of a change that would exceed a quota.
+    """The problem for a change that would exceed a quota.
 
     Args:
         used: the totals of the workspace.
-        added: how much the change adds, as far as it is known; the rest is text.
+        added: the amounts that the change adds, except for text.
     """
     for quota in QUOTAS:
         limit = limits()[f"quota_{quota.total}"]

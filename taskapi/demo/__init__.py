@@ -1,1 +1,1 @@
-"""`flask demo`: an account filled with believable things."""
+"""`flask demo`: an account with sample data."""

@@ -1,4 +1,4 @@
-"""The command line of the demo: `flask demo`."""
+"""The command `flask demo`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from taskapi.auth.administration import create_user, get_user, session_of
 from taskapi.cli import explained
 from taskapi.db.listing import Page
 from taskapi.db.pages import MAX_LIMIT
-from taskapi.demo.believable import FILTERS, LABELS, LISTS, Believable, tasks
+from taskapi.demo.samples import FILTERS, LABELS, LISTS, SampleTask, tasks
 from taskapi.identity import Caller
 from taskapi.logs import without_events
 from taskapi.problems import NotFound
@@ -24,33 +24,33 @@ from taskapi.tasks.lists.service import create_list, list_lists
 from taskapi.tasks.occurrences import service as occurrences
 from taskapi.tasks.service import create_task
 
-_EVERY = {"limit": MAX_LIMIT, "sort": "name"}
+_ALL = {"limit": MAX_LIMIT, "sort": "name"}
 
 
 @click.command()
-@click.option("--email", default="demo@example.com", show_default=True, help="Whose they are.")
-@click.option("--tasks", "count", default=200, show_default=True, help="How many.")
+@click.option("--email", default="demo@example.com", show_default=True, help="The account.")
+@click.option("--tasks", "count", default=200, show_default=True, help="The number of tasks.")
 @with_appcontext
 @explained
 def demo(email: str, count: int) -> None:
-    """Fill an account with believable tasks, making it when there is none."""
+    """Add sample tasks to an account, which is created if it does not exist."""
     email = email.lower()
-    password = _make_account(email)
+    password = _create_account(email)
     with session_of(email) as caller, without_events():
-        lists = _make(caller, LISTS, create_list, list_lists(caller, _EVERY, known=[]))
-        labels = _make(caller, LABELS, create_label, list_labels(caller, _EVERY, known=[]))
-        _make(caller, FILTERS, create_filter, list_filters(caller, _EVERY, known=[]))
-        made: dict[str, int] = {}
-        asked = tasks(count, datetime.now(UTC).date())
-        with click.progressbar(asked, label="Adding tasks") as bar:
+        lists = _create_missing(caller, LISTS, create_list, list_lists(caller, _ALL, known=[]))
+        labels = _create_missing(caller, LABELS, create_label, list_labels(caller, _ALL, known=[]))
+        _create_missing(caller, FILTERS, create_filter, list_filters(caller, _ALL, known=[]))
+        task_ids: dict[str, int] = {}
+        samples = tasks(count, datetime.now(UTC).date())
+        with click.progressbar(samples, label="Adding tasks") as bar:
             for task in bar:
-                made[task.values["title"]] = _add(caller, task, lists, labels, made)
+                task_ids[task.values["title"]] = _create(caller, task, lists, labels, task_ids)
     secret = f" with the password: {password}" if password else ""
     click.echo(f"{email} has {count} more tasks. Log in{secret}.")
 
 
-def _make_account(email: str) -> str | None:
-    """The password of an account that had to be made."""
+def _create_account(email: str) -> str | None:
+    """Create the account if it does not exist, and return its password."""
     try:
         get_user(email)
     except NotFound:
@@ -60,34 +60,34 @@ def _make_account(email: str) -> str | None:
     return None
 
 
-def _make(
+def _create_missing(
     caller: Caller,
-    wanted: Iterable[Mapping[str, Any]],
+    samples: Iterable[Mapping[str, Any]],
     create: Callable[[Caller, dict[str, Any]], Any],
     found: Page[Any],
 ) -> dict[str, int]:
-    """The ids of these by their names; some may be there from a time before."""
+    """Create the rows that do not exist, and return the IDs of all by name."""
     known = {row.name.lower(): row.id for row in found.rows or ()}
     return {
-        one["name"]: known.get(one["name"].lower()) or create(caller, dict(one)).id
-        for one in wanted
+        sample["name"]: known.get(sample["name"].lower()) or create(caller, dict(sample)).id
+        for sample in samples
     }
 
 
-def _add(
+def _create(
     caller: Caller,
-    task: Believable,
+    task: SampleTask,
     lists: Mapping[str, int],
     labels: Mapping[str, int],
-    made: Mapping[str, int],
+    task_ids: Mapping[str, int],
 ) -> int:
     values = task.values | {"label_ids": [labels[name] for name in task.labels]}
     if task.list:
         values["list_id"] = lists[task.list]
-    if task.below:
-        values["parent_id"] = made[task.below]
+    if task.parent:
+        values["parent_id"] = task_ids[task.parent]
     task_id = create_task(caller, values).id
     for outcome in task.outcomes:
-        step = occurrences.complete if outcome == "completed" else occurrences.skip
-        step(caller, task_id, keep_missed=True, if_match=None)
+        advance = occurrences.complete if outcome == "completed" else occurrences.skip
+        advance(caller, task_id, keep_missed=True, if_match=None)
     return task_id

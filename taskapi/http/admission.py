@@ -1,7 +1,7 @@
-"""Admission: how many requests of one caller a worker handles at a time, and how fast they come.
+"""Admission: limits on concurrent requests of one caller, and on their rate, in a worker.
 
-A request counts towards its account once the worker has seen that its session is live, and until
-then towards its network, so that a revoked token takes nothing from the account that it names.
+A request counts towards its account once the worker has verified the session, and before that
+towards its network, so that a revoked token uses up nothing of its account's limits.
 """
 
 from __future__ import annotations
@@ -18,50 +18,50 @@ from config import Settings
 from taskapi.db import database
 from taskapi.db.concurrency import Share, Slots, TooManyConcurrentRequests
 from taskapi.http.addresses import client_address, network
-from taskapi.http.application import Answer, Request
+from taskapi.http.application import CompleteResponse, Request
 from taskapi.identity import Caller
 from taskapi.problems import RateLimited, TokenInvalid
 from taskapi.runtime import CLOSE
 from taskapi.runtime.context import extensions
 
 MAX_OF_ACCOUNT = 100
-"""Requests of one account that a worker handles at a time."""
+"""Concurrent requests of one account."""
 
 MAX_OF_NETWORK = 500
-"""Requests without a verified session from one network, which may be many people's."""
+"""Concurrent requests without a verified session from one network, which many users may share."""
 
 RATE = 500
-"""Requests a second that a worker takes from one account in the long run."""
+"""Requests per second of one account, in the long run."""
 
 BURST = 20_000
-"""Requests that it takes at any rate after a pause."""
+"""Requests of one account at any rate, after a pause."""
 
 PAUSE_SECONDS = 1.0
-"""Before a refusal: a client that repeats without a pause would keep the worker busy with them."""
+"""The delay of a 429 response, so that clients that retry at once do not occupy the worker."""
 
 REFUSALS_PER_SECOND = 100
-"""Of a worker to one caller; more of them wait longer, since each takes time from all others."""
+"""Error responses of a worker to one caller. More of them are delayed longer."""
 
 MAX_UNSENT_BYTES = 16_000_000
-"""Of large responses to one account that are still to be sent, before it gets another one."""
+"""The maximum size of large responses to one account that are still to be sent."""
 
 Turn = AbstractContextManager[None]
 
 _READS = ("GET", "HEAD")
 _LARGE_BYTES = 64_000
 _VERIFIED_SECONDS = 60
-_REMEMBERED = 10_000
+_MAX_REMEMBERED = 10_000
 
 
 class RequestRateExceeded(RateLimited):
-    """The account's requests come too fast."""
+    """The account sends requests at too high a rate."""
 
     detail = f"Send at most {RATE} requests a second."
     headers = {"Retry-After": "1"}
 
 
 class Admission:
-    """What a worker knows of the requests in progress.
+    """The requests in progress in a worker.
 
     Args:
         turns: for the reads, and for the writes, of an account that a worker executes at a time.
@@ -85,11 +85,11 @@ class Admission:
         """Handle a request within its limits.
 
         Args:
-            respond: makes the response. It takes the turn once the request has arrived, so that
-                slow clients don't keep others waiting.
+            respond: returns the response. It takes the turn once the request has arrived, so that
+                slow clients do not block others.
 
         Raises:
-            TooManyConcurrentRequests, RequestRateExceeded: as they say, after a pause.
+            TooManyConcurrentRequests, RequestRateExceeded: as they say, after a delay.
         """
         key, limit = self._counted_towards(request, caller)
         if self._in_progress[key] >= limit:
@@ -106,14 +106,14 @@ class Admission:
                 self._verified.pop(caller.session_id, None)
             raise
         finally:
-            _take_off(self._in_progress, key, 1)
+            _subtract(self._in_progress, key, 1)
         if caller and database.seconds_spent():
             self._remember(caller)
         self._count_unsent(key, response)
         return response
 
     def delay_refusal(self, request: Request) -> None:
-        """Wait before the refusal of a request without a valid token, if there are many."""
+        """Delay the error response to a request without a valid token, if there are many."""
         self._pause(_network_key(request), 0)
 
     def _refused(self, key: str, request: Request, problem: RateLimited) -> RateLimited:
@@ -128,7 +128,7 @@ class Admission:
             if seconds:
                 sleep(seconds)
         finally:
-            _take_off(self._refusals, key, 1)
+            _subtract(self._refusals, key, 1)
 
     def _turn(self, key: str, limit: int, reads: bool) -> Turn:  # noqa: FBT001 - part of the key
         if limit == MAX_OF_ACCOUNT:
@@ -148,9 +148,9 @@ class Admission:
 
     def _count_unsent(self, key: str, response: Response) -> None:
         size = response.content_length or 0
-        if size >= _LARGE_BYTES and isinstance(response, Answer):
+        if size >= _LARGE_BYTES and isinstance(response, CompleteResponse):
             self._unsent[key] += size
-            response.on_sent = partial(_take_off, self._unsent, key, size)
+            response.on_sent = partial(_subtract, self._unsent, key, size)
 
     def _is_too_fast(self, user_id: int) -> bool:
         """The generic cell rate algorithm (ITU-T I.371)."""
@@ -158,19 +158,19 @@ class Admission:
         next_free = max(self._next_free.get(user_id, now), now)
         if next_free - now > BURST / RATE:
             return True
-        if len(self._next_free) >= _REMEMBERED:
+        if len(self._next_free) >= _MAX_REMEMBERED:
             self._next_free = {k: time for k, time in self._next_free.items() if time > now}
         self._next_free[user_id] = next_free + 1 / RATE
         return False
 
     def _remember(self, caller: Caller) -> None:
-        if len(self._verified) >= _REMEMBERED:
+        if len(self._verified) >= _MAX_REMEMBERED:
             del self._verified[next(iter(self._verified))]
         self._verified[caller.session_id] = monotonic() + _VERIFIED_SECONDS
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Count requests from here on."""
+    """Create the application's admission."""
     app.extensions["taskapi_admission"] = Admission(
         Slots(max(1, settings.database_pool_size // 2)),
         settings.database_pool_timeout,
@@ -179,12 +179,12 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def admission() -> Admission:
-    """The application's admission in this process."""
+    """The application's admission."""
     found: Admission = extensions()["taskapi_admission"]
     return found
 
 
-def _take_off(counter: Counter[str], key: str, amount: int) -> None:
+def _subtract(counter: Counter[str], key: str, amount: int) -> None:
     counter[key] -= amount
     if not counter[key]:
         del counter[key]

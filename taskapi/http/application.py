@@ -1,7 +1,6 @@
-"""Flask as this service uses it: what every request would otherwise pay for is left out.
+"""Flask without work that no operation of this service needs.
 
-Each override is of a method that Flask or werkzeug documents, and leaves out only what no operation
-has: host names in routes, and headers that are still to be completed.
+Only documented methods are overridden. Routes have no host names, and responses are complete.
 """
 
 from __future__ import annotations
@@ -24,48 +23,47 @@ _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class Request(FlaskRequest):
-    """A request, with what its line in the log says of it."""
+    """A request, with the fields of its log line."""
 
     user_id: int | None = None
-    """Whose token it carries."""
+    """The user of the access token."""
 
     def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(environ, *args, **kwargs)
         self.started = perf_counter()
-        self.noted: dict[str, Any] = {}
+        self.log_fields: dict[str, Any] = {}
 
     @cached_property
     def id(self) -> str:
-        """The client's own X-Request-ID when it is well-formed, else a new one."""
+        """The client's X-Request-ID if it is well-formed, otherwise a new ID."""
         sent = self.environ.get("HTTP_X_REQUEST_ID", "")
-        # Unique, not secret: to ask the kernel for randomness takes longer than to log the line.
+        # Unique, not secret. Randomness from the kernel takes longer than logging the line.
         return sent if _WELL_FORMED_ID.fullmatch(sent) else f"{random.getrandbits(96):024x}"
 
 
-class Answer(Response):
-    """A whole body with all its headers, which is sent as it is."""
+class CompleteResponse(Response):
+    """A response with a complete body and all headers, which is sent without changes."""
 
     on_sent: Callable[[], None] | None = None
-    """Called when the body was sent, or given up."""
+    """Called when the body was sent, or the client is gone."""
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """WSGI."""
         start_response(self.status, list(self.headers))
-        # A list of one piece, as it was given.
         body = [] if environ["REQUEST_METHOD"] == "HEAD" else cast("list[bytes]", self.response)
         return ClosingIterator(body, self.on_sent) if self.on_sent else body
 
 
 class Application(Flask):
-    """Flask for views that are plain functions, on whatever host they are asked."""
+    """Flask for views that are plain functions, for any host."""
 
     request_class = Request
 
     def create_url_adapter(self, request: FlaskRequest | None) -> MapAdapter | None:
-        """Finds the view by path and method alone.
+        """Match the path and the method only.
 
-        Flask's own looks at the host as well, takes /tasks and //tasks for the same, and finds no
-        view for a request that offers to become a websocket.
+        Flask also matches the host, merges slashes (//tasks), and finds no view for a request that
+        could be upgraded to a websocket.
         """
         if request is None:
             return super().create_url_adapter(request)
@@ -80,7 +78,7 @@ class Application(Flask):
 
 
 def current_request() -> Request:
-    """The request that is being handled.
+    """The current request.
 
     Raises:
         RuntimeError: there is none.

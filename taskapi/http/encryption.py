@@ -1,4 +1,4 @@
-"""Encryption of what the service stores for itself (Fernet: AES-128-CBC and HMAC-SHA-256)."""
+"""Encryption of stored data (Fernet: AES-128-CBC and HMAC-SHA-256)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from taskapi.identity import signing_keys
 
 
 def encrypt(content: bytes, purpose: bytes) -> bytes:
-    """Encrypt content with the service's current key, for one purpose."""
+    """Encrypt content with the current key, for one purpose."""
     return _fernet(purpose).encrypt(content)
 
 
 def decrypt(encrypted: bytes, purpose: bytes) -> bytes | None:
-    """The content that was encrypted for this purpose; None if no key of the service fits."""
+    """Decrypt content that was encrypted for this purpose; None if no key matches."""
     try:
         return _fernet(purpose).decrypt(encrypted)
     except InvalidToken:

@@ -1,14 +1,13 @@
-"""Idempotency keys: a request that is sent twice is performed once.
+"""Idempotency keys: a repeated request is performed once.
 
-The client makes up a key for a write and sends it again with each attempt
+The client generates a key for a write and sends it with each attempt
 (draft-ietf-httpapi-idempotency-key-header). The response is stored in the transaction of the write,
-so that either both exist or neither; it belongs to the account, and is deleted after a day. Errors
-are not stored: nothing was done, and the next attempt may succeed. Stored responses are encrypted
-with the service's own key, for the response to a login contains tokens.
+belongs to the account, and is deleted when it expires. Errors are not stored, since nothing was
+changed and a retry may succeed. Stored responses are encrypted, because they may contain tokens.
 
-A key reveals nothing to those who have not proven who they are: operations that take no access
-token prove the password or the refresh token before they look a key up. Responses with tokens
-expire after two minutes, so that a stolen request is no way around the rotation of refresh tokens.
+A key reveals nothing to unauthenticated clients: operations without an access token verify the
+password or the refresh token before they look up a key. Responses with tokens expire after two
+minutes, so that a stolen request does not bypass the rotation of refresh tokens.
 """
 
 from __future__ import annotations
@@ -60,13 +59,13 @@ TOKENS_LIFETIME = timedelta(minutes=2)
 _HEADERS = ("ETag", "Location")
 _PURPOSE = b"taskapi idempotency v1"
 
-# Quoted as the draft has it (a string of RFC 9651), or bare, as most clients send it.
+# Quoted as in the draft (a string of RFC 9651), or bare as most clients send it.
 _KEY = re.compile(r'"([ !#-\[\]-~]{1,255})"|([!#-\[\]-~]{1,255})', re.ASCII)
 
 _keys, _users = table_of(IdempotencyKey), table_of(User)
 _key = bindparam("key", type_=Text)
 _seed = func.hashtextextended(bindparam("account", type_=Text), 0)
-# A parameter: Citus takes no function that is not immutable in ON CONFLICT.
+# A parameter, because Citus supports only immutable functions in ON CONFLICT.
 _now = bindparam("now", type_=DateTime(timezone=True))
 _expires_at = bindparam("expires_at", type_=DateTime(timezone=True))
 _has_expired = _keys.c.expires_at <= _now
@@ -77,7 +76,7 @@ class _Statements:
 
     Args:
         workspace_id: the workspace that the keys belong to.
-        condition: true in SQL for the account's row of users.
+        condition: the SQL condition for the account's row of users.
     """
 
     def __init__(self, workspace_id: ColumnElement[int], condition: ColumnElement[bool]) -> None:
@@ -90,7 +89,7 @@ class _Statements:
         )
         self.claim = Statement(
             select(
-                # Held until the transaction ends; nobody waits for it.
+                # Held until the transaction ends. Other requests do not wait for it.
                 func.pg_try_advisory_xact_lock(func.hashtextextended(_key, _seed)).label("is_free"),
                 _users.c.id.label("user_id"),
                 _keys.c.response,
@@ -118,8 +117,8 @@ class _Statements:
             _keys.c.key != _key,
             _has_expired,
         )
-        swept = delete(_keys).where(others).cte("swept")
-        self.store = Statement(select(stored.c.key).add_cte(swept), writes=True)
+        purged = delete(_keys).where(others).cte("purged")
+        self.store = Statement(select(stored.c.key).add_cte(purged), writes=True)
 
 
 purge = Purge(_keys, _keys.c.expires_at <= func.now())
@@ -130,10 +129,10 @@ class Owner(NamedTuple):
     """The account that a key belongs to.
 
     Args:
-        statements: find it.
-        parameters: of these statements.
-        name: the same for all requests of the account.
-        is_caller: whether its session must be live.
+        statements: the statements on its keys.
+        parameters: the parameters of these statements.
+        name: a name for the account's lock.
+        is_caller: whether its session must be active.
         lifetime: how long its responses are stored.
     """
 
@@ -156,7 +155,7 @@ def owner_by_caller(caller: Caller) -> Owner:
 
 
 def owner_by_id(user_id: int) -> Owner:
-    """The account of an operation that has proven it, and whose response contains tokens."""
+    """The account of an operation that has verified it, and whose response contains tokens."""
     return Owner(_of_user, {"user_id": user_id}, str(user_id), lifetime=TOKENS_LIFETIME)
 
 
@@ -166,26 +165,26 @@ def owner_by_email(email: str) -> Owner:
 
 
 class _Stored(Exception):
-    """An earlier attempt has stored the response."""
+    """There is a stored response."""
 
     def __init__(self, response: Response) -> None:
         self.response = response
 
 
 def once(
-    request: Request, owner: Owner, given: Mapping[str, Any], respond: Callable[[], Response]
+    request: Request, owner: Owner, values: Mapping[str, Any], respond: Callable[[], Response]
 ) -> Response:
     """The response to the first request with the key.
 
     Args:
-        given: its body and query, checked.
-        respond: performs it; all that it writes is one transaction.
+        values: the validated body and query.
+        respond: performs the request. All of its writes are one transaction.
 
     Raises:
-        InvalidInput: the key is malformed.
+        InvalidInput: the key is invalid.
         KeyInUse, KeyReused, TokenInvalid: as they say.
     """
-    key, fingerprint = _key_of(request), _fingerprint(request, given)
+    key, fingerprint = _key_of(request), _fingerprint(request, values)
     now = datetime.now(UTC)
     parameters = {"key": key, "now": now, **owner.parameters}
 
@@ -215,7 +214,7 @@ def _respond(work: database.Deferred, owner: Owner, respond: Callable[[], Respon
     try:
         return respond()
     except InvalidInput:
-        # Once a password is changed, what changed it is wrong: the key knows better.
+        # A repeated change of the password fails, since the current password is another now.
         if owner.is_caller:
             work.begin()
         raise
@@ -229,9 +228,9 @@ def _key_of(request: Request) -> str:
     return found[1] or found[2]
 
 
-def _fingerprint(request: Request, given: Mapping[str, Any]) -> str:
-    request_parts = [request.method, request.path, request.headers.get("If-Match"), given]
-    # What orjson does not know by itself are named tuples.
+def _fingerprint(request: Request, values: Mapping[str, Any]) -> str:
+    request_parts = [request.method, request.path, request.headers.get("If-Match"), values]
+    # The default is for named tuples.
     dumped = orjson.dumps(request_parts, default=list, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(dumped).hexdigest()
 

@@ -1,4 +1,4 @@
-"""The table of responses that are stored for idempotency keys."""
+"""The table of stored responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from taskapi.extensions import Model
 
 
 class IdempotencyKey(Model):
-    """The response to the first request with a key, encrypted with a hash of that request."""
+    """The response to the first request with a key, and the hash of that request, encrypted."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (

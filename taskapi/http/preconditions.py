@@ -1,4 +1,4 @@
-"""Entity tags and conditional requests (RFC 9110 section 13) over change numbers."""
+"""Entity tags and conditional requests (RFC 9110 section 13), based on versions."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def entity_tag(version: int, owner: int | None = None) -> str:
     """The strong entity tag of a version.
 
     Args:
-        owner: the account, for what has the same address for every account: two accounts may be
-            at the same version, and a cache must not take one's for the other's.
+        owner: the ID of the workspace, for paths that are the same for all workspaces. Two
+            workspaces can have the same version, which caches must not confuse.
     """
     return f'"{version}"' if owner is None else f'"{owner}.{version}"'
 
 
 def if_match(request: Request) -> list[int] | None:
-    """The versions that If-Match accepts; None without the header or with `*`.
+    """The versions in If-Match; None without the header or with `*`.
 
-    Tags that were never ours, and weak ones, match nothing (strong comparison, section 13.1.1).
+    Foreign and weak tags match nothing (strong comparison, section 13.1.1).
     """
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
@@ -32,12 +32,10 @@ def if_match(request: Request) -> list[int] | None:
 
 
 def if_none_match(request: Request, owner: int | None = None) -> list[int] | None:
-    """The versions that the client has, by If-None-Match (weak comparison, section 13.1.2).
-
-    None with `*`: whatever the version is, the client has it.
+    """The versions in If-None-Match (weak comparison, section 13.1.2); None for `*`, all versions.
 
     Args:
-        owner: as for `entity_tag`; the tags of others count as unknown.
+        owner: see `entity_tag`. Tags of other owners are ignored.
     """
     header = request.headers.get("If-None-Match", "")
     if header.strip() == "*":

@@ -1,4 +1,4 @@
-"""Answers: JSON with its entity tag, and every error as problem+json."""
+"""Responses: JSON with an entity tag, and errors as problem+json."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from config import Settings
 from taskapi import problems as errors
 from taskapi.db.listing import Page
 from taskapi.db.pages import MAX_PAGE_BYTES, SHORT_LIMIT, is_known
-from taskapi.http.application import Answer, current_request
+from taskapi.http.application import CompleteResponse, current_request
 from taskapi.http.preconditions import entity_tag, if_none_match
 from taskapi.http.representation import Represent, represent_as
 from taskapi.identity import Caller
@@ -43,7 +43,7 @@ def json_response(
 def versioned_response(
     payload: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The response with a resource and its ETag, or 304 to a GET whose client has this version."""
+    """The response with a resource and its ETag, or 304 if the client has this version."""
     version, request = payload["version"], current_request()
     if request.method in ("GET", "HEAD") and is_known(version, if_none_match(request)):
         return not_modified(entity_tag(version))
@@ -51,10 +51,10 @@ def versioned_response(
 
 
 def page_response(name: str, found: Page[Any], caller: Caller, represent: Represent) -> Response:
-    """The response with a page, or 304 to a client that has this version of the list.
+    """The response with a page, or 304 if the client has this version of the list.
 
     Args:
-        name: the member of the body that has the rows.
+        name: the member of the body with the rows.
     """
     headers = {}
     if found.version is not None:
@@ -62,40 +62,40 @@ def page_response(name: str, found: Page[Any], caller: Caller, represent: Repres
         if found.rows is None:
             return not_modified(tag)
     rows = found.rows or []
-    shown, next_cursor = _fitting(rows, represent), found.next_cursor
-    if len(shown) < len(rows):
-        next_cursor = found.cursor_after(rows[len(shown) - 1])
+    json, next_cursor = _within_size(rows, represent), found.next_cursor
+    if len(json) < len(rows):
+        next_cursor = found.cursor_after(rows[len(json) - 1])
     if next_cursor:
         following = request.args.to_dict() | {"cursor": next_cursor}
         headers["Link"] = f'<{request.path}?{urlencode(following)}>; rel="next"'
-    page = {name: shown, "total": found.total, "next_cursor": next_cursor}
+    page = {name: json, "total": found.total, "next_cursor": next_cursor}
     return json_response(page, headers=headers)
 
 
-def _fitting(rows: Sequence[Any], represent: Represent) -> list[Any]:
-    """The JSON of the rows that fit on a page."""
+def _within_size(rows: Sequence[Any], represent: Represent) -> list[Any]:
+    """The JSON of the rows, up to the maximum size of a page."""
     if len(rows) <= SHORT_LIMIT:
         return [represent(row) for row in rows]
-    shown: list[orjson.Fragment] = []
+    fragments: list[orjson.Fragment] = []
     left = MAX_PAGE_BYTES
     for row in rows:
         json = orjson.dumps(represent(row), option=_OPTIONS)
         left -= len(json)
         if left < 0:
             break
-        shown.append(orjson.Fragment(json))
-    return shown
+        fragments.append(orjson.Fragment(json))
+    return fragments
 
 
 def not_modified(tag: str) -> Response:
-    """304: the client's copy, of this entity tag, is current."""
+    """The 304 response for this entity tag."""
     return Response(status=304, headers={"ETag": tag})
 
 
 def problem_response(problem: errors.Problem) -> Response:
     """The response of a problem."""
     request = current_request()
-    request.noted["problem"] = problem.code
+    request.log_fields["problem"] = problem.code
     body, headers = problem.body(request.id), problem.headers
     if isinstance(problem, errors.PreconditionFailed):
         current = represent_as(problem.noun, problem.current)
@@ -105,16 +105,16 @@ def problem_response(problem: errors.Problem) -> Response:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Answer every error, ours or not, as problem+json, and say to browsers and caches what for."""
+    """Return all errors as problem+json, and set headers for browsers and caches."""
     vary = "Authorization, Origin" if settings.cors_origins else "Authorization"
     app.extensions["taskapi_vary"] = vary
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        if isinstance(response, Answer):  # which has them
+        if isinstance(response, CompleteResponse):  # which has them
             return response
         headers = response.headers
-        for name, value in _standing(headers):
+        for name, value in _common_headers(headers):
             headers.setdefault(name, value)
         headers.add("Vary", vary)
         if response.status_code == NO_CONTENT or request.method == "OPTIONS":
@@ -123,30 +123,32 @@ def init_app(app: Flask, settings: Settings) -> None:
 
     app.register_error_handler(errors.Problem, problem_response)
     app.register_error_handler(HTTPException, lambda e: problem_response(_from_werkzeug(e)))
-    app.register_error_handler(Exception, _unforeseen)
+    app.register_error_handler(Exception, _unexpected)
 
 
-def raw_response(body: bytes, media_type: str, status: int, headers: Mapping[str, str]) -> Answer:
-    """An answer of these bytes, with every header that it is to have."""
-    return Answer(
+def raw_response(
+    body: bytes, media_type: str, status: int, headers: Mapping[str, str]
+) -> CompleteResponse:
+    """A response with this body and all of its headers."""
+    return CompleteResponse(
         [body],
         status,
         [
             ("Content-Type", media_type),
             ("Content-Length", str(len(body))),
             *headers.items(),
-            *_standing(headers),
+            *_common_headers(headers),
             ("Vary", extensions()["taskapi_vary"]),
         ],
     )
 
 
-def _standing(headers: Mapping[str, str] | Headers) -> list[tuple[str, str]]:
-    """What every answer says beside its own headers."""
-    # What has a validator may be kept by its owner and is asked about; all else is not kept.
-    kept = "private, no-cache" if "ETag" in headers else "no-store"
+def _common_headers(headers: Mapping[str, str] | Headers) -> list[tuple[str, str]]:
+    """The headers that all responses have."""
+    # Only responses with a validator may be stored, by the user's own cache.
+    policy = "private, no-cache" if "ETag" in headers else "no-store"
     return [
-        ("Cache-Control", kept),
+        ("Cache-Control", policy),
         ("X-Content-Type-Options", "nosniff"),
         ("X-Request-ID", current_request().id),
     ]
@@ -158,19 +160,19 @@ def _from_werkzeug(error: HTTPException) -> errors.Problem:
     kinds = {404: errors.NotFound, 413: errors.ContentTooLarge, 400: errors.InvalidInput}
     if error.code in kinds:
         return kinds[error.code]()
-    return _unforeseen_problem(error)
+    return _unexpected_problem(error)
 
 
-def _unforeseen(error: Exception) -> Response:
-    # As Flask does it for an error that nobody handles: who reports errors listens.
+def _unexpected(error: Exception) -> Response:
+    # Error reporting listens to this signal, which Flask sends only for unhandled errors.
     got_request_exception.send(app_ctx.app, exception=error)
-    return problem_response(_unforeseen_problem(error))
+    return problem_response(_unexpected_problem(error))
 
 
-def _unforeseen_problem(error: Exception) -> errors.Problem:
-    # An error's text may hold what a person wrote, so its kind and its place must do.
+def _unexpected_problem(error: Exception) -> errors.Problem:
+    # The error's text may contain user data, so only its type and its traceback are logged.
     trace = "".join(traceback.format_tb(error.__traceback__))
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
-    about = {"error": type(error).__name__, "sqlstate": state, "trace": trace}
-    _failures.error("failed", extra=about)
+    fields = {"error": type(error).__name__, "sqlstate": state, "trace": trace}
+    _failures.error("failed", extra=fields)
     return errors.InternalError()

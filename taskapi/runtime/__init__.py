@@ -1,4 +1,4 @@
-"""What depends on how dependencies work inside; docs/runtime.md lists each use with its reason."""
+"""Code that depends on the internals of dependencies. docs/runtime.md lists and justifies it."""
 
 CLOSE = "taskapi.close"
-"""The key in the WSGI environment by which an application has the connection closed."""
+"""The key in the WSGI environment with which an application requests to close the connection."""

@@ -1,4 +1,4 @@
-"""Connections to clients: taken in, kept while they behave, and ended so that they know why."""
+"""Connections to clients, with time limits, and their orderly end."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from gevent.server import StreamServer
 from gunicorn.http import wsgi
 
 HEAD_SECONDS = 10
-"""From a request's first byte to the end of its headers."""
+"""The time from a request's first byte to the end of its headers."""
 
 SEND_SECONDS = 20
-"""In which a client must accept `SEND_BYTES` of its response, or what is left of it."""
+"""The time in which a client must accept `SEND_BYTES` of its response, or the rest of it."""
 
 SEND_BYTES = 256 * 1024
 
@@ -31,14 +31,15 @@ _plain_socket = get_original("socket", "socket")
 
 
 class _TooLate(BaseException):
-    """No request came on a connection, or it did not come to the end of its headers."""
+    """No request arrived on a connection, or its headers were not complete in time."""
 
 
 class Client:
-    """A connection to a client, which is also the context in which it waits for a request.
+    """A connection to a client, and the context manager in which it waits for a request.
 
-    For gunicorn it is a socket. A connection may be idle for long, but a request that has begun
-    must come to its body soon, and an answer must be taken: who stalls takes somebody else's place.
+    For gunicorn it is a socket. A connection may be idle for long. But once a request has begun,
+    its headers must be complete soon, and the client must accept the response, because slow clients
+    occupy places of others.
     """
 
     is_idle = False
@@ -64,7 +65,7 @@ class Client:
         return kind is _TooLate
 
     def recv(self, size: int) -> bytes:
-        """What has arrived; the first part of a request lets the time for its head begin."""
+        """Receive data. The first data of a request starts the time limit of its headers."""
         data = self.socket.recv(size)
         if self.is_idle:
             self.is_idle = False
@@ -80,10 +81,10 @@ class Client:
             self._clock.close()
 
     def sendall(self, data: bytes) -> None:
-        """Send all of it, as long as the client accepts each part in time.
+        """Send all data, as long as the client accepts each part in time.
 
         Raises:
-            ConnectionResetError: it did not; gunicorn takes it for a client that is gone.
+            ConnectionResetError: it did not. gunicorn treats this as a client that disconnected.
         """
         whole = memoryview(data)
         for start in range(0, len(whole), SEND_BYTES):
@@ -91,8 +92,8 @@ class Client:
                 self.socket.sendall(whole[start : start + SEND_BYTES])
 
     def stop_waiting(self) -> None:
-        """Close it while it is idle; a request that has already arrived is still answered."""
-        # The end of the input wakes the greenlet; gevent's shutdown() makes it an error.
+        """Close an idle connection. A request that has already arrived is still handled."""
+        # The end of the input wakes the greenlet. gevent's shutdown() would raise an error there.
         with suppress(OSError):
             copy = os.dup(self.socket.fileno())
             with _plain_socket(fileno=copy) as plain:
@@ -120,26 +121,26 @@ class Response(wsgi.Response):
 
 
 class Listener(StreamServer):
-    """Takes connections in, each time that the event loop comes round."""
+    """Accepts connections in each round of the event loop."""
 
     pool: Pool
 
     @property
     def max_accept(self) -> int:  # type: ignore[override]  # the original only reads it
-        """How many at a time.
+        """The number of connections to accept at a time.
 
-        Workers that have little to do share what comes in when each takes one. The more clients one
-        has, the longer its loop takes to come round, and newcomers would wait for seconds behind
-        them. Without a bound, who has more would get ever more of them.
+        One at a time distributes connections evenly among workers with few clients. With many
+        clients a round of the event loop takes longer, and new clients would wait for seconds.
+        Without a limit, a busy worker would accept ever more.
         """
         return min(1 + len(self.pool) // _MAX_ACCEPT, _MAX_ACCEPT)
 
 
 def send(response: wsgi.Response, pieces: Any) -> None:
-    """Send what the application has answered.
+    """Send the response of the application.
 
     Raises:
-        StopIteration: it was not sent to its end; a second answer here would be none.
+        StopIteration: it was sent in part. An error response could not follow it.
     """
     try:
         for piece in pieces:
@@ -155,14 +156,14 @@ def send(response: wsgi.Response, pieces: Any) -> None:
 
 
 def linger(sock: Any) -> None:
-    """End an answer, and for a moment read what the client still sends, before it is closed.
+    """End the response, and read for a moment what the client still sends.
 
-    To close a connection on which something is unread resets it, and the client, who is still
-    sending, would lose the answer (RFC 9112 section 9.6).
+    Closing a connection with unread data resets it, and a client that is still sending would lose
+    the response (RFC 9112 section 9.6).
     """
     with suppress(OSError, gevent.Timeout), gevent.Timeout(_LINGER_SECONDS):
         sock.shutdown(socket.SHUT_WR)
         left = _LINGER_BYTES
         while left > 0 and (piece := sock.recv(_PIECE)):
             left -= len(piece)
-            gevent.sleep(0)  # a fast sender would keep the others waiting
+            gevent.sleep(0)  # otherwise a fast sender would block other clients

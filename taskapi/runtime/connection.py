@@ -1,15 +1,14 @@
-"""A connection to PostgreSQL that runs compiled SQL in one round trip.
+"""A connection to PostgreSQL that executes compiled SQL in one round trip.
 
 psycopg's cursors convert a query, look up its prepared name and describe its result on every
-execution. Here the statement was compiled once, and its parameters have declared types: it is sent
-as it is, and psycopg's adaptation turns values into bytes and rows into values.
+execution. Here the SQL is compiled and the types of parameters are declared, so it is sent without
+changes. psycopg's adaptation converts values and rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from math import inf
 from select import POLLIN
 from time import monotonic
 from typing import Any
@@ -26,26 +25,26 @@ from psycopg.waiting import Ready, Wait
 Row = tuple[Any, ...]
 
 MAX_PREPARED = 200
-"""A connection that has prepared so many statements is replaced: its backend keeps their plans."""
+"""A connection with this number of prepared statements is replaced, since they use memory."""
 
-# gevent's own would switch greenlets, and this one only looks.
+# gevent's version would switch greenlets, although this one never waits.
 _poll = get_original("select", "poll")
 
 
 _CANCEL_SECONDS = 0.3
-"""For the cancellation of a statement, from the request for it to the server's confirmation."""
+"""The time limit for canceling a statement, up to the server's confirmation."""
 
 
 class QueryTooLongError(psycopg.OperationalError):
-    """The database neither responded in time nor confirmed the cancellation; it may be working."""
+    """The database neither responded in time nor confirmed the cancellation."""
 
 
 class StalePlanError(psycopg.OperationalError):
-    """A migration changed what a prepared statement returns; nothing was done, and it may retry."""
+    """A migration changed the result of a prepared statement. It can be retried."""
 
 
 class _Dumpers(dict[int, Callable[[Any], Buffer | None]]):
-    """How a value is sent, by the OID of the type that its parameter is declared with."""
+    """Functions that convert a value to bytes, by the OID of the parameter's declared type."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         super().__init__()
@@ -58,14 +57,14 @@ class _Dumpers(dict[int, Callable[[Any], Buffer | None]]):
 
 
 class Connection(psycopg.Connection[Row]):
-    """A connection in autocommit that runs compiled SQL in one round trip.
+    """A connection in autocommit that executes compiled SQL in one round trip.
 
-    `prepares` says whether the server keeps the statements, by name.
+    `prepares` is whether statements are prepared on the server.
     """
 
     prepares = False
     patience = 10.0
-    """Seconds that the server has for its next answer; without gevent it decides itself."""
+    """The time limit in seconds for the server's next response. Without gevent there is none."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -77,7 +76,6 @@ class Connection(psycopg.Connection[Row]):
         self._eof.register(self.pgconn.socket, POLLIN)
         self.prepared = 0
         self.used_at = monotonic()
-        self.expires_at = inf
         self.round_trips = 0
 
     def run(
@@ -88,20 +86,20 @@ class Connection(psycopg.Connection[Row]):
         *,
         is_kept: bool = True,
     ) -> list[Row]:
-        """All rows of the result of a statement.
+        """Execute a statement, and return all rows of its result.
 
         Args:
-            sql: one statement, with PostgreSQL's own placeholders: `$1`.
-            values: of the placeholders, in their order.
-            types: the OIDs of the placeholders' types; a value's own type changes nothing, so that
-                a statement is prepared once whatever its values are.
-            is_kept: whether it may be prepared, which lasts as long as the connection.
+            sql: one statement, with PostgreSQL's placeholders: `$1`.
+            values: the values of the placeholders.
+            types: the OIDs of the placeholders' types. They do not depend on the values, so that a
+                statement is prepared once.
+            is_kept: whether it may be prepared, for the lifetime of the connection.
 
         Raises:
-            psycopg.Error: as psycopg's cursors raise it.
-            psycopg.errors.QueryCanceled: it took longer than `patience`; nothing was done.
+            psycopg.Error: as psycopg's cursors.
+            psycopg.errors.QueryCanceled: it took longer than `patience`. Nothing was done.
             QueryTooLongError: as it says.
-            StalePlanError: inside a transaction, which is lost.
+            StalePlanError: in a transaction, which must be repeated.
         """
         try:
             return self._run(sql, values, types, is_kept=is_kept)
@@ -127,17 +125,17 @@ class Connection(psycopg.Connection[Row]):
         result, loading = self._result(), self._loading
         loading.set_pgresult(result)
         rows: list[Row] = loading.load_rows(0, result.ntuples, tuple)
-        # It would otherwise be kept, however large, until the connection is used again.
+        # Free the memory of the result before the next use of the connection.
         loading.set_pgresult(None)
         return rows
 
     @property
     def is_ready(self) -> bool:
-        """Whether it is open and in no transaction."""
+        """Whether the connection is open and not in a transaction."""
         return self.pgconn.transaction_status == pq.TransactionStatus.IDLE
 
     def is_live(self) -> bool:
-        """Whether the server has not closed it meanwhile; to look costs no round trip."""
+        """Whether the server has not closed the connection. This takes no round trip."""
         try:
             while self._eof.poll(0):
                 self.pgconn.consume_input()
@@ -147,10 +145,10 @@ class Connection(psycopg.Connection[Row]):
 
     def _prepare(self, sql: bytes, types: tuple[int, ...]) -> bytes:
         key = (sql, types)
-        # Pad the SQL so that poolers prepare it anew: they keep the result's old description.
+        # Pad the SQL so that poolers prepare it anew. They cache the old description of the result.
         sql += b" " * self._stale_plans
-        # The name is a hash of the statement: behind a pooler that knows nothing of prepared
-        # statements, a name with a counter would run what another client has prepared.
+        # The name is a hash of the statement. With a counter, a pooler without support for prepared
+        # statements would execute what another client has prepared.
         name = blake2b(repr((sql, types)).encode(), digest_size=16).hexdigest().encode()
         self.pgconn.send_prepare(name, sql, types)
         self._result()
@@ -163,7 +161,7 @@ class Connection(psycopg.Connection[Row]):
         (result,) = self.wait(generators.execute(self.pgconn))
         if result.status == pq.ExecStatus.FATAL_ERROR:
             error = errors.error_from_result(result)
-            # Its words depend on the server's language.
+            # The message depends on the server's language.
             if error.diag.source_function == "RevalidateCachedQuery":
                 self._names.clear()
                 self._stale_plans += 1
@@ -173,15 +171,15 @@ class Connection(psycopg.Connection[Row]):
 
 
 class GeventConnection(Connection):
-    """A connection that waits on an event watcher of its own, and not for ever.
+    """A connection that waits on its own event watcher, with a time limit.
 
-    psycopg's own way under gevent makes a poll object and registers with it for each query.
+    psycopg's wait under gevent creates and registers a poll object for each query.
     """
 
     _readable: Any = None
 
     def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
-        """Run one of psycopg's generators, giving way to other greenlets while it waits.
+        """Run one of psycopg's generators. Other greenlets run while it waits.
 
         A statement that takes longer than `patience` is canceled.
 
@@ -198,7 +196,7 @@ class GeventConnection(Connection):
             return self._cancel(gen)
 
     def _cancel(self, gen: PQGen[RV]) -> RV:
-        """Cancel the statement, and give what the generator returns once the server responds."""
+        """Cancel the statement, and return the generator's result once the server responds."""
         try:
             with Timeout(_CANCEL_SECONDS, QueryTooLongError):
                 self.cancel_safe()
@@ -214,7 +212,7 @@ class GeventConnection(Connection):
             while True:
                 is_usual = wanted == Wait.R
                 hub.wait(self._readable if is_usual else hub.loop.io(self.pgconn.socket, wanted))
-                # To try what is not ready yet does no harm: the socket does not block.
+                # The socket is non-blocking, so a spurious wakeup does no harm.
                 wanted = gen.send(Ready(wanted))
         except StopIteration as done:
             result: RV = done.value
@@ -222,15 +220,15 @@ class GeventConnection(Connection):
 
 
 def connection_class() -> type[Connection]:
-    """The class for this process: one that knows gevent where gevent was put in place."""
+    """The class of connections for this process, with or without gevent."""
     return GeventConnection if is_patched("select") else Connection
 
 
 def raise_if_blocking() -> None:
-    """See that psycopg was imported after gevent patched the standard library.
+    """Check that psycopg was imported after gevent patched the standard library.
 
     Raises:
-        RuntimeError: it was not, and each query would stop the whole worker.
+        RuntimeError: it was not, and each query would block the whole worker.
     """
     if waiting.wait is getattr(waiting, "wait_c", None):
         raise RuntimeError("psycopg was imported before gevent patched the standard library")

@@ -1,6 +1,6 @@
-"""A worker of gunicorn's that keeps slow clients and idle connections from holding it up.
+"""A gunicorn worker that slow clients and idle connections do not block.
 
-It builds on how gunicorn's own gevent worker is written; what it serves is up to its subclass.
+It depends on the internals of gunicorn's gevent worker. Subclasses define what it serves.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from taskapi.runtime import CLOSE
 from taskapi.runtime.clients import Client, Listener, Response, linger, send
 
 LEAST_IDLE_SECONDS = 2
-"""For which a connection is kept at least, though others wait for its place."""
+"""The shortest time for which an idle connection stays open, even if others wait."""
 
 RECENT_SECONDS = 0.5
-"""A connection that was used within these has probably its next request on the way."""
+"""Within this time after a response, the client's next request is probably on its way."""
 
-_MADE_FREE = 0.1
-"""The share of all places that is made free at a time."""
+_CLOSED_SHARE = 0.1
+"""The share of connections that is closed at a time to make room for new ones."""
 
 
 def name_server(name: str) -> None:
@@ -41,10 +41,10 @@ def name_server(name: str) -> None:
 
 
 class ClientWorker(GeventWorker):
-    """Gunicorn's gevent worker, with clients that it can end.
+    """gunicorn's gevent worker, with control over its clients.
 
-    It ends as soon as no request is in flight. The original waits for connections too that are only
-    kept alive, up to `graceful_timeout`: a load balancer or a browser always has some.
+    It ends as soon as no request is in progress. The original also waits for idle connections, up
+    to `graceful_timeout`, and load balancers and browsers always have some.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -57,33 +57,33 @@ class ClientWorker(GeventWorker):
 
     @abstractmethod
     def tick(self) -> None:
-        """Called every second or so."""
+        """Called about every second."""
 
     @abstractmethod
     def application(self, address: Any) -> Any:
-        """The WSGI application at an address that is listened on."""
+        """The WSGI application for a listening address."""
 
     @abstractmethod
     def error_response(self, error: BaseException, address: Any) -> bytes:
-        """The response to a request that never reached the application, or that failed there."""
+        """The response to a malformed request, or to one that failed in the application."""
 
     def init_process(self) -> None:
-        self._told_to_end = Event()
-        # gunicorn looks a setting up by a method in Python, some forty times a request.
+        self._ending = Event()
+        # gunicorn reads a setting by a method in Python, about forty times per request.
         vars(self.cfg).update({name: one.get() for name, one in self.cfg.settings.items()})
         super().init_process()
 
     def init_signals(self) -> None:
         super().init_signals()
-        # Ctrl-C reaches the whole group; the master decides what it means and tells its workers.
+        # Ctrl-C reaches the whole process group. Only the master reacts to it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
-        self._told_to_end.set()
+        self._ending.set()
 
     def run(self) -> None:
-        """Serve until told to end, then finish what is in flight."""
+        """Serve until the worker must end, then finish requests in progress."""
         self.prepare()
         connections = Pool(self.worker_connections)
         servers = [
@@ -95,12 +95,12 @@ class ClientWorker(GeventWorker):
         while self.alive:
             self.notify()
             self.tick()
-            self._told_to_end.wait(1.0)
+            self._ending.wait(1.0)
             if connections.full():
                 self._make_room()
         for server in servers:
             server.stop_accepting()
-        # Who was accepted a moment ago begins by asking the listener for its name.
+        # New clients first read the listener's name, so it must still be open.
         gevent.sleep(0)
         for server in servers:
             server.close()
@@ -112,25 +112,24 @@ class ClientWorker(GeventWorker):
             self.log.warning("Ending with %d requests unfinished", len(connections))
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
-        me = gevent.getcurrent()
-        mine: Any = Client(client, self.cfg.keepalive)
-        self._clients[me] = mine
+        current = gevent.getcurrent()
+        wrapped: Any = Client(client, self.cfg.keepalive)
+        self._clients[current] = wrapped
         try:
-            super().handle(listener, mine, addr)
+            super().handle(listener, wrapped, addr)
         finally:
-            del self._clients[me]
+            del self._clients[current]
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:
-        """Serve a request, without the hooks, access log and files that gunicorn's own has.
+        """Handle a request, without gunicorn's hooks, access log and file responses.
 
-        The connection is closed when a part of the request's body was left unread, after a moment
-        in which the client can read the answer. Gunicorn would read the body to its end, however
-        long it is, and with a fast sender nothing else would be served meanwhile.
+        If a part of the request's body is unread, the connection is closed, after a moment in which
+        the client can read the response. gunicorn would read the whole body, of any length, and a
+        fast sender would block other clients.
 
         Raises:
-            StopIteration: gunicorn's sign to close the connection.
-            InvalidHeader: there is no Host, which may have been lost on the way (RFC 9112 section
-                3.2).
+            StopIteration: the connection must be closed.
+            InvalidHeader: there is no Host (RFC 9112 section 3.2).
         """
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
@@ -144,8 +143,8 @@ class ClientWorker(GeventWorker):
         environ["wsgi.multithread"] = True
         if not self.alive:
             response.force_close()
-        answer: Any = response.start_response  # takes exc_info too, which the stubs do not know
-        pieces = self.application(listener_name)(environ, answer)
+        start_response: Any = response.start_response  # the stubs lack exc_info
+        pieces = self.application(listener_name)(environ, start_response)
         is_unread = bool(getattr(req.body.reader, "length", 1))
         if is_unread or environ.get(CLOSE):
             response.force_close()
@@ -157,25 +156,25 @@ class ClientWorker(GeventWorker):
         return True
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer a request that never reached the application, or whose answer failed."""
+        """Respond to a malformed request, or to one that failed in the application."""
         response = self.error_response(exc, addr)
         with suppress(OSError):
             client.sendall(response)
             linger(client)
 
-    def timeout_ctx(self) -> Client:  # type: ignore[override]  # the stubs know no other class
+    def timeout_ctx(self) -> Client:  # type: ignore[override]  # the stubs require another class
         return self._clients[gevent.getcurrent()]
 
     def _idle_clients(self) -> list[Client]:
-        """Connections that wait for a request, those first that have waited longest."""
+        """Connections that wait for a request, the longest wait first."""
         idle = [client for client in self._clients.values() if client.is_idle]
         return sorted(idle, key=lambda client: client.idle_since)
 
     def _stop_waiting_for_requests(self) -> None:
-        """Close idle connections; a request that has already arrived on one is still answered.
+        """Close idle connections. Requests that have already arrived are still handled.
 
-        One that is on its way would be lost. So a connection that was just made or used is left
-        open a little longer: its next answer says that it is the last.
+        A request that is on its way would be lost. Therefore connections that were just opened or
+        used stay open a little longer. Their next response closes them.
         """
         latest = time.monotonic() - RECENT_SECONDS
         for client in self._idle_clients():
@@ -183,8 +182,8 @@ class ClientWorker(GeventWorker):
                 client.stop_waiting()
 
     def _make_room(self) -> None:
-        """Close some of the connections that are only kept, since others wait to be taken in."""
+        """Close some idle connections, because new clients wait."""
         latest = time.monotonic() - LEAST_IDLE_SECONDS
-        for client in self._idle_clients()[: int(self.worker_connections * _MADE_FREE)]:
+        for client in self._idle_clients()[: int(self.worker_connections * _CLOSED_SHARE)]:
             if client.idle_since <= latest:
                 client.stop_waiting()

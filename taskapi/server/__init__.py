@@ -1,4 +1,1 @@
-"""What gunicorn serves as taskapi; `gunicorn.conf.py` puts it in place.
-
-Imported after gevent has patched the standard library, and by nothing but gunicorn's processes.
-"""
+"""Running the service: gunicorn's worker, health, documentation pages, metrics, backups."""

@@ -1,4 +1,4 @@
-"""What a process of gunicorn's is given before it serves: addresses, limits, a log."""
+"""The setup of gunicorn's processes: addresses, limits, logs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from taskapi.logs import logging_config
 
 
 def addresses(settings: Settings) -> list[str]:
-    """Where to listen, as gunicorn writes it: for everybody, and where metrics are shown."""
+    """The listening addresses in gunicorn's format: the service's, and that of the metrics."""
     found = [(settings.host or "", settings.port)]
     if settings.metrics_port:
         found.append((settings.metrics_host, settings.metrics_port))
@@ -26,14 +26,14 @@ def addresses(settings: Settings) -> list[str]:
 
 @cache
 def metrics_folder(parent: str | None) -> str:
-    """A new folder in which the workers of this process count; they inherit its name."""
+    """A new folder for the workers' metrics. They inherit its name in the environment."""
     folder = tempfile.mkdtemp(prefix="taskapi-metrics-", dir=parent)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
     return folder
 
 
 def allow_open_files(number: int) -> None:
-    """Raise this process's limit to so many, or as near as the system lets it."""
+    """Raise this process's limit of open files, as far as the system allows."""
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY:
         number = min(number, most)
@@ -42,7 +42,7 @@ def allow_open_files(number: int) -> None:
 
 
 class RootLogger(Logger):
-    """Gunicorn's own log, in the format and at the level of the application's."""
+    """gunicorn's log, in the format and at the level of the application's."""
 
     settings: Settings
 
@@ -51,5 +51,5 @@ class RootLogger(Logger):
         logging.config.dictConfig(logging_config(self.settings))
         self.error_log.handlers.clear()
         self.error_log.propagate = True
-        # Its lines below that are of gunicorn's making, and quote what clients sent.
+        # gunicorn's debug lines may contain data from clients.
         self.error_log.setLevel(max(self.error_log.level, logging.INFO))

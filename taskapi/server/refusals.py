@@ -1,4 +1,4 @@
-"""Answers to what never reached the application, as problem+json."""
+"""Responses to malformed requests, which never reach the application, as problem+json."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from taskapi import problems as errors
 
 
 class MalformedRequest(errors.Problem):
-    """What arrived is not a request of HTTP/1.1, or uses a part of it that is not served here."""
+    """The request is not a well-formed HTTP/1.1 request, or uses an unsupported feature."""
 
     status = 400
     code = "malformed_request"
     title = "Malformed request"
-    detail = "This is not a well-formed HTTP request."
+    detail = "The request is not a well-formed HTTP request."
 
 
 class UriTooLong(errors.Problem):
-    """The request's first line is longer than any valid one."""
+    """The request line exceeds the maximum length."""
 
     status = 414
     code = "uri_too_long"
     title = "URI too long"
-    detail = "The address is longer than any that is served here."
+    detail = "The URL exceeds the maximum length."
 
 
 class HeadersTooLarge(errors.Problem):
@@ -51,16 +51,16 @@ _PROBLEMS = {
     ParseException: MalformedRequest,
     BaseException: errors.InternalError,
 }
-"""What each kind of gunicorn's errors is to the client; the first that fits counts."""
+"""The problem for each kind of gunicorn's errors. The first match counts."""
 
 
 def problem_of(error: BaseException) -> errors.Problem:
-    """What an error of gunicorn's is to the client."""
+    """The problem for an error of gunicorn's."""
     return next(kind for known, kind in _PROBLEMS.items() if isinstance(error, known))()
 
 
-def problem_answer(problem: errors.Problem, request_id: str) -> bytes:
-    """The whole answer, made without the application."""
+def raw_problem_response(problem: errors.Problem, request_id: str) -> bytes:
+    """The complete response, without the application."""
     body = orjson.dumps(problem.body(request_id))
     head = (
         f"HTTP/1.1 {problem.status} {problem.title}\r\nServer: taskapi\r\n"

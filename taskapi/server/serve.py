@@ -1,4 +1,4 @@
-"""`flask serve`: everything that running the service takes, in one command."""
+"""`flask serve`: migrates the database and runs gunicorn."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def serve_command(settings: Settings) -> click.Command:
-    """The command for these settings, whose database runs for as long as this process does."""
+    """The command for these settings. Their database runs as long as this process."""
 
     @click.command("serve")
     def serve() -> None:
         """Migrate the database, set its timeouts, and serve it with gunicorn until Ctrl-C."""
-        _refuse_a_taken_port(settings)
+        _require_free_port(settings)
         if not _has_schema(settings):
             click.echo("Migrating the database ...")
             migrate.upgrade()
@@ -43,7 +43,7 @@ def serve_command(settings: Settings) -> click.Command:
 
 
 class _Gunicorn:
-    """Gunicorn as a child process, which ends when we are told to."""
+    """gunicorn as a child process, which ends with this process."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -51,14 +51,14 @@ class _Gunicorn:
         self._is_ending = False
 
     def run(self) -> int:
-        """Serve until gunicorn ends; the exit code, which is 0 when a signal has asked for it."""
+        """Serve until gunicorn ends. Returns its exit code, or 0 if a signal ended it."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._end)
         process = self._process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn"],
             env=os.environ | _environment(self._settings),
-            preexec_fn=_become_gunicorn,  # noqa: PLW1509 - it is unsafe beside other threads, and this process has none
+            preexec_fn=_become_gunicorn,  # noqa: PLW1509 - unsafe with threads, of which this process has none
         )
         if self._is_ending:
             process.terminate()
@@ -77,7 +77,7 @@ class _Gunicorn:
             self._process.terminate()
 
 
-def _refuse_a_taken_port(settings: Settings) -> None:
+def _require_free_port(settings: Settings) -> None:
     family = socket.AF_INET6 if ":" in (settings.host or "") else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -111,7 +111,7 @@ def _has_schema(settings: Settings) -> bool:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """What has been settled here, so that gunicorn's workers only use it."""
+    """The settings that were determined here, for gunicorn's workers."""
     return {
         "DATABASE_URL": settings.database_url or "",
         "DATABASE_PREPARE": str(settings.database_prepare).lower(),
@@ -123,15 +123,15 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _become_gunicorn() -> None:
-    # Ctrl-C reaches the whole group. Until gunicorn answers signals, it is for us alone to act on.
+    # Ctrl-C reaches the whole process group. Only this process reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
-        # When we are killed the kernel ends gunicorn, which would keep the port.
+        # If this process is killed, the kernel ends gunicorn, which would occupy the port.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _reachable(settings: Settings) -> str:
-    """The host to ask: the machine itself, where the service listens on every address."""
+    """The host for requests: the loopback address if the service listens on all addresses."""
     host = settings.host or ""
     with suppress(ValueError):  # it is a name
         address = ip_address(host)

@@ -1,4 +1,4 @@
-"""The worker that serves this application: its metrics, and its answers to malformed requests."""
+"""The gunicorn worker: the application, metrics, and responses to malformed requests."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from taskapi.runtime.connection import raise_if_blocking
 from taskapi.runtime.worker import ClientWorker
 from taskapi.server.observe import observe
 from taskapi.server.operate.timeouts import warn_without_timeouts
-from taskapi.server.refusals import problem_answer, problem_of
+from taskapi.server.refusals import problem_of, raw_problem_response
 
 
 class Worker(ClientWorker):
-    """Serves the application, and its metrics at their own port."""
+    """Serves the application, and metrics on their own port."""
 
     settings: Settings
 
@@ -39,17 +39,17 @@ class Worker(ClientWorker):
         return self.wsgi
 
     def error_response(self, error: BaseException, address: Any) -> bytes:
-        """The problem, and a line in the log with the error's kind and place.
+        """The problem response. The type and traceback of the error are logged.
 
-        Its text, which gunicorn's own line has, quotes what the client sent: a token, a password.
+        The error's text, which gunicorn would log, may contain tokens or passwords.
         """
         problem = problem_of(error)
         request_id = secrets.token_hex(12)
-        about = {"error": type(error).__name__, "address": address[0] if address else None}
-        about["request_id"] = request_id
+        fields = {"error": type(error).__name__, "address": address[0] if address else None}
+        fields["request_id"] = request_id
         if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            self.log.warning("request_refused", extra=about)
+            self.log.warning("request_refused", extra=fields)
         else:
-            about["trace"] = "".join(traceback.format_tb(error.__traceback__))
-            self.log.error("failed", extra=about)
-        return problem_answer(problem, request_id)
+            fields["trace"] = "".join(traceback.format_tb(error.__traceback__))
+            self.log.error("failed", extra=fields)
+        return raw_problem_response(problem, request_id)

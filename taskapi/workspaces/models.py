@@ -23,17 +23,16 @@ NOW = func.now()
 _ZERO = text("0")
 
 IDS = Sequence("workspace_ids", metadata=Model.metadata)
-"""Gives ids to users, workspaces and lists.
+"""The IDs of users, workspaces and lists.
 
-A personal workspace thereby has its user's id, and the inbox the id of its workspace, and no other
-row can get either of them.
+A personal workspace has its user's ID, and an inbox its workspace's, so no other row may get it.
 """
 
 NEXT_ID = text("nextval('workspace_ids'::regclass)")
 
 
 class Workspace(Model):
-    """What content belongs to, with the version of that content and the totals of its lists."""
+    """A workspace, with the version and the totals of its content."""
 
     __tablename__ = "workspaces"
     __table_args__ = (
@@ -42,7 +41,7 @@ class Workspace(Model):
             "version >= 0 AND task_count >= completed_task_count AND completed_task_count >= 0",
             name="totals",
         ),
-        # Every write to a workspace updates its row: free space on the page keeps that cheap.
+        # Each write to a workspace updates this row. Free space on the page keeps that cheap.
         {"postgresql_with": {"fillfactor": 50}},
     )
 
@@ -63,10 +62,10 @@ class Workspace(Model):
 
 
 class Content:
-    """The columns of every row that belongs to a workspace.
+    """The columns of all tables whose rows belong to workspaces.
 
-    The key begins with the workspace: its rows lie together, tables can be sharded by it, and a
-    foreign key between two rows cannot leave it.
+    Keys begin with the workspace, so that tables can be sharded by it, and no foreign key can
+    reference another workspace.
     """
 
     @declared_attr
@@ -76,9 +75,9 @@ class Content:
         )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, sort_order=-2)
-    # Who created the row. Not a foreign key: it outlives that account.
+    # The user who created the row. Not a foreign key, since the row outlives that account.
     user_id: Mapped[int] = mapped_column(BigInteger, sort_order=-1)
-    # Of the workspace, when the row was last changed.
+    # The workspace's version after the last change of the row.
     version: Mapped[int] = mapped_column(BigInteger, sort_order=1)
     created_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=NOW, sort_order=2

@@ -11,9 +11,9 @@ from click.testing import Result
 from flask import Flask
 from support.api import Api, new_email
 from support.world import sql
+from taskapi.demo.believable import tasks
 
 from config import Settings
-from taskapi.demo.believable import tasks
 
 
 def _run(app: Flask, email: str, count: int) -> Result:

@@ -97,5 +97,5 @@ def test_a_missing_package_is_reported_before_the_start(setting: str) -> None:
         cwd=ROOT, env=settings, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode != 0
-    assert f"taskapi cannot start: {setting} is set" in done.stderr
+    assert f"taskapi cannot start: {setting} requires packages" in done.stderr
     assert "pip install -r requirements-observe.txt" in done.stderr

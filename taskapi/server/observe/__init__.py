@@ -1,7 +1,4 @@
-"""What those who run the service see of it: metrics, traces, reports of errors; each if asked for.
-
-A worker calls `observe` once it has the application; nothing of all this is loaded otherwise.
-"""
+"""Metrics, traces and error reports. Each is imported only if its setting is set."""
 
 from __future__ import annotations
 
@@ -17,25 +14,25 @@ if TYPE_CHECKING:
 
 
 def check(settings: Settings) -> None:
-    """See that what the settings ask for is installed.
+    """Check that the packages for these settings are installed.
 
     Raises:
-        ConfigError: it is not; the message says what to do.
+        ConfigError: they are not.
     """
-    needed = {
+    required = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": (settings.otel_exporter_otlp_endpoint, "opentelemetry"),
         "SENTRY_DSN": (settings.sentry_dsn, "sentry_sdk"),
     }
-    for name, (value, package) in needed.items():
+    for name, (value, package) in required.items():
         if value and not find_spec(package):
             raise ConfigError(
-                f"{name} is set, and what it needs is not installed:"
+                f"{name} requires packages that are not installed. Run:"
                 " pip install -r requirements-observe.txt"
             )
 
 
 def forget(pid: int) -> None:
-    """Show no level of a worker that has ended."""
+    """Remove the gauges of a worker that has ended."""
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(pid)
@@ -45,7 +42,7 @@ def observe(app: Flask, settings: Settings) -> Metrics | None:
     """Observe the application in this worker, before its first request.
 
     Returns:
-        Its metrics, if they are to be shown.
+        Its metrics, if METRICS_PORT is set.
     """
     if settings.sentry_dsn:
         from taskapi.server.observe import reports

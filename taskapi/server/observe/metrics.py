@@ -1,7 +1,7 @@
-"""Metrics for Prometheus, over all workers of a gunicorn, on a port of their own.
+"""Prometheus metrics of all workers, on their own port.
 
-Each worker counts into files of its own below PROMETHEUS_MULTIPROC_DIR, which must be set before
-this module is imported; whichever of them is asked adds all of them up.
+Each worker writes its own files in PROMETHEUS_MULTIPROC_DIR, which must be set before this module
+is imported. The worker that is scraped adds them up.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Metrics:
-    """What a worker counts, and how all that was counted is shown.
+    """The metrics of a worker, and the application that exports those of all workers.
 
     Args:
-        port: where it is shown.
+        port: the port of the metrics.
     """
 
     def __init__(self, app: Flask, port: int) -> None:
@@ -35,39 +35,39 @@ class Metrics:
         self.port = port
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
-        self._shown = make_wsgi_app(registry)
+        self._export = make_wsgi_app(registry)
         self._durations = Histogram(
             "taskapi_request_duration_seconds",
-            "Time from a request's arrival in the application to its answer.",
+            "Time from the start of a request in the application to its response.",
             ("method", "route", "status"),
             registry=None,
             buckets=_SECONDS,
         )
-        self._problems = _counter("problems", "Answers that were problems, by their code.", "code")
-        self._events = _counter("events", "What requests did: logged_in and the like.", "event")
+        self._problems = _counter("problems", "Error responses, by code.", "code")
+        self._events = _counter("events", "Events, such as logged_in.", "event")
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._sampled = [*_of_pool(app), *_of_passwords(app)]
 
     def observe(self, request: Request, response: Response) -> None:
-        """Count a request that has its answer."""
+        """Count a request and its response."""
         rule = request.url_rule
         name = (request.method, rule.rule if rule else "", response.status_code)
         durations = self._children.get(name) or self._child(name)
         durations.observe(perf_counter() - request.started)
-        if "problem" in request.noted:
-            self._problems.labels(request.noted["problem"]).inc()
-        if "event" in request.noted:
-            self._events.labels(request.noted["event"]).inc()
+        if "problem" in request.log_fields:
+            self._problems.labels(request.log_fields["problem"]).inc()
+        if "event" in request.log_fields:
+            self._events.labels(request.log_fields["event"]).inc()
 
     def sample(self) -> None:
-        """Take over what the worker counts itself; to be called every second or so."""
-        for take_over in self._sampled:
-            take_over()
+        """Update the metrics that the worker counts itself; called about every second."""
+        for update in self._sampled:
+            update()
 
     def wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """All metrics, for Prometheus; made in a thread, so that no request waits for it."""
+        """Export all metrics. It runs in a thread, so that no request waits for it."""
         pool = get_hub().threadpool
-        pieces: Iterable[bytes] = pool.apply(self._shown, (environ, start_response))
+        pieces: Iterable[bytes] = pool.apply(self._export, (environ, start_response))
         return pieces
 
     def _child(self, name: tuple[str, str, int]) -> Histogram:
@@ -96,20 +96,20 @@ def _counter(name: str, about: str, *labels: str) -> Counter:
 
 
 def _total(name: str, about: str, read: Callable[[], float]) -> Callable[[], None]:
-    """Takes over a total that only grows."""
+    """A function that updates a counter from a total."""
     counter, before = _counter(name, about), 0.0
 
-    def take_over() -> None:
+    def update() -> None:
         nonlocal before
         total = read()
         counter.inc(total - before)
         before = total
 
-    return take_over
+    return update
 
 
 def _level(name: str, about: str, read: Callable[[], float]) -> Callable[[], None]:
-    """Takes over what goes up and down; the sum over the workers that live is shown."""
+    """A function that updates a gauge. The sum over the running workers is exported."""
     gauge = Gauge(f"taskapi_{name}", about, registry=None, multiprocess_mode="livesum")
     return lambda: gauge.set(read())
 
@@ -118,13 +118,11 @@ def _of_pool(app: Flask) -> list[Callable[[], None]]:
     pool: Pool = app.extensions["taskapi_pool"]
     return [
         _level("database_connections", "Database connections.", lambda: pool.size),
-        _level("database_connections_in_use", "Of these, at work.", lambda: pool.in_use),
+        _level("database_connections_in_use", "Database connections in use.", lambda: pool.in_use),
         _level("database_waiting", "Requests that wait for a connection.", lambda: pool.waiting),
-        _total("database_waits", "Waits for a connection.", lambda: pool.waits),
+        _total("database_waits", "Requests that waited for a connection.", lambda: pool.waits),
         _total("database_wait_seconds", "Time of these waits.", lambda: pool.waited_seconds),
-        _total(
-            "database_round_trips", "Answers awaited of the database.", lambda: pool.round_trips
-        ),
+        _total("database_round_trips", "Round trips to the database.", lambda: pool.round_trips),
     ]
 
 
@@ -132,6 +130,6 @@ def _of_passwords(app: Flask) -> list[Callable[[], None]]:
     found = hasher(app)
     return [
         _level("password_waiting", "Requests that wait for bcrypt.", lambda: found.waiting),
-        _total("password_hashes", "Passwords that were hashed.", lambda: found.hashes),
-        _total("password_hash_seconds", "Time that hashing took.", lambda: found.hash_seconds),
+        _total("password_hashes", "Hashed passwords.", lambda: found.hashes),
+        _total("password_hash_seconds", "Time spent on hashing.", lambda: found.hash_seconds),
     ]

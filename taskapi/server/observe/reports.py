@@ -1,4 +1,4 @@
-"""Reports of unforeseen errors to Sentry: their kind and place, nothing that people wrote."""
+"""Reports of unexpected errors to Sentry: types and tracebacks, without user data."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sentry_sdk.types import Event, Hint
 
 
 def send(app: Flask, dsn: str) -> None:
-    """Report errors from here on.
+    """Report unexpected errors.
 
     Args:
-        dsn: where to, as Sentry gives it.
+        dsn: the DSN of the Sentry project.
     """
     sentry_sdk.init(
         dsn=dsn,
@@ -28,7 +28,7 @@ def send(app: Flask, dsn: str) -> None:
 
 
 def _without_texts(event: Event, _hint: Hint) -> Event:
-    """The event without what may hold somebody's words: texts of errors, headers, query strings."""
+    """The event without possible user data: error messages, headers, query strings."""
     for error in event.get("exception", {}).get("values", ()):
         error["value"] = ""
     request = event.get("request", {})

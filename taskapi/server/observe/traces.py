@@ -1,6 +1,6 @@
-"""Traces by OpenTelemetry: a span for each request and one for each statement that it waits for.
+"""OpenTelemetry traces: a span for each request and each statement.
 
-The SDK reads its own variables (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and so on) itself.
+The SDK reads its own environment variables, such as OTEL_SERVICE_NAME and OTEL_TRACES_SAMPLER.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WRITE = re.compile(r"\b(INSERT INTO|DELETE FROM|(?<!KEY )UPDATE) (\w+)")
 
 
 def send(app: Flask) -> None:
-    """Trace requests from here on."""
+    """Trace requests."""
     named = Resource(
         {"service.name": "taskapi", "service.version": app.extensions["taskapi_version"]}
     )
@@ -44,12 +44,12 @@ def send(app: Flask) -> None:
     def name_trace(response: Response) -> Response:
         context = trace.get_current_span().get_span_context()
         if context.is_valid:
-            current_request().noted["trace_id"] = trace.format_trace_id(context.trace_id)
+            current_request().log_fields["trace_id"] = trace.format_trace_id(context.trace_id)
         return response
 
 
 def _traced(plain: type[Connection], tracer: Tracer) -> type[Connection]:
-    """The same class, each statement of which is a span: its text, never its values."""
+    """The class, extended to trace statements: their SQL, without values."""
 
     class TracedConnection(plain):  # type: ignore[misc, valid-type]  # one of two classes
         def run(
@@ -62,7 +62,7 @@ def _traced(plain: type[Connection], tracer: Tracer) -> type[Connection]:
         ) -> list[Row]:
             text = sql.decode()
             about = {"db.system.name": "postgresql", "db.query.text": text}
-            # An error's text may quote values.
+            # Error messages may contain values.
             with tracer.start_as_current_span(
                 _summary(text),
                 kind=SpanKind.CLIENT,

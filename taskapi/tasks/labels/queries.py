@@ -53,6 +53,12 @@ MAX_TASKS = 10_000
 PIECE = 5_000
 """The tasks that a step changes if there are more."""
 
+_HAS_MANY_TASKS = exists(
+    select(_tasks.c.id)
+    .where(_tasks.c.workspace_id == WORKSPACE_ID, _HAS_LABEL)
+    .offset(literal_column(str(MAX_TASKS), BigInteger))
+)
+
 label_page = cache(labels.page)
 """A page of the workspace's labels."""
 
@@ -60,7 +66,7 @@ label_page = cache(labels.page)
 def _deletion() -> Statement:
     """Deletes a label, and removes it from its tasks."""
     workspace = locked_workspace(["label_count"])
-    doomed = _doomed(workspace).cte("doomed")
+    doomed = _doomed(workspace).where(~_HAS_MANY_TASKS).cte("doomed")
     freed = _relabelled(workspace, doomed, func.array_remove(_tasks.c.label_ids, ID))
     gone = _gone(doomed)
     return Statement(
@@ -79,7 +85,8 @@ def _merge() -> Statement:
         .with_for_update(of=_labels, read=True, key_share=True)
         .cte("target")
     )
-    doomed = _doomed(workspace).join(target, target.c.id == _INTO).cte("doomed")
+    few = _doomed(workspace).where(~_HAS_MANY_TASKS)
+    doomed = few.join(target, target.c.id == _INTO).cte("doomed")
     # The trigger of tasks removes duplicate labels.
     replaced = func.array_replace(_tasks.c.label_ids, ID, _INTO)
     relabelled = _relabelled(workspace, doomed, replaced)
@@ -144,13 +151,5 @@ deletion, merge = _deletion(), _merge()
 deletion_piece = _piece(func.array_remove(_tasks.c.label_ids, ID))
 merge_piece = _piece(func.array_replace(_tasks.c.label_ids, ID, _INTO))
 
-has_many_tasks = Statement(
-    select(
-        exists(
-            select(_tasks.c.id)
-            .where(_tasks.c.workspace_id == WORKSPACE_ID, _HAS_LABEL)
-            .offset(literal_column(str(MAX_TASKS), BigInteger))
-        ).label("has_many")
-    )
-)
+has_many_tasks = Statement(select(_HAS_MANY_TASKS.label("has_many")))
 """Whether more tasks have a label than are changed in one step."""

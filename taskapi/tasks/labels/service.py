@@ -148,12 +148,15 @@ def _execute_locked(
     """
     given = {"id": label_id, "if_match": if_match, **scope(caller), **more}
     with locked(caller):
-        if database.rows(has_many_tasks, **given)[0][0] and _all_exist(caller, label_id, **more):
-            labels.require(caller, label_id, "update", if_match)
-            for _ in range(PIECES):
-                database.run_afterwards(removal.piece, **given)
-            raise InProgress
-        return database.rows(removal.statement, **given)
+        found = database.rows(removal.statement, **given)
+        if found or not database.rows(has_many_tasks, **given)[0][0]:
+            return found
+        if not _all_exist(caller, label_id, **more):
+            return []
+        labels.require(caller, label_id, "update", if_match)
+        for _ in range(PIECES):
+            database.run_afterwards(removal.piece, **given)
+        raise InProgress
 
 
 def _all_exist(caller: Caller, label_id: int, into: int | None = None) -> bool:

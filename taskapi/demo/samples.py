@@ -1,4 +1,4 @@
-"""What the demo has: lists, labels, filters, and tasks of all kinds around a day."""
+"""The sample data: lists, labels, filters, and tasks of all kinds around a day."""
 
 from __future__ import annotations
 
@@ -50,88 +50,93 @@ _TIMES = (time(9, 30), time(14), time(18, 15))
 _ESTIMATES = (None, 10, 15, 30, 60, 240)
 
 
-class Believable(NamedTuple):
-    """A task of the demo."""
+class SampleTask(NamedTuple):
+    """A sample task."""
 
     values: dict[str, Any]
-    """As `tasks.create_task` takes them, but for what the others say."""
+    """The fields, except for those that follow."""
 
     list: str | None
-    """The name of its list; None for the inbox."""
+    """The name of the list; None for the inbox."""
 
     labels: tuple[str, ...] = ()
-    below: str | None = None
-    """The title of the task that it is a part of, which came before."""
+    parent: str | None = None
+    """The title of the parent, which is created before."""
 
     outcomes: tuple[str, ...] = ()
-    """What became of its first occurrences: completed or skipped."""
+    """The outcomes of the first occurrences: completed or skipped."""
 
 
-def tasks(count: int, today: date) -> list[Believable]:
-    """So many tasks, as they may stand on this day; the first are of the rarer kinds."""
+def tasks(count: int, today: date) -> list[SampleTask]:
+    """Sample tasks around a day. Recurring tasks and subtasks come first."""
     return list(islice(chain(_recurring(today), _projects(today), _ordinary(count, today)), count))
 
 
-def _recurring(today: date) -> Iterator[Believable]:
-    yield Believable(
-        {"title": "Water the plants", **_again("FREQ=WEEKLY", DateDue(_day(today, -21)))},
+def _recurring(today: date) -> Iterator[SampleTask]:
+    yield SampleTask(
+        {
+            "title": "Water the plants",
+            **_recurring_fields("FREQ=WEEKLY", DateDue(_day(today, -21))),
+        },
         "Home",
         outcomes=("completed", "skipped", "completed"),
     )
     review = TimedDue(datetime.combine(_day(today, -14), time(16)), _HOME_ZONE)
-    yield Believable(
-        {"title": "Review the week", "priority": 2, **_again("FREQ=WEEKLY", review)},
+    yield SampleTask(
+        {"title": "Review the week", "priority": 2, **_recurring_fields("FREQ=WEEKLY", review)},
         "Work",
         outcomes=("completed", "completed"),
     )
-    haircut = _again("FREQ=DAILY;INTERVAL=40", DateDue(_day(today, 3)), Anchor.COMPLETION)
-    yield Believable({"title": "Have a haircut", **haircut}, "Errands")
-    rent = _again("FREQ=MONTHLY;BYMONTHDAY=1", DateDue(today.replace(day=1)))
-    yield Believable({"title": "Pay the rent", "priority": 4, **rent}, None, ("Urgent",))
+    haircut = _recurring_fields(
+        "FREQ=DAILY;INTERVAL=40", DateDue(_day(today, 3)), Anchor.COMPLETION
+    )
+    yield SampleTask({"title": "Have a haircut", **haircut}, "Errands")
+    rent = _recurring_fields("FREQ=MONTHLY;BYMONTHDAY=1", DateDue(today.replace(day=1)))
+    yield SampleTask({"title": "Pay the rent", "priority": 4, **rent}, None, ("Urgent",))
 
 
-def _again(rule: str, due: Due, anchor: Anchor = Anchor.DUE) -> dict[str, Any]:
-    """The due and recurrence of a task that comes again."""
+def _recurring_fields(rule: str, due: Due, anchor: Anchor = Anchor.DUE) -> dict[str, Any]:
+    """The due and the recurrence of a recurring task."""
     return {"due": due, "recurrence": GivenRecurrence(parse(rule), anchor, None)}
 
 
-def _projects(today: date) -> Iterator[Believable]:
+def _projects(today: date) -> Iterator[SampleTask]:
     party, launch = "Give a birthday party", "Launch the new site"
     evening = TimedDue(datetime.combine(_day(today, 6), time(19)), _HOME_ZONE)
     begun = {"start": DateDue(today), "due": evening, "estimate_minutes": 300, "priority": 3}
-    yield Believable({"title": party, **begun}, "Home")
+    yield SampleTask({"title": party, **begun}, "Home")
     for days, title in enumerate(("Invite everyone", "Order the cake", "Make a playlist")):
         values = {"title": title, "is_completed": days == 0, "due": DateDue(_day(today, days))}
-        yield Believable(values, "Home", below=party)
+        yield SampleTask(values, "Home", parent=party)
     soon = {"due": DateDue(_day(today, 5)), "priority": 4}
-    yield Believable({"title": launch, **soon}, "Work", ("Urgent",))
+    yield SampleTask({"title": launch, **soon}, "Work", ("Urgent",))
     call = TimedDue(datetime.combine(today, time(11)), _AWAY_ZONE)
     values = {"title": "Agree on a date with New York", "due": call, "estimate_minutes": 30}
-    yield Believable(values, "Work", ("Waiting",), below=launch)
+    yield SampleTask(values, "Work", ("Waiting",), parent=launch)
 
 
-def _ordinary(count: int, today: date) -> Iterator[Believable]:
-    chance = random.Random(count)  # noqa: S311 - the same tasks each time are what a demo wants
+def _ordinary(count: int, today: date) -> Iterator[SampleTask]:
+    chance = random.Random(count)  # noqa: S311 - a demo has the same tasks each time
     verbs = sorted(_WHAT)
-    places = [None, *(one["name"] for one in LISTS)]
+    lists = [None, *(sample["name"] for sample in LISTS)]
     while True:
-        verb, place = chance.choice(verbs), chance.choice(places)
+        verb, list_name = chance.choice(verbs), chance.choice(lists)
         due = _due(chance, today)
         values = {
             "title": f"{verb} {chance.choice(_WHAT[verb])}",
             "description": chance.choice(_WHY),
-            "is_completed": place == "Old flat" or chance.random() < 0.35,
+            "is_completed": list_name == "Old flat" or chance.random() < 0.35,
             "priority": chance.choices(range(5), (10, 3, 4, 3, 1))[0],
             "due": due,
             "start": DateDue(_day(due.date, -3)) if due and chance.random() < 0.3 else None,
             "estimate_minutes": chance.choice(_ESTIMATES),
         }
-        labels = tuple(one["name"] for one in LABELS if chance.random() < 0.2)
-        yield Believable(values, place, labels)
+        labels = tuple(sample["name"] for sample in LABELS if chance.random() < 0.2)
+        yield SampleTask(values, list_name, labels)
 
 
 def _due(chance: random.Random, today: date) -> Due | None:
-    """None, or some time ago, today, within a week or later."""
+    """No due, or a random one: in the past, today, within a week or later."""
     ranges = (None, (-10, -1), (0, 0), (1, 6), (7, 60))
     within = chance.choices(ranges, (8, 2, 2, 4, 4))[0]
     if within is None:
