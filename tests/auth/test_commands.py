@@ -205,7 +205,7 @@ def test_delete_without_confirmation_keeps_the_account(app: Flask, user: Api) ->
         ("users create", ["EMAIL", "Prompts for the password, or reads it from standard input."]),
         ("users delete", ["--yes", "Do not ask for confirmation."]),
         ("openapi", ["The OpenAPI document.", "Write the document to FILE"]),
-        ("demo", ["--email", "--tasks", "demo@example.com", "Fill an account with believable"]),
+        ("demo", ["--email", "--tasks", "demo@example.com", "Add sample tasks to an account"]),
     ],
 )
 def test_help_describes_each_command(run: _Run, command: str, sentences: list[str]) -> None:
