@@ -1,4 +1,4 @@
-"""One's own account: who one is, another password, and the end of it all."""
+"""The caller's account: its representation, a change of the password, deletion."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def _rows(settings: Settings, user_id: int) -> dict[str, int]:
     return counted
 
 
-def test_me_is_the_account_of_the_token(user: Api, stranger: Api) -> None:
+def test_me_returns_the_account_of_the_token(user: Api, stranger: Api) -> None:
     for api in (user, stranger):
         me = api.expect(200, "GET", "/auth/me")
         assert (me["id"], me["email"]) == (api.user_id, api.email)
         assert me.items() >= api.login["user"].items()
 
 
-def test_another_password_keeps_this_session_and_ends_the_others(
+def test_changing_the_password_ends_all_other_sessions(
     settings: Settings, user: Api, anonymous: Api, contract: Contract
 ) -> None:
     other = user.again()
@@ -66,7 +66,7 @@ def test_another_password_keeps_this_session_and_ends_the_others(
         ("/auth/delete", "/password", {"password": "wrong password"}),
     ],
 )
-def test_with_a_wrong_password_nothing_happens(
+def test_a_wrong_password_changes_nothing(
     settings: Settings, user: Api, path: str, pointer: str, body: dict[str, str]
 ) -> None:
     user.task()
@@ -89,7 +89,7 @@ def test_with_a_wrong_password_nothing_happens(
         (CHANGE | {"password": NEW_PASSWORD}, {"/password"}),
     ],
 )
-def test_a_new_password_follows_the_rules_of_registering(
+def test_a_new_password_is_validated_as_at_registration(
     user: Api, body: dict[str, str], pointers: set[str]
 ) -> None:
     problem = user.problem(400, "invalid_input", "POST", "/auth/password", json=body)
@@ -97,7 +97,7 @@ def test_a_new_password_follows_the_rules_of_registering(
     user.again()
 
 
-def test_of_two_changes_at_once_one_is_made(user: Api) -> None:
+def test_one_of_two_concurrent_password_changes_succeeds(user: Api) -> None:
     passwords = ["the first of two", "the second of two"]
     calls = [
         partial(Api.send, user, "POST", "/auth/password", json=CHANGE | {"new_password": password})
@@ -114,7 +114,7 @@ def test_of_two_changes_at_once_one_is_made(user: Api) -> None:
 def test_a_login_during_a_change_of_password_does_not_survive_it(
     settings: Settings, user: Api, anonymous: Api
 ) -> None:
-    """The old password was right when it was checked, and is wrong when the session would open."""
+    """The password is verified before the change, and the session would be created after it."""
     user.again()
     lock = "SELECT FROM sessions WHERE user_id = %s FOR UPDATE"
     log_in = partial(_log_in, anonymous, user.email, PASSWORD)
@@ -141,10 +141,10 @@ def test_a_login_during_a_deactivation_does_not_survive_it(
     assert logged_in.result().status_code == 401
 
 
-def test_a_write_that_waits_while_its_session_ends_is_done_and_none_after_it(
+def test_a_waiting_write_outlives_its_session_but_no_later_write_does(
     settings: Settings, user: Api
 ) -> None:
-    """A write locks its workspace and no session."""
+    """A write locks its workspace, not its session."""
     thief = user.again()
     write = partial(thief.send, "POST", "/tasks", json={"title": "Too late"})
     lock = "UPDATE workspaces SET updated_at = now() WHERE id = %s"
@@ -159,10 +159,10 @@ def test_a_write_that_waits_while_its_session_ends_is_done_and_none_after_it(
     assert user.expect(200, "GET", "/tasks")["total"] == 1
 
 
-def test_a_logout_during_a_change_of_password_spares_no_other_session(
+def test_a_logout_during_a_password_change_does_not_keep_other_sessions_alive(
     settings: Settings, user: Api
 ) -> None:
-    """Who holds a stolen session could end the owner's just when that one locks them out."""
+    """A thief could end the owner's session just when the owner changes the password."""
     thief = user.again()
     change = partial(user.send, "POST", "/auth/password", json=CHANGE)
     lock = "SELECT FROM users WHERE id = %s FOR UPDATE"
@@ -174,7 +174,7 @@ def test_a_logout_during_a_change_of_password_spares_no_other_session(
     assert not _lives(thief)
 
 
-def test_a_deleted_account_leaves_nothing(
+def test_deleting_an_account_deletes_all_its_rows(
     settings: Settings, user: Api, stranger: Api, anonymous: Api
 ) -> None:
     other = user.again()
@@ -195,7 +195,7 @@ def test_a_deleted_account_leaves_nothing(
     assert _log_in(anonymous, user.email, PASSWORD).status_code == 401
 
 
-def test_the_email_of_a_deleted_account_is_free_for_another(user: Api, anonymous: Api) -> None:
+def test_the_email_of_a_deleted_account_can_be_registered_again(user: Api, anonymous: Api) -> None:
     user.task()
     user.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
     body = {"email": user.email, "password": NEW_PASSWORD}

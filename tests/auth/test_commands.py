@@ -1,4 +1,4 @@
-"""The command line: what its commands say, what they change, and how they fail."""
+"""Commands of administrators: their output, their effects and their errors."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class _Run:
         self._runner = app.test_cli_runner()
 
     def __call__(self, command: str, typed: str = "") -> str:
-        """What a command prints that succeeds."""
+        """The output of a command that must succeed."""
         result = self._invoke(command, typed)
         assert result.exit_code == 0, result.output
         return result.stdout
 
     def fails(self, command: str, typed: str = "") -> str:
-        """The sentence of a command that fails; it prints nothing else."""
+        """The error message of a command that must fail and print nothing else."""
         result = self._invoke(command, typed)
         assert (result.exit_code, result.stdout) == (1, "")
         assert isinstance(result.exception, SystemExit)
@@ -56,9 +56,7 @@ def _is_dead(api: Api) -> bool:
     return {answer.status_code for answer in answers} == {401}
 
 
-def test_an_account_is_made_with_the_password_from_standard_input(
-    run: _Run, anonymous: Api
-) -> None:
+def test_create_reads_the_password_from_standard_input(run: _Run, anonymous: Api) -> None:
     email = new_email()
     said = run(f"users create {email.upper()}", f"{PASSWORD}\n")
     body = {"email": email, "password": PASSWORD}
@@ -67,7 +65,7 @@ def test_an_account_is_made_with_the_password_from_standard_input(
 
 
 @pytest.mark.parametrize("typed", [" {} \n", " {} \r\n", " {} ", " {} \nsecond line\n"])
-def test_the_password_is_the_first_line_whole(run: _Run, anonymous: Api, typed: str) -> None:
+def test_the_password_is_the_whole_first_line(run: _Run, anonymous: Api, typed: str) -> None:
     email = new_email()
     run(f"users create {email}", typed.format(PASSWORD))
     assert _log_in(anonymous, email, f" {PASSWORD} ") == 200
@@ -83,20 +81,20 @@ def test_the_password_is_the_first_line_whole(run: _Run, anonymous: Api, typed: 
     ],
 )
 @pytest.mark.parametrize("command", ["create", "set-password"])
-def test_what_registering_refuses_is_refused(
+def test_create_validates_as_registration_does(
     run: _Run, command: str, email: str, typed: str, sentence: str
 ) -> None:
     assert run.fails(f"users {command} {email}", typed) == f"Error: {sentence}\n"
 
 
-def test_an_email_that_is_taken_is_refused(run: _Run, user: Api) -> None:
+def test_create_rejects_a_taken_email(run: _Run, user: Api) -> None:
     said = run.fails(f"users create {user.email}", f"{NEW_PASSWORD}\n")
     assert said == "Error: Email already registered\n"
     assert _log_in(user, user.email, PASSWORD) == 200
 
 
 @pytest.mark.parametrize("command", ["show", "set-password", "deactivate", "activate", "delete"])
-def test_an_unknown_email_is_named(run: _Run, command: str) -> None:
+def test_the_error_for_an_unknown_email_names_it(run: _Run, command: str) -> None:
     said = run.fails(f"users {command} nobody@example.com", f"{NEW_PASSWORD}\n")
     assert said == "Error: There is no account with the email nobody@example.com.\n"
 
@@ -119,7 +117,7 @@ def test_all_accounts_are_listed_once_in_the_order_of_their_ids(
     assert theirs[1:3] == ["0", "inactive"]
 
 
-def test_an_account_is_shown_without_its_hash(run: _Run, user: Api) -> None:
+def test_show_does_not_print_the_password_hash(run: _Run, user: Api) -> None:
     user.again()
     user.task(is_completed=True)
     user.task()
@@ -131,7 +129,7 @@ def test_an_account_is_shown_without_its_hash(run: _Run, user: Api) -> None:
     assert "$2b$" not in said
 
 
-def test_another_password_ends_all_sessions(run: _Run, user: Api) -> None:
+def test_set_password_ends_all_sessions(run: _Run, user: Api) -> None:
     other = user.again()
     said = run(f"users set-password {user.email}", f"{NEW_PASSWORD}\n")
     assert said == f"Changed the password of {user.email}; ended 2 sessions.\n"
@@ -141,7 +139,7 @@ def test_another_password_ends_all_sessions(run: _Run, user: Api) -> None:
     assert _log_in(user, user.email, NEW_PASSWORD) == 200
 
 
-def test_a_deactivated_account_is_out_at_once_and_back_when_activated(run: _Run, user: Api) -> None:
+def test_deactivate_ends_sessions_and_activate_permits_logins_again(run: _Run, user: Api) -> None:
     task = user.task()
     user.again()
     said = run(f"users deactivate {user.email.upper()}")
@@ -155,7 +153,7 @@ def test_a_deactivated_account_is_out_at_once_and_back_when_activated(run: _Run,
 
 
 @pytest.mark.parametrize(("options", "typed"), [("--yes", ""), ("", "y\n")])
-def test_an_account_is_deleted_when_that_is_meant(
+def test_delete_deletes_a_confirmed_account(
     run: _Run, settings: Settings, user: Api, options: str, typed: str
 ) -> None:
     user.task()
@@ -179,7 +177,7 @@ def test_all_sessions_are_ended(
     assert _log_in(user, user.email, PASSWORD) == 200
 
 
-def test_an_account_is_kept_when_it_is_not_meant(app: Flask, user: Api) -> None:
+def test_delete_without_confirmation_keeps_the_account(app: Flask, user: Api) -> None:
     for typed in ("n\n", "\n", ""):
         args = ["users", "delete", user.email]
         result = app.test_cli_runner().invoke(args=args, input=typed)
@@ -210,14 +208,14 @@ def test_an_account_is_kept_when_it_is_not_meant(app: Flask, user: Api) -> None:
         ("demo", ["--email", "--tasks", "demo@example.com", "Add sample tasks to an account"]),
     ],
 )
-def test_help_says_what_a_command_does(run: _Run, command: str, sentences: list[str]) -> None:
+def test_help_describes_each_command(run: _Run, command: str, sentences: list[str]) -> None:
     said = " ".join(run(f"{command} --help").split())
     for sentence in sentences:
         assert sentence in said
 
 
 @pytest.mark.parametrize("command", ["users create", "users", "users list extra", "users fly"])
-def test_a_command_that_is_used_wrongly_explains_itself(app: Flask, command: str) -> None:
+def test_invalid_usage_prints_the_usage(app: Flask, command: str) -> None:
     result = app.test_cli_runner().invoke(args=command.split())
     assert result.exit_code == 2
     assert "Usage:" in result.output

@@ -1,4 +1,4 @@
-"""Idempotency keys on the calls of accounts: what is sent twice opens one session."""
+"""Idempotency keys of account operations: a repeated request creates one session."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_same(first: TestResponse, again: TestResponse, status: int) -> None:
     assert again.headers["Cache-Control"] == "no-store"
 
 
-def test_a_registration_that_comes_again_is_answered_as_it_was(
+def test_a_repeated_registration_returns_the_stored_response(
     anonymous: Api, settings: Settings
 ) -> None:
     body = {"email": new_email(), "password": PASSWORD}
@@ -57,7 +57,7 @@ def test_a_registration_that_comes_again_is_answered_as_it_was(
     assert without_key.get_json()["code"] == "email_taken"
 
 
-def test_a_login_that_comes_again_opens_no_second_session(
+def test_a_repeated_login_creates_one_session(
     user: Api, anonymous: Api, settings: Settings
 ) -> None:
     first, again = (post(anonymous, "/auth/login", credentials(user)) for _ in range(2))
@@ -67,7 +67,7 @@ def test_a_login_that_comes_again_opens_no_second_session(
     assert session_count(settings, user.email) == 3
 
 
-def test_a_refresh_that_comes_again_late_ends_no_session(user: Api, settings: Settings) -> None:
+def test_a_repeated_refresh_does_not_end_the_session(user: Api, settings: Settings) -> None:
     body = {"refresh_token": user.login["refresh_token"]}
     first = post(user, "/auth/refresh", body)
     later = "UPDATE sessions SET last_used_at = now() - interval '1 hour' WHERE user_id = %s"
@@ -77,7 +77,7 @@ def test_a_refresh_that_comes_again_late_ends_no_session(user: Api, settings: Se
     user.expect(200, "GET", "/auth/me")
 
 
-def test_a_reuse_of_a_refresh_token_ends_the_session_though_its_call_has_a_key(
+def test_reuse_of_a_refresh_token_with_a_key_ends_the_session(
     user: Api, settings: Settings
 ) -> None:
     body = {"refresh_token": user.login["refresh_token"]}
@@ -88,7 +88,7 @@ def test_a_reuse_of_a_refresh_token_ends_the_session_though_its_call_has_a_key(
     user.expect(401, "GET", "/auth/me")
 
 
-def test_a_reuse_with_a_key_holds_one_connection(
+def test_reuse_with_a_key_needs_one_connection(
     user: Api, settings: Settings, contract: Contract
 ) -> None:
     body = {"refresh_token": user.login["refresh_token"]}
@@ -101,7 +101,7 @@ def test_a_reuse_with_a_key_holds_one_connection(
         person.expect(401, "GET", "/auth/me")
 
 
-def test_a_change_of_password_that_comes_again_is_done(user: Api) -> None:
+def test_a_repeated_password_change_returns_the_stored_response(user: Api) -> None:
     body = {"current_password": PASSWORD, "new_password": ANOTHER_PASSWORD}
     first, again = (post(user, "/auth/password", body) for _ in range(2))
     check_same(first, again, 200)
@@ -182,13 +182,13 @@ def test_a_refresh_with_a_key_is_not_replayed_after_logout(user: Api) -> None:
     assert post(user, "/auth/refresh", body).status_code == 401
 
 
-def test_a_key_of_one_call_is_not_for_another(user: Api, anonymous: Api) -> None:
+def test_a_key_cannot_be_used_for_another_operation(user: Api, anonymous: Api) -> None:
     assert post(anonymous, "/auth/login", credentials(user)).status_code == 200
     reused = post(user, "/tasks", {"title": "Another request"})
     assert (reused.status_code, reused.get_json()["code"]) == (422, "idempotency_key_reused")
 
 
-def test_while_a_registration_is_worked_on_its_key_is_in_use(
+def test_the_key_of_a_registration_in_progress_is_in_use(
     app: Flask, anonymous: Api, settings: Settings
 ) -> None:
     body = {"email": new_email(), "password": PASSWORD}
@@ -206,7 +206,7 @@ def test_while_a_registration_is_worked_on_its_key_is_in_use(
     assert post(anonymous, "/auth/register", body).data == created.data
 
 
-def test_many_registrations_at_once_make_one_account(
+def test_concurrent_registrations_create_one_account(
     app: Flask, anonymous: Api, settings: Settings
 ) -> None:
     body = {"email": new_email(), "password": PASSWORD}
@@ -218,9 +218,7 @@ def test_many_registrations_at_once_make_one_account(
     assert session_count(settings, body["email"]) == 1
 
 
-def test_what_is_kept_says_nothing_without_the_services_key(
-    anonymous: Api, settings: Settings
-) -> None:
+def test_stored_responses_are_encrypted(anonymous: Api, settings: Settings) -> None:
     body = {"email": new_email(), "password": PASSWORD}
     login = post(anonymous, "/auth/register", body).get_json()
     kept = "SELECT response FROM idempotency_keys WHERE user_id = %s"
@@ -232,7 +230,7 @@ def test_what_is_kept_says_nothing_without_the_services_key(
     assert post(anonymous, "/auth/register", body).status_code == 422
 
 
-def test_an_answer_outlives_the_key_that_sealed_it_while_that_still_verifies(
+def test_a_stored_response_can_be_read_while_its_key_is_still_accepted(
     anonymous: Api, settings: Settings
 ) -> None:
     body = {"email": new_email(), "password": PASSWORD}
@@ -243,7 +241,7 @@ def test_an_answer_outlives_the_key_that_sealed_it_while_that_still_verifies(
     assert (again.status_code, again.data) == (201, first.data)
 
 
-def test_attempts_are_counted_though_their_call_is_refused(
+def test_failed_attempts_with_a_key_are_counted(
     settings: Settings, anonymous: Api, user: Api
 ) -> None:
     with world.worker(settings, ratelimit_enabled=True) as app:
@@ -253,7 +251,9 @@ def test_attempts_are_counted_though_their_call_is_refused(
     assert answers == [401] * 10 + [429]
 
 
-def test_a_wrong_password_takes_the_same_way_with_a_key(anonymous: Api, user: Api) -> None:
+def test_a_wrong_password_and_an_unknown_email_get_the_same_error_with_a_key(
+    anonymous: Api, user: Api
+) -> None:
     unknown = {"email": new_email(), "password": PASSWORD}
     wrong = {"email": user.email, "password": "a guess of somebody"}
     answers = [post(anonymous, "/auth/login", body) for body in (unknown, wrong)]

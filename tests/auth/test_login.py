@@ -1,4 +1,4 @@
-"""Logging in: the answer, one refusal for all that is wrong, and passwords told apart exactly."""
+"""Login: the response, one error for all wrong credentials, exact comparison of passwords."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _register(api: Api, password: str) -> dict[str, str]:
 
 
 def _refusal(api: Api, **body: str) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """All that a client can see of a refused login but what differs with each request."""
+    """The error of a failed login, without what differs for each request."""
     response = api.send("POST", "/auth/login", json=body)
     problem = response.get_json()
     assert problem.pop("request_id")
@@ -31,7 +31,7 @@ def _refusal(api: Api, **body: str) -> tuple[int, dict[str, Any], dict[str, str]
 
 @pytest.fixture
 def checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The hashes that passwords are checked against, in turn."""
+    """The hashes that passwords are verified against, in order."""
     checked = []
     check = bcrypt.checkpw
 
@@ -43,7 +43,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return checked
 
 
-def test_the_answer_has_the_account_and_the_tokens_of_a_new_session(
+def test_the_response_contains_the_account_and_the_tokens_of_a_new_session(
     user: Api, anonymous: Api
 ) -> None:
     body = {"email": user.email, "password": PASSWORD}
@@ -66,7 +66,9 @@ def test_the_case_of_the_email_does_not_matter(user: Api, anonymous: Api, spelle
     assert answer["user"] == user.login["user"]
 
 
-def test_a_wrong_email_and_a_wrong_password_are_refused_alike(user: Api, anonymous: Api) -> None:
+def test_an_unknown_email_and_a_wrong_password_get_the_same_error(
+    user: Api, anonymous: Api
+) -> None:
     wrong_email = _refusal(anonymous, email=new_email(), password=PASSWORD)
     wrong_password = _refusal(anonymous, email=user.email, password="wrong password")
     assert wrong_email == wrong_password
@@ -88,8 +90,8 @@ def test_an_unknown_email_costs_as_much_work_as_a_wrong_password(
     assert {len(hashed) for hashed in checks} == {60}
 
 
-def test_the_password_of_nobody_opens_nothing(anonymous: Api, checks: list[str]) -> None:
-    """What an unknown email is checked against is no hash of any password, least an empty one."""
+def test_no_password_matches_the_dummy_hash(anonymous: Api, checks: list[str]) -> None:
+    """An unknown email is verified against a hash that no password has, not even an empty one."""
     for password in (" " * 8, "." * 31, "dummy password", PASSWORD):
         assert _refusal(anonymous, email=new_email(), password=password)[0] == 401
     assert len(checks) == 4
@@ -132,7 +134,7 @@ def test_composed_and_decomposed_forms_of_a_password_are_the_same(
     anonymous.expect(200, "POST", "/auth/login", json=body | {"password": other})
 
 
-def test_a_deactivated_account_is_told_so_only_with_its_password(
+def test_a_deactivated_account_is_reported_only_with_the_right_password(
     settings: Settings, user: Api, anonymous: Api
 ) -> None:
     sql(settings, "UPDATE users SET is_active = false WHERE id = %s", user.user_id)
@@ -147,7 +149,7 @@ def test_a_deactivated_account_is_told_so_only_with_its_password(
     "stored",
     ["", " ", "x", "not a hash", "$2b$04$short", "$2b$99$" + "." * 53, "md5:0cc175b9c0f1b6a831"],
 )
-def test_a_broken_stored_hash_is_a_wrong_password(
+def test_a_malformed_stored_hash_matches_no_password(
     settings: Settings, user: Api, anonymous: Api, stored: str
 ) -> None:
     sql(settings, "UPDATE users SET hashed_password = %s WHERE id = %s", stored, user.user_id)
@@ -157,35 +159,33 @@ def test_a_broken_stored_hash_is_a_wrong_password(
     user.problem(400, "wrong_password", "POST", "/auth/password", json=change)
 
 
-def test_a_hash_is_no_password(settings: Settings, user: Api, anonymous: Api) -> None:
+def test_a_stored_hash_does_not_work_as_a_password(
+    settings: Settings, user: Api, anonymous: Api
+) -> None:
     stored = sql(settings, "SELECT hashed_password FROM users WHERE id = %s", user.user_id)[0][0]
     body = {"email": user.email, "password": stored}
     anonymous.problem(401, "invalid_credentials", "POST", "/auth/login", json=body)
 
 
 @pytest.mark.parametrize("email", ["' OR 1=1 --", "%@example.com", "_ser@example.com", "*"])
-def test_no_pattern_finds_an_account(user: Api, anonymous: Api, email: str) -> None:
+def test_emails_are_not_matched_as_patterns(user: Api, anonymous: Api, email: str) -> None:
     assert _refusal(anonymous, email=email, password=PASSWORD)[0] in (400, 401)
 
 
 @pytest.mark.parametrize("length", [7, 101])
-def test_a_password_that_no_account_can_have_is_a_400(
-    user: Api, anonymous: Api, length: int
-) -> None:
+def test_a_password_of_invalid_length_returns_400(user: Api, anonymous: Api, length: int) -> None:
     body = {"email": user.email, "password": "a" * length}
     problem = anonymous.problem(400, "invalid_input", "POST", "/auth/login", json=body)
     assert [error["pointer"] for error in problem["errors"]] == ["/password"]
 
 
-def test_a_failed_login_opens_no_session(settings: Settings, user: Api, anonymous: Api) -> None:
+def test_a_failed_login_creates_no_session(settings: Settings, user: Api, anonymous: Api) -> None:
     _refusal(anonymous, email=user.email, password="wrong password")
     opened = sql(settings, "SELECT count(*) FROM sessions WHERE user_id = %s", user.user_id)
     assert opened == [(1,)]
 
 
-def test_sessions_that_ended_long_ago_are_swept_by_the_next_login(
-    settings: Settings, user: Api
-) -> None:
+def test_a_login_deletes_sessions_that_ended_long_ago(settings: Settings, user: Api) -> None:
     for _ in range(3):
         user.again()
     listed = user.expect(200, "GET", "/auth/sessions")["sessions"]

@@ -19,7 +19,7 @@ from taskapi.auth.tokens import parse_refresh_token
 
 @pytest.fixture
 def limited(settings: Settings) -> Iterator[Flask]:
-    """The application with its limits, which the other tests run without."""
+    """The application with rate limits, which other tests turn off."""
     with worker(settings, ratelimit_enabled=True) as app:
         yield app
 
@@ -29,9 +29,7 @@ def api(limited: Flask, contract: Contract, user: Api) -> Api:
     return person(limited, contract, user)
 
 
-def test_wrong_passwords_of_strangers_keep_nobody_out_who_has_not_failed(
-    settings: Settings, api: Api
-) -> None:
+def test_failures_from_other_networks_do_not_block_a_login(settings: Settings, api: Api) -> None:
     for _ in range(60):
         assert log_in(api, api.email).status_code == 401
     address = new_address()
@@ -42,7 +40,7 @@ def test_wrong_passwords_of_strangers_keep_nobody_out_who_has_not_failed(
 @pytest.mark.parametrize(
     ("failures", "number", "wait"), [(100, 5, 300), (300, 2, 900), (1_000, 1, 3_600)]
 )
-def test_a_network_that_fails_waits_longer_when_the_account_has_many_failures(
+def test_delays_grow_with_the_failures_of_the_account(
     settings: Settings, api: Api, failures: int, number: int, wait: int
 ) -> None:
     assert log_in(api, api.email).status_code == 401
@@ -54,7 +52,7 @@ def test_a_network_that_fails_waits_longer_when_the_account_has_many_failures(
     assert log_in(api, api.email, PASSWORD).status_code == 200
 
 
-def test_a_login_forgets_the_failures_of_its_network(api: Api) -> None:
+def test_a_successful_login_resets_the_failures_of_its_network(api: Api) -> None:
     address = new_address()
     for _ in range(2):
         for _ in range(9):
@@ -68,7 +66,7 @@ def log_in_again(api: Api, token: str, password: str = PASSWORD, address: str = 
 
 
 @pytest.mark.parametrize("is_live", [True, False], ids=["live", "ended"])
-def test_a_known_device_logs_in_whatever_others_have_failed(api: Api, is_live: bool) -> None:
+def test_failures_of_others_do_not_block_a_known_device(api: Api, is_live: bool) -> None:
     address, token = new_address(), api.login["refresh_token"]
     used_up(lambda: log_in(api, api.email, address=address), 10)
     used_up(lambda: log_in(api, address=address), 19)
@@ -85,7 +83,9 @@ def test_a_known_device_has_ten_attempts_from_anywhere(api: Api) -> None:
 
 
 @pytest.mark.parametrize("kind", ["another account's", "forged", "malformed"])
-def test_a_foreign_refresh_token_makes_no_device_known(api: Api, stranger: Api, kind: str) -> None:
+def test_a_refresh_token_of_another_account_does_not_identify_a_device(
+    api: Api, stranger: Api, kind: str
+) -> None:
     own = parse_refresh_token(api.login["refresh_token"])
     assert own
     forged = str(own._replace(family=b"x" * len(own.family)))

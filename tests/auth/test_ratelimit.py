@@ -1,4 +1,4 @@
-"""Limits on attempts: what is counted, by whom, for how long, and where the counts are kept."""
+"""Rate limits: what is counted, for whom, for how long, and in which storage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MINUTE, HOUR = 60, 3_600
 
 @pytest.fixture
 def limited(settings: Settings) -> Iterator[Flask]:
-    """The application with its limits, which the other tests run without."""
+    """The application with rate limits, which other tests turn off."""
     with worker(settings, ratelimit_enabled=True) as app:
         yield app
 
@@ -64,7 +64,7 @@ def api(limited: Flask, contract: Contract, user: Api) -> Api:
         "reauthentication by account",
     ],
 )
-def test_after_its_limit_a_call_says_when_to_come_back(
+def test_a_limited_request_gets_retry_after(
     api: Api, attempt: Any, number: int, window: int
 ) -> None:
     address, numbers = new_address(), itertools.count()
@@ -76,7 +76,7 @@ def test_after_its_limit_a_call_says_when_to_come_back(
     assert is_limited(attempt(api, next(numbers), address))
 
 
-def test_reauthentication_is_limited_by_address_too(
+def test_password_confirmation_is_limited_by_address(
     limited: Flask, contract: Contract, anonymous: Api
 ) -> None:
     address = new_address()
@@ -88,14 +88,14 @@ def test_reauthentication_is_limited_by_address_too(
     assert not is_limited(reauthenticate(another, 0))
 
 
-def test_past_the_limit_the_right_password_is_of_no_use_in_that_network(api: Api) -> None:
+def test_the_limit_also_applies_to_the_right_password(api: Api) -> None:
     address = new_address()
     used_up(lambda: log_in(api, api.email, address=address), 10)
     assert is_limited(log_in(api, api.email, PASSWORD, address))
     api.expect(200, "GET", "/tasks")
 
 
-def test_another_account_and_another_address_go_on(api: Api, stranger: Api) -> None:
+def test_limits_do_not_affect_other_accounts_and_addresses(api: Api, stranger: Api) -> None:
     address = new_address()
     used_up(lambda: log_in(api, api.email, address=address), 10)
     assert log_in(api, stranger.email, PASSWORD, address).status_code == 200
@@ -106,7 +106,7 @@ def test_another_account_and_another_address_go_on(api: Api, stranger: Api) -> N
     assert not is_limited(register(api, address))
 
 
-def test_an_attempt_refused_for_its_address_costs_the_account_nothing(
+def test_an_attempt_rejected_for_its_address_does_not_count_for_the_account(
     api: Api, stranger: Api
 ) -> None:
     address = new_address()
@@ -116,7 +116,7 @@ def test_an_attempt_refused_for_its_address_costs_the_account_nothing(
     assert log_in(api, stranger.email, PASSWORD).status_code == 200
 
 
-def test_workers_count_together(settings: Settings, api: Api, contract: Contract) -> None:
+def test_workers_share_the_counters(settings: Settings, api: Api, contract: Contract) -> None:
     with worker(settings, ratelimit_enabled=True) as second:
         address = new_address()
         apis = itertools.cycle([api, person(second, contract, api)])
@@ -126,14 +126,14 @@ def test_workers_count_together(settings: Settings, api: Api, contract: Contract
 
 
 @pytest.mark.parametrize("spelled", [str.upper, str.title, str.swapcase])
-def test_to_spell_an_email_otherwise_gives_no_new_attempts(api: Api, spelled: Any) -> None:
+def test_case_variants_of_an_email_share_a_counter(api: Api, spelled: Any) -> None:
     address = new_address()
     spellings = itertools.cycle([api.email, spelled(api.email)])
     used_up(lambda: log_in(api, next(spellings), address=address), 10)
     assert is_limited(log_in(api, spelled(api.email), address=address))
 
 
-def test_a_network_of_ipv6_counts_as_one_address(api: Api) -> None:
+def test_an_ipv6_network_counts_as_one_address(api: Api) -> None:
     hosts = (f"2001:db8:5:7::{number:x}" for number in itertools.count(1))
     used_up(lambda: log_in(api, address=next(hosts)), 30)
     assert is_limited(log_in(api, address="2001:db8:5:7:ffff::1"))
@@ -142,7 +142,7 @@ def test_a_network_of_ipv6_counts_as_one_address(api: Api) -> None:
         assert not is_limited(log_in(api, address=neighbour))
 
 
-def test_an_ipv4_address_counts_by_itself_however_it_is_written(api: Api) -> None:
+def test_an_ipv4_mapped_address_counts_as_its_ipv4_address(api: Api) -> None:
     address = new_address()
     spellings = itertools.cycle([address, f"::ffff:{address}"])
     used_up(lambda: log_in(api, address=next(spellings)), 30)
@@ -187,7 +187,7 @@ def test_behind_one_proxy_the_last_hop_counts(
 
 
 @pytest.mark.parametrize("written", ["{address}:{port}", "[::ffff:{address}]:{port}"])
-def test_the_port_in_a_forwarded_address_is_no_part_of_it(
+def test_the_port_of_a_forwarded_address_is_ignored(
     settings: Settings, user: Api, contract: Contract, written: str
 ) -> None:
     with worker(settings, ratelimit_enabled=True, trusted_proxy_hops=1) as proxied:
@@ -201,8 +201,8 @@ def test_the_port_in_a_forwarded_address_is_no_part_of_it(
         used_up(attempt, 30)
 
 
-def test_made_up_refresh_tokens_do_not_use_up_the_attempts_of_a_session(api: Api) -> None:
-    """Sessions' numbers can be guessed; who does must not keep others from refreshing."""
+def test_forged_refresh_tokens_do_not_count_for_the_session(api: Api) -> None:
+    """Session IDs can be guessed, so a forged token must not use up the owner's attempts."""
     genuine = api.login["refresh_token"]
     numbers = base64.urlsafe_b64decode(genuine.removeprefix("tr_"))[:16]
     for _ in range(31):
@@ -212,7 +212,7 @@ def test_made_up_refresh_tokens_do_not_use_up_the_attempts_of_a_session(api: Api
     assert refresh(api, genuine, new_address()).status_code == 200
 
 
-def test_when_the_window_is_over_attempts_are_free_again(settings: Settings, api: Api) -> None:
+def test_the_counter_starts_again_after_its_window(settings: Settings, api: Api) -> None:
     address = new_address()
     used_up(lambda: log_in(api, api.email, address=address), 10)
     sql(settings, "UPDATE rate_limits SET expires_at = now() + interval '5 seconds'")
@@ -223,7 +223,7 @@ def test_when_the_window_is_over_attempts_are_free_again(settings: Settings, api
     assert int(response.headers["Retry-After"]) > 5
 
 
-def test_counters_that_are_over_are_purged(
+def test_expired_counters_are_purged(
     settings: Settings, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ratelimit, "PURGE_ONE_IN", 10**9)
@@ -238,7 +238,7 @@ def test_counters_that_are_over_are_purged(
     assert sql(settings, "SELECT count(*) > 0 FROM rate_limits") == [(True,)]
 
 
-def test_counters_name_neither_address_nor_email(settings: Settings, api: Api) -> None:
+def test_counters_contain_neither_addresses_nor_emails(settings: Settings, api: Api) -> None:
     address = new_address()
     log_in(api, api.email, address=address)
     keys = str(sql(settings, "SELECT key FROM rate_limits"))
@@ -248,7 +248,9 @@ def test_counters_name_neither_address_nor_email(settings: Settings, api: Api) -
     assert address not in keys
 
 
-def test_counts_may_be_kept_in_memory(settings: Settings, user: Api, contract: Contract) -> None:
+def test_counters_can_be_stored_in_memory(
+    settings: Settings, user: Api, contract: Contract
+) -> None:
     sql(settings, "TRUNCATE rate_limits")
     changes = {"ratelimit_enabled": True, "ratelimit_storage_uri": "memory://"}
     with worker(settings, **changes) as one, worker(settings, **changes) as other:
@@ -269,7 +271,7 @@ def _out_of_order(settings: Settings) -> Iterator[None]:
         sql(settings, "ALTER TABLE rate_limits_away RENAME TO rate_limits")
 
 
-def test_without_its_storage_no_attempt_goes_uncounted(settings: Settings, api: Api) -> None:
+def test_logins_fail_if_attempts_cannot_be_counted(settings: Settings, api: Api) -> None:
     with _out_of_order(settings):
         response = log_in(api, api.email, PASSWORD)
         assert response.status_code == 503

@@ -1,4 +1,4 @@
-"""Refreshing: tokens rotate, a repeat is forgiven for a moment, a reuse ends the session."""
+"""Refresh: tokens rotate, a repeated request works for ten seconds, reuse ends the session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IDS, FAMILY, SECRET = slice(0, 16), slice(16, 34), slice(34, 66)
 
 
 def _refresh(api: Api, token: str | None = None) -> dict[str, Any]:
-    """Refresh, with the client's own token unless another is given, and give the answer."""
+    """Refresh with a token, by default the client's own, and return the response."""
     body = {"refresh_token": token or api.login["refresh_token"]}
     return api.expect(200, "POST", "/auth/refresh", json=body)
 
@@ -65,7 +65,7 @@ def test_a_refresh_gives_new_tokens_of_the_same_session(user: Api) -> None:
     assert user.expect(200, "GET", "/auth/sessions") == sessions
 
 
-def test_tokens_rotate_for_as_long_as_one_likes(user: Api) -> None:
+def test_tokens_rotate_any_number_of_times(user: Api) -> None:
     seen = {user.login["refresh_token"]}
     for _ in range(5):
         user.login = _refresh(user)
@@ -74,7 +74,7 @@ def test_tokens_rotate_for_as_long_as_one_likes(user: Api) -> None:
     assert _lives(user)
 
 
-def test_no_access_token_is_needed_and_a_bad_one_is_no_hindrance(user: Api) -> None:
+def test_the_access_token_is_ignored(user: Api) -> None:
     body = {"refresh_token": user.login["refresh_token"]}
     headers = {"Authorization": "Bearer expired"}
     user.expect(200, "POST", "/auth/refresh", json=body, headers=headers)
@@ -135,7 +135,9 @@ def test_a_reuse_of_an_older_generation_ends_the_session(
     _refused(user, user.login["refresh_token"])
 
 
-def test_the_present_token_is_good_long_after_the_grace(settings: Settings, user: Api) -> None:
+def test_the_current_token_does_not_expire_with_the_grace_period(
+    settings: Settings, user: Api
+) -> None:
     user.login = _refresh(user)
     _pass_the_grace(settings, user)
     user.login = _refresh(user)
@@ -143,7 +145,7 @@ def test_the_present_token_is_good_long_after_the_grace(settings: Settings, user
 
 
 def _changed(part: slice) -> Any:
-    """The token with one bit of a part turned round, at each of its bytes in turn."""
+    """The token with one bit changed, once for each byte of a part."""
 
     def change(token: str) -> list[str]:
         packed = _bytes(token)
@@ -172,7 +174,7 @@ def _changed(part: slice) -> Any:
     ],
     ids=["ids", "family", "cut", "longer", "spelled", "prefix", "made up", "packed", "moved"],
 )
-def test_what_is_no_token_of_a_session_ends_nothing(user: Api, garble: Any) -> None:
+def test_a_forged_token_does_not_end_a_session(user: Api, garble: Any) -> None:
     for token in garble(user.login["refresh_token"]):
         _refused(user, token)
     assert _lives(user)
@@ -180,7 +182,7 @@ def test_what_is_no_token_of_a_session_ends_nothing(user: Api, garble: Any) -> N
     assert _lives(user)
 
 
-def test_a_token_mixed_of_two_sessions_ends_neither(user: Api, stranger: Api) -> None:
+def test_a_token_combined_from_two_sessions_ends_neither(user: Api, stranger: Api) -> None:
     mine, theirs = (_bytes(api.login["refresh_token"]) for api in (user, stranger))
     _refused(user, _token(theirs[IDS] + mine[FAMILY] + mine[SECRET]))
     _refused(user, _token(mine[IDS] + theirs[FAMILY] + theirs[SECRET]))
@@ -191,7 +193,7 @@ def test_a_token_mixed_of_two_sessions_ends_neither(user: Api, stranger: Api) ->
 
 
 def test_a_wrong_secret_of_the_right_family_counts_as_a_reuse(user: Api) -> None:
-    """Only who has had a genuine token knows the family; it looks like one from long ago."""
+    """Only a holder of a genuine token knows the family, so it is treated as an old token."""
     packed = _bytes(user.login["refresh_token"])
     _refused(user, _token(packed[:-1] + bytes([packed[-1] ^ 1])))
     assert not _lives(user)
@@ -201,13 +203,13 @@ def test_a_wrong_secret_of_the_right_family_counts_as_a_reuse(user: Api) -> None
     ("token", "code"),
     [(None, "null"), ("", "length"), ("x" * 256, "length"), (5, "not_a_string")],
 )
-def test_what_has_not_even_the_shape_is_a_400(anonymous: Api, token: object, code: str) -> None:
+def test_a_token_of_invalid_length_returns_400(anonymous: Api, token: object, code: str) -> None:
     body = {"refresh_token": token}
     problem = anonymous.problem(400, "invalid_input", "POST", "/auth/refresh", json=body)
     assert [(e["pointer"], e["code"]) for e in problem["errors"]] == [("/refresh_token", code)]
 
 
-def test_an_access_token_refreshes_nothing(user: Api) -> None:
+def test_an_access_token_is_not_a_refresh_token(user: Api) -> None:
     token = user.login["access_token"]
     body = {"refresh_token": token}
     response = user.send("POST", "/auth/refresh", json=body)
@@ -227,7 +229,7 @@ def test_only_hashes_of_a_refresh_token_are_stored(settings: Settings, user: Api
     assert before[SECRET] != after[SECRET]
 
 
-def test_an_expired_session_is_over_for_both_tokens(settings: Settings, user: Api) -> None:
+def test_both_tokens_of_an_expired_session_are_invalid(settings: Settings, user: Api) -> None:
     sql(settings, "UPDATE sessions SET expires_at = now() WHERE user_id = %s", user.user_id)
     _refused(user, user.login["refresh_token"])
     assert not _lives(user)
@@ -258,7 +260,7 @@ def test_a_session_that_was_ended_is_not_refreshed(user: Api) -> None:
     _refused(user, token)
 
 
-def test_within_the_grace_too_an_ended_session_stays_ended(user: Api) -> None:
+def test_an_ended_session_is_not_refreshed_within_the_grace_period(user: Api) -> None:
     token = user.login["refresh_token"]
     _refresh(user)
     user.expect(200, "POST", "/auth/logout")
@@ -289,7 +291,7 @@ def test_a_repeat_across_a_change_of_the_key_gets_the_same_successor(
         assert _lives(there)
 
 
-def test_a_refresh_needs_no_key_that_was_dropped(
+def test_a_refresh_does_not_need_the_removed_key(
     settings: Settings, user: Api, contract: Contract
 ) -> None:
     with worker(settings, jwt_secret_key=OTHER_KEY) as rotated:

@@ -36,7 +36,9 @@ def _error(api: Api, path: str = "/auth/register", **body: Any) -> dict[str, str
     return errors[0]
 
 
-def test_the_answer_has_the_account_and_the_tokens_of_its_first_session(anonymous: Api) -> None:
+def test_the_response_contains_the_account_and_the_tokens_of_its_first_session(
+    anonymous: Api,
+) -> None:
     email = new_email()
     body = {"email": email, "password": PASSWORD}
     answer = anonymous.expect(201, "POST", "/auth/register", json=body)
@@ -52,7 +54,7 @@ def test_the_answer_has_the_account_and_the_tokens_of_its_first_session(anonymou
     assert anonymous.expect(200, "GET", "/tasks")["total"] == 0
 
 
-def test_the_email_is_kept_in_lower_case(anonymous: Api) -> None:
+def test_the_email_is_stored_in_lower_case(anonymous: Api) -> None:
     email = new_email()
     body = {"email": email.upper(), "password": PASSWORD}
     answer = anonymous.expect(201, "POST", "/auth/register", json=body)
@@ -86,7 +88,7 @@ def test_the_email_is_kept_in_lower_case(anonymous: Api) -> None:
         {"address": "ada@example.com"},
     ],
 )
-def test_what_is_no_email_is_refused(anonymous: Api, email: object) -> None:
+def test_an_invalid_email_is_rejected(anonymous: Api, email: object) -> None:
     error = _error(anonymous, email=email, password=PASSWORD)
     assert (error["pointer"], error["code"]) == ("/email", "not_an_email")
 
@@ -94,7 +96,7 @@ def test_what_is_no_email_is_refused(anonymous: Api, email: object) -> None:
 @pytest.mark.parametrize(
     "email", ["ada+tasks@example.com", "o'hara@example.co.uk", "ada@münchen.example", "a@b.example"]
 )
-def test_unusual_emails_are_taken(anonymous: Api, email: str) -> None:
+def test_unusual_emails_are_accepted(anonymous: Api, email: str) -> None:
     email = f"{new_email().partition('@')[0]}{email}"
     body = {"email": email, "password": PASSWORD}
     assert anonymous.expect(201, "POST", "/auth/register", json=body)["user"]["email"] == email
@@ -108,16 +110,14 @@ def test_an_email_of_255_characters_is_the_longest(anonymous: Api) -> None:
 
 
 @pytest.mark.parametrize("spelled", [str, str.upper, str.title])
-def test_an_email_that_is_taken_is_refused_in_any_case(
-    user: Api, anonymous: Api, spelled: Any
-) -> None:
+def test_a_taken_email_is_rejected_in_any_case(user: Api, anonymous: Api, spelled: Any) -> None:
     body = {"email": spelled(user.email), "password": "another password"}
     problem = anonymous.problem(400, "email_taken", "POST", "/auth/register", json=body)
     assert problem["detail"] == "Email already registered"
     user.again()
 
 
-def test_of_ten_who_register_one_email_at_once_one_gets_it(
+def test_one_of_ten_concurrent_registrations_of_an_email_succeeds(
     app: Flask, settings: Settings, contract: Contract
 ) -> None:
     body = {"email": new_email(), "password": PASSWORD}
@@ -151,7 +151,7 @@ def test_passwords_of_8_to_100_code_points_work(
 
 @pytest.mark.parametrize("length", [0, 7, 101, 10_000])
 @pytest.mark.parametrize("character", ["a", "🔑"])
-def test_passwords_of_other_lengths_are_refused(
+def test_passwords_of_other_lengths_are_rejected(
     anonymous: Api, length: int, character: str
 ) -> None:
     error = _error(anonymous, email=new_email(), password=character * length)
@@ -160,19 +160,19 @@ def test_passwords_of_other_lengths_are_refused(
 
 
 @pytest.mark.parametrize("password", [12345678, None, ["correct horse"], True])
-def test_what_is_no_string_is_no_password(anonymous: Api, password: object) -> None:
+def test_a_password_must_be_a_string(anonymous: Api, password: object) -> None:
     error = _error(anonymous, email=new_email(), password=password)
     assert error["pointer"] == "/password"
     assert error["code"] == ("null" if password is None else "not_a_string")
 
 
 @pytest.mark.parametrize("password", ["eight\0chars", "eight\ud800chars"])
-def test_text_that_cannot_be_carried_is_refused(anonymous: Api, password: str) -> None:
+def test_text_that_cannot_be_stored_is_rejected(anonymous: Api, password: str) -> None:
     error = _error(anonymous, email=new_email(), password=password)
     assert (error["pointer"], error["code"]) == ("/password", "invalid_text")
 
 
-def test_length_counts_what_is_left_after_composing(anonymous: Api) -> None:
+def test_the_length_of_a_password_is_that_of_its_composed_form(anonymous: Api) -> None:
     decomposed = unicodedata.normalize("NFD", "é")
     assert len(decomposed) == 2
     body = {"email": new_email(), "password": decomposed * 100}
@@ -180,7 +180,7 @@ def test_length_counts_what_is_left_after_composing(anonymous: Api) -> None:
     _error(anonymous, email=new_email(), password=decomposed * 7)
 
 
-def test_an_endless_password_is_refused_without_work_on_it(
+def test_a_very_long_password_is_rejected_without_hashing(
     anonymous: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To put a long row of marks in order takes the square of its length: seconds for this one."""
@@ -219,13 +219,13 @@ def test_only_a_hash_is_stored_at_the_configured_cost(
     assert _hash_of(settings, body["email"]).startswith("$2b$05$")
 
 
-def test_one_password_of_two_people_has_two_hashes(
+def test_equal_passwords_have_different_hashes(
     settings: Settings, user: Api, stranger: Api
 ) -> None:
     assert _hash_of(settings, user.email) != _hash_of(settings, stranger.email)
 
 
-def test_what_the_service_writes_is_ignored(anonymous: Api) -> None:
+def test_read_only_fields_are_ignored(anonymous: Api) -> None:
     body = {"email": new_email(), "password": PASSWORD}
     read_only = {"id": 1, "created_at": "1999-01-01T00:00:00Z"}
     shown = anonymous.expect(201, "POST", "/auth/register", json=body | read_only)["user"]
@@ -238,7 +238,7 @@ def test_what_the_service_writes_is_ignored(anonymous: Api) -> None:
 @pytest.mark.parametrize(
     "name", ["is_active", "is_admin", "hashed_password", "version", "Email", "user_id", "a/b~c"]
 )
-def test_an_unknown_field_is_named(user: Api, anonymous: Api, path: str, name: str) -> None:
+def test_the_error_names_an_unknown_field(user: Api, anonymous: Api, path: str, name: str) -> None:
     body: dict[str, Any] = {"email": user.email, "password": PASSWORD, name: True}
     error = _error(anonymous, path, **body)
     pointer = "/" + name.replace("~", "~0").replace("/", "~1")
@@ -246,13 +246,13 @@ def test_an_unknown_field_is_named(user: Api, anonymous: Api, path: str, name: s
 
 
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/login"])
-def test_all_that_is_missing_is_named_at_once(anonymous: Api, path: str) -> None:
+def test_the_error_names_all_missing_fields(anonymous: Api, path: str) -> None:
     problem = anonymous.problem(400, "invalid_input", "POST", path, json={})
     named = {(error["pointer"], error["code"]) for error in problem["errors"]}
     assert named == {("/email", "required"), ("/password", "required")}
 
 
-def test_a_refused_registration_leaves_nothing(settings: Settings, anonymous: Api) -> None:
+def test_a_failed_registration_stores_nothing(settings: Settings, anonymous: Api) -> None:
     emails = [new_email() for _ in range(3)]
     for email, password in itertools.zip_longest(emails, ["short", "x" * 101, None]):
         anonymous.expect(400, "POST", "/auth/register", json={"email": email, "password": password})

@@ -20,7 +20,7 @@ from config import Settings
 
 @pytest.fixture
 def elsewhere(settings: Settings, contract: Contract) -> Iterator[Api]:
-    """Another worker on the same database; give it the tokens to use."""
+    """Another worker on the same database, as a function of the tokens to use."""
     with worker(settings) as app:
         yield person(app, contract)
 
@@ -36,7 +36,7 @@ def _list(api: Api, query: str = "") -> dict[str, Any]:
 
 
 def _is_dead(api: Api) -> bool:
-    """Whether both tokens are refused, and in the same words."""
+    """Whether both tokens are rejected with the same error."""
     access = api.send("GET", "/tasks")
     body = {"refresh_token": api.login["refresh_token"]}
     refresh = api.send("POST", "/auth/refresh", json=body)
@@ -46,7 +46,7 @@ def _is_dead(api: Api) -> bool:
 
 
 def _expired(api: Api) -> dict[str, str]:
-    """The header with the client's access token as it will be when its time is over."""
+    """The header with the client's access token, expired."""
     header, claims, _ = api.login["access_token"].split(".")
     known = json.loads(base64.urlsafe_b64decode(claims + "=="))
     aged = json.dumps(known | {"exp": int(time.time()) - 10}).encode()
@@ -80,7 +80,7 @@ def test_a_logout_ends_the_session_at_once_at_every_worker(user: Api, elsewhere:
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Basic dTpw"])
-def test_without_a_token_a_logout_is_fine(user: Api, authorization: str | None) -> None:
+def test_a_logout_without_a_token_succeeds(user: Api, authorization: str | None) -> None:
     headers = {"Authorization": authorization} if authorization is not None else {}
     bare = Api(user.client, user.contract)
     answer = bare.expect(200, "POST", "/auth/logout", headers=headers)
@@ -88,19 +88,19 @@ def test_without_a_token_a_logout_is_fine(user: Api, authorization: str | None) 
     user.expect(200, "GET", "/auth/me")
 
 
-def test_an_expired_token_logs_out_all_the_same(user: Api) -> None:
+def test_an_expired_token_can_log_out(user: Api) -> None:
     headers = _expired(user)
     user.problem(401, "token_expired", "GET", "/auth/me", headers=headers)
     user.expect(200, "POST", "/auth/logout", headers=headers)
     assert _is_dead(user)
 
 
-def test_to_log_out_twice_is_fine(user: Api) -> None:
+def test_a_repeated_logout_succeeds(user: Api) -> None:
     for _ in range(2):
         assert user.expect(200, "POST", "/auth/logout") == {"message": "Logged out"}
 
 
-def test_a_forged_token_logs_nobody_out(user: Api) -> None:
+def test_a_forged_token_does_not_log_out(user: Api) -> None:
     head, _, signature = user.login["access_token"].rpartition(".")
     headers = {"Authorization": f"Bearer {head}.{signature[::-1]}"}
     problem = user.problem(401, "token_invalid", "POST", "/auth/logout", headers=headers)
@@ -108,7 +108,7 @@ def test_a_forged_token_logs_nobody_out(user: Api) -> None:
     user.expect(200, "GET", "/auth/me")
 
 
-def test_a_session_is_shown_with_what_it_remembers(settings: Settings, user: Api) -> None:
+def test_a_session_contains_its_user_agent_and_address(settings: Settings, user: Api) -> None:
     address = {"REMOTE_ADDR": "203.0.113.7"}
     body = {"email": user.email, "password": PASSWORD}
     headers = {"User-Agent": "phone/1.0"}
@@ -142,7 +142,7 @@ def test_a_session_is_shown_with_what_it_remembers(settings: Settings, user: Api
         ("", None),
     ],
 )
-def test_an_address_of_any_kind_is_taken(user: Api, sent: str, shown: str | None) -> None:
+def test_addresses_of_all_forms_are_accepted(user: Api, sent: str, shown: str | None) -> None:
     body = {"email": user.email, "password": PASSWORD}
     user.expect(200, "POST", "/auth/login", json=body, environ_overrides={"REMOTE_ADDR": sent})
     assert _list(user)["sessions"][0]["address"] == shown
@@ -157,14 +157,14 @@ def test_an_address_of_any_kind_is_taken(user: Api, sent: str, shown: str | None
         ("", None),
     ],
 )
-def test_a_user_agent_of_any_kind_is_taken(user: Api, sent: str, shown: str | None) -> None:
+def test_user_agents_of_all_forms_are_accepted(user: Api, sent: str, shown: str | None) -> None:
     body = {"email": user.email, "password": PASSWORD}
     environ = {"HTTP_USER_AGENT": sent}
     user.expect(200, "POST", "/auth/login", json=body, environ_overrides=environ)
     assert _list(user)["sessions"][0]["user_agent"] == shown
 
 
-def test_only_live_sessions_of_ones_own_are_listed(
+def test_the_list_contains_the_callers_live_sessions(
     settings: Settings, user: Api, stranger: Api
 ) -> None:
     ended, expired, live = (user.again() for _ in range(3))
@@ -177,7 +177,7 @@ def test_only_live_sessions_of_ones_own_are_listed(
     assert _list(stranger)["total"] == 1
 
 
-def test_pages_of_sessions_hold_each_once(user: Api) -> None:
+def test_pages_contain_each_session_once(user: Api) -> None:
     for _ in range(4):
         user.again()
     everything = [session["id"] for session in _list(user)["sessions"]]
@@ -203,12 +203,14 @@ def test_pages_of_sessions_hold_each_once(user: Api) -> None:
         ("?limit=1&limit=2", "limit"),
     ],
 )
-def test_a_page_that_cannot_be_is_refused(user: Api, query: str, name: str) -> None:
+def test_an_invalid_page_is_rejected(user: Api, query: str, name: str) -> None:
     problem = user.problem(400, "invalid_input", "GET", f"/auth/sessions{query}")
     assert [error["pointer"] for error in problem["errors"]] == [name]
 
 
-def test_the_cursor_of_another_leads_into_ones_own_list(user: Api, stranger: Api) -> None:
+def test_the_cursor_of_another_user_does_not_reveal_their_sessions(
+    user: Api, stranger: Api
+) -> None:
     user.again()
     stranger.again()
     cursor = _list(stranger, "?limit=1")["next_cursor"]
@@ -229,7 +231,7 @@ def test_one_session_is_ended_at_once_at_every_worker(user: Api, elsewhere: Api)
     assert problem["detail"] == "Session not found"
 
 
-def test_to_end_ones_own_session_is_to_log_out(user: Api) -> None:
+def test_ending_the_current_session_logs_out(user: Api) -> None:
     path = f"/auth/sessions/{_session_id(user)}"
     user.expect(204, "DELETE", path)
     assert _is_dead(user)
@@ -247,7 +249,7 @@ def test_all_other_sessions_are_ended(user: Api, stranger: Api, elsewhere: Api) 
     stranger.expect(200, "GET", "/tasks")
 
 
-def test_another_persons_session_is_not_found_and_lives_on(
+def test_another_users_session_returns_404_and_stays(
     settings: Settings, user: Api, stranger: Api
 ) -> None:
     row = "SELECT sessions::text FROM sessions WHERE user_id = %s"
@@ -260,7 +262,7 @@ def test_another_persons_session_is_not_found_and_lives_on(
 
 
 @pytest.mark.parametrize("path_id", ["0", "-1", "x", "1e3", "99999999999999999999", "%00", "٣"])
-def test_what_is_no_id_is_not_found(user: Api, path_id: str) -> None:
+def test_an_invalid_id_returns_404(user: Api, path_id: str) -> None:
     user.problem(404, "not_found", "DELETE", f"/auth/sessions/{path_id}")
 
 
@@ -275,7 +277,7 @@ def test_what_is_no_id_is_not_found(user: Api, path_id: str) -> None:
         ("POST", "/auth/delete"),
     ],
 )
-def test_an_ended_session_may_do_nothing(
+def test_an_ended_session_cannot_be_used(
     settings: Settings, user: Api, method: str, path: str
 ) -> None:
     other = user.again()

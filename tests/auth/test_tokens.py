@@ -1,4 +1,4 @@
-"""Access tokens: every forgery is refused in the same words, and keys change without a logout."""
+"""Access tokens: all forgeries get the same error, and keys rotate without a logout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INVALID = 'Bearer error="invalid_token"'
 
 
 def _refused(api: Api, authorization: str | None) -> set[tuple[str, str, str]]:
-    """Code, detail and challenge of the refusals of several calls."""
+    """Code, detail and challenge of the errors of several operations."""
     headers = {"Authorization": authorization} if authorization is not None else {}
     bare = Api(api.client, api.contract)
     said = set()
@@ -48,14 +48,14 @@ def test_a_forged_token_is_invalid(user: Api, name: str) -> None:
     user.expect(200, "GET", "/auth/me")
 
 
-def test_the_same_token_signed_by_hand_is_genuine(user: Api) -> None:
-    """Else the forgeries above might be refused for the way they are made."""
+def test_a_token_signed_by_the_test_is_valid(user: Api) -> None:
+    """Otherwise the forgeries above could be rejected because of how the test creates them."""
     header, claims = parts_of(user.login["access_token"])
     _works(user, f"Bearer {signed(header, claims)}")
     _works(user, f"Bearer {signed(header, claims | {'jti': 'another', 'padding': 'x' * 500})}")
 
 
-def test_the_claims_are_these(user: Api) -> None:
+def test_claims_of_an_access_token(user: Api) -> None:
     header, claims = parts_of(user.login["access_token"])
     assert header == {"alg": "HS256", "typ": "JWT", "kid": key_id(KEY)}
     assert claims["sub"] == str(user.user_id)
@@ -64,7 +64,7 @@ def test_the_claims_are_these(user: Api) -> None:
     assert set(claims) == {"sub", "sid", "exp", "iat", "jti", "type", "fresh"}
 
 
-def test_an_expired_token_says_so(user: Api) -> None:
+def test_an_expired_token_is_reported_as_expired(user: Api) -> None:
     header, claims = parts_of(user.login["access_token"])
     token = signed(header, claims | {"exp": int(time.time()) - 1})
     challenge = f'{INVALID}, error_description="expired"'
@@ -78,7 +78,7 @@ def test_an_expired_forgery_is_invalid_and_not_expired(user: Api) -> None:
 
 
 def test_a_token_that_was_verified_still_expires(user: Api) -> None:
-    """Logging out takes expired tokens; having been verified there, one must open nothing else."""
+    """Logout accepts and caches expired tokens, which must not be accepted elsewhere."""
     header, claims = parts_of(user.login["access_token"])
     token = signed(header, claims | {"exp": int(time.time()) - 1})
     headers = {"Authorization": f"Bearer {token}"}
@@ -86,7 +86,7 @@ def test_a_token_that_was_verified_still_expires(user: Api) -> None:
     assert {code for code, _, _ in _refused(user, headers["Authorization"])} == {"token_expired"}
 
 
-def test_the_session_of_another_opens_nothing(user: Api, stranger: Api) -> None:
+def test_the_session_of_another_user_is_invalid(user: Api, stranger: Api) -> None:
     header, claims = parts_of(user.login["access_token"])
     foreign = parts_of(stranger.login["access_token"])[1]
     for mixed in (claims | {"sid": foreign["sid"]}, claims | {"sub": foreign["sub"]}):
@@ -95,13 +95,13 @@ def test_the_session_of_another_opens_nothing(user: Api, stranger: Api) -> None:
 
 
 @pytest.mark.parametrize("name", ["refresh_token", "token_type", "user"])
-def test_what_else_a_login_gives_is_no_access_token(user: Api, name: str) -> None:
+def test_other_values_of_a_login_are_not_access_tokens(user: Api, name: str) -> None:
     said = _refused(user, f"Bearer {user.login[name]}")
     assert said == {("token_invalid", "Invalid token", INVALID)}
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "bEaReR ", "Bearer  "])
-def test_the_scheme_may_be_spelled_in_any_case_and_spaced(user: Api, scheme: str) -> None:
+def test_the_scheme_is_accepted_in_any_case_and_with_spaces(user: Api, scheme: str) -> None:
     _works(user, scheme + user.login["access_token"])
 
 
@@ -112,14 +112,14 @@ def test_the_scheme_may_be_spelled_in_any_case_and_spaced(user: Api, scheme: str
         *["Bearer:{}", "Bearer\t{}", "Bearer={}", "JWT {}", ", Bearer {}", '"Bearer" {}'],
     ],
 )
-def test_without_a_bearer_token_one_is_asked_for(user: Api, authorization: str | None) -> None:
+def test_a_request_without_a_bearer_token_returns_401(user: Api, authorization: str | None) -> None:
     if authorization is not None:
         authorization = authorization.replace("{}", user.login["access_token"])
     asked = ("authentication_required", "Authentication required", "Bearer")
     assert _refused(user, authorization) == {asked}
 
 
-def test_a_token_counts_in_the_header_alone(user: Api, anonymous: Api) -> None:
+def test_a_token_is_accepted_in_the_header_only(user: Api, anonymous: Api) -> None:
     token = user.login["access_token"]
     anonymous.client.set_cookie("access_token_cookie", token)
     anonymous.problem(401, "authentication_required", "GET", "/auth/me")
@@ -146,9 +146,7 @@ def test_a_new_key_signs_while_the_old_ones_verify(
     assert _refused(user, f"Bearer {newer}") == {("token_invalid", "Invalid token", INVALID)}
 
 
-def test_a_key_that_was_dropped_verifies_nothing(
-    settings: Settings, user: Api, contract: Contract
-) -> None:
+def test_a_removed_key_verifies_nothing(settings: Settings, user: Api, contract: Contract) -> None:
     with worker(settings, jwt_secret_key=OTHER_KEY) as rotated:
         there = person(rotated, contract)
         said = _refused(there, f"Bearer {user.login['access_token']}")
@@ -164,7 +162,7 @@ def test_each_application_of_a_process_signs_with_its_own_key(
     _works(user, f"Bearer {here}")
 
 
-def test_the_life_of_a_token_is_configured(
+def test_the_lifetime_of_a_token_is_configurable(
     settings: Settings, user: Api, contract: Contract
 ) -> None:
     with worker(settings, jwt_access_token_expires=900) as brisk:
@@ -173,7 +171,7 @@ def test_the_life_of_a_token_is_configured(
     assert answer["expires_in"] == claims["exp"] - claims["iat"] == 900
 
 
-def test_the_token_of_an_account_that_is_gone_is_invalid(settings: Settings, user: Api) -> None:
+def test_the_token_of_a_deleted_account_is_invalid(settings: Settings, user: Api) -> None:
     user.expect(200, "GET", "/auth/me")
     sql(settings, "DELETE FROM users WHERE id = %s", user.user_id)
     said = _refused(user, f"Bearer {user.login['access_token']}")

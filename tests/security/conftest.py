@@ -1,4 +1,4 @@
-"""The service as it runs in production, with two workers, for those who attack it."""
+"""The service as in production, with two workers, for attacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="session")
 def new_database(server_url: str, template: str, worker_id: str) -> Callable[[], str]:
-    """Makes migrated databases, each for one use."""
+    """Creates migrated databases."""
     return lambda: databases.create(server_url, f"security_{worker_id}_{next(_numbers)}", template)
 
 
@@ -28,7 +28,7 @@ def private(new_database: Callable[[], str]) -> str:
 
 @pytest.fixture(scope="module")
 def service(private: str) -> Iterator[Service]:
-    """The service with two workers, whose log says as much as it ever does."""
+    """The service with two workers, with the most detailed log."""
     with started(private, WEB_CONCURRENCY="2", LOG_LEVEL="debug") as service:
         yield service
 

@@ -1,4 +1,4 @@
-"""Every answer of the running service, gunicorn's own among them: what its headers say and hide."""
+"""Security headers of all responses of the running service, including gunicorn's own errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ORIGIN = "https://app.example.com"
 
 
 def _is_guarded(headers: httpx.Headers) -> None:
-    """What every answer has and has not."""
+    """Whether a response has the security headers, and no header that reveals the software."""
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cache-Control"]
     assert headers["X-Request-ID"]
@@ -44,7 +44,7 @@ def _is_guarded(headers: httpx.Headers) -> None:
 
 
 @pytest.mark.parametrize("who", ["anonymous", "somebody", "with nonsense"])
-def test_every_call_answers_with_guarded_headers(
+def test_every_operation_returns_security_headers(
     attacker: httpx.Client, person: Person, who: str, record_property: pytest.RecordProperty
 ) -> None:
     own = {"anonymous": {}, "somebody": person.headers, "with nonsense": {"Authorization": "x"}}
@@ -72,7 +72,7 @@ def test_no_get_changes_anything(attacker: httpx.Client, person: Person, private
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_what_gunicorn_refuses_answers_with_guarded_headers(service: Service, name: str) -> None:
+def test_errors_of_gunicorn_have_security_headers(service: Service, name: str) -> None:
     head, _, body = exchange(service, MALFORMED[name]).partition("\r\n\r\n")
     status, *lines = head.split("\r\n")
     assert re.match(r"HTTP/1\.1 4\d\d ", status)
@@ -84,7 +84,7 @@ def test_what_gunicorn_refuses_answers_with_guarded_headers(service: Service, na
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
-def test_the_pages_run_nothing_of_others_and_in_no_frame(attacker: httpx.Client, page: str) -> None:
+def test_pages_load_only_own_assets_and_cannot_be_framed(attacker: httpx.Client, page: str) -> None:
     headers = attacker.get(page).headers
     policy = headers["Content-Security-Policy"]
     for part in ("default-src 'none'", "script-src 'self'", "base-uri 'none'"):
@@ -108,7 +108,7 @@ def _is_shared(answer: httpx.Response) -> bool:
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-def test_no_page_of_a_foreign_origin_reads_an_answer(
+def test_a_foreign_origin_cannot_read_responses(
     attacker: httpx.Client, for_pages: httpx.Client, origin: str
 ) -> None:
     asked = {"Origin": origin, "Access-Control-Request-Method": "DELETE"}
@@ -118,7 +118,7 @@ def test_no_page_of_a_foreign_origin_reads_an_answer(
             assert not _is_shared(client.options(path, headers=asked))
 
 
-def test_a_page_of_the_named_origin_does(for_pages: httpx.Client) -> None:
+def test_a_configured_origin_can_read_responses(for_pages: httpx.Client) -> None:
     answer = for_pages.get("/tasks", headers={"Origin": ORIGIN})
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
@@ -126,7 +126,7 @@ def test_a_page_of_the_named_origin_does(for_pages: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "x", ""])
-def test_a_form_of_another_page_does_nothing(
+def test_a_cross_site_form_changes_nothing(
     attacker: httpx.Client, person: Person, kind: str
 ) -> None:
     """Nor does a cookie: there is none. A request that needs no preflight changes nothing."""

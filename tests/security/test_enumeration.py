@@ -1,4 +1,4 @@
-"""Who has an account here: logging in says it neither in words nor by the time that it takes."""
+"""A login reveals neither by its response nor by its duration who has an account."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def emails(costly: tuple[Service, str], client: httpx.Client) -> Emails:
     return Emails(known.email, inactive.email, new_email())
 
 
-def test_every_refused_login_looks_the_same(client: httpx.Client, emails: Emails) -> None:
+def test_all_failed_logins_get_the_same_response(client: httpx.Client, emails: Emails) -> None:
     refusals = [seen(log_in(client, email, "wrong password")) for email in emails]
     assert refusals[0] == refusals[1] == refusals[2]
     status, body, headers = refusals[0]
@@ -61,7 +61,7 @@ def test_every_refused_login_looks_the_same(client: httpx.Client, emails: Emails
     assert headers["www-authenticate"] == "Bearer"
 
 
-def test_every_refused_login_takes_the_same_time(
+def test_all_failed_logins_take_the_same_time(
     client: httpx.Client, emails: Emails, record_property: pytest.RecordProperty
 ) -> None:
     """When the machine is busy with something else, more turns even that out; no leak goes away."""

@@ -1,4 +1,4 @@
-"""Forged access tokens: no call of the running service takes one, at either worker."""
+"""Forged access tokens are rejected by all operations on both workers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SENDABLE = [name for name in FORGERIES if name not in ("latin", "8 kB")]
 
 
 def _refused_everywhere(client: httpx.Client, token: str, challenge: str) -> int:
-    """How many calls need a token; each must refuse this one, and say so."""
+    """The number of operations that need a token. Each must reject this one."""
     protected = [route for route in routes(client) if route.needs_token]
     for route in protected:
         headers = {"Authorization": f"Bearer {token}"}
@@ -30,7 +30,7 @@ def _refused_everywhere(client: httpx.Client, token: str, challenge: str) -> int
 
 
 @pytest.mark.parametrize("name", SENDABLE)
-def test_no_call_takes_a_forged_token(
+def test_no_operation_accepts_a_forged_token(
     attacker: httpx.Client, person: Person, name: str, record_property: pytest.RecordProperty
 ) -> None:
     token = FORGERIES[name](parts_of(person.login["access_token"]))
@@ -40,17 +40,17 @@ def test_no_call_takes_a_forged_token(
     assert attacker.get("/auth/me", headers=person.headers).status_code == 200
 
 
-def test_no_call_takes_an_expired_token(attacker: httpx.Client, person: Person) -> None:
+def test_no_operation_accepts_an_expired_token(attacker: httpx.Client, person: Person) -> None:
     header, claims = parts_of(person.login["access_token"])
     over = signed(header, claims | {"exp": int(time.time()) - 1})
     assert _refused_everywhere(attacker, over, EXPIRED) > 10
 
 
-def test_no_call_takes_a_refresh_token(attacker: httpx.Client, person: Person) -> None:
+def test_no_operation_accepts_a_refresh_token(attacker: httpx.Client, person: Person) -> None:
     assert _refused_everywhere(attacker, person.login["refresh_token"], INVALID) > 10
 
 
-def test_no_call_takes_the_session_of_another(
+def test_no_operation_accepts_the_session_of_another_user(
     attacker: httpx.Client, person: Person, somebody_else: Person
 ) -> None:
     header, claims = parts_of(person.login["access_token"])
@@ -59,8 +59,10 @@ def test_no_call_takes_the_session_of_another(
         assert _refused_everywhere(attacker, signed(header, mixed), INVALID) > 10
 
 
-def test_both_workers_refuse_what_either_has_verified(service: Service, person: Person) -> None:
-    """A worker remembers tokens that it verified; a forgery must not find its way in there."""
+def test_a_forgery_of_a_verified_token_is_rejected_by_both_workers(
+    service: Service, person: Person
+) -> None:
+    """A worker caches verified tokens; a forgery must not match a cached one."""
     token = person.login["access_token"]
     for forged in (token[:-1], token + "A", token[:-2] + ("AA" if token[-2:] != "AA" else "BB")):
         with each_worker(service) as clients:
@@ -71,7 +73,7 @@ def test_both_workers_refuse_what_either_has_verified(service: Service, person: 
 
 
 @pytest.mark.parametrize("size", [8_000, 8_300, 70_000])
-def test_a_token_of_any_size_is_refused_as_a_problem(service: Service, size: int) -> None:
+def test_an_oversized_token_is_a_problem_response(service: Service, size: int) -> None:
     authorization = "Authorization: Bearer " + "x" * size
     answer = exchange(
         service, f"GET /tasks HTTP/1.1\r\nHost: x\r\n{authorization}\r\n\r\n".encode()

@@ -1,4 +1,4 @@
-"""Guessing passwords: attempts are counted over all workers, restarts and disguises."""
+"""Password guessing: attempts are counted across workers, restarts and disguises."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def limited(new_database: Callable[[], str]) -> Iterator[Service]:
 
 
 def _until_refused(attempt: Callable[[], httpx.Response], most: int) -> int:
-    """How many attempts are let through before the first refusal."""
+    """The number of attempts before the first 429."""
     for number in range(most + 1):
         answer = attempt()
         if answer.status_code == 429:
@@ -49,7 +49,7 @@ def _guess(client: httpx.Client, email: str, **headers: str) -> httpx.Response:
     return log_in(client, email, "wrong password", **headers)
 
 
-def test_workers_and_restarts_give_no_further_guesses(new_database: Callable[[], str]) -> None:
+def test_guesses_are_counted_across_workers_and_restarts(new_database: Callable[[], str]) -> None:
     url = new_database()
     with _limited(url) as service, each_worker(service) as clients:
         email = registered(clients[0]).email
@@ -60,7 +60,7 @@ def test_workers_and_restarts_give_no_further_guesses(new_database: Callable[[],
         assert [_guess(client, email).status_code for client in clients] == [429, 429]
 
 
-def test_the_right_password_is_told_nothing_else_while_guesses_are_refused(
+def test_a_limited_login_does_not_reveal_the_right_password(
     limited: Service,
 ) -> None:
     with client_of(limited) as client:
@@ -76,7 +76,7 @@ def test_the_right_password_is_told_nothing_else_while_guesses_are_refused(
     assert refusals[0][0] == 429
 
 
-def test_a_failing_database_takes_no_guess_back(new_database: Callable[[], str]) -> None:
+def test_a_database_failure_does_not_roll_back_counters(new_database: Callable[[], str]) -> None:
     url = new_database()
     with _limited(url) as service, client_of(service) as client:
         email = registered(client).email
@@ -96,7 +96,7 @@ def _disguised(hosts: Iterator[str]) -> dict[str, str]:
     return {name: f"for={host}" if name == "Forwarded" else host for name in FORWARDED}
 
 
-def test_without_a_proxy_no_header_hides_who_guesses(limited: Service) -> None:
+def test_without_a_proxy_forwarding_headers_are_ignored(limited: Service) -> None:
     hosts = (f"198.51.100.{number}" for number in itertools.count())
     with client_of(limited) as client:
         attempts = _until_refused(
@@ -105,7 +105,7 @@ def test_without_a_proxy_no_header_hides_who_guesses(limited: Service) -> None:
     assert attempts == PER_ADDRESS
 
 
-def test_behind_a_proxy_what_the_client_says_of_itself_hides_nothing(
+def test_behind_a_proxy_only_its_own_forwarding_header_counts(
     new_database: Callable[[], str],
 ) -> None:
     hosts = (f"198.51.100.{number}" for number in itertools.count())
@@ -138,8 +138,8 @@ SPELLINGS = {
 }
 
 
-def test_no_spelling_of_an_email_gives_further_guesses(limited: Service) -> None:
-    """Either it is the same account, whose guesses are used up, or it opens none at all."""
+def test_spellings_of_an_email_share_their_guesses(limited: Service) -> None:
+    """A spelling names either the same account, whose guesses are used up, or none."""
     with ExitStack() as stack:
         client = stack.enter_context(client_of(limited))
         email = registered(client, "kiss@example.com").email
@@ -153,7 +153,7 @@ def test_no_spelling_of_an_email_gives_further_guesses(limited: Service) -> None
     assert same >= {"upper case", "title case", "a Kelvin sign for a k"}
 
 
-def test_accounts_are_not_made_by_the_hundred(limited: Service) -> None:
+def test_registrations_are_limited(limited: Service) -> None:
     with client_of(limited) as client:
         answers = [
             client.post("/auth/register", json={"email": new_email(), "password": PASSWORD})

@@ -1,4 +1,4 @@
-"""SQL in every string that a client sends: it is text, kept as it is, and never run."""
+"""SQL in all strings of a client is stored as text and never executed."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ TASK = {"title": "Water the plants", "description": None, "is_completed": False}
 
 
 @pytest.mark.parametrize("text", STATEMENTS, ids=_named)
-def test_no_statement_in_any_string_is_run(
+def test_sql_in_strings_is_not_executed(
     attacker: httpx.Client,
     person: Person,
     untouched: Any,
@@ -127,7 +127,7 @@ def test_no_statement_in_any_string_is_run(
 
 
 @pytest.mark.parametrize("text", STATEMENTS, ids=_named)
-def test_statements_are_kept_as_the_text_that_they_are(
+def test_sql_in_strings_is_stored_as_text(
     attacker: httpx.Client, person: Person, text: str
 ) -> None:
     title, description = text.strip(), f" {text}\n"
@@ -146,7 +146,7 @@ def test_statements_are_kept_as_the_text_that_they_are(
 
 
 @pytest.mark.parametrize("text", STATEMENTS, ids=_named)
-def test_a_password_may_be_a_statement(attacker: httpx.Client, text: str) -> None:
+def test_a_password_can_be_sql(attacker: httpx.Client, text: str) -> None:
     password = f"{text}{text}".ljust(8)[:100]
     account = {"email": new_email(), "password": password}
     assert attacker.post("/auth/register", json=account).status_code == 201

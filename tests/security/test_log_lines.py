@@ -1,4 +1,4 @@
-"""Nobody writes into the log what is not so: each line is one object, with its own fields."""
+"""Log injection: each line is one object with the fields of the service."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _send(service: Service, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_what_is_sent_ends_no_line_and_adds_no_field(
+def test_input_cannot_forge_log_lines_or_fields(
     services: dict[str, Service], form: str, name: str
 ) -> None:
     service = services[form]
@@ -105,7 +105,7 @@ def _is_true(line: str) -> bool:
     return bool(record["level"] in ("INFO", "WARNING")) and not record["time"].startswith("2001")
 
 
-def test_all_that_the_service_says_from_its_first_line_on_is_json(
+def test_all_output_is_json_from_the_first_line(
     new_database: Callable[[], str],
 ) -> None:
     with started(new_database(), LOG_LEVEL="debug") as service:

@@ -1,4 +1,4 @@
-"""What a client cannot set: every column of every table is sent in every body of every call."""
+"""Mass assignment: each operation is sent a body with the columns of all tables."""
 
 from __future__ import annotations
 

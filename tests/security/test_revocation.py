@@ -1,4 +1,4 @@
-"""When a session ends, both of its tokens are dead at once, whichever worker is asked."""
+"""When a session ends, both of its tokens are invalid immediately on every worker."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _statuses(service: Service, person: Person) -> list[int]:
 
 
 def _is_dead_everywhere(service: Service, person: Person) -> bool:
-    """Whether each worker refuses both tokens, and in the same words."""
+    """Whether each worker rejects both tokens with the same error."""
     with each_worker(service) as clients:
         for client in clients:
             access = client.get("/tasks", headers=person.headers)
@@ -53,7 +53,7 @@ def _refresh(client: httpx.Client, person: Person) -> Person:
 
 
 def _pass_the_grace(private: str, person: Person) -> None:
-    """As if the last refresh had been eleven seconds ago."""
+    """Move the last refresh eleven seconds into the past."""
     earlier = "UPDATE sessions SET last_used_at = last_used_at - interval '11 s' WHERE user_id = %s"
     with psycopg.connect(private, autocommit=True) as connection:
         connection.execute(earlier, [person.user_id])
@@ -65,7 +65,7 @@ def _post(service: Service, person: Person, path: str, **body: str) -> None:
 
 
 def _command(database_url: str, *arguments: str, typed: str = "") -> None:
-    """What whoever runs the service does, in a process of its own."""
+    """Run a command of the administrator in a separate process."""
     environment = {
         "PATH": os.environ["PATH"],
         "FLASK_SKIP_DOTENV": "1",
@@ -105,7 +105,7 @@ ENDS: dict[str, End] = {
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_both_tokens_die_at_once_at_every_worker(
+def test_both_tokens_are_invalid_immediately_on_every_worker(
     service: Service, private: str, person: Person, somebody_else: Person, name: str
 ) -> None:
     assert _is_alive_everywhere(service, person)
@@ -114,7 +114,7 @@ def test_both_tokens_die_at_once_at_every_worker(
     assert _is_alive_everywhere(service, somebody_else)
 
 
-def test_a_change_of_password_keeps_its_own_session_alone(
+def test_a_password_change_keeps_only_its_own_session(
     service: Service, attacker: httpx.Client, person: Person
 ) -> None:
     other = again(attacker, person)
@@ -125,7 +125,7 @@ def test_a_change_of_password_keeps_its_own_session_alone(
     assert log_in(attacker, person.email, OTHER_PASSWORD).status_code == 200
 
 
-def test_a_deactivated_account_cannot_come_back(
+def test_a_deactivated_account_cannot_log_in_or_refresh(
     attacker: httpx.Client, private: str, person: Person
 ) -> None:
     _command(private, "deactivate", person.email)
@@ -142,7 +142,7 @@ def crowd(service: Service) -> Iterator[list[httpx.Client]]:
         client.close()
 
 
-def test_of_many_refreshes_at_once_there_is_one_successor(
+def test_concurrent_refreshes_get_the_same_successor(
     service: Service, crowd: list[httpx.Client], person: Person
 ) -> None:
     for client in crowd:
@@ -154,7 +154,7 @@ def test_of_many_refreshes_at_once_there_is_one_successor(
     assert _is_alive_everywhere(service, _refresh(crowd[0], refreshed[0]))
 
 
-def test_a_refresh_token_that_was_used_ends_its_session_everywhere(
+def test_reuse_of_a_refresh_token_ends_the_session_on_every_worker(
     service: Service, attacker: httpx.Client, private: str, person: Person
 ) -> None:
     elsewhere = again(attacker, person)
@@ -167,7 +167,7 @@ def test_a_refresh_token_that_was_used_ends_its_session_everywhere(
     assert _is_alive_everywhere(service, elsewhere)
 
 
-def test_an_older_refresh_token_ends_its_session_even_within_the_grace(
+def test_an_older_refresh_token_ends_its_session_within_the_grace_period(
     service: Service, attacker: httpx.Client, person: Person
 ) -> None:
     following = _refresh(attacker, _refresh(attacker, _refresh(attacker, person)))
@@ -175,7 +175,7 @@ def test_an_older_refresh_token_ends_its_session_even_within_the_grace(
     assert _is_dead_everywhere(service, following)
 
 
-def test_a_write_with_a_dead_token_writes_nothing(
+def test_a_write_with_an_invalid_token_writes_nothing(
     service: Service, attacker: httpx.Client, private: str, person: Person
 ) -> None:
     headers = person.headers | {"Idempotency-Key": "after-the-end"}

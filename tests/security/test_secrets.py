@@ -1,4 +1,4 @@
-"""What is secret is in no log and no error, whatever is sent and whatever goes wrong."""
+"""Secrets are in no log line and no error, whatever is sent and whatever fails."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ OF_THE_INSIDE = [
     "relation",
     "site-packages",
 ]
-"""Words that no error may show."""
+"""Words that no error may contain."""
 
 
 class Secrets(NamedTuple):
-    """Everything of one person that must stay between them and the service."""
+    """The secrets of one user."""
 
     email: str
     password: str
@@ -201,7 +201,7 @@ def _in_none(texts: list[str], words: list[str]) -> None:
             assert place < 0, text[max(0, place - 300) : place + len(word)]
 
 
-def test_nothing_secret_is_logged_or_said(
+def test_secrets_are_neither_logged_nor_returned(
     service: Service,
     attacker: httpx.Client,
     private_life: Secrets,
@@ -220,7 +220,7 @@ def test_nothing_secret_is_logged_or_said(
     assert len(answers) > 100
 
 
-def test_a_failing_database_is_an_error_that_says_nothing(
+def test_a_database_failure_reveals_nothing(
     service: Service,
     attacker: httpx.Client,
     private: str,
@@ -247,7 +247,7 @@ def test_a_failing_database_is_an_error_that_says_nothing(
     assert attacker.get("/tasks", headers=private_life.headers).status_code == 200
 
 
-def test_a_database_that_does_not_answer_is_an_error_that_says_nothing(
+def test_an_unresponsive_database_reveals_nothing(
     service: Service, attacker: httpx.Client, private: str, private_life: Secrets, errors: list[str]
 ) -> None:
     with psycopg.connect(private) as other:
