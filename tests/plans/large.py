@@ -80,12 +80,12 @@ Node = dict[str, Any]
 def plan_of(connection: psycopg.Connection, statement: Statement, parameters: Node) -> list[Node]:
     """The nodes of the executed plan of a statement, which is rolled back."""
     values = statement.values(parameters)
-    given = ", ".join(["%s"] * len(values))
+    given = f"({', '.join(['%s'] * len(values))})" if values else ""
     connection.execute(b"PREPARE asked AS " + statement.sql)
     try:
         with connection.transaction(force_rollback=True):
             (found,) = psycopg.ClientCursor(connection).execute(
-                f"EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF, FORMAT JSON) EXECUTE asked ({given})",
+                f"EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF, FORMAT JSON) EXECUTE asked {given}",
                 values,
             )
     finally:
