@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from flask import current_app
+
 from taskapi.auth import deletion
 from taskapi.auth import queries as statements
 from taskapi.auth.passwords import LOCAL, hash_password
@@ -128,6 +130,7 @@ def session_of(email: str) -> Iterator[Caller]:
         family_hash=b"",
         refresh_hash=b"",
         lifetime=_WORK_SECONDS,
+        quota_sessions=current_app.config["QUOTA_SESSIONS"],
         user_agent="command line",
         address=None,
     )

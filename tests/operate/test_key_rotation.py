@@ -97,7 +97,7 @@ class Person:
             login = here.refresh(self.refresh_token, key).json()
             self.issued.append(Issued(login, key, body, here.keys.signing))
             self.refresh_token = login["refresh_token"]
-            self._see(self.issued[-1], there)
+            self._check(self.issued[-1], there)
             time.sleep(0.02)
 
     def look_back(self, instances: tuple[Instance, Instance]) -> None:

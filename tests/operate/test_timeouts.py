@@ -143,7 +143,7 @@ def test_a_purge_may_take_longer(impatient: tuple[Settings, Flask]) -> None:
     world.sql(settings, "INSERT INTO workspaces (id, owner_id, name) VALUES (7, 7, 'Personal')")
     world.sql(
         settings,
-        "INSERT INTO idempotency_keys (workspace_id, user_id, key, response, created_at)"
+        "INSERT INTO idempotency_keys (workspace_id, user_id, key, response, expires_at)"
         " VALUES (7, 7, 'k', '', now() - interval '2 days')",
     )
     done = app.test_cli_runner().invoke(args=["purge"])
