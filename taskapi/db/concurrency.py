@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 from typing import NamedTuple
 
@@ -25,8 +25,12 @@ class TooManyConcurrentRequests(RateLimited):
 class Share(NamedTuple):
     """The keys of the limits that a request counts towards. Equal keys share a limit."""
 
-    reads: Hashable
+    network: Hashable | None
+    """Of a request without a verified session; None of any other."""
+
     writes: Hashable
+    """The workspace."""
+
     is_congested: Callable[[], bool]
     """Whether too much of the caller's responses is still to be sent."""
 
@@ -104,14 +108,16 @@ class Slots:
 
 
 class ConcurrencyLimits:
-    """The limits of a worker: half of its connections for reads, a quarter for writes.
+    """The limits of a worker on the connections of one workspace or network.
 
-    Writes to a workspace are serialized anyway, since each locks its row.
+    The writes to a workspace use a quarter of them; its row's lock serializes them anyway. Requests
+    of a network without a verified session use three quarters. `http.admission` limits the reads of
+    an account.
     """
 
     def __init__(self, connections: int, seconds: float) -> None:
         self._seconds = seconds
-        self._reads = Slots(max(1, connections // 2))
+        self._networks = Slots(max(1, connections * 3 // 4))
         self._writes = Slots(max(1, connections // 4))
 
     @contextmanager
@@ -124,8 +130,12 @@ class ConcurrencyLimits:
         if share is None:
             yield
             return
-        slots, key = (self._writes, share.writes) if writes else (self._reads, share.reads)
-        with slots.slot(key, self._seconds):
+        with self._slot_of(share, writes=writes):
             if share.is_congested():
                 raise TooManyConcurrentRequests
             yield
+
+    def _slot_of(self, share: Share, *, writes: bool) -> AbstractContextManager[None]:
+        if share.network is not None:
+            return self._networks.slot(share.network, self._seconds)
+        return self._writes.slot(share.writes, self._seconds) if writes else nullcontext()

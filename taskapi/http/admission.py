@@ -140,11 +140,14 @@ class Admission:
         is_verified = caller and self._verified.get(caller.session_id, 0) > monotonic()
         if caller and is_verified:
             key, limit = f"account {caller.user_id}", MAX_OF_ACCOUNT
-            writes = f"workspace {caller.workspace_id}"
+            network_key: str | None = None
         else:
             key, limit = _network_key(request), MAX_OF_NETWORK
-            writes = key
-        database.count_towards(Share(key, writes, lambda: self._unsent[key] > MAX_UNSENT_BYTES))
+            network_key = key
+        workspace_id = caller.workspace_id if caller else None
+        database.count_towards(
+            Share(network_key, workspace_id, lambda: self._unsent[key] > MAX_UNSENT_BYTES)
+        )
         return key, limit
 
     def _count_unsent(self, key: str, response: Response) -> None:

@@ -59,6 +59,10 @@ class Application(Flask):
 
     request_class = Request
 
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself: none is a coroutine, and to look costs 6 µs per request."""
+        return func
+
     def create_url_adapter(self, request: FlaskRequest | None) -> MapAdapter | None:
         """Match the path and the method only.
 

@@ -179,12 +179,14 @@ def test_a_wait_for_a_lock_ends_with_the_timeout_of_the_pool(
         world.worker(settings, database_pool_size=1, database_pool_timeout=1) as app,
         ThreadPoolExecutor(1) as threads,
     ):
+        reader = world.person(app, contract, like=user)
+        reader.expect(200, "GET", "/tasks")  # the application has verified the session
         with world.holding(
             settings, "SELECT FROM workspaces WHERE id = %s FOR UPDATE", user.user_id
         ):
             waiting = threads.submit(world.person(app, contract, like=user).task)
             world.until_blocked(settings, 1)
-            _unavailable(world.person(app, contract, like=user), "GET", "/tasks")
+            _unavailable(reader, "GET", "/tasks")
         assert waiting.result()["version"] == 1
 
 
