@@ -88,7 +88,7 @@ def test_a_hanging_database_returns_503_in_time(
     assert writers.seconds_until_success(awake) < 2
 
 
-def test_with_all_connections_busy_the_response_is_503_in_time(
+def test_with_all_connections_busy_a_request_is_refused_in_time(
     place: Place, figures: Figures, anybody: httpx.Client
 ) -> None:
     with (
@@ -108,9 +108,10 @@ def test_with_all_connections_busy_the_response_is_503_in_time(
         responses = [one.result(30) for one in waiting]
         figures.add_seconds("slowest of 60", max(seconds for _, seconds in responses))
         for response, seconds in responses:
-            assert response.status_code == UNAVAILABLE
+            assert response.status_code in (UNAVAILABLE, 429)
             assert int(response.headers["Retry-After"]) >= 1
-            assert seconds < 3
+            # The refusal of an account with too many requests is delayed.
+            assert seconds < (3 if response.status_code == UNAVAILABLE else 4)
         other.rollback()
         back = seconds_of(lambda: client.get("/tasks"), 200)
         figures.add_seconds("back after", back)

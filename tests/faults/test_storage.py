@@ -81,7 +81,7 @@ def test_a_full_disk_rejects_writes_and_serves_reads(
     assert refused.status_code == INSUFFICIENT
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert refused.json()["code"] == "insufficient_storage"
-    assert "no room" in refused.json()["detail"]
+    assert "no space" in refused.json()["detail"]
     assert set(writers.statuses()) == {CREATED, INSUFFICIENT}
     assert all(o.has_retry_after for o in writers.outcomes() if o.status == INSUFFICIENT)
     assert writers.seconds_until_success(freed) < 2
