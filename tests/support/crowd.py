@@ -108,11 +108,18 @@ def _is_problem(status: int, head: bytes, body: bytes) -> bool:
 
 
 class _Client(asyncio.Protocol):
-    """One connection, with one request at a time."""
+    """A client with one request at a time. It reconnects if the server closes the connection."""
 
     def __init__(
-        self, tally: _Tally, mix: Mix, may_ask: Callable[[], bool], pause: float = 0.0
+        self,
+        address: tuple[str, int],
+        tally: _Tally,
+        mix: Mix,
+        may_ask: Callable[[], bool],
+        pause: float = 0.0,
     ) -> None:
+        self._address = address
+        self._is_closing = False
         self._pause = pause
         self._tally = tally
         self._mix = mix
@@ -131,6 +138,10 @@ class _Client(asyncio.Protocol):
         if not separator or len(body) < int(length[1] if length else 0):
             return
         self._tally.add(self._kind, perf_counter() - self._sent, head, body)
+        if b"\r\nConnection: close" in head:
+            self._is_closing = True
+            self._transport.close()
+            return
         if not self._pause:
             self._continue()
         else:
@@ -144,6 +155,13 @@ class _Client(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._is_closing and self._may_ask():
+            self._is_closing = False
+            loop = asyncio.get_running_loop()
+            self._again = loop.create_task(loop.create_connection(lambda: self, *self._address))
+            return
+        if self._is_closing:
+            self.is_done.set()
         if not self.is_done.is_set():
             self._tally.lost[type(error).__name__ if error else "closed without an answer"] += 1
             self.is_done.set()
@@ -197,7 +215,7 @@ class _Crowd:
                 client.give_up()
 
     def _client(self, may_ask: Callable[[], bool]) -> Callable[[], _Client]:
-        return lambda: _Client(self.tally, self._mix, may_ask, self._pause)
+        return lambda: _Client(self._address, self.tally, self._mix, may_ask, self._pause)
 
 
 async def _work(
