@@ -154,6 +154,10 @@ def test_an_invalid_value_is_reported_with_the_name_of_its_field(
     assert refused
 
 
+ISSUED = {"refresh_token"}
+"""Fields whose value in a response is always a new one."""
+
+
 @pytest.mark.parametrize("place", FIELDS, ids=str)
 def test_an_accepted_value_is_returned_or_changes_nothing(
     user: Api, stored: StoredRows, place: Place
@@ -166,7 +170,7 @@ def test_an_accepted_value_is_returned_or_changes_nothing(
         _assert_sound(response)
         if response.status_code >= 400:
             assert stored.read() == before
-        elif place.name in response.get_json(silent=True) or {}:
+        elif place.name in (response.get_json(silent=True) or {}).keys() - ISSUED:
             value = _value(text)
             returned = response.get_json()[place.name]
             if isinstance(value, dict):  # the response may have more fields than the request
