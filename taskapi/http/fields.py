@@ -18,7 +18,8 @@ WHITE_SPACE += "\u2028\u2029\u202f\u205f\u3000"
 
 # Code generators copy patterns into programs and turn \u escapes into characters.
 _NO_NUL = r"^[^\x00]*$"
-_VISIBLE = r"^[^\x00]*[^\s\x00\x85][^\x00]*$"
+# Python's \s has \x1c to \x1f too, which are no white space in Unicode.
+_VISIBLE = r"^[^\x00]*(?:[^\s\x00\x85]|[\x1c-\x1f])[^\x00]*$"
 _COLOR = re.compile("#[0-9A-Fa-f]{6}", re.ASCII)
 
 MAX_NAME = 255
