@@ -25,7 +25,6 @@ events = logging.getLogger("taskapi.event")
 
 # Saves microseconds for fields that are not logged.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-logging._srcfile = None  # noqa: SLF001 - the Logging HOWTO documents it
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

@@ -90,11 +90,14 @@ class Slots:
                 return
             turn = _Turn()
             queue.waiting.append(turn)
-        turn.wait(seconds)
-        with self._lock:
-            if not turn.has_come:
-                queue.waiting.remove(turn)
-                raise TooManyConcurrentRequests
+        try:
+            turn.wait(seconds)
+        finally:
+            with self._lock:
+                if not turn.has_come:
+                    queue.waiting.remove(turn)
+        if not turn.has_come:
+            raise TooManyConcurrentRequests
 
     def _release(self, key: Hashable) -> None:
         with self._lock:

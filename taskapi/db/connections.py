@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from time import monotonic
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 from psycopg_pool import ConnectionPool
 
@@ -17,6 +17,8 @@ MAX_IDLE_SECONDS = 240
 MAX_AGE_SECONDS = 1_800
 """Connections of this age are replaced, which limits the memory of their backends."""
 
+_log = logging.getLogger("taskapi.pool")
+
 _CONNECT = {
     "autocommit": True,
     "application_name": "taskapi",
@@ -26,8 +28,6 @@ _CONNECT = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-
-_log = logging.getLogger("taskapi.pool")
 
 
 class Limits(NamedTuple):
@@ -62,7 +62,7 @@ class Pool:
         self.round_trips = 0
         self._pool = ConnectionPool(
             url,
-            connection_class=_reporting(kind),
+            connection_class=kind,
             kwargs=_CONNECT,
             configure=configure,
             min_size=0,
@@ -71,6 +71,8 @@ class Pool:
             max_idle=MAX_IDLE_SECONDS,
             max_lifetime=MAX_AGE_SECONDS,
             reconnect_timeout=limits.seconds,
+            # psycopg's own messages contain the database's address and user.
+            reconnect_failed=lambda _: _log.warning("connection_failed"),
             open=False,
         )
 
@@ -150,20 +152,3 @@ class Pool:
     def _replace(self, connection: Connection) -> None:
         connection.close()
         self._pool.putconn(connection)
-
-
-def _reporting(kind: type[Connection]) -> type[Connection]:
-    """The class, extended to log failures to connect."""
-
-    class ReportingConnection(kind):  # type: ignore[misc, valid-type]  # mypy supports no dynamic base class
-        @classmethod
-        def connect(cls, *args: Any, **options: Any) -> Self:
-            try:
-                connection: Self = super().connect(*args, **options)
-            except Exception as error:
-                # The error's text contains the database's address and user.
-                _log.warning("connection_failed", extra={"error": type(error).__name__})
-                raise
-            return connection
-
-    return ReportingConnection

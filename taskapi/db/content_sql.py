@@ -7,7 +7,7 @@ an update sets the column.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from types import SimpleNamespace
@@ -40,7 +40,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from taskapi.db.pages import MAX_PAGE_BYTES, Ordering
-from taskapi.db.quotas import limit_of
+from taskapi.db.quotas import TOTALS, limit_of
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import (
     ID,
@@ -91,7 +91,7 @@ class ContentStatements:
 
     # The following members are for subclasses to override.
 
-    growing_totals: Collection[str] = ()
+    growing_totals: Sequence[str] = ()
     """Totals with a quota that an update can increase."""
 
     def assignment(self, column: Column[Any], before: FromClause, moment: Moment) -> Any:
@@ -116,9 +116,9 @@ class ContentStatements:
         return {}
 
     @property
-    def added(self) -> dict[str, int]:
-        """How much a new row adds to the totals that count rows."""
-        return {total: 1 for total in self._counts if total.endswith("_count")}
+    def counted_totals(self) -> list[str]:
+        """Totals with a quota that a new row increases by one."""
+        return [t for t in self._counts if t in TOTALS and t not in self.growing_totals]
 
     def is_given(self, *names: str) -> ColumnElement[bool]:
         """An SQL condition: whether an update sets any of these columns."""

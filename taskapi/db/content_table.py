@@ -89,7 +89,7 @@ class ContentTable(Generic[M]):
         """
         parameters = self.sql.parameters(caller, values)
         created = self.write(self.sql.create, **parameters, **limits(), **scope(caller))
-        return created or self._raise_for_quota(caller, self.sql.added)
+        return created or self._raise_for_quota(caller)
 
     def update(
         self, caller: Caller, row_id: int, values: Values, if_match: list[int] | None = None
@@ -106,8 +106,9 @@ class ContentTable(Generic[M]):
         if not values:
             return self.require(caller, row_id, "update", if_match)
         updated = self._updated(self.sql.update, caller, row_id, values, if_match)
-        reason = exceeded({}, {}) if self.sql.growing_totals else None
-        return updated or self.raise_for_missing(caller, row_id, "update", if_match, reason)
+        return updated or self.raise_for_missing(
+            caller, row_id, "update", if_match, self._growth_problem()
+        )
 
     def update_standalone(
         self, caller: Caller, row_id: int, values: Values, if_match: list[int] | None = None
@@ -193,9 +194,15 @@ class ContentTable(Generic[M]):
             raise Forbidden(f"Not authorized to {verb} this {self._noun}")
         raise NotFound(f"{self._noun.capitalize()} not found")
 
-    def _raise_for_quota(self, caller: Caller, added: dict[str, int]) -> NoReturn:
+    def _raise_for_quota(self, caller: Caller) -> NoReturn:
         used = database.row(USAGE, **scope(caller))
-        raise TokenInvalid if used is None else exceeded(used, added)
+        if used is None:
+            raise TokenInvalid
+        full = [t for t in self.sql.counted_totals if used[t] >= limits()[f"quota_{t}"]]
+        raise exceeded(full[0] if full else self.sql.growing_totals[0])
+
+    def _growth_problem(self) -> Problem | None:
+        return exceeded(self.sql.growing_totals[0]) if self.sql.growing_totals else None
 
     def _updated(
         self,

@@ -46,14 +46,6 @@ class QuotaExceeded(Problem):
     title = "Quota exceeded"
     detail = "A quota of the workspace is used up."
 
-    @classmethod
-    def of(cls, quota: Quota, limit: int) -> QuotaExceeded:
-        """The problem that names the quota and its limit."""
-        return cls(
-            f"This change would exceed the workspace's quota of {limit:,}"
-            f" {quota.name.replace('_', ' ')}."
-        )
-
 
 def limit_of(total: str) -> BindParameter[int]:
     """The limit of a total, as a parameter. `limits` returns its value."""
@@ -73,15 +65,10 @@ def limits() -> dict[str, int]:
     return found
 
 
-def exceeded(used: dict[str, int], added: dict[str, int]) -> QuotaExceeded:
-    """The problem for a change that would exceed a quota.
-
-    Args:
-        used: the totals of the workspace.
-        added: the amounts that the change adds, except for text.
-    """
-    for quota in QUOTAS:
-        limit = limits()[f"quota_{quota.total}"]
-        if quota.total in added and used[quota.total] + added[quota.total] > limit:
-            return QuotaExceeded.of(quota, limit)
-    return QuotaExceeded.of(QUOTAS[-1], limits()[f"quota_{QUOTAS[-1].total}"])
+def exceeded(total: str) -> QuotaExceeded:
+    """The problem for a change that would exceed the quota of a total."""
+    name = next(quota.name for quota in QUOTAS if quota.total == total)
+    limit = limits()[f"quota_{total}"]
+    return QuotaExceeded(
+        f"This change would exceed the workspace's quota of {limit:,} {name.replace('_', ' ')}."
+    )

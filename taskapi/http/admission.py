@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from math import inf
 from time import monotonic, sleep
+from typing import NamedTuple
 
 from flask import Flask, Response
 
@@ -47,7 +49,6 @@ MAX_UNSENT_BYTES = 16_000_000
 
 Turn = AbstractContextManager[None]
 
-_READS = ("GET", "HEAD")
 _LARGE_BYTES = 64_000
 _VERIFIED_SECONDS = 60
 _MAX_REMEMBERED = 10_000
@@ -58,6 +59,34 @@ class RequestRateExceeded(RateLimited):
 
     detail = f"Send at most {RATE} requests a second."
     headers = {"Retry-After": "1"}
+
+
+class _Rate:
+    """The rate of each key's events, by the generic cell rate algorithm (ITU-T I.371)."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, float] = {}
+
+    def seconds_early(self, key: str, per_second: float, most: float = inf) -> float:
+        """How much too early the next event comes. It counts unless that is more than `most`."""
+        now = monotonic()
+        due = max(self._next.get(key, now), now)
+        if due - now <= most:
+            if len(self._next) >= _MAX_REMEMBERED:
+                self._next = {key: time for key, time in self._next.items() if time > now}
+            self._next[key] = due + 1 / per_second
+        return due - now
+
+
+class _Source(NamedTuple):
+    """What a request counts towards: an account, or a network."""
+
+    key: str
+    is_account: bool
+
+    @property
+    def limit(self) -> int:
+        return MAX_OF_ACCOUNT if self.is_account else MAX_OF_NETWORK
 
 
 class Admission:
@@ -73,10 +102,10 @@ class Admission:
         self._turns = turns
         self._seconds = seconds
         self._limits_rate = limits_rate
-        self._next_refusal: dict[str, float] = {}
+        self._requests = _Rate()
+        self._refusals = _Rate()
         self._in_progress: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
-        self._next_free: dict[int, float] = {}
         self._verified: dict[int, float] = {}
 
     def admit(
@@ -91,14 +120,15 @@ class Admission:
         Raises:
             TooManyConcurrentRequests, RequestRateExceeded: as they say, after a delay.
         """
-        key, limit = self._counted_towards(request, caller)
-        if self._in_progress[key] >= limit:
+        source = self._source_of(request, caller)
+        key = source.key
+        if self._in_progress[key] >= source.limit:
             raise self._refused(key, request, TooManyConcurrentRequests())
-        if caller and self._limits_rate and self._is_too_fast(caller.user_id):
+        if self._is_too_fast(source):
             raise self._refused(key, request, RequestRateExceeded())
         self._in_progress[key] += 1
         try:
-            response = respond(self._turn(key, limit, request.method in _READS))
+            response = respond(self._turn(source, reads=request.is_read))
         except TooManyConcurrentRequests as problem:
             raise self._refused(key, request, problem) from None
         except TokenInvalid:
@@ -122,50 +152,39 @@ class Admission:
         return problem
 
     def _pause(self, key: str, least: float) -> None:
-        now = monotonic()
-        if len(self._next_refusal) >= _MAX_REMEMBERED:
-            self._next_refusal = {k: time for k, time in self._next_refusal.items() if time > now}
-        moment = max(self._next_refusal.get(key, now), now)
-        self._next_refusal[key] = moment + 1 / REFUSALS_PER_SECOND
-        seconds = max(least, moment - now)
+        seconds = max(least, self._refusals.seconds_early(key, REFUSALS_PER_SECOND))
         if seconds:
             sleep(seconds)
 
-    def _turn(self, key: str, limit: int, reads: bool) -> Turn:  # noqa: FBT001 - part of the key
-        if limit == MAX_OF_ACCOUNT:
-            return self._turns.slot((key, reads), self._seconds)
+    def _is_too_fast(self, source: _Source) -> bool:
+        most = BURST / RATE
+        is_limited = self._limits_rate and source.is_account
+        return is_limited and self._requests.seconds_early(source.key, RATE, most) > most
+
+    def _turn(self, source: _Source, *, reads: bool) -> Turn:
+        if source.is_account:
+            return self._turns.slot((source.key, reads), self._seconds)
         return nullcontext()
 
-    def _counted_towards(self, request: Request, caller: Caller | None) -> tuple[str, int]:
-        is_verified = caller and self._verified.get(caller.session_id, 0) > monotonic()
-        if caller and is_verified:
-            key, limit = f"account {caller.user_id}", MAX_OF_ACCOUNT
-            network_key: str | None = None
+    def _source_of(self, request: Request, caller: Caller | None) -> _Source:
+        if caller and self._verified.get(caller.session_id, 0) > monotonic():
+            source = _Source(f"account {caller.user_id}", is_account=True)
         else:
-            key, limit = _network_key(request), MAX_OF_NETWORK
-            network_key = key
-        workspace_id = caller.workspace_id if caller else None
-        database.count_towards(
-            Share(network_key, workspace_id, lambda: self._unsent[key] > MAX_UNSENT_BYTES)
+            source = _Source(_network_key(request), is_account=False)
+        key = source.key
+        share = Share(
+            None if source.is_account else key,
+            caller.workspace_id if caller else None,
+            lambda: self._unsent[key] > MAX_UNSENT_BYTES,
         )
-        return key, limit
+        database.count_towards(share)
+        return source
 
     def _count_unsent(self, key: str, response: Response) -> None:
         size = response.content_length or 0
         if size >= _LARGE_BYTES and isinstance(response, CompleteResponse):
             self._unsent[key] += size
             response.on_sent = partial(_subtract, self._unsent, key, size)
-
-    def _is_too_fast(self, user_id: int) -> bool:
-        """The generic cell rate algorithm (ITU-T I.371)."""
-        now = monotonic()
-        next_free = max(self._next_free.get(user_id, now), now)
-        if next_free - now > BURST / RATE:
-            return True
-        if len(self._next_free) >= _MAX_REMEMBERED:
-            self._next_free = {k: time for k, time in self._next_free.items() if time > now}
-        self._next_free[user_id] = next_free + 1 / RATE
-        return False
 
     def _remember(self, caller: Caller) -> None:
         if len(self._verified) >= _MAX_REMEMBERED:

@@ -28,6 +28,11 @@ class Request(FlaskRequest):
     user_id: int | None = None
     """The user of the access token."""
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the method is GET or HEAD."""
+        return self.method in ("GET", "HEAD")
+
     def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(environ, *args, **kwargs)
         self.started = perf_counter()

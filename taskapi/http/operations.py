@@ -24,7 +24,6 @@ from taskapi.http.schemas import Input, load
 from taskapi.identity import MAX_ID, Caller, authenticate
 
 _CACHED_QUERIES = 256
-_READS = ("GET", "HEAD")
 
 P = ParamSpec("P")
 View = Callable[..., Response]
@@ -143,7 +142,7 @@ def operation(**arguments_of_operation: Any) -> Callable[[View], View]:
             if not declared.is_public:
                 caller = arguments["caller"] = _authenticated(request)
                 request.user_id = caller.user_id
-            elif request.method in _READS:
+            elif request.is_read:
                 return view(**_arguments(declared, request, arguments))
             return admission().admit(request, caller, partial(respond, request, arguments))
 

@@ -45,7 +45,7 @@ def versioned_response(
 ) -> Response:
     """The response with a resource and its ETag, or 304 if the client has this version."""
     version, request = payload["version"], current_request()
-    if request.method in ("GET", "HEAD") and is_known(version, if_none_match(request)):
+    if request.is_read and is_known(version, if_none_match(request)):
         return not_modified(entity_tag(version))
     return json_response(payload, status, {"ETag": entity_tag(version), **(headers or {})})
 

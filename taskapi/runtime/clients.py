@@ -108,9 +108,8 @@ class Response(wsgi.Response):
 
     def write(self, data: bytes) -> None:
         """Send a piece of the body, after the head if it was not sent yet."""
-        has_no_body = self._omits_body  # type: ignore[attr-defined]  # newer than the stubs
         is_large = len(data) > _PIECE  # it would be copied
-        if self.headers_sent or has_no_body or is_large or self.response_length != len(data):
+        if self.headers_sent or is_large or self.response_length != len(data):
             super().write(data)
             return
         lines = self.default_headers()
@@ -146,7 +145,7 @@ def send(response: wsgi.Response, pieces: Any) -> None:
         for piece in pieces:
             response.write(piece)
         response.close()
-    except Exception:
+    except Exception:  # of any kind: it is raised again unless a response has begun
         if response.headers_sent:
             raise StopIteration from None
         raise

@@ -200,15 +200,15 @@ class GeventConnection(Connection):
         try:
             with Timeout(_CANCEL_SECONDS, QueryTooLongError):
                 self.cancel_safe()
-                return self._wait(gen, Ready.R)
+                return self._wait(gen, is_resumed=True)
         except psycopg.OperationalError as error:
             self.pgconn.finish()
             raise QueryTooLongError from error
 
-    def _wait(self, gen: PQGen[RV], ready: Ready | None = None) -> RV:
+    def _wait(self, gen: PQGen[RV], *, is_resumed: bool = False) -> RV:
         hub = get_hub()
         try:
-            wanted = gen.send(ready)  # type: ignore[arg-type]  # None starts a generator
+            wanted = gen.send(Ready.R) if is_resumed else next(gen)
             while True:
                 is_usual = wanted == Wait.R
                 hub.wait(self._readable if is_usual else hub.loop.io(self.pgconn.socket, wanted))

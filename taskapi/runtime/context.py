@@ -6,9 +6,10 @@ Each attribute of a proxy costs 0.8 µs, of the object 0.05 µs, and a request u
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from flask import Request, current_app, g, request
+from flask import Flask, Request, current_app, g, request
+from werkzeug.local import LocalProxy
 
 
 def current_request() -> Request:
@@ -17,8 +18,7 @@ def current_request() -> Request:
     Raises:
         RuntimeError: there is none.
     """
-    found: Request = request._get_current_object()  # type: ignore[attr-defined]  # it is a proxy
-    return found
+    return cast("LocalProxy[Request]", request)._get_current_object()
 
 
 def extensions() -> dict[str, Any]:
@@ -27,8 +27,7 @@ def extensions() -> dict[str, Any]:
     Raises:
         RuntimeError: there is no current application.
     """
-    found: dict[str, Any] = current_app._get_current_object().extensions  # type: ignore[attr-defined]  # as above
-    return found
+    return cast("LocalProxy[Flask]", current_app)._get_current_object().extensions
 
 
 def request_globals() -> Any:

@@ -70,13 +70,16 @@ def test_it_grows_to_its_limit(database_url: str) -> None:
         assert (pool.size, pool.in_use) == (2, 0)
 
 
-def test_an_unreachable_database_is_an_error_within_the_longest_wait() -> None:
+def test_an_unreachable_database_is_an_error_within_the_longest_wait(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     url = f"postgresql://postgres@127.0.0.1:{free_port()}/none"
     with pool_of(url, seconds=0.2) as pool:
         for _ in range(2):
             with pytest.raises(psycopg.OperationalError):
                 pool.take()
         _until(lambda: pool.size == 0)
+    assert "connection_failed" in caplog.messages
 
 
 def test_a_slow_database_delays_a_request_no_longer_than_its_wait(database_url: str) -> None:

@@ -6,7 +6,6 @@ The SDK reads its own environment variables, such as OTEL_SERVICE_NAME and OTEL_
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -52,14 +51,7 @@ def _traced(plain: type[Connection], tracer: Tracer) -> type[Connection]:
     """The class, extended to trace statements: their SQL, without values."""
 
     class TracedConnection(plain):  # type: ignore[misc, valid-type]  # one of two classes
-        def run(
-            self,
-            sql: bytes,
-            values: Sequence[Any] = (),
-            types: tuple[int, ...] = (),
-            *,
-            is_kept: bool = True,
-        ) -> list[Row]:
+        def run(self, sql: bytes, *args: Any, **options: Any) -> list[Row]:
             text = sql.decode()
             about = {"db.system.name": "postgresql", "db.query.text": text}
             # Error messages may contain values.
@@ -71,7 +63,7 @@ def _traced(plain: type[Connection], tracer: Tracer) -> type[Connection]:
                 set_status_on_exception=False,
             ) as span:
                 try:
-                    rows: list[Row] = super().run(sql, values, types, is_kept=is_kept)
+                    rows: list[Row] = super().run(sql, *args, **options)
                 except psycopg.Error as error:
                     span.set_status(Status(StatusCode.ERROR))
                     span.set_attribute("error.type", error.sqlstate or type(error).__name__)
