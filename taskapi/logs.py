@@ -133,12 +133,17 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def log_request(response: Response) -> Response:
         if requests.isEnabledFor(logging.INFO):
-            requests.info("request", extra=_request_fields(current_request(), response))
+            requests.handle(logging.makeLogRecord(_request_line(current_request(), response)))
         return response
 
 
-def _request_fields(request: Request, response: Response) -> dict[str, Any]:
+def _request_line(request: Request, response: Response) -> dict[str, Any]:
+    """The attributes of the record. `info` would also look up where it was called from."""
     return {
+        "name": requests.name,
+        "levelno": logging.INFO,
+        "levelname": "INFO",
+        "msg": "request",
         "method": request.method,
         "route": request.url_rule.rule if request.url_rule else None,
         "status": response.status_code,

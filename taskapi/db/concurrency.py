@@ -6,12 +6,17 @@ A request that exceeds them waits in its caller's queue, before it takes a conne
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Hashable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from typing import NamedTuple
 
 from taskapi.problems import RateLimited
+
+MAX_UNSENT_BYTES = 16_000_000
+"""The maximum size of large responses to one account that are still to be sent."""
+
+_UNLIMITED = nullcontext()
 
 
 class TooManyConcurrentRequests(RateLimited):
@@ -23,16 +28,24 @@ class TooManyConcurrentRequests(RateLimited):
 
 
 class Share(NamedTuple):
-    """The keys of the limits that a request counts towards. Equal keys share a limit."""
+    """What a request counts towards: its account, or its network without a verified session."""
 
-    network: Hashable | None
-    """Of a request without a verified session; None of any other."""
+    key: str
+    """Of the account or of the network. Equal keys share a limit."""
 
-    writes: Hashable
-    """The workspace."""
+    is_account: bool
+    workspace_id: int | None
+    unsent: Mapping[str, int]
+    """The bytes of large responses that are still to be sent, by key."""
 
-    is_congested: Callable[[], bool]
-    """Whether too much of the caller's responses is still to be sent."""
+    def raise_if_congested(self) -> None:
+        """Refuse to read more while too much is still to be sent.
+
+        Raises:
+            TooManyConcurrentRequests: as it says.
+        """
+        if self.unsent.get(self.key, 0) > MAX_UNSENT_BYTES:
+            raise TooManyConcurrentRequests
 
 
 class _Turn:
@@ -66,9 +79,8 @@ class Slots:
         self._lock = Lock()
         self._queues: dict[Hashable, _Queue] = {}
 
-    @contextmanager
-    def slot(self, key: Hashable, seconds: float) -> Iterator[None]:
-        """Hold a slot of the key.
+    def slot(self, key: Hashable, seconds: float) -> AbstractContextManager[None]:
+        """A slot of the key, which is held in the block.
 
         Args:
             seconds: the longest wait.
@@ -76,13 +88,10 @@ class Slots:
         Raises:
             TooManyConcurrentRequests: no slot became free in time.
         """
-        self._acquire(key, seconds)
-        try:
-            yield
-        finally:
-            self._release(key)
+        return _Slot(self, key, seconds)
 
-    def _acquire(self, key: Hashable, seconds: float) -> None:
+    def acquire(self, key: Hashable, seconds: float) -> None:
+        """Wait for a slot: see `slot`."""
         with self._lock:
             queue = self._queues.setdefault(key, _Queue())
             if queue.active < self._limit:
@@ -99,7 +108,8 @@ class Slots:
         if not turn.has_come:
             raise TooManyConcurrentRequests
 
-    def _release(self, key: Hashable) -> None:
+    def release(self, key: Hashable) -> None:
+        """Give a slot to the request that has waited longest."""
         with self._lock:
             queue = self._queues[key]
             if queue.waiting:
@@ -108,6 +118,21 @@ class Slots:
             queue.active -= 1
             if not queue.active:
                 del self._queues[key]
+
+
+class _Slot(AbstractContextManager[None]):
+    """Not a generator: that would cost each request another microsecond."""
+
+    __slots__ = ("_key", "_seconds", "_slots")
+
+    def __init__(self, slots: Slots, key: Hashable, seconds: float) -> None:
+        self._slots, self._key, self._seconds = slots, key, seconds
+
+    def __enter__(self) -> None:
+        self._slots.acquire(self._key, self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        self._slots.release(self._key)
 
 
 class ConcurrencyLimits:
@@ -123,22 +148,14 @@ class ConcurrencyLimits:
         self._networks = Slots(max(1, connections * 3 // 4))
         self._writes = Slots(max(1, connections // 4))
 
-    @contextmanager
-    def slot(self, share: Share | None, *, writes: bool) -> Iterator[None]:
-        """Hold a slot for a connection. Without a share there is no limit.
+    def slot(self, share: Share | None, *, writes: bool) -> AbstractContextManager[None]:
+        """A slot for a connection, which is held in the block. Without a share there is no limit.
 
         Raises:
             TooManyConcurrentRequests: no slot became free in time.
         """
         if share is None:
-            yield
-            return
-        with self._slot_of(share, writes=writes):
-            if share.is_congested():
-                raise TooManyConcurrentRequests
-            yield
-
-    def _slot_of(self, share: Share, *, writes: bool) -> AbstractContextManager[None]:
-        if share.network is not None:
-            return self._networks.slot(share.network, self._seconds)
-        return self._writes.slot(share.writes, self._seconds) if writes else nullcontext()
+            return _UNLIMITED
+        if not share.is_account:
+            return self._networks.slot(share.key, self._seconds)
+        return self._writes.slot(share.workspace_id, self._seconds) if writes else _UNLIMITED

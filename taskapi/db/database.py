@@ -292,7 +292,10 @@ def _taken(connections: Pool, until: float, *, writes: bool) -> Iterator[Connect
     if _holds_connection.get():
         # Requests that hold one and wait for a second would wait for each other.
         raise RuntimeError("a request that holds a connection must not wait for another")
-    with connections.concurrency.slot(_share(), writes=writes):
+    share: Share | None = request_globals().get("share")
+    with connections.concurrency.slot(share, writes=writes):
+        if share:
+            share.raise_if_congested()
         connection = connections.take(min(_left(until), connections.limits.seconds))
         token = _holds_connection.set(True)
         try:
@@ -305,11 +308,6 @@ def _taken(connections: Pool, until: float, *, writes: bool) -> Iterator[Connect
 def count_towards(share: Share) -> None:
     """Count this request towards the limits of a share."""
     request_globals().share = share
-
-
-def _share() -> Share | None:
-    found: Share | None = request_globals().get("share")
-    return found
 
 
 def seconds_spent() -> float:

@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from math import inf
 from time import monotonic, sleep
-from typing import NamedTuple
 
 from flask import Flask, Response
 
@@ -44,9 +43,6 @@ PAUSE_SECONDS = 1.0
 REFUSALS_PER_SECOND = 100
 """Error responses of a worker to one caller. More of them are delayed longer."""
 
-MAX_UNSENT_BYTES = 16_000_000
-"""The maximum size of large responses to one account that are still to be sent."""
-
 Turn = AbstractContextManager[None]
 
 _LARGE_BYTES = 64_000
@@ -76,17 +72,6 @@ class _Rate:
                 self._next = {key: time for key, time in self._next.items() if time > now}
             self._next[key] = due + 1 / per_second
         return due - now
-
-
-class _Source(NamedTuple):
-    """What a request counts towards: an account, or a network."""
-
-    key: str
-    is_account: bool
-
-    @property
-    def limit(self) -> int:
-        return MAX_OF_ACCOUNT if self.is_account else MAX_OF_NETWORK
 
 
 class Admission:
@@ -120,15 +105,16 @@ class Admission:
         Raises:
             TooManyConcurrentRequests, RequestRateExceeded: as they say, after a delay.
         """
-        source = self._source_of(request, caller)
-        key = source.key
-        if self._in_progress[key] >= source.limit:
+        share = self._share_of(request, caller)
+        database.count_towards(share)
+        key = share.key
+        if self._in_progress[key] >= (MAX_OF_ACCOUNT if share.is_account else MAX_OF_NETWORK):
             raise self._refused(key, request, TooManyConcurrentRequests())
-        if self._is_too_fast(source):
+        if self._is_too_fast(share):
             raise self._refused(key, request, RequestRateExceeded())
         self._in_progress[key] += 1
         try:
-            response = respond(self._turn(source, reads=request.is_read))
+            response = respond(self._turn(share, reads=request.is_read))
         except TooManyConcurrentRequests as problem:
             raise self._refused(key, request, problem) from None
         except TokenInvalid:
@@ -156,29 +142,24 @@ class Admission:
         if seconds:
             sleep(seconds)
 
-    def _is_too_fast(self, source: _Source) -> bool:
+    def _is_too_fast(self, share: Share) -> bool:
         most = BURST / RATE
-        is_limited = self._limits_rate and source.is_account
-        return is_limited and self._requests.seconds_early(source.key, RATE, most) > most
+        is_limited = self._limits_rate and share.is_account
+        return is_limited and self._requests.seconds_early(share.key, RATE, most) > most
 
-    def _turn(self, source: _Source, *, reads: bool) -> Turn:
-        if source.is_account:
-            return self._turns.slot((source.key, reads), self._seconds)
+    def _turn(self, share: Share, *, reads: bool) -> Turn:
+        if share.is_account:
+            return self._turns.slot((share.key, reads), self._seconds)
         return nullcontext()
 
-    def _source_of(self, request: Request, caller: Caller | None) -> _Source:
+    def _share_of(self, request: Request, caller: Caller | None) -> Share:
         if caller and self._verified.get(caller.session_id, 0) > monotonic():
-            source = _Source(f"account {caller.user_id}", is_account=True)
-        else:
-            source = _Source(_network_key(request), is_account=False)
-        key = source.key
-        share = Share(
-            None if source.is_account else key,
-            caller.workspace_id if caller else None,
-            lambda: self._unsent[key] > MAX_UNSENT_BYTES,
-        )
-        database.count_towards(share)
-        return source
+            key = f"account {caller.user_id}"
+            return Share(
+                key, is_account=True, workspace_id=caller.workspace_id, unsent=self._unsent
+            )
+        key = _network_key(request)
+        return Share(key, is_account=False, workspace_id=None, unsent=self._unsent)
 
     def _count_unsent(self, key: str, response: Response) -> None:
         size = response.content_length or 0

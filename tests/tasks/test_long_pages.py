@@ -9,8 +9,8 @@ from support.api import Api
 from support.world import sql
 
 from config import Settings
+from taskapi.db.concurrency import MAX_UNSENT_BYTES
 from taskapi.db.pages import MAX_PAGE_BYTES
-from taskapi.http.admission import MAX_UNSENT_BYTES
 
 COUNT = 250
 TEXTS = {"one byte, six in JSON": "\x01" * 10_000, "four bytes": "🌱" * 10_000}
