@@ -88,8 +88,10 @@ class Client:
         """
         whole = memoryview(data)
         for start in range(0, len(whole), SEND_BYTES):
+            part = whole[start : start + SEND_BYTES]
             with gevent.Timeout(SEND_SECONDS, ConnectionResetError):
-                self.socket.sendall(whole[start : start + SEND_BYTES])
+                while part:  # gevent's own sendall looks up the size of the buffer each time
+                    part = part[self.socket.send(part) :]
 
     def stop_waiting(self) -> None:
         """Close an idle connection. A request that has already arrived is still handled."""
