@@ -47,11 +47,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
-        "loggers": {
-            "alembic": {"level": "WARNING"},
-            # Its warnings contain the address and the user of the database.
-            "psycopg.pool": {"level": "ERROR"},
-        },
+        "loggers": {"alembic": {"level": "WARNING"}},
     }
 
 

@@ -1,12 +1,15 @@
-"""The pool of connections: psycopg's, which also recovers quickly when the server restarts."""
+"""A pool of connections to PostgreSQL; `docs/decisions/0002-one-pool.md` says why it is our own."""
 
 from __future__ import annotations
 
 import logging
+import random
+from collections import deque
+from threading import Lock, Thread
 from time import monotonic
 from typing import NamedTuple
 
-from psycopg_pool import ConnectionPool
+import psycopg
 
 from taskapi.db.concurrency import ConcurrencyLimits
 from taskapi.runtime.connection import MAX_PREPARED, Connection
@@ -15,140 +18,210 @@ MAX_IDLE_SECONDS = 240
 """Neon and many firewalls drop connections that are idle for five minutes."""
 
 MAX_AGE_SECONDS = 1_800
-"""Connections of this age are replaced, which limits the memory of their backends."""
+"""A connection is replaced at this age at the latest, which bounds the memory of its backend."""
 
 _log = logging.getLogger("taskapi.pool")
 
-_CONNECT = {
-    "autocommit": True,
-    "application_name": "taskapi",
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
+
+class PoolTimeout(psycopg.OperationalError):
+    """No connection became available in time."""
+
+
+class ConnectFailed(psycopg.OperationalError):
+    """A connection could not be opened, for a reason that is no error of psycopg's."""
 
 
 class Limits(NamedTuple):
-    """The size of a pool, the longest wait for a connection, and the number of waiting requests."""
+    """How large a pool may grow, and how long and how many requests may wait for a connection."""
 
     connections: int
     seconds: float
     waiting: int
 
 
-class Pool:
-    """Connections in autocommit. Requests get them in the order of arrival.
+class _Waiter:
+    """A request that waits for a connection, or for the reason why there is none."""
 
-    Connections are opened in the background, so that a slow database delays a request by the
-    longest wait at most.
+    outcome: Connection | psycopg.Error | None = None
+
+    def __init__(self) -> None:
+        self._is_set = Lock()
+        self._is_set.acquire()
+
+    def set(self, outcome: Connection | psycopg.Error) -> None:
+        self.outcome = outcome
+        self._is_set.release()
+
+    def wait(self, seconds: float) -> None:
+        self._is_set.acquire(timeout=seconds)
+
+
+class Pool:
+    """Connections in autocommit, each handed to the request that has waited longest.
+
+    They are opened in the background when needed, so that a slow database delays a request by no
+    more than the longest wait.
 
     Args:
-        url: the URL of the database.
+        url: of the database.
         kind: the class of the connections.
-        limits: the limits of the pool.
+        limits: of the pool.
         prepares: whether statements are prepared.
     """
 
     def __init__(self, url: str, kind: type[Connection], limits: Limits, *, prepares: bool) -> None:
-        def configure(connection: Connection) -> None:
-            # Connection.run() prepares statements itself.
-            connection.prepare_threshold = None
-            connection.prepares = prepares
-
+        self.connection_class = kind
         self.limits = limits
         self.concurrency = ConcurrencyLimits(limits.connections, limits.seconds)
-        self.round_trips = 0
-        self._pool = ConnectionPool(
-            url,
-            connection_class=kind,
-            kwargs=_CONNECT,
-            configure=configure,
-            min_size=0,
-            max_size=limits.connections,
-            max_waiting=limits.waiting,
-            max_idle=MAX_IDLE_SECONDS,
-            max_lifetime=MAX_AGE_SECONDS,
-            reconnect_timeout=limits.seconds,
-            # psycopg's own messages contain the database's address and user.
-            reconnect_failed=lambda _: _log.warning("connection_failed"),
-            open=False,
-        )
-
-    @property
-    def connection_class(self) -> type[Connection]:
-        """The class of new connections."""
-        return self._pool.connection_class
-
-    @connection_class.setter
-    def connection_class(self, kind: type[Connection]) -> None:
-        self._pool.connection_class = kind
+        self.waits, self.waited_seconds, self.round_trips = 0, 0.0, 0
+        self._url = url
+        self._prepares = prepares
+        self._lock = Lock()
+        self._idle: deque[Connection] = deque()
+        self._waiting: deque[_Waiter] = deque()
+        self._size = 0
+        self._is_closed = False
 
     def take(self, seconds: float | None = None) -> Connection:
-        """Take an open connection. It is checked without a round trip.
+        """Return a connection that is open, as far as can be seen without a round trip.
 
-        Servers and poolers drop idle connections. psycopg's own check waits a second before it
-        tries the next one.
+        Servers and poolers drop idle connections. Nothing was sent yet, so to take another one is
+        safe for reads and writes alike.
 
         Args:
-            seconds: the longest wait; None for the pool's limit.
+            seconds: how long to wait for one; None for the pool's limit.
 
         Raises:
-            psycopg.OperationalError: none was available in time, or too many requests wait.
+            PoolTimeout: none became available in time, or too many requests wait.
+            psycopg.Error: none could be opened.
         """
-        until = monotonic() + (self.limits.seconds if seconds is None else seconds)
-        if self._pool.closed:
-            # At the first use, which is after any fork.
-            self._pool.open()
         while True:
-            connection = self._pool.getconn(until - monotonic())
-            if monotonic() - connection.used_at < MAX_IDLE_SECONDS and connection.is_live():
+            connection = self._next(self.limits.seconds if seconds is None else seconds)
+            # A firewall may drop an idle connection without a sign that is_live() sees.
+            is_fresh = monotonic() - connection.used_at <= MAX_IDLE_SECONDS
+            if is_fresh and connection.is_live():
                 return connection
-            self._replace(connection)
+            self._drop(connection)
 
     def give_back(self, connection: Connection) -> None:
-        """Return a connection. It is replaced if it is closed, in a transaction or worn out."""
-        self.round_trips += connection.round_trips
-        connection.round_trips = 0
-        connection.used_at = monotonic()
-        if connection.prepared >= MAX_PREPARED or not connection.is_ready:
-            self._replace(connection)
-        else:
-            self._pool.putconn(connection)
-
-    def close(self) -> None:
-        """Close idle connections now, and the others when they are returned."""
-        self._pool.close()
+        """Return a connection; one that is closed, in a transaction, old or worn is replaced."""
+        connection.used_at = now = monotonic()
+        is_worn = now > connection.expires_at or connection.prepared >= MAX_PREPARED
+        if is_worn or self._is_closed or not connection.is_ready:
+            self._drop(connection)
+            return
+        with self._lock:
+            self.round_trips += connection.round_trips
+            connection.round_trips = 0
+            if self._waiting:
+                self._waiting.popleft().set(connection)
+                return
+            self._idle.append(connection)
+            is_oldest_stale = now - self._idle[0].used_at > MAX_IDLE_SECONDS
+            oldest = self._idle.popleft() if is_oldest_stale else None
+        if oldest:
+            self._drop(oldest)
 
     @property
     def size(self) -> int:
-        """The number of connections that are open or being opened."""
-        return self._count("pool_size")
+        """Connections that are open or being opened."""
+        return self._size
 
     @property
     def in_use(self) -> int:
-        """The number of connections that a request uses or waits for."""
-        return self.size - self._count("pool_available")
+        """Connections that a request has, or waits for."""
+        return self._size - len(self._idle)
 
     @property
     def waiting(self) -> int:
-        """The number of requests that wait for a connection."""
-        return self._count("requests_waiting")
+        """Requests that wait for a connection."""
+        return len(self._waiting)
 
-    @property
-    def waits(self) -> int:
-        """The number of requests that have waited."""
-        return self._count("requests_queued")
+    def close(self) -> None:
+        """Close the idle connections now, and the others when they are given back."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, deque()
+        for connection in idle:
+            self._drop(connection)
 
-    @property
-    def waited_seconds(self) -> float:
-        """The total time that requests have waited."""
-        return self._count("requests_wait_ms") / 1000
+    def _next(self, seconds: float) -> Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            if len(self._waiting) >= self.limits.waiting:
+                raise PoolTimeout("too many requests are waiting for a connection")
+            waiter = _Waiter()
+            self._waiting.append(waiter)
+            grows = self._size < self.limits.connections
+            self._size += grows
+        if grows:
+            self._open()
+        began = monotonic()
+        try:
+            waiter.wait(seconds)
+        finally:
+            with self._lock:
+                self.waits += 1
+                self.waited_seconds += monotonic() - began
+                if waiter.outcome is None:
+                    self._waiting.remove(waiter)
+        if waiter.outcome is None:
+            raise PoolTimeout("no connection became available in time")
+        if isinstance(waiter.outcome, psycopg.Error):
+            raise waiter.outcome
+        return waiter.outcome
 
-    def _count(self, name: str) -> int:
-        return self._pool.get_stats().get(name, 0)
+    def _open(self) -> None:
+        """Open a connection in the background, for whoever waits longest."""
+        try:
+            Thread(target=self._open_now, name="connect", daemon=True).start()
+        except RuntimeError as error:  # the system starts no more threads
+            self._failed(error)
 
-    def _replace(self, connection: Connection) -> None:
+    def _open_now(self) -> None:
+        try:
+            connection = self._connect()
+        except Exception as error:  # noqa: BLE001 - whatever it is, its place must come free
+            self._failed(error)
+        else:
+            self.give_back(connection)
+
+    def _connect(self) -> Connection:
+        connection = self.connection_class.connect(
+            self._url,
+            autocommit=True,
+            application_name="taskapi",
+            connect_timeout=10,
+            keepalives_idle=30,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=15_000,
+        )
+        # Connection.run() prepares by itself.
+        connection.prepare_threshold = None
+        connection.prepares = self._prepares
+        # Connections that were opened together are replaced at different times.
+        age = MAX_AGE_SECONDS * random.uniform(0.8, 1)  # noqa: S311 - not a secret
+        connection.expires_at = monotonic() + age
+        return connection
+
+    def _failed(self, error: Exception) -> None:
+        """Report to all waiters that no connection could be opened, unless others are in use."""
+        # The error's own text has the database's address and user.
+        _log.warning("connection_failed", extra={"error": type(error).__name__})
+        if not isinstance(error, psycopg.Error):
+            error = ConnectFailed(f"no connection could be opened: {type(error).__name__}")
+        with self._lock:
+            self._size -= 1
+            while self._waiting and not self._size:
+                self._waiting.popleft().set(error)
+
+    def _drop(self, connection: Connection) -> None:
+        """Close a connection, and open another if a request waits for one."""
         connection.close()
-        self._pool.putconn(connection)
+        with self._lock:
+            is_needed = bool(self._waiting) and not self._is_closed
+            self._size -= not is_needed
+        if is_needed:
+            self._open()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from math import inf
 from select import POLLIN
 from time import monotonic
 from typing import Any
@@ -76,6 +77,7 @@ class Connection(psycopg.Connection[Row]):
         self._eof.register(self.pgconn.socket, POLLIN)
         self.prepared = 0
         self.used_at = monotonic()
+        self.expires_at = inf
         self.round_trips = 0
 
     def run(

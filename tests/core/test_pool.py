@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import psycopg
@@ -14,7 +14,7 @@ import pytest
 from support.servers import free_port
 
 from taskapi.db import connections
-from taskapi.db.connections import Limits, Pool
+from taskapi.db.connections import ConnectFailed, Limits, Pool
 from taskapi.runtime.connection import Connection
 
 Unfit = Callable[[Connection], object]
@@ -70,16 +70,46 @@ def test_it_grows_to_its_limit(database_url: str) -> None:
         assert (pool.size, pool.in_use) == (2, 0)
 
 
-def test_an_unreachable_database_is_an_error_within_the_longest_wait(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_an_unreachable_database_is_an_error_at_once() -> None:
     url = f"postgresql://postgres@127.0.0.1:{free_port()}/none"
-    with pool_of(url, seconds=0.2) as pool:
+    with pool_of(url, seconds=60) as pool:
         for _ in range(2):
             with pytest.raises(psycopg.OperationalError):
                 pool.take()
-        _until(lambda: pool.size == 0)
-    assert "connection_failed" in caplog.messages
+            assert pool.size == 0
+
+
+@pytest.mark.parametrize("error", [OSError("away"), ValueError("no address")], ids=repr)
+def test_an_error_that_is_not_of_psycopg_is_reported_and_takes_no_place(
+    database_url: str, error: Exception
+) -> None:
+    class Failing(Connection):
+        @classmethod
+        def connect(cls, *_: object, **__: object) -> Connection:
+            raise error
+
+    with pool_of(database_url, seconds=60) as pool:
+        pool.connection_class = Failing
+        with pytest.raises(ConnectFailed):
+            pool.take()
+        assert pool.size == 0
+        pool.connection_class = Connection
+        pool.give_back(pool.take())
+
+
+def test_a_thread_that_cannot_start_takes_no_place(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pool_of(database_url, seconds=60) as pool:
+        with monkeypatch.context() as patched:
+            patched.setattr(connections.Thread, "start", fail)
+            with pytest.raises(ConnectFailed):
+                pool.take()
+        assert (pool.size, pool.waiting) == (0, 0)
+        pool.give_back(pool.take())
 
 
 def test_a_slow_database_delays_a_request_no_longer_than_its_wait(database_url: str) -> None:
@@ -87,7 +117,7 @@ def test_a_slow_database_delays_a_request_no_longer_than_its_wait(database_url: 
 
     class Slow(Connection):
         @classmethod
-        def connect(cls, *args: Any, **options: Any) -> Connection:  # type: ignore[override]  # the test needs no other arguments
+        def connect(cls, *args: Any, **options: Any) -> Connection:
             may_connect.wait(10)
             return super().connect(*args, **options)
 
