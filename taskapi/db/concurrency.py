@@ -28,13 +28,14 @@ class TooManyConcurrentRequests(RateLimited):
 
 
 class Share(NamedTuple):
-    """What a request counts towards: its account, or its network without a verified session."""
+    """What a request counts towards: its account, or its network without a token."""
 
     key: str
     """Of the account or of the network. Equal keys share a limit."""
 
-    is_account: bool
     workspace_id: int | None
+    """None without a token."""
+
     unsent: Mapping[str, int]
     """The bytes of large responses that are still to be sent, by key."""
 
@@ -139,8 +140,7 @@ class ConcurrencyLimits:
     """The limits of a worker on the connections of one workspace or network.
 
     The writes to a workspace use a quarter of them; its row's lock serializes them anyway. Requests
-    of a network without a verified session use three quarters. `http.admission` limits the reads of
-    an account.
+    of a network without a token use three quarters. `http.admission` limits the reads of accounts.
     """
 
     def __init__(self, connections: int, seconds: float) -> None:
@@ -156,6 +156,6 @@ class ConcurrencyLimits:
         """
         if share is None:
             return _UNLIMITED
-        if not share.is_account:
+        if share.workspace_id is None:
             return self._networks.slot(share.key, self._seconds)
         return self._writes.slot(share.workspace_id, self._seconds) if writes else _UNLIMITED

@@ -1,7 +1,8 @@
 """Admission: limits on concurrent requests of one caller, and on their rate, in a worker.
 
-A request counts towards its account once the worker has verified the session, and before that
-towards its network, so that a revoked token uses up nothing of its account's limits.
+A request counts towards its account once the worker has verified the session. Before that it counts
+towards the session, so that a revoked token uses up nothing of its account's limits. Requests
+without a token count towards their network.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from taskapi.runtime import CLOSE
 from taskapi.runtime.context import extensions
 
 MAX_OF_ACCOUNT = 100
-"""Concurrent requests of one account."""
+"""Concurrent requests of one account, and of one session that the worker has not verified yet."""
 
 MAX_OF_NETWORK = 500
-"""Concurrent requests without a verified session from one network, which many users may share."""
+"""Concurrent requests without a token from one network, which many users may share."""
 
 RATE = 500
 """Requests per second of one account, in the long run."""
@@ -85,6 +86,7 @@ class Admission:
 
     def __init__(self, turns: Slots, seconds: float, *, limits_rate: bool) -> None:
         self._turns = turns
+        self._unverified_turns = Slots(1)
         self._seconds = seconds
         self._limits_rate = limits_rate
         self._requests = _Rate()
@@ -105,16 +107,19 @@ class Admission:
         Raises:
             TooManyConcurrentRequests, RequestRateExceeded: as they say, after a delay.
         """
-        share = self._share_of(request, caller)
+        if caller:
+            share = Share(f"account {caller.user_id}", caller.workspace_id, self._unsent)
+        else:
+            share = Share(_network_key(request), None, self._unsent)
         database.count_towards(share)
-        key = share.key
-        if self._in_progress[key] >= (MAX_OF_ACCOUNT if share.is_account else MAX_OF_NETWORK):
+        key, limit, turn = self._limits_of(request, caller, share.key)
+        if self._in_progress[key] >= limit:
             raise self._refused(key, request, TooManyConcurrentRequests())
-        if self._is_too_fast(share):
+        if caller and self._is_too_fast(key):
             raise self._refused(key, request, RequestRateExceeded())
         self._in_progress[key] += 1
         try:
-            response = respond(self._turn(share, reads=request.is_read))
+            response = respond(turn)
         except TooManyConcurrentRequests as problem:
             raise self._refused(key, request, problem) from None
         except TokenInvalid:
@@ -125,7 +130,7 @@ class Admission:
             _subtract(self._in_progress, key, 1)
         if caller and database.seconds_spent():
             self._remember(caller)
-        self._count_unsent(key, response)
+        self._count_unsent(share.key, response)
         return response
 
     def delay_refusal(self, request: Request) -> None:
@@ -142,24 +147,21 @@ class Admission:
         if seconds:
             sleep(seconds)
 
-    def _is_too_fast(self, share: Share) -> bool:
+    def _is_too_fast(self, key: str) -> bool:
         most = BURST / RATE
-        is_limited = self._limits_rate and share.is_account
-        return is_limited and self._requests.seconds_early(share.key, RATE, most) > most
+        return self._limits_rate and self._requests.seconds_early(key, RATE, most) > most
 
-    def _turn(self, share: Share, *, reads: bool) -> Turn:
-        if share.is_account:
-            return self._turns.slot((share.key, reads), self._seconds)
-        return nullcontext()
-
-    def _share_of(self, request: Request, caller: Caller | None) -> Share:
-        if caller and self._verified.get(caller.session_id, 0) > monotonic():
-            key = f"account {caller.user_id}"
-            return Share(
-                key, is_account=True, workspace_id=caller.workspace_id, unsent=self._unsent
-            )
-        key = _network_key(request)
-        return Share(key, is_account=False, workspace_id=None, unsent=self._unsent)
+    def _limits_of(
+        self, request: Request, caller: Caller | None, key: str
+    ) -> tuple[str, int, Turn]:
+        """What a request counts towards, how many may do so at a time, and its turn."""
+        if caller is None:
+            return key, MAX_OF_NETWORK, nullcontext()
+        if self._verified.get(caller.session_id, 0) > monotonic():
+            turn = self._turns.slot((key, request.is_read), self._seconds)
+            return key, MAX_OF_ACCOUNT, turn
+        turn = self._unverified_turns.slot(key, self._seconds)
+        return f"session {caller.session_id}", MAX_OF_ACCOUNT, turn
 
     def _count_unsent(self, key: str, response: Response) -> None:
         size = response.content_length or 0

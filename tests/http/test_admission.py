@@ -18,6 +18,10 @@ from taskapi.http import admission
 
 CONNECTIONS = 4
 WRITES = CONNECTIONS // 4
+REVOKE_LAST = """
+    UPDATE sessions SET revoked_at = now()
+    WHERE id = (SELECT max(id) FROM sessions WHERE user_id = %s)
+"""
 LOCK = "SELECT FROM workspaces WHERE id = %s FOR UPDATE"
 
 
@@ -111,22 +115,27 @@ def test_the_rate_of_requests_is_limited(
     person(small, contract, like=stranger).expect(200, "GET", "/tasks")
 
 
-def test_a_revoked_token_uses_no_capacity_of_its_account(
-    settings: Settings, author: Api, monkeypatch: pytest.MonkeyPatch
+def test_a_session_counts_towards_itself_until_it_is_verified(
+    small: Flask,
+    settings: Settings,
+    contract: Contract,
+    author: Api,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sql(settings, "UPDATE sessions SET revoked_at = now() WHERE user_id = %s", author.user_id)
-    author.problem(401, "token_invalid", "GET", "/tasks")
-    monkeypatch.setattr(admission, "MAX_OF_ACCOUNT", 0)
-    author.problem(401, "token_invalid", "GET", "/tasks")
-
-
-def test_a_session_counts_towards_its_network_until_it_is_verified(
-    small: Flask, contract: Contract, user: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(admission, "MAX_OF_ACCOUNT", 0)
-    api = person(small, contract, like=user)
-    api.expect(200, "GET", "/tasks")
-    api.problem(429, "too_many_concurrent_requests", "GET", "/tasks")
+    monkeypatch.setattr(admission, "MAX_OF_ACCOUNT", 1)
+    task = author.task()
+    new, revoked = author.again(), author.again()
+    sql(settings, REVOKE_LAST, author.user_id)
+    monkeypatch.setattr(admission, "MAX_OF_NETWORK", 0)
+    with ThreadPoolExecutor(1) as threads:
+        with holding(settings, LOCK, author.user_id):
+            renamed = threads.submit(_rename, author, task)
+            until_blocked(settings, WRITES)
+            revoked.problem(401, "token_invalid", "GET", "/tasks")
+            new.expect(200, "GET", "/tasks")
+            new.problem(429, "too_many_concurrent_requests", "GET", "/tasks")
+        assert renamed.result() == (200, None)
+    revoked.problem(401, "token_invalid", "GET", "/tasks")
 
 
 def test_health_checks_are_never_limited(

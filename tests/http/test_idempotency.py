@@ -177,6 +177,7 @@ def test_a_key_is_in_use_while_its_request_is_in_progress(
     app: Flask, settings: Settings, user: Api
 ) -> None:
     person = world.person(app, user.contract, like=user)
+    user.expect(200, "GET", "/tasks")
     with (
         world.holding(
             settings, "SELECT FROM workspaces WHERE id = %s FOR UPDATE", user.user_id
