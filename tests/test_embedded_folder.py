@@ -154,28 +154,30 @@ def test_another_users_file_in_the_folder_is_refused(folder: Path, name: str) ->
     check_refused(folder, f"{name} belongs to user nobody.*TASKAPI_DATA_DIR")
 
 
+@pytest.fixture
+def victim(scratch: Path, folder: Path) -> Iterator[Path]:
+    """A file outside of the folder, which must keep its content."""
+    path = scratch / "victim"
+    path.write_text("k" * 64)
+    folder.mkdir()
+    yield path
+    assert path.read_text() == "k" * 64
+
+
 @pytest.mark.parametrize(
     "name", ["jwt.key", "jwt.new", "postgres", "postgres.new", "postgres.lock", "postgres.log"]
 )
 def test_a_link_in_the_folder_is_refused_and_not_followed(
-    scratch: Path, folder: Path, name: str
+    folder: Path, victim: Path, name: str
 ) -> None:
-    victim = scratch / "victim"
-    victim.write_text("k" * 64)
-    folder.mkdir()
     (folder / name).symlink_to(victim)
     check_refused(folder, f"{name} is a symbolic link.*TASKAPI_DATA_DIR")
-    assert victim.read_text() == "k" * 64
 
 
 @pytest.mark.parametrize("name", ["jwt.key", "postgres.lock", "postgres.log", "start.lock"])
-def test_a_file_with_another_name_is_refused(scratch: Path, folder: Path, name: str) -> None:
-    victim = scratch / "victim"
-    victim.write_text("k" * 64)
-    folder.mkdir()
+def test_a_file_with_another_name_is_refused(folder: Path, victim: Path, name: str) -> None:
     (folder / name).hardlink_to(victim)
     check_refused(folder, f"{name} is also linked.*TASKAPI_DATA_DIR")
-    assert victim.read_text() == "k" * 64
 
 
 @as_root

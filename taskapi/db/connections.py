@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from threading import Lock, Thread
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import NamedTuple
 
 import psycopg
 
-from taskapi.db.concurrency import ConcurrencyLimits
+from taskapi.db.concurrency import ConcurrencyLimits, Share
 from taskapi.runtime.connection import MAX_PREPARED, Connection
 
 MAX_IDLE_SECONDS = 240
@@ -19,6 +21,8 @@ MAX_IDLE_SECONDS = 240
 
 MAX_AGE_SECONDS = 1_800
 """A connection is replaced at this age at the latest, which bounds the memory of its backend."""
+
+_holds_connection: ContextVar[bool] = ContextVar("holds_connection", default=False)
 
 _log = logging.getLogger("taskapi.pool")
 
@@ -225,3 +229,53 @@ class Pool:
             self._size -= not is_needed
         if is_needed:
             self._open()
+
+
+class Taken(AbstractContextManager[Connection]):
+    """A connection for a block, within the limits of what the request counts towards.
+
+    A generator would cost each request 3 µs more.
+
+    Args:
+        until: when the wait for it must end, by `perf_counter`.
+        writes: whether it is taken for a write.
+
+    Raises:
+        RuntimeError: the request has a connection already. Requests that hold one and wait for a
+            second would wait for each other.
+        TooManyConcurrentRequests: as `ConcurrencyLimits.slot` and `Share.raise_if_congested`.
+        PoolTimeout, psycopg.Error: as `Pool.take`.
+    """
+
+    __slots__ = ("_connection", "_pool", "_share", "_slot", "_token", "_until")
+
+    def __init__(self, pool: Pool, share: Share | None, until: float, *, writes: bool) -> None:
+        if _holds_connection.get():
+            raise RuntimeError("a request that holds a connection must not wait for another")
+        self._pool, self._share, self._until = pool, share, until
+        self._slot = pool.concurrency.slot(share, writes=writes)
+
+    def __enter__(self) -> Connection:
+        self._slot.__enter__()
+        try:
+            if self._share:
+                self._share.raise_if_congested()
+            seconds = min(seconds_left(self._until), self._pool.limits.seconds)
+            self._connection = self._pool.take(seconds)
+        except BaseException:
+            self._slot.__exit__(None, None, None)
+            raise
+        self._token = _holds_connection.set(True)
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        _holds_connection.reset(self._token)
+        try:
+            self._pool.give_back(self._connection)
+        finally:
+            self._slot.__exit__(None, None, None)
+
+
+def seconds_left(until: float) -> float:
+    """The remaining seconds; never zero, which would mean no limit."""
+    return max(0.01, until - perf_counter())

@@ -22,7 +22,7 @@ from sqlalchemy import NullPool
 
 from config import Settings
 from taskapi.db.concurrency import Share
-from taskapi.db.connections import Limits, Pool
+from taskapi.db.connections import Limits, Pool, Taken, seconds_left
 from taskapi.db.statement import Statement
 from taskapi.db.timeouts import extended
 from taskapi.problems import InsufficientStorage, OutcomeUnknown, StatementTimeout, Unavailable
@@ -120,8 +120,6 @@ class _Replica:
 
 _deferred: ContextVar[Deferred | None] = ContextVar("deferred", default=None)
 """The transaction of this request's writes."""
-
-_holds_connection: ContextVar[bool] = ContextVar("holds_connection", default=False)
 
 
 def engine_config(settings: Settings) -> dict[str, Any]:
@@ -277,7 +275,7 @@ def _begun() -> Iterator[Transaction]:
         connections = pool()
         until = started + connections.limits.seconds + _MORE_SECONDS
         with _taken(connections, until, writes=True) as connection:
-            connection.patience = _left(until)
+            connection.patience = seconds_left(until)
             try:
                 with connection.transaction():
                     yield Transaction(connection, until)
@@ -287,22 +285,8 @@ def _begun() -> Iterator[Transaction]:
                 raise
 
 
-@contextmanager
-def _taken(connections: Pool, until: float, *, writes: bool) -> Iterator[Connection]:
-    if _holds_connection.get():
-        # Requests that hold one and wait for a second would wait for each other.
-        raise RuntimeError("a request that holds a connection must not wait for another")
-    share: Share | None = request_globals().get("share")
-    with connections.concurrency.slot(share, writes=writes):
-        if share:
-            share.raise_if_congested()
-        connection = connections.take(min(_left(until), connections.limits.seconds))
-        token = _holds_connection.set(True)
-        try:
-            yield connection
-        finally:
-            _holds_connection.reset(token)
-            connections.give_back(connection)
+def _taken(connections: Pool, until: float, *, writes: bool) -> Taken:
+    return Taken(connections, request_globals().get("share"), until, writes=writes)
 
 
 def count_towards(share: Share) -> None:
@@ -360,20 +344,15 @@ def _run(
     with _taken(connections, until, writes=statement.writes) as connection:
         if (statement.seconds or 0) <= connections.limits.seconds:
             return _execute(connection, statement, parameters, until)
-        connection.patience = _left(until)
+        connection.patience = seconds_left(until)
         with extended(connection, statement.seconds or 0):
             return _execute(connection, statement, parameters, until)
-
-
-def _left(until: float) -> float:
-    """The remaining seconds; never zero, which would mean no limit."""
-    return max(0.01, until - perf_counter())
 
 
 def _execute(
     connection: Connection, statement: Statement, parameters: Mapping[str, Any], until: float
 ) -> list[Row]:
-    connection.patience = _left(until)
+    connection.patience = seconds_left(until)
     try:
         values = statement.values(parameters)
         is_kept = not statement.is_dynamic

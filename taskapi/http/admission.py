@@ -112,8 +112,9 @@ class Admission:
         else:
             share = Share(_network_key(request), None, self._unsent)
         database.count_towards(share)
-        key, limit, turn = self._limits_of(request, caller, share.key)
-        if self._in_progress[key] >= limit:
+        is_verified = bool(caller and self._verified.get(caller.session_id, 0) > monotonic())
+        key, limit, turn = self._limits_of(request, caller, share.key, is_verified=is_verified)
+        if self._in_progress.get(key, 0) >= limit:
             raise self._refused(key, request, TooManyConcurrentRequests())
         if caller and self._is_too_fast(key):
             raise self._refused(key, request, RequestRateExceeded())
@@ -128,9 +129,10 @@ class Admission:
             raise
         finally:
             _subtract(self._in_progress, key, 1)
-        if caller and database.seconds_spent():
+        if caller and not is_verified and database.seconds_spent():
             self._remember(caller)
-        self._count_unsent(share.key, response)
+        if isinstance(response, CompleteResponse) and response.size >= _LARGE_BYTES:
+            self._count_unsent(share.key, response)
         return response
 
     def delay_refusal(self, request: Request) -> None:
@@ -152,22 +154,18 @@ class Admission:
         return self._limits_rate and self._requests.seconds_early(key, RATE, most) > most
 
     def _limits_of(
-        self, request: Request, caller: Caller | None, key: str
+        self, request: Request, caller: Caller | None, key: str, *, is_verified: bool
     ) -> tuple[str, int, Turn]:
         """What a request counts towards, how many may do so at a time, and its turn."""
         if caller is None:
             return key, MAX_OF_NETWORK, nullcontext()
-        if self._verified.get(caller.session_id, 0) > monotonic():
-            turn = self._turns.slot((key, request.is_read), self._seconds)
-            return key, MAX_OF_ACCOUNT, turn
-        turn = self._unverified_turns.slot(key, self._seconds)
-        return f"session {caller.session_id}", MAX_OF_ACCOUNT, turn
+        turns = self._turns if is_verified else self._unverified_turns
+        turn = turns.slot((key, request.is_read), self._seconds)
+        return key if is_verified else f"session {caller.session_id}", MAX_OF_ACCOUNT, turn
 
-    def _count_unsent(self, key: str, response: Response) -> None:
-        size = response.content_length or 0
-        if size >= _LARGE_BYTES and isinstance(response, CompleteResponse):
-            self._unsent[key] += size
-            response.on_sent = partial(_subtract, self._unsent, key, size)
+    def _count_unsent(self, key: str, response: CompleteResponse) -> None:
+        self._unsent[key] += response.size
+        response.on_sent = partial(_subtract, self._unsent, key, response.size)
 
     def _remember(self, caller: Caller) -> None:
         if len(self._verified) >= _MAX_REMEMBERED:

@@ -52,10 +52,20 @@ class CompleteResponse(Response):
     on_sent: Callable[[], None] | None = None
     """Called when the body was sent, or the client is gone."""
 
+    @property
+    def body(self) -> list[bytes]:
+        """The parts of the body."""
+        return cast("list[bytes]", self.response)
+
+    @property
+    def size(self) -> int:
+        """The bytes of the body."""
+        return sum(map(len, self.body))
+
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """WSGI."""
         start_response(self.status, list(self.headers))
-        body = [] if environ["REQUEST_METHOD"] == "HEAD" else cast("list[bytes]", self.response)
+        body = [] if environ["REQUEST_METHOD"] == "HEAD" else self.body
         return ClosingIterator(body, self.on_sent) if self.on_sent else body
 
 

@@ -14,6 +14,8 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.http import wsgi
 
+from taskapi.runtime.timer import TimeLimit
+
 HEAD_SECONDS = 10
 """The time from a request's first byte to the end of its headers."""
 
@@ -49,7 +51,7 @@ class Client:
         self.socket = sock
         self.send = sock.send
         self._idle_seconds = idle_seconds
-        self._clock: gevent.Timeout | None = None
+        self._clock: TimeLimit | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.socket, name)
@@ -74,11 +76,11 @@ class Client:
         return data
 
     def _start_clock(self, seconds: float) -> None:
-        self._clock = gevent.Timeout.start_new(seconds, _TooLate)
+        self._clock = TimeLimit(seconds, _TooLate)
 
     def _stop_clock(self) -> None:
         if self._clock:
-            self._clock.close()
+            self._clock.stop()
 
     def sendall(self, data: bytes) -> None:
         """Send all data, as long as the client accepts each part in time.
@@ -89,7 +91,7 @@ class Client:
         whole = memoryview(data)
         for start in range(0, len(whole), SEND_BYTES):
             part = whole[start : start + SEND_BYTES]
-            with gevent.Timeout(SEND_SECONDS, ConnectionResetError):
+            with TimeLimit(SEND_SECONDS, ConnectionResetError):
                 while part:  # gevent's own sendall looks up the size of the buffer each time
                     part = part[self.socket.send(part) :]
 

@@ -15,13 +15,15 @@ from time import monotonic
 from typing import Any
 
 import psycopg
-from gevent import Timeout, get_hub
+from gevent import get_hub
 from gevent.monkey import get_original
 from gevent.monkey import is_module_patched as is_patched
 from psycopg import errors, generators, pq, waiting
 from psycopg.abc import RV, PQGen
 from psycopg.adapt import Buffer, Transformer
 from psycopg.waiting import Ready, Wait
+
+from taskapi.runtime.timer import TimeLimit
 
 Row = tuple[Any, ...]
 
@@ -192,7 +194,7 @@ class GeventConnection(Connection):
         if self._readable is None:
             self._readable = get_hub().loop.io(self.pgconn.socket, Wait.R)
         try:
-            with Timeout(self.patience, QueryTooLongError):
+            with TimeLimit(self.patience, QueryTooLongError):
                 return self._wait(gen)
         except QueryTooLongError:
             return self._cancel(gen)
@@ -200,7 +202,7 @@ class GeventConnection(Connection):
     def _cancel(self, gen: PQGen[RV]) -> RV:
         """Cancel the statement, and return the generator's result once the server responds."""
         try:
-            with Timeout(_CANCEL_SECONDS, QueryTooLongError):
+            with TimeLimit(_CANCEL_SECONDS, QueryTooLongError):
                 self.cancel_safe()
                 return self._wait(gen, is_resumed=True)
         except psycopg.OperationalError as error:

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import pytest
-from flask import Flask
 from support.api import PASSWORD, Api
 from support.attempts import is_limited, log_in, new_address, send, used_up
-from support.contract import Contract
-from support.world import person, sql, worker
+from support.world import sql
 from werkzeug.test import TestResponse
 
 from config import Settings
 from taskapi.auth.tokens import parse_refresh_token
-
-
-@pytest.fixture
-def limited(settings: Settings) -> Iterator[Flask]:
-    """The application with rate limits, which other tests turn off."""
-    with worker(settings, ratelimit_enabled=True) as app:
-        yield app
-
-
-@pytest.fixture
-def api(limited: Flask, contract: Contract, user: Api) -> Api:
-    return person(limited, contract, user)
 
 
 def test_failures_from_other_networks_do_not_block_a_login(settings: Settings, api: Api) -> None:

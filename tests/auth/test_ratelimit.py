@@ -31,18 +31,6 @@ from taskapi.auth import ratelimit
 MINUTE, HOUR = 60, 3_600
 
 
-@pytest.fixture
-def limited(settings: Settings) -> Iterator[Flask]:
-    """The application with rate limits, which other tests turn off."""
-    with worker(settings, ratelimit_enabled=True) as app:
-        yield app
-
-
-@pytest.fixture
-def api(limited: Flask, contract: Contract, user: Api) -> Api:
-    return person(limited, contract, user)
-
-
 @pytest.mark.parametrize(
     ("attempt", "number", "window"),
     [

@@ -136,12 +136,12 @@ def _filter_requests(me: Api) -> None:
 
 
 DONE: dict[str, Callable[[Api], None]] = {
-    "all calls on one family": _subtask_requests,
-    "all calls on what comes again": _occurrence_requests,
-    "all calls on one task": _task_requests,
-    "all calls on one list": _list_requests,
-    "all calls on labels": _label_requests,
-    "all calls on filters": _filter_requests,
-    "one write, sent twice with its key": _repeated_write,
+    "all operations on subtasks": _subtask_requests,
+    "all operations on recurring tasks": _occurrence_requests,
+    "all operations on one task": _task_requests,
+    "all operations on one list": _list_requests,
+    "all operations on labels": _label_requests,
+    "all operations on filters": _filter_requests,
+    "a write that is repeated with its key": _repeated_write,
     **{path: lambda me, path=path: _continue_from_cursor(me, path) for path in _lists()},
 }
