@@ -19,7 +19,7 @@ from taskapi.auth.routes import auth
 from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
 from taskapi.extensions import cors, db, migrate
-from taskapi.http import admission, openapi, responses
+from taskapi.http import admission, idempotency, openapi, responses
 from taskapi.http.application import Application
 from taskapi.http.operations import IdConverter
 from taskapi.server.docs.routes import blueprint as docs
@@ -66,6 +66,7 @@ def create_app(settings: Settings) -> Flask:
     logging.init_app(app)
     responses.init_app(app, settings)
     admission.init_app(app, settings)
+    idempotency.init_app(app)
     database.init_app(app, settings)
     quotas.init_app(app, settings)
     identity.init_app(app, settings)

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from math import inf
 from time import monotonic, sleep
 
 from flask import Flask, Response
@@ -21,6 +20,7 @@ from taskapi.db import database
 from taskapi.db.concurrency import Share, Slots, TooManyConcurrentRequests
 from taskapi.http.addresses import client_address, network
 from taskapi.http.application import CompleteResponse, Request
+from taskapi.http.rates import Rate
 from taskapi.identity import Caller
 from taskapi.problems import RateLimited, TokenInvalid
 from taskapi.runtime import CLOSE
@@ -58,23 +58,6 @@ class RequestRateExceeded(RateLimited):
     headers = {"Retry-After": "1"}
 
 
-class _Rate:
-    """The rate of each key's events, by the generic cell rate algorithm (ITU-T I.371)."""
-
-    def __init__(self) -> None:
-        self._next: dict[str, float] = {}
-
-    def seconds_early(self, key: str, per_second: float, most: float = inf) -> float:
-        """How much too early the next event comes. It counts unless that is more than `most`."""
-        now = monotonic()
-        due = max(self._next.get(key, now), now)
-        if due - now <= most:
-            if len(self._next) >= _MAX_REMEMBERED:
-                self._next = {key: time for key, time in self._next.items() if time > now}
-            self._next[key] = due + 1 / per_second
-        return due - now
-
-
 class Admission:
     """The requests in progress in a worker.
 
@@ -89,8 +72,8 @@ class Admission:
         self._unverified_turns = Slots(1)
         self._seconds = seconds
         self._limits_rate = limits_rate
-        self._requests = _Rate()
-        self._refusals = _Rate()
+        self._requests = Rate()
+        self._refusals = Rate()
         self._in_progress: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
         self._verified: dict[int, float] = {}
@@ -145,13 +128,13 @@ class Admission:
         return problem
 
     def _pause(self, key: str, least: float) -> None:
-        seconds = max(least, self._refusals.seconds_early(key, REFUSALS_PER_SECOND))
+        seconds = max(least, self._refusals.seconds_early(key, 1 / REFUSALS_PER_SECOND))
         if seconds:
             sleep(seconds)
 
     def _is_too_fast(self, key: str) -> bool:
         most = BURST / RATE
-        return self._limits_rate and self._requests.seconds_early(key, RATE, most) > most
+        return self._limits_rate and self._requests.seconds_early(key, 1 / RATE, most) > most
 
     def _limits_of(
         self, request: Request, caller: Caller | None, key: str, *, is_verified: bool

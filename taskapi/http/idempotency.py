@@ -17,10 +17,11 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any, NamedTuple
 
 import orjson
-from flask import Response
+from flask import Flask, Response
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -46,15 +47,23 @@ from taskapi.extensions import table_of
 from taskapi.http.application import Request
 from taskapi.http.encryption import decrypt, encrypt
 from taskapi.http.models import IdempotencyKey
+from taskapi.http.rates import Rate
 from taskapi.http.responses import raw_response
 from taskapi.identity import Caller
-from taskapi.problems import InvalidInput, KeyInUse, KeyReused, TokenInvalid
+from taskapi.problems import InvalidInput, KeyInUse, KeyReused, RateLimited, TokenInvalid
+from taskapi.runtime.context import extensions
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 LIFETIME = timedelta(hours=24)
 TOKENS_LIFETIME = timedelta(minutes=2)
 """Of responses that contain tokens."""
+
+BYTES_PER_SECOND = 2_000
+"""Bytes of responses that an account can store through a worker, in the long run."""
+
+BYTES_AT_ONCE = 100_000_000
+"""The same, after a pause."""
 
 _HEADERS = ("ETag", "Location")
 _PURPOSE = b"taskapi idempotency v1"
@@ -69,6 +78,12 @@ _seed = func.hashtextextended(bindparam("account", type_=Text), 0)
 _now = bindparam("now", type_=DateTime(timezone=True))
 _expires_at = bindparam("expires_at", type_=DateTime(timezone=True))
 _has_expired = _keys.c.expires_at <= _now
+
+
+class StorageRateExceeded(RateLimited):
+    """Too many responses to requests with an idempotency key are stored."""
+
+    detail = "Too much is stored for your idempotency keys. Retry later, or without a key."
 
 
 class _Statements:
@@ -196,6 +211,7 @@ def once(
             raise KeyInUse
         if found["response"] is not None:
             raise _Stored(_replay(found["response"], fingerprint))
+        _count_stored(owner, 0)
 
     try:
         with database.deferred(claim) as work:
@@ -205,6 +221,7 @@ def once(
                 stored = {"response": encrypted, "expires_at": now + owner.lifetime, **parameters}
                 if not work.begin().row(owner.statements.store, **stored):
                     raise KeyInUse
+                _count_stored(owner, len(encrypted))
             return response
     except _Stored as stored:
         return stored.response
@@ -218,6 +235,19 @@ def _respond(work: database.Deferred, owner: Owner, respond: Callable[[], Respon
         if owner.is_caller:
             work.begin()
         raise
+
+
+def _count_stored(owner: Owner, size: int) -> None:
+    rate: Rate = extensions()["taskapi_stored_responses"]
+    most = BYTES_AT_ONCE / BYTES_PER_SECOND
+    early = rate.seconds_early(owner.name, size / BYTES_PER_SECOND, most)
+    if early > most:
+        raise StorageRateExceeded(headers={"Retry-After": str(ceil(early - most))})
+
+
+def init_app(app: Flask) -> None:
+    """Create the application's rate of stored responses."""
+    app.extensions["taskapi_stored_responses"] = Rate()
 
 
 def _key_of(request: Request) -> str:

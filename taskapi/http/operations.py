@@ -103,7 +103,7 @@ class Operation:
         if not self.is_public:
             found += [errors.Unauthenticated, errors.TokenExpired, errors.TokenInvalid]
         if self.is_idempotent_by_key:
-            found += [errors.KeyInUse, errors.KeyReused]
+            found += [errors.KeyInUse, errors.KeyReused, idempotency.StorageRateExceeded]
         if self.body:
             found += [
                 errors.MalformedBody,

@@ -13,6 +13,7 @@ from support.resources import filled_in
 from werkzeug.test import TestResponse
 
 from config import Settings
+from taskapi.http import idempotency
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 BODY = {"title": "Water the plants", "description": None}
@@ -194,6 +195,21 @@ def test_a_key_is_in_use_while_its_request_is_in_progress(
     assert created.status_code == 201
     assert post(user).data == created.data
     assert total(user) == 1
+
+
+def test_the_bytes_of_stored_responses_are_limited(
+    user: Api, stranger: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "BYTES_AT_ONCE", 600)
+    long = {"title": "Long", "description": "x" * 2_000}
+    first = post(user, "1", long)
+    refused = post(user, "2", long)
+    assert (refused.status_code, refused.get_json()["code"]) == (429, "rate_limited")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert total(user) == 1
+    assert post(user, "1", long).data == first.data
+    user.task()
+    assert post(stranger, "2", long).status_code == 201
 
 
 def test_one_of_many_concurrent_requests_is_performed(app: Flask, user: Api) -> None:
