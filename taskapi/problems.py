@@ -12,7 +12,7 @@
     ├── RequestTimeout          408  the body did not arrive in time
     ├── KeyInUse                409  with Retry-After; a request with the same key is in progress
     ├── LengthRequired          411
-    ├── PreconditionFailed      412  If-Match has another version
+    ├── PreconditionFailed      412  If-Match or If-None-Match excludes the version
     ├── ContentTooLarge         413
     ├── UnsupportedMediaType    415
     ├── KeyReused               422  the key was used for another request
@@ -218,9 +218,10 @@ class LengthRequired(Problem):
 
 
 class PreconditionFailed(Problem):
-    """The resource has changed: its version is not one of those in If-Match.
+    """The current version is not in If-Match, or it is in If-None-Match.
 
-    The response contains the current version.
+    The resource has probably changed since you read it. The response to a write contains the
+    current version.
     """
 
     status = 412
@@ -231,9 +232,9 @@ class PreconditionFailed(Problem):
     )
     instance_headers = ("ETag",)
 
-    def __init__(self, noun: str = "", current: Any = None) -> None:
-        """Report a row, `current`, of the resource with the name `noun`."""
-        super().__init__()
+    def __init__(self, noun: str = "", current: Any = None, **arguments: Any) -> None:
+        """Report a row, `current`, of the resource with the name `noun`, if a write failed."""
+        super().__init__(**arguments)
         self.noun = noun
         self.current = current
 

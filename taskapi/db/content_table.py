@@ -11,7 +11,7 @@ from taskapi.db.content_sql import ContentStatements, Values
 from taskapi.db.quotas import exceeded, limits
 from taskapi.db.rows import row_class
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import USAGE, scope
+from taskapi.db.tenancy import USAGE, is_match, scope
 from taskapi.extensions import Base
 from taskapi.identity import Caller
 from taskapi.problems import (
@@ -97,7 +97,8 @@ class ContentTable(Generic[M]):
         """Set these values. Without values, the row does not change and keeps its version.
 
         Args:
-            if_match: versions of which the row must have one; None stands for any.
+            if_match: versions of which the row must have one; None stands for any. See also
+                `tenancy.all_versions_except`.
 
         Raises:
             TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
@@ -184,7 +185,7 @@ class ContentTable(Generic[M]):
             raise TokenInvalid
         row: Any = self.row(values)
         if row.id is not None:
-            if otherwise and (if_match is None or row.version in if_match):
+            if otherwise and is_match(row.version, if_match):
                 raise otherwise
             if if_match is not None:
                 raise PreconditionFailed(self._noun, row)

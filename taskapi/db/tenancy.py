@@ -9,7 +9,7 @@ ID, although a join would imply it, so that Citus can prune to one shard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import (
@@ -18,6 +18,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    all_,
     and_,
     any_,
     bindparam,
@@ -87,8 +88,24 @@ _SESSION = Statement(select(has_live_session().label("is_live")))
 
 
 def version_matches(rows: FromClause) -> ColumnElement[bool]:
-    """An SQL condition: the row has one of the versions in If-Match, if there is one."""
-    return or_(_IF_MATCH.is_(None), rows.c.version == any_(_IF_MATCH))
+    """An SQL condition: the row has one of the versions `if_match`, if there are any."""
+    is_listed = rows.c.version == any_(_IF_MATCH)
+    is_not_excluded = and_(
+        rows.c.version.bitwise_not() != all_(_IF_MATCH), literal_column("0") > any_(_IF_MATCH)
+    )
+    return or_(_IF_MATCH.is_(None), is_listed, is_not_excluded)
+
+
+def all_versions_except(versions: Sequence[int]) -> list[int] | None:
+    """The value of `if_match` for all versions but these: their complements, which are negative."""
+    return [~version for version in versions] or None
+
+
+def is_match(version: int, if_match: Sequence[int] | None) -> bool:
+    """Whether `version_matches` is true for a row with this version."""
+    if not if_match:
+        return if_match is None
+    return version in if_match or (if_match[0] < 0 and ~version not in if_match)
 
 
 def visible(rows: FromClause) -> ColumnElement[bool]:

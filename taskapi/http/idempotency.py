@@ -259,7 +259,8 @@ def _key_of(request: Request) -> str:
 
 
 def _fingerprint(request: Request, values: Mapping[str, Any]) -> str:
-    request_parts = [request.method, request.path, request.headers.get("If-Match"), values]
+    conditions = [request.headers.get(name) for name in ("If-Match", "If-None-Match")]
+    request_parts = [request.method, request.path, conditions, values]
     # The default is for named tuples.
     dumped = orjson.dumps(request_parts, default=list, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(dumped).hexdigest()

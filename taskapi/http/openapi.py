@@ -93,11 +93,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         # No example: Swagger UI would send it with every request.
     },
     "If-Match": {
-        "description": 'ETags, like `"7"`. The response is 412 unless one of them is current.',
+        "description": 'ETags in quotes, like `"7"`. The response is 412 unless one is current.',
         "schema": {"type": "string"},
     },
     "If-None-Match": {
-        "description": 'ETags, like `"7"`. The response is 304 if one of them is current.',
+        "description": 'ETags in quotes, like `"7"`. The response is 304 if one is current.',
         "schema": {"type": "string"},
     },
 }
