@@ -11,7 +11,6 @@
     ├── MethodNotAllowed        405  with Allow
     ├── RequestTimeout          408  the body did not arrive in time
     ├── KeyInUse                409  with Retry-After; a request with the same key is in progress
-    ├── LengthRequired          411
     ├── PreconditionFailed      412  If-Match or If-None-Match excludes the version
     ├── ContentTooLarge         413
     ├── UnsupportedMediaType    415
@@ -134,6 +133,12 @@ class MalformedBody(InvalidInput):
     detail = "The body is not valid JSON."
 
 
+_CHALLENGE = 'Bearer realm="taskapi"'
+"""RFC 6750 section 3: without a token, the challenge has no error."""
+
+_INVALID_TOKEN = f'{_CHALLENGE}, error="invalid_token"'
+
+
 class Unauthenticated(Problem):
     """The request has no access token. Send `Authorization: Bearer <access_token>`."""
 
@@ -141,7 +146,7 @@ class Unauthenticated(Problem):
     code = "authentication_required"
     title = "Authentication required"
     detail = "Authentication required"
-    headers = {"WWW-Authenticate": "Bearer"}
+    headers = {"WWW-Authenticate": _CHALLENGE}
 
 
 class TokenExpired(Unauthenticated):
@@ -150,7 +155,7 @@ class TokenExpired(Unauthenticated):
     code = "token_expired"
     title = "Token expired"
     detail = "Token has expired"
-    headers = {"WWW-Authenticate": 'Bearer error="invalid_token", error_description="expired"'}
+    headers = {"WWW-Authenticate": f'{_INVALID_TOKEN}, error_description="expired"'}
 
 
 class TokenInvalid(Unauthenticated):
@@ -159,7 +164,7 @@ class TokenInvalid(Unauthenticated):
     code = "token_invalid"
     title = "Invalid token"
     detail = "Invalid token"
-    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    headers = {"WWW-Authenticate": _INVALID_TOKEN}
 
 
 class Forbidden(Problem):
@@ -208,15 +213,6 @@ class KeyInUse(Problem):
     headers = {"Retry-After": "1"}
 
 
-class LengthRequired(Problem):
-    """The body was sent in chunks. A Content-Length is required."""
-
-    status = 411
-    code = "length_required"
-    title = "Length required"
-    detail = "Send the body with a Content-Length, not in chunks."
-
-
 class PreconditionFailed(Problem):
     """The current version is not in If-Match, or it is in If-None-Match.
 
@@ -249,7 +245,7 @@ class ContentTooLarge(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """The operation does not support the Content-Type of the body."""
+    """The operation does not support the Content-Type or Content-Encoding of the body."""
 
     status = 415
     code = "unsupported_media_type"

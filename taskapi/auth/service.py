@@ -28,6 +28,7 @@ from taskapi.problems import (
     Problem,
     RateLimited,
     TokenInvalid,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -55,7 +56,7 @@ class InvalidCredentials(Problem):
     code = "invalid_credentials"
     title = "Invalid credentials"
     detail = "Invalid email or password"
-    headers = {"WWW-Authenticate": "Bearer"}
+    headers = Unauthenticated.headers
 
 
 class AccountInactive(Forbidden):

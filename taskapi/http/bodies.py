@@ -23,19 +23,23 @@ from taskapi.problems import (
     MAX_ERRORS,
     ContentTooLarge,
     InvalidInput,
-    LengthRequired,
     MalformedBody,
     RequestTimeout,
     UnsupportedMediaType,
     reference_token,
     shortened,
 )
+from taskapi.runtime import MAX_CHUNKS
 
 MAX_BYTES = 256 * 1024
 """More than the longest valid task with all characters escaped."""
 
 READ_SECONDS = 10
 _CACHED_TYPES = 64
+_INCOMPLETE = "The body could not be read completely."
+_MALFORMED_CHUNKS = (
+    f"The chunked body is malformed or incomplete, or it has more than {MAX_CHUNKS:,} chunks."
+)
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 """RFC 7396."""
@@ -48,10 +52,15 @@ def read_object(request: Request, accepted: tuple[str, ...] = (JSON,)) -> dict[s
         accepted: the supported media types.
 
     Raises:
-        UnsupportedMediaType, LengthRequired, ContentTooLarge, RequestTimeout: as they say.
+        UnsupportedMediaType, ContentTooLarge, RequestTimeout: as they say.
         MalformedBody: the body is empty, or not one JSON document in UTF-8.
         InvalidInput: it is not an object, or has text that PostgreSQL or JSON cannot represent.
     """
+    coding = request.environ.get("HTTP_CONTENT_ENCODING", "")
+    if coding.strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType(
+            "Send the body without Content-Encoding.", headers={"Accept-Encoding": "identity"}
+        )
     raw = _read(request)
     if not raw:
         raise MalformedBody("The body is empty. Send a JSON object.")
@@ -65,16 +74,18 @@ def read_object(request: Request, accepted: tuple[str, ...] = (JSON,)) -> dict[s
 
 
 def _read(request: Request) -> bytes:
-    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
-        raise LengthRequired
+    is_chunked = "HTTP_TRANSFER_ENCODING" in request.environ
     length = request.content_length or 0
     if length > MAX_BYTES:
         raise ContentTooLarge
     try:
         with Timeout(READ_SECONDS, RequestTimeout):
-            raw: bytes = request.environ["wsgi.input"].read(length)
+            stream = request.environ["wsgi.input"]
+            raw: bytes = stream.read(MAX_BYTES + 1 if is_chunked else length)
     except OSError:
-        raise MalformedBody("The body could not be read completely.") from None
+        raise MalformedBody(_MALFORMED_CHUNKS if is_chunked else _INCOMPLETE) from None
+    if len(raw) > MAX_BYTES:
+        raise ContentTooLarge
     if len(raw) < length:
         raise MalformedBody("The body is shorter than its Content-Length.")
     return raw

@@ -73,7 +73,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "WWW-Authenticate": {
         "description": "The challenge (RFC 6750).",
         "schema": {"type": "string"},
-        "example": 'Bearer error="invalid_token"',
+        "example": 'Bearer realm="taskapi", error="invalid_token"',
     },
 }
 """Response headers, by name."""

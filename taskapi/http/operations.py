@@ -108,7 +108,6 @@ class Operation:
             found += [
                 errors.MalformedBody,
                 errors.RequestTimeout,
-                errors.LengthRequired,
                 errors.ContentTooLarge,
                 errors.UnsupportedMediaType,
             ]

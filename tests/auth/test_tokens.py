@@ -17,7 +17,7 @@ from config import Settings
 from taskapi.identity import key_id
 
 CALLS = [("GET", "/auth/me"), ("GET", "/tasks"), ("POST", "/tasks"), ("DELETE", "/tasks/1")]
-INVALID = 'Bearer error="invalid_token"'
+INVALID = 'Bearer realm="taskapi", error="invalid_token"'
 
 
 def _refused(api: Api, authorization: str | None) -> set[tuple[str, str, str]]:
@@ -115,7 +115,7 @@ def test_the_scheme_is_accepted_in_any_case_and_with_spaces(user: Api, scheme: s
 def test_a_request_without_a_bearer_token_returns_401(user: Api, authorization: str | None) -> None:
     if authorization is not None:
         authorization = authorization.replace("{}", user.login["access_token"])
-    asked = ("authentication_required", "Authentication required", "Bearer")
+    asked = ("authentication_required", "Authentication required", 'Bearer realm="taskapi"')
     assert _refused(user, authorization) == {asked}
 
 

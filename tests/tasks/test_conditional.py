@@ -203,7 +203,7 @@ def test_an_invalid_body_is_reported_before_a_failed_condition(user: Api) -> Non
 
 def test_the_condition_of_a_page_without_an_etag_is_false(user: Api) -> None:
     user.task(due={"date": "2020-11-28"})
-    path = "/tasks?filter=due%20before%20today"
+    path = "/tasks?filter=due%20<%20today"
     assert "ETag" not in user.send("GET", path).headers
     assert user.expect(200, "GET", path, headers={"If-Match": "*"})["tasks"]
     user.problem(412, "precondition_failed", "GET", path, headers={"If-Match": '"1"'})
