@@ -5,7 +5,8 @@
     │   └── MalformedBody       400  the body is not valid JSON
     ├── Unauthenticated         401  no access token
     │   ├── TokenExpired        401
-    │   └── TokenInvalid        401  forged, or its session has ended
+    │   └── TokenInvalid        401
+    │       └── SessionEnded    401
     ├── Forbidden               403
     ├── NotFound                404
     ├── MethodNotAllowed        405  with Allow
@@ -159,12 +160,19 @@ class TokenExpired(Unauthenticated):
 
 
 class TokenInvalid(Unauthenticated):
-    """The token is not a valid access token, or its session has ended. Log in again."""
+    """The token is not one that this service issued for this purpose. Log in again."""
 
     code = "token_invalid"
     title = "Invalid token"
     detail = "Invalid token"
     headers = {"WWW-Authenticate": _INVALID_TOKEN}
+
+
+class SessionEnded(TokenInvalid):
+    """The session of the token has ended, or its account was deleted. Log in again."""
+
+    code = "session_ended"
+    title = "Session ended"
 
 
 class Forbidden(Problem):

@@ -36,7 +36,7 @@ from taskapi.db.quotas import QUOTAS, TOTALS, limit_of
 from taskapi.db.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.identity import Caller
-from taskapi.problems import TokenInvalid
+from taskapi.problems import SessionEnded
 from taskapi.workspaces.models import Workspace
 
 Counts = Mapping[str, Callable[[FromClause], ColumnElement[int]]]
@@ -78,10 +78,10 @@ def require_session(caller: Caller) -> None:
     """Check the caller's session, for an operation that queries nothing else.
 
     Raises:
-        TokenInvalid: the session has ended.
+        SessionEnded: the session has ended.
     """
     if not (database.row(_SESSION, **scope(caller)) or {}).get("is_live"):
-        raise TokenInvalid
+        raise SessionEnded
 
 
 _SESSION = Statement(select(has_live_session().label("is_live")))
@@ -194,11 +194,11 @@ def locked(caller: Caller) -> Iterator[None]:
     would see other rows as of before the wait.
 
     Raises:
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     with database.transaction():
         if database.row(_LOCK, **scope(caller)) is None:
-            raise TokenInvalid
+            raise SessionEnded
         yield
 
 

@@ -50,7 +50,7 @@ from taskapi.http.models import IdempotencyKey
 from taskapi.http.rates import Rate
 from taskapi.http.responses import raw_response
 from taskapi.identity import Caller
-from taskapi.problems import InvalidInput, KeyInUse, KeyReused, RateLimited, TokenInvalid
+from taskapi.problems import InvalidInput, KeyInUse, KeyReused, RateLimited, SessionEnded
 from taskapi.runtime.context import extensions
 
 HEADER = "Idempotency-Key"
@@ -197,7 +197,7 @@ def once(
 
     Raises:
         InvalidInput: the key is invalid.
-        KeyInUse, KeyReused, TokenInvalid: as they say.
+        KeyInUse, KeyReused, SessionEnded: as they say.
     """
     key, fingerprint = _key_of(request), _fingerprint(request, values)
     now = datetime.now(UTC)
@@ -206,7 +206,7 @@ def once(
     def claim(work: Transaction) -> None:
         found = work.row(owner.statements.claim, account=owner.name, **parameters) or {}
         if owner.is_caller and found["user_id"] is None:
-            raise TokenInvalid
+            raise SessionEnded
         if not found["is_free"]:
             raise KeyInUse
         if found["response"] is not None:

@@ -101,7 +101,8 @@ class Operation:
         found += [errors.InternalError, errors.Unavailable]
         found += [RequestRateExceeded, TooManyConcurrentRequests]
         if not self.is_public:
-            found += [errors.Unauthenticated, errors.TokenExpired, errors.TokenInvalid]
+            found += [errors.Unauthenticated, errors.TokenExpired]
+            found += [errors.TokenInvalid, errors.SessionEnded]
         if self.is_idempotent_by_key:
             found += [errors.KeyInUse, errors.KeyReused, idempotency.StorageRateExceeded]
         if self.body:

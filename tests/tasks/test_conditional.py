@@ -141,8 +141,8 @@ def test_a_condition_hides_no_error(user: Api, stranger: Api, anonymous: Api) ->
     user.problem(400, "invalid_input", "GET", "/tasks?cursor=x", headers=anything)
     anonymous.problem(401, "authentication_required", "GET", "/tasks", headers=anything)
     user.expect(200, "POST", "/auth/logout")
-    user.problem(401, "token_invalid", "GET", address, headers=anything)
-    user.problem(401, "token_invalid", "GET", "/tasks", headers=anything)
+    user.problem(401, "session_ended", "GET", address, headers=anything)
+    user.problem(401, "session_ended", "GET", "/tasks", headers=anything)
 
 
 @pytest.mark.parametrize("method", WRITES)
