@@ -185,14 +185,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "/recurrence/rrule",
         "until_type",
     ),
-    "twice on that wall": (
-        {
-            "due": {"datetime": "2027-10-31T01:30:00Z", "timezone": "UTC"},
-            "recurrence": {"rrule": "FREQ=DAILY", "timezone": "Europe/Berlin"},
-        },
-        "/due/datetime",
-        "ambiguous_time",
-    ),
 }
 
 

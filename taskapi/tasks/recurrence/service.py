@@ -17,7 +17,7 @@ from typing import NamedTuple
 from taskapi.db.tenancy import require_session
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
-from taskapi.tasks.dues import AMBIGUOUS, AmbiguousTime, DateDue, Due, TimedDue
+from taskapi.tasks.dues import DateDue, Due, TimedDue
 from taskapi.tasks.recurrence.days import LAST_DAY, Days, days_of, takes_day_from_start
 from taskapi.tasks.recurrence.rules import Anchor, GivenRecurrence, Rule, RuleError, parse
 from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, local_time_of
@@ -102,7 +102,6 @@ def occurrences(
 
     Raises:
         RuleError: see `check`.
-        AmbiguousTime: the due cannot be represented in the recurrence's time zone.
     """
     check(recurrence, due)
     start = _localized(recurrence, due)
@@ -138,7 +137,6 @@ def next_due(
 
     Raises:
         RuleError: see `check`.
-        AmbiguousTime: the due cannot be represented in the recurrence's time zone.
     """
     check(recurrence, due)
     start = current = _localized(recurrence, due)
@@ -167,8 +165,7 @@ def recurrence_for_due(
         pointer: the JSON Pointer of the recurrence in the body.
 
     Raises:
-        InvalidInput: there is no due, UNTIL has another type than the due, or the due is the second
-            of two equal local times in the recurrence's time zone.
+        InvalidInput: there is no due, or UNTIL has another type than the due.
     """
     if due is None:
         raise InvalidInput.at("/due", "Required, because the task recurs.", "due_required")
@@ -176,11 +173,8 @@ def recurrence_for_due(
     recurrence = Recurrence(rule, anchor, zone)
     try:
         check(recurrence, due)
-        _localized(recurrence, due)
     except RuleError as error:
         raise InvalidInput.at(f"{pointer}/rrule", error.message, error.code) from None
-    except AmbiguousTime:
-        raise InvalidInput.at("/due/datetime", AMBIGUOUS, AMBIGUOUS.code) from None
     return recurrence
 
 
@@ -221,9 +215,14 @@ def _localized(recurrence: Recurrence, due: Due) -> Due:
 
 def _moved(due: Due, day: date) -> Due:
     """The due on another day, at the same local time."""
-    if isinstance(due, TimedDue):
-        return TimedDue(datetime.combine(day, due.local.time()), due.timezone)
-    return DateDue(day)
+    return _on(due, day) if isinstance(due, TimedDue) else DateDue(day)
+
+
+def _on(due: TimedDue, day: date) -> TimedDue:
+    """The due at its local time of another day, the first one if it occurs twice."""
+    if day == due.date:
+        return due
+    return TimedDue(datetime.combine(day, due.local.time().replace(fold=0)), due.timezone)
 
 
 def _days(recurrence: Recurrence, start: Due) -> Days:
@@ -263,7 +262,7 @@ def _first_not_passed(start: Due, moment: datetime, timezone: str) -> date:
 
 def _at(due: TimedDue, day: date) -> datetime:
     """The instant of a timed due on another day. It never decreases with the day."""
-    return instant_of(datetime.combine(day, due.local.time()), due.timezone)
+    return _on(due, day).at
 
 
 def _each_completed(
