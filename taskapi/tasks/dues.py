@@ -7,6 +7,7 @@ follows from the time zone, whose rules may still change.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 from marshmallow import Schema, ValidationError, fields
 
 from taskapi.http.fields import Message, Messages, Value
+from taskapi.http.merging import PatchField
 from taskapi.http.schemas import Input, load_nested
 from taskapi.tasks.timezones import (
     FIRST_INSTANT,
@@ -83,6 +85,15 @@ def _due_at(instant: datetime, timezone: str) -> TimedDue:
     return TimedDue(local_time_of(instant, timezone), timezone)
 
 
+def starts_in_time(start: Due | None, due: Due | None) -> bool:
+    """Whether the start is not after the due. A date and a time are compared by their dates."""
+    if start is None or due is None:
+        return True
+    if isinstance(start, TimedDue) and isinstance(due, TimedDue):
+        return start.at <= due.at
+    return start.date <= due.date
+
+
 def with_fold(local: datetime, timezone: str, at: datetime) -> datetime:
     """The local time that occurs at an instant, if that is the second of two equal ones."""
     occurs_then = local_time_of(at, timezone) == local
@@ -135,6 +146,17 @@ class NewDueTime(Input):
     timezone = Timezone(required=True, metadata={"description": "The IANA name of the time zone."})
 
 
+class DuePatch(Input):
+    """Changes to a due. A `date` replaces `datetime` and `timezone`, a `datetime` the `date`."""
+
+    read_only = frozenset({"at"})
+    date = DateField(allow_none=True, metadata={"description": "The day."})
+    datetime = Time(allow_none=True, metadata={"description": "The local time, or an instant."})
+    timezone = Timezone(
+        allow_none=True, metadata={"description": "The IANA name of the time zone."}
+    )
+
+
 class DueTime(Schema):
     """Due at a time in a time zone."""
 
@@ -167,13 +189,31 @@ class DueField(Value):
     _date = DueDate()
     _time = NewDueTime()
 
+    def merged(self) -> PatchField:
+        """The field in a merge patch."""
+        return PatchField(self, DuePatch(), _is_whole_due)
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Due:
-        if isinstance(value, dict) and ("date" in value) == ("datetime" in value):
-            raise ValidationError(_EITHER)
+        if isinstance(value, dict):
+            value = {name: item for name, item in value.items() if item is not None}
+            if ("date" in value) == ("datetime" in value):
+                raise ValidationError(_EITHER)
         if isinstance(value, dict) and "date" in value:
             return DateDue(load_nested(self._date, value)["date"])
         loaded = load_nested(self._time, value)
         return _timed(loaded["datetime"], loaded["timezone"], value.get("at"))
+
+
+def _is_whole_due(changes: Mapping[str, Any]) -> bool:
+    given = {name for name, value in changes.items() if value is not None}
+    return "date" in given or {"datetime", "timezone"} <= given
+
+
+def merged_due(current: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of a due after a merge patch."""
+    has_time = changes.get("datetime") is not None
+    kept = {n: v for n, v in (current or {}).items() if not (has_time and n == "date")}
+    return {**kept, **changes}
 
 
 def _timed(time: datetime, timezone: str, at: Any) -> TimedDue:

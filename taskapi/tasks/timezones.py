@@ -127,3 +127,10 @@ class Instant(Time):
     }
     _pattern = f"{_LOCAL}{_OFFSET}"
     _schema = {"format": "date-time"}
+
+
+class ExactInstant(Instant):
+    """An instant with microseconds, so that one from a response stays the same."""
+
+    def _rounded(self, time: datetime) -> datetime:
+        return time
