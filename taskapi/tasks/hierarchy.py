@@ -65,11 +65,11 @@ def update(caller: Caller, task_id: int, values: Values, if_match: list[int] | N
         advances = completes and not task.is_completed and columns.get("rrule", task.rrule)
         if advances:
             columns = {n: v for n, v in columns.items() if n not in _COMPLETION}
-        elif completes:
-            subtrees.complete_subtasks(caller, task_id, completed_at)
         place = _changed_place(caller, task, columns)
         if place:
             place["position"] = subtrees.manual_order.last()
+        if completes and not advances:
+            subtrees.complete_subtasks(caller, task_id, completed_at)
         task = tasks.update(caller, task_id, {**columns, **place})
         recurrence = recurrence_of(task) if advances else None
         if recurrence is None:
