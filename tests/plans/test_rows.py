@@ -47,7 +47,13 @@ def written(table: ContentTable[Any], **values: Any) -> Node:
     return {"given": table.sql.given(values), **limits, **table.sql.parameters(ME, values)}
 
 
-WRITTEN = written(tasks, title="New", description=None, is_completed=True, rrule=None)
+WRITTEN = written(
+    tasks,
+    title="New",
+    description=None,
+    is_completed=True,
+    **dict.fromkeys(("rrule", "recurrence_anchor", "recurrence_timezone")),
+)
 LABELLED = written(tasks, title="New", label_ids=[LABEL, LABEL + 1])
 
 OF_ONE_TASK: dict[str, tuple[Statement, Node]] = {
