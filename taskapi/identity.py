@@ -136,8 +136,9 @@ def _has_expired(token: str) -> bool:
         except _ERRORS:
             continue
         expiry = claims.get("exp")
-        is_number = isinstance(expiry, int | float) and not isinstance(expiry, bool)
-        return is_number and expiry <= time()
+        if isinstance(expiry, bool) or not isinstance(expiry, int | float):
+            return False
+        return expiry <= time()
     return False
 
 

@@ -45,23 +45,31 @@ MERGE_PATCH = "application/merge-patch+json"
 """RFC 7396."""
 
 
-def read_object(request: Request, accepted: tuple[str, ...] = (JSON,)) -> dict[str, Any]:
+def read_object(
+    request: Request, accepted: tuple[str, ...] = (JSON,), *, is_optional: bool = False
+) -> dict[str, Any]:
     """The JSON object in the body of a request.
 
     Args:
         accepted: the supported media types.
+        is_optional: whether an empty body stands for an empty object.
 
     Raises:
         UnsupportedMediaType, ContentTooLarge, RequestTimeout: as they say.
         MalformedBody: the body is empty, or not one JSON document in UTF-8.
         InvalidInput: it is not an object, or has text that PostgreSQL or JSON cannot represent.
     """
+    is_chunked = "HTTP_TRANSFER_ENCODING" in request.environ
+    if is_optional and not is_chunked and not request.content_length:
+        return {}
     coding = request.environ.get("HTTP_CONTENT_ENCODING", "")
     if coding.strip().lower() not in ("", "identity"):
         raise UnsupportedMediaType(
             "Send the body without Content-Encoding.", headers={"Accept-Encoding": "identity"}
         )
     raw = _read(request)
+    if not raw and is_optional:
+        return {}
     if not raw:
         raise MalformedBody("The body is empty. Send a JSON object.")
     _check_type(request, accepted)
@@ -71,6 +79,17 @@ def read_object(request: Request, accepted: tuple[str, ...] = (JSON,)) -> dict[s
     if b"\\u" in raw:
         _check_text(document)
     return document
+
+
+def require_no_content(request: Request) -> None:
+    """Check that the body is empty or an empty object.
+
+    Raises:
+        InvalidInput: it is another object.
+        MalformedBody, UnsupportedMediaType, ContentTooLarge, RequestTimeout: as `read_object`.
+    """
+    if read_object(request, is_optional=True):
+        raise InvalidInput.at("", "This operation takes no fields.", "unknown_field")
 
 
 def _read(request: Request) -> bytes:
@@ -102,7 +121,8 @@ def _check_type(request: Request, accepted: tuple[str, ...]) -> None:
 @lru_cache(_CACHED_TYPES)
 def _is_json(content_type: str, accepted: tuple[str, ...]) -> bool:
     media_type, parameters = parse_options_header(content_type)
-    return media_type.lower() in accepted and parameters.get("charset", "utf-8").lower() == "utf-8"
+    charset = parameters.get("charset", "utf-8").lower()
+    return media_type.lower() in accepted and charset in ("utf-8", "utf8")
 
 
 _INVALID_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -129,7 +149,7 @@ _decoder = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_rai
 
 def _decode(raw: bytes) -> Any:
     try:
-        return _decoder.decode(raw.decode("utf-8"))
+        return _decoder.decode(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8 (at byte {error.start}).") from None
     except json.JSONDecodeError as error:

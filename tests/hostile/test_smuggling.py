@@ -265,7 +265,7 @@ def test_pipelined_requests_are_answered_in_order(service: str, person: httpx.Cl
         assert titles(person) == [*before, *names, "last"]
 
 
-@pytest.mark.parametrize("start", ["GET /tasks", "DELETE /tasks/0", "POST /nowhere", "PUT /tasks"])
+@pytest.mark.parametrize("start", ["GET /tasks", "GET /tasks/0", "POST /nowhere", "PUT /tasks"])
 def test_an_unread_body_is_not_a_request(service: str, person: httpx.Client, start: str) -> None:
     hidden = written(person, "hidden")
     sent = written(person, "", start=f"{start} HTTP/1.1", body=hidden)
@@ -288,7 +288,7 @@ def test_no_request_follows_an_impossible_length(
     line = f"Content-Length: {length}"
     sent = written(person, "", line, start=f"{start} HTTP/1.1", length=False, body=b"")
     conversation = talk(service, sent, written(person, "hidden"))
-    assert conversation.statuses == [413 if start == "POST /tasks" else 200]
+    assert conversation.statuses == [200 if start == "GET /tasks" else 413]
     assert conversation.responses[0].headers["connection"] == "close"
     assert conversation.is_closed
 

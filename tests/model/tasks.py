@@ -40,7 +40,7 @@ _RULES = st.sampled_from(
     (
         "FREQ=DAILY;COUNT=2",
         "FREQ=WEEKLY;BYDAY=TU,FR",
-        "FREQ=DAILY;UNTIL=21500107",
+        "FREQ=DAILY;UNTIL=21500107T120000Z",
         "FREQ=MONTHLY;BYMONTHDAY=31",
     )
 )
@@ -79,7 +79,7 @@ BROKEN = st.sampled_from(
         *({number.name: number.most + 1} for number in NUMBERS),
         {"due": "2150-01-05"},
         {"recurrence": {}},
-        {"label_ids": None},
+        {"label_ids": 1},
     )
 )
 _FIRST = (

@@ -56,6 +56,21 @@ def test_a_chunked_body_is_accepted_and_the_connection_is_reused(
     assert titles(person) == ["chunked"] * 3
 
 
+@pytest.mark.parametrize("pieces", [[], [b"{}"], [b"{", b"}"]], ids=["empty", "one", "two"])
+def test_operations_without_fields_take_an_empty_chunked_body(
+    person: httpx.Client, pieces: list[bytes]
+) -> None:
+    task = person.post("/tasks", json={"title": "chunked"}).json()
+    headers = {"Content-Type": "application/json"}
+    for method, path, status in (
+        ("POST", f"/tasks/{task['id']}/complete", 200),
+        ("DELETE", f"/tasks/{task['id']}", 204),
+        ("POST", "/auth/logout", 200),
+    ):
+        response = person.request(method, path, content=iter(pieces), headers=headers)
+        assert (response.status_code, response.headers["Connection"]) == (status, "keep-alive")
+
+
 @pytest.mark.parametrize("of", [64, 1_000, MAX_BYTES])
 def test_a_chunked_body_that_is_too_large_returns_413(person: httpx.Client, of: int) -> None:
     for _ in range(3):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from marshmallow import Schema, ValidationError, fields
 
 from taskapi.http.fields import Message, Messages, Value
+from taskapi.http.merging import PatchField
 from taskapi.http.schemas import Input, load_nested
 from taskapi.tasks.recurrence.rules import (
     MAX_LENGTH,
@@ -22,8 +23,11 @@ from taskapi.tasks.timezones import Timezone
 _ABOUT = (
     "A recurrence rule (RFC 5545 section 3.3.10), in upper case and without `RRULE:`. FREQ is"
     " DAILY, WEEKLY, MONTHLY or YEARLY. UNTIL is a date if the due is a date. Otherwise it is a"
-    " time: in UTC (`20261224T170000Z`), or without Z in the recurrence's time zone. BYHOUR,"
-    " BYMINUTE and BYSECOND are not supported, since the due has the time of day."
+    " time in UTC (`20261224T170000Z`), a time without Z in the recurrence's time zone, or a date,"
+    " which includes that day. `RSCALE=GREGORIAN;SKIP=BACKWARD` uses the last day of a month that"
+    " lacks the day, `SKIP=FORWARD` the first day of the next month (RFC 7529); BYMONTHDAY is then"
+    " added if the rule names no days. BYHOUR, BYMINUTE and BYSECOND are not supported, since the"
+    " due has the time of day."
 )
 
 
@@ -84,9 +88,19 @@ class NewRecurrence(Input):
     """A recurrence rule and how it is evaluated."""
 
     read_only = frozenset({"occurred"})
+    drops_null = True
     rrule = RuleField(required=True)
-    anchor = AnchorField()
-    timezone = Timezone(metadata={"description": TIMEZONE_ABOUT})
+    anchor = AnchorField(allow_none=True)
+    timezone = Timezone(allow_none=True, metadata={"description": TIMEZONE_ABOUT})
+
+
+class RecurrencePatch(Input):
+    """Changes to a recurrence. Null restores the default of `anchor` and `timezone`."""
+
+    read_only = frozenset({"occurred"})
+    rrule = RuleField(allow_none=True)
+    anchor = AnchorField(allow_none=True)
+    timezone = Timezone(allow_none=True, metadata={"description": TIMEZONE_ABOUT})
 
 
 class Recurrence(Schema):
@@ -125,6 +139,11 @@ class RecurrenceField(Value):
     alternatives: ClassVar[tuple[type[Schema], ...]] = (NewRecurrence,)
     output_alternatives = OutputRecurrence.alternatives
     _schema = NewRecurrence()
+    _names = frozenset(_schema.fields)
+
+    def merged(self) -> PatchField:
+        """The field in a merge patch."""
+        return PatchField(self, RecurrencePatch(), lambda changes: self._names <= changes.keys())
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Any, **kwargs: Any
