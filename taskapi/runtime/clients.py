@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from contextlib import suppress
@@ -30,6 +31,9 @@ SEND_BYTES = 256 * 1024
 _CHUNKS_AT_A_TIME = 32
 _MAX_TRAILER_BYTES = 8_190
 _MAX_ACCEPT = 8
+_ORIGIN = re.compile(rb"\r\nOrigin:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECASE)
+_ORIGIN_SECONDS = 1
+_MAX_REST_OF_HEAD = 65_536
 _LINGER_SECONDS = 2
 _LINGER_BYTES = 8 * 1024 * 1024
 _PIECE = 65_536
@@ -57,18 +61,23 @@ class Client:
         self.send = sock.send
         self._idle_seconds = idle_seconds
         self._clock: TimeLimit | None = None
+        self._head: bytearray | None = None
+        """What was received of a request's headers, until they are parsed."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.socket, name)
 
     def __enter__(self) -> None:
         self.is_idle = True
+        self._head = bytearray()
         self.idle_since = time.monotonic()
         self._start_clock(self._idle_seconds)
 
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
         self._stop_clock()
         self.is_idle = False
+        if kind is None:
+            self._head = None
         return kind is _TooLate
 
     def recv(self, size: int) -> bytes:
@@ -78,7 +87,27 @@ class Client:
             self.is_idle = False
             self._stop_clock()
             self._start_clock(HEAD_SECONDS)
+        if self._head is not None:
+            self._head += data
         return data
+
+    def origin(self, *, receives: bool) -> str:
+        """The Origin of a request whose headers could not be parsed; empty if it is not found.
+
+        Args:
+            receives: whether to look for it in what the client still sends.
+        """
+        head = self._head or bytearray()
+        most = len(head) + _MAX_REST_OF_HEAD
+        if receives:
+            with suppress(OSError, gevent.Timeout), gevent.Timeout(_ORIGIN_SECONDS):
+                while b"\r\n\r\n" not in head and len(head) < most:
+                    piece = self.socket.recv(_PIECE)
+                    if not piece:
+                        break
+                    head += piece
+        found = _ORIGIN.search(head)
+        return found[1].decode() if found else ""
 
     def _start_clock(self, seconds: float) -> None:
         self._clock = TimeLimit(seconds, _TooLate)

@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
@@ -20,7 +21,7 @@ from gevent.event import Event
 from gevent.pool import Pool
 from greenlet import greenlet
 from gunicorn.http import wsgi
-from gunicorn.http.errors import InvalidHeader
+from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, LimitRequestLine
 from gunicorn.workers.ggevent import GeventWorker
 
 from taskapi.runtime import CLOSE
@@ -67,8 +68,14 @@ class ClientWorker(GeventWorker):
         """The WSGI application for a listening address."""
 
     @abstractmethod
-    def error_response(self, error: BaseException, address: Any) -> bytes:
-        """The response to a malformed request, or to one that failed in the application."""
+    def error_response(
+        self, error: BaseException, address: Any, origin: Callable[[], str]
+    ) -> bytes:
+        """The response to a malformed request, or to one that failed in the application.
+
+        Args:
+            origin: returns the Origin of the request.
+        """
 
     def init_process(self) -> None:
         self._ending = Event()
@@ -165,7 +172,11 @@ class ClientWorker(GeventWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Respond to a malformed request, or to one that failed in the application."""
-        response = self.error_response(exc, addr)
+        is_too_large = isinstance(exc, LimitRequestLine | LimitRequestHeaders)
+        headers = dict(req.headers) if req else {}
+        response = self.error_response(
+            exc, addr, lambda: headers.get("ORIGIN") or client.origin(receives=is_too_large)
+        )
         with suppress(OSError):
             client.sendall(response)
             linger(client)
