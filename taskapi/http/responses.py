@@ -11,17 +11,18 @@ from urllib.parse import urlencode
 
 import orjson
 import psycopg
-from flask import Flask, Response, got_request_exception, request
+from flask import Flask, Response, current_app, got_request_exception, request
 from flask.globals import app_ctx
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
+from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
 from config import Settings
 from taskapi import problems as errors
 from taskapi.db.listing import Page
 from taskapi.db.pages import MAX_PAGE_BYTES, SHORT_LIMIT, is_known
-from taskapi.http.application import CompleteResponse, current_request
+from taskapi.http.application import CompleteResponse, current_request, requested_path
 from taskapi.http.preconditions import (
     check_if_match,
     entity_tag,
@@ -176,10 +177,22 @@ def _common_headers(headers: Mapping[str, str] | Headers) -> list[tuple[str, str
 def _from_werkzeug(error: HTTPException) -> errors.Problem:
     if isinstance(error, WerkzeugMethodNotAllowed):
         return errors.MethodNotAllowed(headers={"Allow": ", ".join(error.valid_methods or ())})
-    kinds = {404: errors.NotFound, 413: errors.ContentTooLarge, 400: errors.InvalidInput}
+    if isinstance(error, WerkzeugNotFound):
+        return errors.NotFound(_similar_path())
+    kinds = {413: errors.ContentTooLarge, 400: errors.InvalidInput}
     if error.code in kinds:
         return kinds[error.code]()
     return _unexpected_problem(error)
+
+
+def _similar_path() -> str | None:
+    """A message about the path that the client probably means, which has no empty parts."""
+    sent = requested_path(current_request())
+    path = "/" + "/".join(filter(None, sent.split("/")))
+    adapter = current_app.create_url_adapter(current_request())
+    if path == sent or not adapter or not adapter.allowed_methods(path):
+        return None
+    return f"Not found. The path is {errors.shortened(path)}, without further slashes."
 
 
 def _unexpected(error: Exception) -> Response:

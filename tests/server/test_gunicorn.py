@@ -135,6 +135,13 @@ def test_an_invalid_host_returns_400(service: str, host: str, status: int) -> No
     assert ('"code":"malformed_request"' in body) == (status == 400)
 
 
+@pytest.mark.parametrize("path", ["//tasks", "/tasks/", "///tasks//"])
+def test_further_slashes_are_not_found(service: str, path: str) -> None:
+    status, body = _exchange(service, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    assert status == 404
+    assert "The path is /tasks," in body
+
+
 def test_the_server_header_has_no_version(service: str) -> None:
     assert not any(c.isdigit() for c in httpx.get(service).headers.get("Server", ""))
 
