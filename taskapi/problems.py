@@ -5,14 +5,14 @@
     │   └── MalformedBody       400  the body is not valid JSON
     ├── Unauthenticated         401  no access token
     │   ├── TokenExpired        401
-    │   └── TokenInvalid        401  forged, or its session has ended
+    │   └── TokenInvalid        401
+    │       └── SessionEnded    401
     ├── Forbidden               403
     ├── NotFound                404
     ├── MethodNotAllowed        405  with Allow
     ├── RequestTimeout          408  the body did not arrive in time
     ├── KeyInUse                409  with Retry-After; a request with the same key is in progress
-    ├── LengthRequired          411
-    ├── PreconditionFailed      412  If-Match has another version
+    ├── PreconditionFailed      412  If-Match or If-None-Match excludes the version
     ├── ContentTooLarge         413
     ├── UnsupportedMediaType    415
     ├── KeyReused               422  the key was used for another request
@@ -134,6 +134,12 @@ class MalformedBody(InvalidInput):
     detail = "The body is not valid JSON."
 
 
+_CHALLENGE = 'Bearer realm="taskapi"'
+"""RFC 6750 section 3: without a token, the challenge has no error."""
+
+_INVALID_TOKEN = f'{_CHALLENGE}, error="invalid_token"'
+
+
 class Unauthenticated(Problem):
     """The request has no access token. Send `Authorization: Bearer <access_token>`."""
 
@@ -141,7 +147,7 @@ class Unauthenticated(Problem):
     code = "authentication_required"
     title = "Authentication required"
     detail = "Authentication required"
-    headers = {"WWW-Authenticate": "Bearer"}
+    headers = {"WWW-Authenticate": _CHALLENGE}
 
 
 class TokenExpired(Unauthenticated):
@@ -150,16 +156,23 @@ class TokenExpired(Unauthenticated):
     code = "token_expired"
     title = "Token expired"
     detail = "Token has expired"
-    headers = {"WWW-Authenticate": 'Bearer error="invalid_token", error_description="expired"'}
+    headers = {"WWW-Authenticate": f'{_INVALID_TOKEN}, error_description="expired"'}
 
 
 class TokenInvalid(Unauthenticated):
-    """The token is not a valid access token, or its session has ended. Log in again."""
+    """The token is not one that this service issued for this purpose. Log in again."""
 
     code = "token_invalid"
     title = "Invalid token"
     detail = "Invalid token"
-    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    headers = {"WWW-Authenticate": _INVALID_TOKEN}
+
+
+class SessionEnded(TokenInvalid):
+    """The session of the token has ended, or its account was deleted. Log in again."""
+
+    code = "session_ended"
+    title = "Session ended"
 
 
 class Forbidden(Problem):
@@ -208,19 +221,11 @@ class KeyInUse(Problem):
     headers = {"Retry-After": "1"}
 
 
-class LengthRequired(Problem):
-    """The body was sent in chunks. A Content-Length is required."""
-
-    status = 411
-    code = "length_required"
-    title = "Length required"
-    detail = "Send the body with a Content-Length, not in chunks."
-
-
 class PreconditionFailed(Problem):
-    """The resource has changed: its version is not one of those in If-Match.
+    """The current version is not in If-Match, or it is in If-None-Match.
 
-    The response contains the current version.
+    The resource has probably changed since you read it. The response to a write contains the
+    current version.
     """
 
     status = 412
@@ -231,9 +236,9 @@ class PreconditionFailed(Problem):
     )
     instance_headers = ("ETag",)
 
-    def __init__(self, noun: str = "", current: Any = None) -> None:
-        """Report a row, `current`, of the resource with the name `noun`."""
-        super().__init__()
+    def __init__(self, noun: str = "", current: Any = None, **arguments: Any) -> None:
+        """Report a row, `current`, of the resource with the name `noun`, if a write failed."""
+        super().__init__(**arguments)
         self.noun = noun
         self.current = current
 
@@ -248,7 +253,7 @@ class ContentTooLarge(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """The operation does not support the Content-Type of the body."""
+    """The operation does not support the Content-Type or Content-Encoding of the body."""
 
     status = 415
     code = "unsupported_media_type"

@@ -22,7 +22,12 @@ from taskapi import problems as errors
 from taskapi.db.listing import Page
 from taskapi.db.pages import MAX_PAGE_BYTES, SHORT_LIMIT, is_known
 from taskapi.http.application import CompleteResponse, current_request
-from taskapi.http.preconditions import entity_tag, if_none_match
+from taskapi.http.preconditions import (
+    check_if_match,
+    entity_tag,
+    failure_detail,
+    if_none_match,
+)
 from taskapi.http.representation import Represent, represent_as
 from taskapi.identity import Caller
 from taskapi.runtime.context import extensions
@@ -43,11 +48,18 @@ def json_response(
 def versioned_response(
     payload: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The response with a resource and its ETag, or 304 if the client has this version."""
+    """The response with a resource and its ETag, or 304 if the client has this version.
+
+    Raises:
+        InvalidInput, PreconditionFailed: see `check_if_match`.
+    """
     version, request = payload["version"], current_request()
-    if request.is_read and is_known(version, if_none_match(request)):
-        return not_modified(entity_tag(version))
-    return json_response(payload, status, {"ETag": entity_tag(version), **(headers or {})})
+    tag = entity_tag(version)
+    if request.is_read:
+        check_if_match(request, tag)
+        if is_known(version, if_none_match(request)):
+            return not_modified(tag)
+    return json_response(payload, status, {"ETag": tag, **(headers or {})})
 
 
 def page_response(name: str, found: Page[Any], caller: Caller, represent: Represent) -> Response:
@@ -55,12 +67,16 @@ def page_response(name: str, found: Page[Any], caller: Caller, represent: Repres
 
     Args:
         name: the member of the body with the rows.
+
+    Raises:
+        InvalidInput, PreconditionFailed: see `check_if_match`.
     """
-    headers = {}
+    headers, tag = {}, None
     if found.version is not None:
         headers["ETag"] = tag = entity_tag(found.version, caller.workspace_id)
-        if found.rows is None:
-            return not_modified(tag)
+    check_if_match(current_request(), tag)
+    if tag and found.rows is None:
+        return not_modified(tag)
     rows = found.rows or []
     json, next_cursor = _within_size(rows, represent), found.next_cursor
     if len(json) < len(rows):
@@ -97,9 +113,12 @@ def problem_response(problem: errors.Problem) -> Response:
     request = current_request()
     request.log_fields["problem"] = problem.code
     body, headers = problem.body(request.id), problem.headers
-    if isinstance(problem, errors.PreconditionFailed):
+    if isinstance(problem, errors.PreconditionFailed) and problem.noun:
         current = represent_as(problem.noun, problem.current)
-        body, headers = body | {problem.noun: current}, {"ETag": entity_tag(current["version"])}
+        version = current["version"]
+        detail = failure_detail(request, version) or problem.detail
+        body |= {"detail": detail, problem.noun: current}
+        headers = {"ETag": entity_tag(version)}
     raw = orjson.dumps(body, option=_OPTIONS)
     return raw_response(raw, "application/problem+json", problem.status, headers)
 

@@ -13,7 +13,10 @@ from gevent.monkey import get_original
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.http import wsgi
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import ParseException
 
+from taskapi.runtime import MAX_CHUNKS
 from taskapi.runtime.timer import TimeLimit
 
 HEAD_SECONDS = 10
@@ -24,6 +27,8 @@ SEND_SECONDS = 20
 
 SEND_BYTES = 256 * 1024
 
+_CHUNKS_AT_A_TIME = 32
+_MAX_TRAILER_BYTES = 8_190
 _MAX_ACCEPT = 8
 _LINGER_SECONDS = 2
 _LINGER_BYTES = 8 * 1024 * 1024
@@ -102,6 +107,45 @@ class Client:
             copy = os.dup(self.socket.fileno())
             with _plain_socket(fileno=copy) as plain:
                 plain.shutdown(socket.SHUT_RD)
+
+
+class Chunks(ChunkedReader):
+    """Reads a chunked body (RFC 9112 section 7.1), whose number of chunks is limited.
+
+    The framing of small chunks takes more bytes and time than their content, and a fast sender
+    would block other clients.
+    """
+
+    def __init__(self, req: Any, unreader: Any) -> None:
+        super().__init__(req, unreader)
+        self.limit_trailer_section = _MAX_TRAILER_BYTES
+        self._left = MAX_CHUNKS
+
+    @property
+    def length(self) -> int:
+        """Zero if the body has been read to its end, as for gunicorn's other reader."""
+        return 0 if self.parser is None else 1
+
+    def read(self, size: int) -> bytes:
+        """Read up to this many bytes.
+
+        Raises:
+            OSError: the body is malformed or incomplete, or has more than `MAX_CHUNKS` chunks.
+        """
+        try:
+            data: bytes = super().read(size)
+        except ParseException:
+            raise OSError("malformed chunk") from None
+        return data
+
+    def parse_chunk_size(self, unreader: Any, data: bytes | None = None) -> Any:
+        """The size of the next chunk, and what was received of it."""
+        self._left -= 1
+        if self._left < 0:
+            raise OSError("too many chunks")
+        if self._left % _CHUNKS_AT_A_TIME == 0:
+            gevent.sleep(0)
+        return super().parse_chunk_size(unreader, data)
 
 
 class Response(wsgi.Response):

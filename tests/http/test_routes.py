@@ -112,12 +112,12 @@ def test_an_operation_requires_a_token_of_a_live_session(
     response = anonymous.send(route.method, address, **sent)
     assert response.status_code == 401
     assert response.get_json()["detail"] == "Authentication required"
-    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="taskapi"'
     user.expect(200, "POST", "/auth/logout")
     response = user.send(route.method, address, **sent)
     assert response.status_code == 401
     assert response.get_json()["detail"] == "Invalid token"
-    assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="taskapi", error="invalid_token"'
 
 
 @pytest.mark.parametrize("route", [route for route in CALLS if route.is_owned], ids=str)
