@@ -12,7 +12,9 @@
     ├── RequestTimeout          408  the body did not arrive in time
     ├── KeyInUse                409  with Retry-After; a request with the same key is in progress
     ├── LengthRequired          411
-    ├── PreconditionFailed      412  If-Match has another version
+    ├── ProblemWithRow               the response contains a row
+    │   ├── NameTaken           409  another row has the name
+    │   └── PreconditionFailed  412  If-Match has another version
     ├── ContentTooLarge         413
     ├── UnsupportedMediaType    415
     ├── KeyReused               422  the key was used for another request
@@ -27,7 +29,7 @@ are public: `GET /problems/{code}` returns them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -217,7 +219,32 @@ class LengthRequired(Problem):
     detail = "Send the body with a Content-Length, not in chunks."
 
 
-class PreconditionFailed(Problem):
+class ProblemWithRow(Problem):
+    """An error whose response contains a row, unless `find` returns none.
+
+    Args:
+        noun: the name of the row's resource.
+        find: returns the row. It is called when the transaction of the request has ended.
+    """
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        noun: str = "",
+        find: Callable[[], Any] = lambda: None,
+    ) -> None:
+        super().__init__(detail)
+        self.noun = noun
+        self.find = find
+
+
+class NameTaken(ProblemWithRow):
+    """Another row has this name."""
+
+    status = 409
+
+
+class PreconditionFailed(ProblemWithRow):
     """The resource has changed: its version is not one of those in If-Match.
 
     The response contains the current version.
@@ -230,12 +257,6 @@ class PreconditionFailed(Problem):
         "The resource has changed since you read it. The response contains its current version."
     )
     instance_headers = ("ETag",)
-
-    def __init__(self, noun: str = "", current: Any = None) -> None:
-        """Report a row, `current`, of the resource with the name `noun`."""
-        super().__init__()
-        self.noun = noun
-        self.current = current
 
 
 class ContentTooLarge(Problem):

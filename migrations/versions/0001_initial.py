@@ -216,6 +216,7 @@ def upgrade() -> None:
         "labels",
         *_keys(),
         sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name_key", sa.String(collation="C"), nullable=False),
         sa.Column("color", sa.String(length=7)),
         *_changes(),
         sa.CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name=op.f("ck_labels_color")),
@@ -223,18 +224,14 @@ def upgrade() -> None:
         *_constraints("labels"),
     )
     op.create_index("ix_labels_id", "labels", ["id"], postgresql_using="hash")
-    op.create_index(
-        "uq_labels_name",
-        "labels",
-        ["workspace_id", sa.literal_column('lower(name COLLATE "C")')],
-        unique=True,
-    )
+    op.create_index("uq_labels_name", "labels", ["workspace_id", "name_key"], unique=True)
     op.create_table(
         "lists",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
         sa.Column("id", sa.BigInteger(), server_default=NEXT_ID, nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name_key", sa.String(collation="C"), nullable=False),
         sa.Column("color", sa.String(length=7)),
         sa.Column("is_archived", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("position", sa.Numeric()),
@@ -246,6 +243,7 @@ def upgrade() -> None:
         ),
         *_constraints("lists"),
     )
+    op.create_index("uq_lists_name", "lists", ["workspace_id", "name_key"], unique=True)
     op.create_index("ix_lists_id", "lists", ["id"], postgresql_using="hash")
     op.create_index(
         "ix_lists_position",
@@ -256,6 +254,7 @@ def upgrade() -> None:
         "saved_filters",
         *_keys(),
         sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name_key", sa.String(collation="C"), nullable=False),
         sa.Column("query", sa.String(length=2000), nullable=False),
         sa.Column("color", sa.String(length=7)),
         *_changes(),
@@ -263,6 +262,9 @@ def upgrade() -> None:
         sa.CheckConstraint("name <> ''", name=op.f("ck_saved_filters_name")),
         sa.CheckConstraint("query <> ''", name=op.f("ck_saved_filters_query")),
         *_constraints("saved_filters"),
+    )
+    op.create_index(
+        "uq_saved_filters_name", "saved_filters", ["workspace_id", "name_key"], unique=True
     )
     op.create_index("ix_saved_filters_id", "saved_filters", ["id"], postgresql_using="hash")
     op.create_table(

@@ -187,7 +187,7 @@ class ContentTable(Generic[M]):
             if otherwise and (if_match is None or row.version in if_match):
                 raise otherwise
             if if_match is not None:
-                raise PreconditionFailed(self._noun, row)
+                raise PreconditionFailed(noun=self._noun, find=lambda: row)
         if is_elsewhere:
             extra = {"user_id": caller.user_id, f"{self._noun}_id": row_id, "verb": verb}
             _events.warning("refused", extra=extra)

@@ -69,6 +69,14 @@ def conflict_schema(noun: str, output: type[Schema]) -> type[Schema]:
     return type(f"{output.__name__}Conflict", (ProblemDetails,), members)
 
 
+def taken_schema(noun: str, output: type[Schema]) -> type[Schema]:
+    """The schema of the errors 409, which contain the row that has a taken name."""
+    about = {"description": f"For a taken name, the {noun} that has it."}
+    found = fields.Nested(output, metadata=about)
+    members = {noun: found, "__doc__": f"The {noun} conflicts with another row or a quota."}
+    return type(f"{output.__name__}Taken", (ProblemDetails,), members)
+
+
 def representation(noun: str, resource: type[Schema]) -> Represent:
     """The function that returns the JSON of a row.
 

@@ -15,12 +15,16 @@ from taskapi.http.representation import (
     output_schema,
     page_schema,
     representation,
+    taken_schema,
 )
 from taskapi.http.schemas import Input
-from taskapi.problems import Forbidden, NotFound, PreconditionFailed, Problem
+from taskapi.problems import Forbidden, NameTaken, NotFound, PreconditionFailed, Problem
 
 Arguments = dict[str, Any]
 """Arguments of `operation`."""
+
+ProblemSchemas = dict[int, tuple[type[Schema], Mapping[str, Any]]]
+"""By status, the schema of errors with more members, and an example of these."""
 
 WRITE_PROBLEMS = (Forbidden, NotFound, PreconditionFailed)
 """Errors of an operation that changes one row."""
@@ -61,8 +65,10 @@ class Resource:
         writes = [f"{verb}_{noun}" for verb in verbs]
         self._links_to_writes = tuple(Link(name, current) for name in writes)
         self._links = (Link(f"get_{noun}", id_in_response), *self._links_to_writes)
-        self.conflict = {412: (conflict_schema(noun, self.output), {noun: example})}
+        self.conflict: ProblemSchemas = {412: (conflict_schema(noun, self.output), {noun: example})}
         """The schema of the error for another version, which contains the current one."""
+
+        self._taken: ProblemSchemas = {409: (taken_schema(noun, self.output), {noun: example})}
 
     def page(self, **overrides: Any) -> type[Schema]:
         """The schema of a page; `overrides` replace its fields."""
@@ -100,6 +106,7 @@ class Resource:
             "parameters": ("Idempotency-Key",),
             "headers": ("ETag", "Location", "Idempotency-Replayed"),
             "problems": (QuotaExceeded, *problems),
+            "problem_schemas": self._taken_if(problems),
             "links": self._links,
         }
 
@@ -122,7 +129,7 @@ class Resource:
             "parameters": ("If-Match",),
             "headers": ("ETag",),
             "problems": (*WRITE_PROBLEMS, *problems),
-            "problem_schemas": self.conflict,
+            "problem_schemas": self.conflict | self._taken_if(problems),
             "links": self._links,
         }
 
@@ -142,3 +149,7 @@ class Resource:
             "problems": (*WRITE_PROBLEMS, *problems),
             "problem_schemas": self.conflict,
         }
+
+    def _taken_if(self, problems: Sequence[type[Problem]]) -> ProblemSchemas:
+        """The schemas of errors that contain the row with a taken name."""
+        return self._taken if any(issubclass(kind, NameTaken) for kind in problems) else {}

@@ -96,10 +96,12 @@ def problem_response(problem: errors.Problem) -> Response:
     """The response of a problem."""
     request = current_request()
     request.log_fields["problem"] = problem.code
-    body, headers = problem.body(request.id), problem.headers
-    if isinstance(problem, errors.PreconditionFailed):
-        current = represent_as(problem.noun, problem.current)
-        body, headers = body | {problem.noun: current}, {"ETag": entity_tag(current["version"])}
+    body, headers = problem.body(request.id), dict(problem.headers)
+    if isinstance(problem, errors.ProblemWithRow) and (row := problem.find()):
+        found = represent_as(problem.noun, row)
+        body[problem.noun] = found
+        if "ETag" in problem.instance_headers:
+            headers["ETag"] = entity_tag(found["version"])
     raw = orjson.dumps(body, option=_OPTIONS)
     return raw_response(raw, "application/problem+json", problem.status, headers)
 

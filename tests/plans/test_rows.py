@@ -97,7 +97,7 @@ OF_A_LIST: Node = {
     "if_match": None,
     "known": [],
     "limit": LIMIT + 1,
-    **written(lists.lists, name="New"),
+    **written(lists.lists, name="New", name_key="new"),
     "after_id": 1,
     "after_key": Decimal("0.5"),
     "after": Decimal("0.5"),
@@ -149,7 +149,7 @@ OF_A_LABEL: Node = {
     "if_match": None,
     "known": [],
     "limit": LIMIT + 1,
-    **written(labels.labels, name="New"),
+    **written(labels.labels, name="New", name_key="new"),
     "after_id": 1,
     "after_key": "a",
 }
@@ -166,7 +166,7 @@ ABOUT_LABELS: dict[str, Statement] = {
 
 OF_A_FILTER: Node = OF_A_LABEL | {
     "id": 10,
-    **written(filters.filters, name="New", query="completed"),
+    **written(filters.filters, name="New", name_key="new", query="completed"),
 }
 ABOUT_FILTERS: dict[str, Statement] = {
     "page": filters.filter_page(Ordering(filters.SORTS["name"], resumes=False)),

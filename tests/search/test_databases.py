@@ -4,28 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support import databases, world
 from support.api import Api
-from support.contract import Contract
-
-LOCALES = {"ascii": "C", "unicode": "C.UTF-8"}
-"""In the first one, PostgreSQL knows the case and the class of ASCII letters only."""
-
-
-@pytest.fixture(scope="module", params=LOCALES)
-def person(
-    server_url: str, worker_id: str, request: pytest.FixtureRequest, contract: Contract
-) -> Iterator[Api]:
-    """A user in a new database of one of the locales."""
-    name = f"search_{request.param}_{worker_id}"
-    url = databases.create(server_url, name, locale=LOCALES[request.param])
-    databases.migrate(url)
-    with world.worker(databases.settings_for(url)) as app:
-        yield world.person(app, contract).registered()
 
 
 def _search(user: Api, text: str) -> list[dict[str, Any]]:
@@ -63,12 +45,12 @@ def _search(user: Api, text: str) -> list[dict[str, Any]]:
     ],
 )
 def test_a_word_is_found_without_its_punctuation_and_in_any_case(
-    person: Api, title: str, text: str
+    anywhere: Api, title: str, text: str
 ) -> None:
-    in_title = person.task(title=title)["id"]
-    in_description = person.task(description=title)["id"]
-    other = person.task(title="Water the plants")["id"]
-    found = {result["task"]["id"] for result in _search(person, text)}
+    in_title = anywhere.task(title=title)["id"]
+    in_description = anywhere.task(description=title)["id"]
+    other = anywhere.task(title="Water the plants")["id"]
+    found = {result["task"]["id"] for result in _search(anywhere, text)}
     assert {in_title, in_description} <= found
     assert other not in found
 
@@ -77,10 +59,10 @@ def test_a_word_is_found_without_its_punctuation_and_in_any_case(
     ("unit", "text"),
     [("x", "xxx"), ("0123456789abcdef", "0123456789"), ("漢字", "漢字漢"), ("เ", "เเ")],
 )
-def test_a_long_description_without_a_space_is_found(person: Api, unit: str, text: str) -> None:
+def test_a_long_description_without_a_space_is_found(anywhere: Api, unit: str, text: str) -> None:
     description = (unit * 10_000)[:10_000]
-    task = person.task(title="Long", description=description)
-    (found,) = [r for r in _search(person, text) if r["task"]["id"] == task["id"]]
+    task = anywhere.task(title="Long", description=description)
+    (found,) = [r for r in _search(anywhere, text) if r["task"]["id"] == task["id"]]
     pieces = found["snippet"]
     assert any(piece["is_match"] for piece in pieces)
     assert "".join(piece["text"] for piece in pieces) in description
@@ -94,8 +76,8 @@ def test_a_long_description_without_a_space_is_found(person: Api, unit: str, tex
         "  bank\n\n- [ ] a\n- [x] to be\t…",
     ],
 )
-def test_a_snippet_is_the_text_as_it_is(person: Api, description: str) -> None:
-    task = person.task(title="<i>Bank</i> of A", description=description)
-    (found,) = [r for r in _search(person, "bank") if r["task"]["id"] == task["id"]]
+def test_a_snippet_is_the_text_as_it_is(anywhere: Api, description: str) -> None:
+    task = anywhere.task(title="<i>Bank</i> of A", description=description)
+    (found,) = [r for r in _search(anywhere, "bank") if r["task"]["id"] == task["id"]]
     assert "".join(piece["text"] for piece in found["title"]) == "<i>Bank</i> of A"
     assert "".join(piece["text"] for piece in found["snippet"]) == description

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
+from taskapi.db.names import name_key
 from taskapi.db.pages import ascii_lower
 from taskapi.identity import MAX_ID
 from taskapi.tasks.filters.conditions import Reference, Shape
@@ -225,7 +226,7 @@ class Resolver:
         if value.kind is Kind.NUMBER:
             self.references.append(Reference(noun, value.value, ""))
             return self._test(f"{name} id", value.value)
-        folded = ascii_lower(value.value)
+        folded = name_key(value.value)
         self.references.append(Reference(noun, 0, folded))
         return self._test(f"{name} name", folded)
 

@@ -24,6 +24,7 @@ class List(Content, Model):
         CheckConstraint("name <> ''", name="name"),
         CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name="color"),
         CheckConstraint("NOT (is_archived AND id = workspace_id)", name="inbox_stays"),
+        Index("uq_lists_name", "workspace_id", "name_key", unique=True),
         Index("ix_lists_id", "id", postgresql_using="hash"),
         Index("ix_lists_position", "workspace_id", _POSITION, "id"),
     )
@@ -32,6 +33,7 @@ class List(Content, Model):
         BigInteger, server_default=NEXT_ID, primary_key=True, sort_order=-2
     )
     name: Mapped[str] = mapped_column(String(255))
+    name_key: Mapped[str] = mapped_column(String(collation="C"))
     color: Mapped[str | None] = mapped_column(String(7))
     is_archived: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     # Null for a list that was never moved. It is sorted by its ID.

@@ -12,12 +12,13 @@ from taskapi.http.preconditions import if_match, if_none_match
 from taskapi.http.responses import page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks.lists import schemas, service
+from taskapi.tasks.lists.queries import ListExists
 from taskapi.tasks.lists.schemas import LIST
 from taskapi.tasks.lists.service import InboxStays, ListNotEmpty
 
 lists = Blueprint("lists", __name__, url_prefix="/lists")
 
-_UPDATE = LIST.updating(InboxStays)
+_UPDATE = LIST.updating(InboxStays, ListExists)
 
 
 @lists.get("")
@@ -30,9 +31,9 @@ def list_lists(caller: Caller, query: dict[str, Any]) -> Response:
 
 
 @lists.post("")
-@operation(summary="Create a list", **LIST.creating(schemas.NEW_EXAMPLE))
+@operation(summary="Create a list", **LIST.creating(schemas.NEW_EXAMPLE, ListExists))
 def create_list(caller: Caller, body: dict[str, Any]) -> Response:
-    """Creates a list at the end of the manual order."""
+    """Creates a list at the end of the manual order. Its name must be unique, ignoring case."""
     created = service.create_list(caller, body)
     return versioned_response(
         LIST.represent(created), 201, {"Location": f"{request.path}/{created.id}"}

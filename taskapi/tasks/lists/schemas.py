@@ -46,7 +46,7 @@ class TaskList(Schema):
 
     id = Id("The ID of the list. The inbox has the ID of the user.", dump_only=True)
     user_id = Id("The user who created the list.", dump_only=True)
-    name = Name("The name.", required=True)
+    name = Name("The name. Unique, ignoring case.", required=True)
     color = Color()
     is_inbox = computed(
         fields.Boolean(
