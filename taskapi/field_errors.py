@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple, get_args
 
 FieldErrorCode = Literal[
-    "ambiguous_time",
+    "after_due",
     "cycle",
     "due_required",
     "invalid",
@@ -55,7 +55,7 @@ FieldErrorCode = Literal[
 FIELD_ERROR_CODES: tuple[FieldErrorCode, ...] = get_args(FieldErrorCode)
 
 MEANINGS: dict[FieldErrorCode, str] = {
-    "ambiguous_time": "The local time occurs twice in the time zone, and the second is meant.",
+    "after_due": "The start is after the due.",
     "cycle": "The parent is the task itself or one of its subtasks.",
     "due_required": "A recurring task needs a due date.",
     "invalid": "The value is invalid in a way that has no code of its own.",

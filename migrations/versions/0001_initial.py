@@ -388,6 +388,7 @@ def upgrade() -> None:
         sa.Column("due_timezone", sa.String(length=64)),
         sa.Column("due_at", sa.DateTime(timezone=True)),
         sa.Column("occurred", sa.Integer()),
+        sa.Column("moved_days", sa.Integer(), server_default=sa.text("0"), nullable=False),
         *_changes(),
         sa.CheckConstraint(
             "outcome IN ('completed', 'skipped')", name=op.f("ck_occurrences_outcome")

@@ -65,9 +65,11 @@ class Credentials(Input):
         metadata={"description": "The email address. Case is ignored.", "maxLength": 255},
     )
     password = Password("The password.", required=True)
+    drops_null = True
     refresh_token = Text(
         least=1,
         most=255,
+        allow_none=True,
         metadata={
             "description": (
                 "The last refresh token of this device for the account, also of an ended session."

@@ -64,6 +64,22 @@ def read_object(request: Request, accepted: tuple[str, ...] = (JSON,)) -> dict[s
     return document
 
 
+def has_body(request: Request) -> bool:
+    """Whether the request has a body that is not empty."""
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers
+
+
+def require_no_content(request: Request) -> None:
+    """Check that the body is empty or an empty object.
+
+    Raises:
+        InvalidInput: it is another object.
+        MalformedBody, UnsupportedMediaType, ContentTooLarge, RequestTimeout: as `read_object`.
+    """
+    if has_body(request) and read_object(request):
+        raise InvalidInput.at("", "This operation takes no fields.", "unknown_field")
+
+
 def _read(request: Request) -> bytes:
     if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         raise LengthRequired
@@ -91,7 +107,8 @@ def _check_type(request: Request, accepted: tuple[str, ...]) -> None:
 @lru_cache(_CACHED_TYPES)
 def _is_json(content_type: str, accepted: tuple[str, ...]) -> bool:
     media_type, parameters = parse_options_header(content_type)
-    return media_type.lower() in accepted and parameters.get("charset", "utf-8").lower() == "utf-8"
+    charset = parameters.get("charset", "utf-8").lower()
+    return media_type.lower() in accepted and charset in ("utf-8", "utf8")
 
 
 _INVALID_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -118,7 +135,7 @@ _decoder = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_rai
 
 def _decode(raw: bytes) -> Any:
     try:
-        return _decoder.decode(raw.decode("utf-8"))
+        return _decoder.decode(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8 (at byte {error.start}).") from None
     except json.JSONDecodeError as error:

@@ -178,12 +178,14 @@ class QueryInteger(_Bounded):
 
 
 class WholeNumber(_Bounded):
-    """A whole number in JSON. "1", true and 1.5 are invalid."""
+    """A whole number in JSON: also 3.0 and 1e3. "1", true and 1.5 are invalid."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if type(value) is not int:
-            raise self.make_error("invalid", input=value)
-        return value
+        if type(value) is int:
+            return value
+        if type(value) is float and value.is_integer():
+            return int(value)
+        raise self.make_error("invalid", input=value)
 
 
 class Ids(_Strict, fields.List[int]):

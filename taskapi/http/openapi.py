@@ -248,7 +248,8 @@ def _request_body(declared: Operation) -> dict[str, Any]:
     media: dict[str, Any] = {"schema": declared.body}
     if declared.body_example is not None:
         media["example"] = declared.body_example
-    return {"required": True, "content": {kind: dict(media) for kind in declared.media_types}}
+    content = {kind: dict(media) for kind in declared.media_types}
+    return {"required": not declared.is_body_optional, "content": content}
 
 
 def _responses(declared: Operation, *, writes: bool) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from taskapi.field_errors import FieldError
 from taskapi.http import idempotency
 from taskapi.http.admission import RequestRateExceeded, Turn, admission
 from taskapi.http.application import Request, current_request
-from taskapi.http.bodies import JSON, read_object
+from taskapi.http.bodies import JSON, has_body, read_object, require_no_content
 from taskapi.http.schemas import Input, load
 from taskapi.identity import MAX_ID, Caller, authenticate
 
@@ -54,6 +54,7 @@ class Operation:
         example: an example of the response.
         status: the status of the response.
         body: the schema of the JSON body; None without a body.
+        is_body_optional: whether an empty body stands for an empty object.
         body_example: an example of the body.
         media_types: the accepted content types of the body.
         query: the schema of the query string; None without parameters.
@@ -74,6 +75,7 @@ class Operation:
     example: Any = None
     status: int = 200
     body: Input | None = None
+    is_body_optional: bool = False
     body_example: Any = None
     media_types: tuple[str, ...] = (JSON,)
     query: Input | None = None
@@ -167,7 +169,11 @@ def _arguments(declared: Operation, request: Request, in_path: dict[str, Any]) -
     if declared.query:
         arguments["query"] = query
     if declared.body:
-        arguments["body"] = load(declared.body, read_object(request, declared.media_types))
+        is_empty = declared.is_body_optional and not has_body(request)
+        given = {} if is_empty else read_object(request, declared.media_types)
+        arguments["body"] = load(declared.body, given)
+    elif not request.is_read:
+        require_no_content(request)
     return arguments
 
 

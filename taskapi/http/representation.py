@@ -1,7 +1,8 @@
 """Derives the input, the output and the JSON of a resource from its schema.
 
 Fields with `dump_only` are read-only: clients may send them back, and they are ignored. The
-metadata `sort` means that lists can be sorted by the field, and `filter` is its name in filters.
+metadata `sort` means that lists can be sorted by the field, `filter` is its name in filters, and
+`default` is its value in a new resource.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from marshmallow import Schema, fields
 
@@ -24,6 +25,15 @@ F = TypeVar("F", bound=fields.Field[Any])
 
 _VALUE_OF = "value_of"
 
+
+@runtime_checkable
+class Merged(Protocol):
+    """A field whose value is an object, which a merge patch changes in part."""
+
+    def merged(self) -> fields.Field[Any]:
+        """The field in a merge patch."""
+
+
 _by_noun: dict[str, Represent] = {}
 
 
@@ -33,17 +43,37 @@ def computed(field: F, value_of: Callable[[Any], Any]) -> F:
     return field
 
 
-def input_schemas(resource: type[Schema]) -> tuple[type[Input], type[Input]]:
-    """The schema of a new resource and the schema of changes to one."""
+class InputSchemas(NamedTuple):
+    """The schemas of a new resource, of changes to one, and of a merge patch (RFC 7396)."""
+
+    new: type[Input]
+    changes: type[Input]
+    patch: type[Input]
+
+
+def input_schemas(resource: type[Schema]) -> InputSchemas:
+    """The schemas of input.
+
+    In a new resource, null means that an optional field is not given. In changes, null restores the
+    field's metadata `default`.
+    """
     name = resource.__name__
     writable = {n: f for n, f in declared_fields(resource).items() if not f.dump_only}
     read_only = frozenset(declared_fields(resource).keys() - writable.keys())
-    optional = {n: _copy(field, required=False) for n, field in writable.items()}
-    new = f"A new {_words(name)}."
-    changes = f"Changes to a {_words(name)}. Omitted fields keep their values."
-    return (
-        type(f"New{name}", (Input,), {**writable, "read_only": read_only, "__doc__": new}),
-        type(f"{name}Changes", (Input,), {**optional, "read_only": read_only, "__doc__": changes}),
+    new = {n: f if f.required else _copy(f, allow_none=True) for n, f in writable.items()}
+    changes = {n: _changed_field(field) for n, field in writable.items()}
+    merged = {n: f.merged() for n, f in writable.items() if isinstance(f, Merged)}
+    defaults = {n: f.metadata["default"] for n, f in writable.items() if "default" in f.metadata}
+    words = _words(name)
+    about = f"Changes to a {words}. Omitted fields keep their values."
+    changing = {"read_only": read_only, "null_values": defaults, "__doc__": about}
+    creating = {"read_only": read_only, "drops_null": True, "__doc__": f"A new {words}."}
+    of_changes = type(f"{name}Changes", (Input,), {**changes, **changing})
+    patching = {**changes, **merged, **changing, "__doc__": f"A merge patch of a {words}."}
+    return InputSchemas(
+        type(f"New{name}", (Input,), {**new, **creating}),
+        of_changes,
+        type(f"{name}Patch", (Input,), patching) if merged else of_changes,
     )
 
 
@@ -110,6 +140,12 @@ def declared_fields(resource: type[Schema]) -> dict[str, fields.Field[Any]]:
     return resource().declared_fields
 
 
+def _changed_field(field: fields.Field[Any]) -> fields.Field[Any]:
+    metadata = {name: value for name, value in field.metadata.items() if name != "default"}
+    allow_none = field.allow_none or "default" in field.metadata
+    return _copy(field, required=False, allow_none=allow_none, metadata=metadata)
+
+
 def _copy(field: fields.Field[Any], **attributes: Any) -> fields.Field[Any]:
     copied = copy.deepcopy(field)
     for name, value in attributes.items():
@@ -118,7 +154,8 @@ def _copy(field: fields.Field[Any], **attributes: Any) -> fields.Field[Any]:
 
 
 def _output_field(field: fields.Field[Any]) -> fields.Field[Any]:
-    attributes = {"required": True, "dump_only": False}
+    metadata = {name: value for name, value in field.metadata.items() if name != "default"}
+    attributes = {"required": True, "dump_only": False, "metadata": metadata}
     if hasattr(field, "output_alternatives"):
         attributes["alternatives"] = field.output_alternatives
     return _copy(field, **attributes)

@@ -58,7 +58,8 @@ class Resource:
         self._id = f"{noun}_id"
         self.represent = representation(noun, declared)
         self.output = output_schema(declared)
-        self.new, self.changes = (schema() for schema in input_schemas(declared))
+        schemas = input_schemas(declared)
+        self.new, self.changes, self.patch = schemas.new(), schemas.changes(), schemas.patch()
         self._response: Arguments = {"response": self.output, "example": example}
         id_in_response = {self._id: "$response.body#/id"}
         current = {**id_in_response, "If-Match": "$response.header.ETag"}

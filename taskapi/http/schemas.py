@@ -20,6 +20,12 @@ class Input(Schema):
     """Input. Unknown fields are errors; fields in `read_only` are ignored."""
 
     read_only: ClassVar[frozenset[str]] = frozenset()
+    drops_null: ClassVar[bool] = False
+    """Whether null means that an optional field is not given, as typed clients send it."""
+
+    null_values: ClassVar[Mapping[str, Any]] = {}
+    """What null stands for, by field."""
+
     error_messages = {"unknown": Message("Unknown field or parameter.", "unknown_field")}
 
     class Meta:
@@ -35,11 +41,19 @@ def load(schema: Input, values: Mapping[str, Any], *, prefix: str = "/") -> dict
     Raises:
         InvalidInput: with all violations.
     """
-    known = {name: value for name, value in values.items() if name not in schema.read_only}
+    known = _given(schema, values)
     try:
-        return _deserialized(schema, known)
+        loaded = _deserialized(schema, known)
     except ValidationError:
-        pass  # marshmallow's own load collects all violations
+        loaded = _loaded(schema, known, prefix)
+    for name, value in schema.null_values.items():
+        if name in loaded and loaded[name] is None:
+            loaded[name] = value
+    return loaded
+
+
+def _loaded(schema: Input, known: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """As `_deserialized`, by marshmallow's own way, which collects all violations."""
     try:
         loaded: dict[str, Any] = schema.load(_limited(schema, known))
         return loaded
@@ -47,16 +61,32 @@ def load(schema: Input, values: Mapping[str, Any], *, prefix: str = "/") -> dict
         raise InvalidInput.of(list(_field_errors(error.messages_dict, prefix))) from None
 
 
-def load_nested(schema: Input, value: Any) -> dict[str, Any]:
+def _given(schema: Input, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without those that are ignored."""
+    known = {name: value for name, value in values.items() if name not in schema.read_only}
+    if schema.drops_null:
+        return {n: v for n, v in known.items() if v is not None or _is_required(schema, n)}
+    return known
+
+
+def _is_required(schema: Input, name: str) -> bool:
+    field = schema.load_fields.get(name)
+    return field is None or field.required
+
+
+def load_nested(schema: Input, value: Any, *, partial: bool = False) -> dict[str, Any]:
     """Validate and deserialize a nested object, for a field's `_deserialize`.
+
+    Args:
+        partial: whether required fields can be missing.
 
     Raises:
         ValidationError: with all violations.
     """
     if not isinstance(value, dict):
         raise ValidationError(Message("Must be an object.", "not_an_object"))
-    known = {name: item for name, item in value.items() if name not in schema.read_only}
-    loaded: dict[str, Any] = schema.load(_limited(schema, known, most=_MAX_NESTED))
+    known = _given(schema, value)
+    loaded: dict[str, Any] = schema.load(_limited(schema, known, most=_MAX_NESTED), partial=partial)
     return loaded
 
 

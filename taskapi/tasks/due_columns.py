@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from taskapi.tasks.dues import DateDue, Due, TimedDue
+from taskapi.tasks.dues import DateDue, Due, TimedDue, with_fold
 
 
 def due_columns(name: str, due: Due | None) -> dict[str, Any]:
@@ -26,7 +26,8 @@ def due_of(row: Any, name: str = "due") -> Due | None:
     day, time = getattr(row, f"{name}_date"), getattr(row, f"{name}_time")
     if time is None:
         return day and DateDue(day)
-    return TimedDue(datetime.combine(day, time), getattr(row, f"{name}_timezone"))
+    timezone, at = getattr(row, f"{name}_timezone"), getattr(row, f"{name}_at")
+    return TimedDue(with_fold(datetime.combine(day, time), timezone, at), timezone)
 
 
 def due_representation(name: str) -> Callable[[Any], dict[str, str] | None]:

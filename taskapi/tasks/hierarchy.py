@@ -15,16 +15,21 @@ from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
 from taskapi.tasks import subtrees
 from taskapi.tasks.due_columns import due_of
+from taskapi.tasks.dues import starts_in_time
+from taskapi.tasks.merging import merged
 from taskapi.tasks.models import MAX_DEPTH, Task
+from taskapi.tasks.occurrences.advancing import complete_occurrence
 from taskapi.tasks.queries import tasks
 from taskapi.tasks.recurrence.service import GivenRecurrence, recurrence_for_due
-from taskapi.tasks.values import column_values, recurrence_of
+from taskapi.tasks.values import MOMENTS, column_values, recurrence_of
 
 Values = Mapping[str, Any]
 """Values of a task's fields."""
 
 Columns = Mapping[str, Any]
 """Values of a task's columns."""
+
+_COMPLETION = ("is_completed", "completed_at")
 
 _NEW = 0
 """No task has this ID."""
@@ -46,21 +51,37 @@ def create_subtask(caller: Caller, values: Values) -> Task:
 def update(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:
     """Set the given fields of a task, and change its subtasks accordingly.
 
+    Completing a recurring task completes its current occurrence.
+
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        InvalidInput: the list or parent is invalid, or the due and the recurrence do not match.
+        InvalidInput: a field is invalid, or fields do not match.
+        QuotaExceeded: as it says.
     """
     with locked(caller):
         task = tasks.require(caller, task_id, "update", if_match)
-        moments = {"due": due_of(task), "recurrence": recurrence_of(task)}
-        known = matched({**moments, **values})
-        columns = column_values(caller.workspace_id, {name: known[name] for name in values})
+        columns = _changed_columns(caller, task, merged(task, values))
+        completes, completed_at = columns.get("is_completed"), columns.get("completed_at")
+        advances = completes and not task.is_completed and columns.get("rrule", task.rrule)
+        if advances:
+            columns = {n: v for n, v in columns.items() if n not in _COMPLETION}
         place = _changed_place(caller, task, columns)
-        if columns.get("is_completed"):
-            database.rows(subtrees.COMPLETION, id=task_id, **scope(caller))
         if place:
             place["position"] = subtrees.manual_order.last()
-        return tasks.update(caller, task_id, {**columns, **place})
+        if completes and not advances:
+            subtrees.complete_subtasks(caller, task_id, completed_at)
+        task = tasks.update(caller, task_id, {**columns, **place})
+        recurrence = recurrence_of(task) if advances else None
+        if recurrence is None:
+            return task
+        return complete_occurrence(caller, task, recurrence, completed_at=completed_at).task
+
+
+def _changed_columns(caller: Caller, task: Task, values: Values) -> dict[str, Any]:
+    """The values of the columns, with the recurrence and the start checked against the due."""
+    before = {**{name: due_of(task, name) for name in MOMENTS}, "recurrence": recurrence_of(task)}
+    known = matched({**before, **values}) if before.keys() & values.keys() else values
+    return column_values(caller.workspace_id, {name: known[name] for name in values})
 
 
 def delete(caller: Caller, task_id: int, if_match: list[int] | None) -> None:
@@ -95,11 +116,13 @@ def move(caller: Caller, task_id: int, values: Values, if_match: list[int] | Non
 
 
 def matched(values: Values) -> dict[str, Any]:
-    """The fields, with the recurrence checked against the due.
+    """The fields, with the start and the recurrence checked against the due.
 
     Raises:
         InvalidInput: they do not match.
     """
+    if not starts_in_time(values.get("start"), values.get("due")):
+        raise InvalidInput.at("/start", "Must not be after the due.", "after_due")
     given: GivenRecurrence | None = values.get("recurrence")
     if given is None:
         return dict(values)

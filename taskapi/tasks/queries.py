@@ -96,13 +96,18 @@ class _TaskStatements(ContentStatements):
 
     def initial(self, column: Column[Any], moment: Moment) -> Any:
         if column.name == "completed_at":
-            return case((cast(self.value("is_completed"), Boolean), moment))
+            completed_at = func.coalesce(self.value("completed_at"), moment)
+            return case((cast(self.value("is_completed"), Boolean), completed_at))
         return super().initial(column, moment)
 
     def assignment(self, column: Column[Any], before: FromClause, moment: Moment) -> Any:
         usual = super().assignment(column, before, moment)
         if column.name == "completed_at":
-            since = case((before.c.is_completed, before.c.completed_at), else_=moment)
+            since = case(
+                (self.is_given("completed_at"), self.value("completed_at")),
+                (before.c.is_completed, before.c.completed_at),
+                else_=moment,
+            )
             completed = case((cast(self.value("is_completed"), Boolean), since))
             return case((self.is_given("is_completed"), completed), else_=before.c.completed_at)
         if column.name == "occurred":
@@ -112,7 +117,7 @@ class _TaskStatements(ContentStatements):
         return usual
 
     def standalone(self, before: FromClause) -> list[ColumnElement[bool]]:
-        """List and parent do not change, no subtask is completed, and due and recurrence match.
+        """List and parent do not change, no subtask or occurrence is completed, and dates match.
 
         Due and recurrence match if both are given, which is validated before, or if the omitted one
         is null.
@@ -132,12 +137,29 @@ class _TaskStatements(ContentStatements):
             ),
             or_(not_(is_due_given), is_rule_given, before.c.rrule.is_(None)),
             or_(not_(is_rule_given), is_due_given, self.value("rrule").is_(None)),
+            or_(not_(self.is_given("start_date", "due_date")), self._starts_in_time(before)),
             or_(
                 not_(self.is_given("is_completed")),
                 not_(cast(self.value("is_completed"), Boolean)),
-                not_(has_children),
+                and_(not_(has_children), or_(before.c.is_completed, before.c.rrule.is_(None))),
             ),
         ]
+
+    def _starts_in_time(self, before: FromClause) -> ColumnElement[bool]:
+        """As `dues.starts_in_time`, after the update."""
+        names = ("start_date", "start_at", "due_date", "due_at")
+        start_date, start_at, due_date, due_at = (
+            case((self.is_given(name), self.value(name)), else_=before.c[name]) for name in names
+        )
+        is_by_day = start_date <= due_date
+        return func.coalesce(
+            case(
+                (start_at.is_(None), is_by_day),
+                (due_at.is_(None), is_by_day),
+                else_=start_at <= due_at,
+            ),
+            true(),
+        )
 
     def dependent_writes(self, after: CTE, before: CTE | None) -> Sequence[CTE]:
         """Writes the words of the task if its title or description has changed."""
@@ -197,7 +219,7 @@ def removed_totals(gone: CTE) -> dict[str, ColumnElement[int]]:
 
 def may_affect_others(values: Values) -> bool:
     """Whether an update of these columns may not be `standalone`."""
-    names = {"list_id", "parent_id", "due_date", "rrule"}
+    names = {"list_id", "parent_id", "due_date", "start_date", "rrule"}
     return bool(names & values.keys() or values.get("is_completed"))
 
 

@@ -59,7 +59,7 @@ def get_task(caller: Caller, task_id: int) -> Response:
 @tasks.put("/<id:task_id>")
 @operation(summary="Update a task", body_example=schemas.NEW_EXAMPLE, **_UPDATE)
 def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
-    """Sets the given fields. Omitted fields keep their values.
+    """Sets the given fields. Omitted fields keep their values, and null restores their default.
 
     A client can send back a whole task: read-only fields are ignored.
     """
@@ -73,10 +73,14 @@ def update_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
     summary="Patch a task",
     body_example=schemas.PATCH_EXAMPLE,
     media_types=(JSON, MERGE_PATCH),
-    **_UPDATE,
+    **_UPDATE | {"body": TASK.patch},
 )
 def patch_task(caller: Caller, task_id: int, body: dict[str, Any]) -> Response:
-    """Applies a JSON merge patch (RFC 7396). Null clears a nullable field."""
+    """Applies a JSON merge patch (RFC 7396).
+
+    Null restores the default of a field. In `due`, `start` and `recurrence`, omitted members keep
+    their values.
+    """
     return versioned_response(
         TASK.represent(service.update_task(caller, task_id, body, if_match(request)))
     )

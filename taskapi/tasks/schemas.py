@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import Schema, fields
 
 from taskapi.db.pages import NEWEST_FIRST
@@ -31,6 +33,7 @@ from taskapi.tasks.filters.parameters import FilterParameters
 from taskapi.tasks.models import MAX_ESTIMATE, MAX_LABELS, MAX_PRIORITY
 from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
 from taskapi.tasks.recurrence.fields import RecurrenceField
+from taskapi.tasks.timezones import ExactInstant
 from taskapi.tasks.values import list_of, represent_recurrence
 
 EXAMPLE = {
@@ -66,9 +69,9 @@ MOVED_EXAMPLE = EXAMPLE | {"position": FIRST_POSITION_EXAMPLE, "version": 8}
 LABELED_EXAMPLE = EXAMPLE | {"label_ids": [3], "version": 8}
 
 
-def _list_field() -> WholeNumber:
+def _list_field(**metadata: Any) -> WholeNumber:
     about = "The ID of the list. The ID of the inbox is the ID of the user."
-    return WholeNumber(least=1, most=MAX_ID, metadata={"description": about})
+    return WholeNumber(least=1, most=MAX_ID, metadata={"description": about, **metadata})
 
 
 def _parent_field() -> WholeNumber:
@@ -94,10 +97,14 @@ class Task(Schema):
             "filter": "completed",
         }
     )
-    completed_at = Timestamp(
-        "When the task was completed. Null while it is open.", allow_none=True, dump_only=True
+    completed_at = ExactInstant(
+        allow_none=True,
+        metadata={
+            "description": "When the task was completed. Null while it is open. It can be set"
+            " together with `is_completed: true`, and is ignored otherwise."
+        },
     )
-    list_id = computed(_list_field(), list_of)
+    list_id = computed(_list_field(default=None), list_of)
     parent_id = _parent_field()
     position = computed(Position(), position_text)
     priority = WholeNumber(
@@ -105,6 +112,7 @@ class Task(Schema):
         most=MAX_PRIORITY,
         metadata={
             "description": "From 0 (none) to 4 (highest).",
+            "default": 0,
             "sort": True,
             "filter": "priority",
         },
@@ -137,7 +145,10 @@ class Task(Schema):
         metadata={"description": "The estimated duration in minutes.", "filter": "estimate"},
     )
     label_ids = computed(
-        Ids(most=MAX_LABELS, metadata={"description": "The IDs of the task's labels, ascending."}),
+        Ids(
+            most=MAX_LABELS,
+            metadata={"description": "The IDs of the task's labels, ascending.", "default": []},
+        ),
         lambda row: row.label_ids or [],
     )
     version = Version()

@@ -12,6 +12,7 @@ from taskapi.logs import log_event
 from taskapi.problems import Forbidden, NotFound, Problem
 from taskapi.tasks import hierarchy
 from taskapi.tasks.labels.service import get_label
+from taskapi.tasks.merging import is_partial
 from taskapi.tasks.models import MAX_LABELS, Task
 from taskapi.tasks.queries import labelling, may_affect_others, tasks
 from taskapi.tasks.values import column_values
@@ -63,16 +64,22 @@ def update_task(caller: Caller, task_id: int, values: Values, if_match: list[int
         InvalidInput: the list, the parent or a label is invalid, or the due and the recurrence do
             not match.
     """
-    matched = hierarchy.matched(values) if "due" in values else values
-    columns = column_values(caller.workspace_id, matched)
-    if may_affect_others(columns):
-        task = tasks.update_standalone(caller, task_id, columns, if_match)
-        task = task or hierarchy.update(caller, task_id, values, if_match)
+    if is_partial(values):
+        task = hierarchy.update(caller, task_id, values, if_match)
     else:
-        task = tasks.update(caller, task_id, columns, if_match)
+        task = _update_whole(caller, task_id, values, if_match)
     if values:
         log_event("task_updated", task_id=task_id)
     return task
+
+
+def _update_whole(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:
+    matched = hierarchy.matched(values) if "due" in values else values
+    columns = column_values(caller.workspace_id, matched)
+    if not may_affect_others(columns):
+        return tasks.update(caller, task_id, columns, if_match)
+    task = tasks.update_standalone(caller, task_id, columns, if_match)
+    return task or hierarchy.update(caller, task_id, values, if_match)
 
 
 def move_task(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:

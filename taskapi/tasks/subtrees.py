@@ -5,33 +5,62 @@ The caller must have locked the workspace (`tenancy.locked`), so that no row cha
 
 from __future__ import annotations
 
+from datetime import datetime
+
+import orjson
 from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
+    DateTime,
+    Integer,
     SmallInteger,
+    String,
+    Text,
     Update,
     and_,
     any_,
     bindparam,
+    cast,
+    column,
     delete,
     exists,
+    false,
     func,
+    insert,
     literal_column,
     null,
     or_,
     select,
+    true,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
+from taskapi.db import database
 from taskapi.db.manual_order import ManualOrder
+from taskapi.db.quotas import exceeded, limits
+from taskapi.db.rows import row_class
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import ID, WORKSPACE_ID, increment_version, locked_workspace
+from taskapi.db.tenancy import (
+    ID,
+    USAGE,
+    USER_ID,
+    WORKSPACE_ID,
+    increment_version,
+    locked_workspace,
+    scope,
+)
 from taskapi.extensions import table_of
+from taskapi.identity import Caller
+from taskapi.tasks.due_columns import due_columns, due_of
 from taskapi.tasks.models import Task
+from taskapi.tasks.occurrences.models import Occurrence
 from taskapi.tasks.queries import DELETED_TOTALS, list_column, removed_totals, text_bytes
+from taskapi.tasks.recurrence.service import moved_by
+from taskapi.tasks.values import MOMENTS
 
-_tasks = table_of(Task)
+_tasks, _occurrences = table_of(Task), table_of(Occurrence)
 
 _PARENT_ID = bindparam("parent_id", type_=BigInteger)
 _LIST_ID = bindparam("list_id", type_=BigInteger)
@@ -39,6 +68,7 @@ _NO_TASK = literal_column("0", BigInteger)
 """Used instead of null, with which Citus cannot prune shards of a recursive query."""
 
 _DEEPER = bindparam("deeper", type_=SmallInteger)
+_COMPLETED_AT = bindparam("completed_at", type_=DateTime(timezone=True))
 
 _IN_WORKSPACE = _tasks.c.workspace_id == WORKSPACE_ID
 
@@ -89,20 +119,53 @@ whether it is the task or one of its subtasks, and the depths of the task and it
 """
 
 
-def _new_completion(*, is_completed: bool) -> Statement:
-    workspace = locked_workspace(["completed_task_count"])
-    since = workspace.c.moment if is_completed else null()
+def _new_completion() -> Statement:
+    workspace = locked_workspace(["completed_task_count", "occurrence_count"])
     after = (
         _written(workspace)
-        .values(is_completed=is_completed, completed_at=since)
-        .where(_tasks.c.is_completed.is_(not is_completed))
+        .values(is_completed=true(), completed_at=func.coalesce(_COMPLETED_AT, workspace.c.moment))
+        .where(_tasks.c.is_completed.is_(false()))
+        .returning(*_tasks.c)
+        .cte("after")
+    )
+    names = ("occurred", *(f"due_{part}" for part in ("date", "time", "timezone", "at")))
+    recorded = (
+        insert(_occurrences)
+        .from_select(
+            ["workspace_id", "user_id", "task_id", "outcome", "missed", "version", *names],
+            select(
+                after.c.workspace_id,
+                USER_ID,
+                after.c.id,
+                literal_column("'completed'", String),
+                literal_column("0", Integer),
+                after.c.version,
+                *(after.c[name] for name in names),
+            ).where(after.c.rrule.is_not(None)),
+            include_defaults=False,
+        )
+        .returning(_occurrences.c.id)
+        .cte("recorded")
+    )
+    every, recurring = (
+        select(func.count()).select_from(rows).scalar_subquery() for rows in (after, recorded)
+    )
+    change = {"completed_task_count": every, "occurrence_count": recurring}
+    counted = increment_version(workspace, after, change)
+    return Statement(select(recorded.c.id).add_cte(counted), writes=True)
+
+
+def _new_reopening() -> Statement:
+    workspace = locked_workspace(["completed_task_count"])
+    after = (
+        _written(workspace)
+        .values(is_completed=false(), completed_at=null())
+        .where(_tasks.c.is_completed.is_(true()))
         .returning(_tasks.c.id, _tasks.c.workspace_id)
         .cte("after")
     )
     every = select(func.count()).select_from(after).scalar_subquery()
-    counted = increment_version(
-        workspace, after, {"completed_task_count": every if is_completed else -every}
-    )
+    counted = increment_version(workspace, after, {"completed_task_count": -every})
     return Statement(select(after.c.id).add_cte(counted), writes=True)
 
 
@@ -125,14 +188,90 @@ def _written(workspace: CTE) -> Update:
     )
 
 
-COMPLETION = _new_completion(is_completed=True)
-"""Completes all subtasks of a task, at any depth."""
+_COMPLETION = _new_completion()
+"""Completes all subtasks of a task, at any depth, and returns the occurrences of recurring ones."""
 
-REOPENING = _new_completion(is_completed=False)
+REOPENING = _new_reopening()
 """Reopens all subtasks of a task, at any depth."""
 
 RELOCATION = _new_relocation()
 """Moves all subtasks of a task, at any depth, into a list, and changes their depths."""
+
+
+_MOMENT_COLUMNS = [
+    _tasks.c[f"{name}_{part}"] for name in MOMENTS for part in ("date", "time", "timezone", "at")
+]
+
+_DATED = Statement(
+    select(_tasks.c.id, *_MOMENT_COLUMNS)
+    .where(_IN_WORKSPACE, _is_in(_below()))
+    .where(or_(_tasks.c.due_date.is_not(None), _tasks.c.start_date.is_not(None)))
+)
+"""The dues and starts of all subtasks of a task, at any depth."""
+
+_DatedRow = row_class("DatedRow", ["id", *(moment.name for moment in _MOMENT_COLUMNS)])
+
+
+def _new_redating() -> Statement:
+    workspace = locked_workspace()
+    names = [f"{name}_{part}" for name in MOMENTS for part in ("date", "at")]
+    rows = func.jsonb_to_recordset(cast(bindparam("moments", type_=Text), JSONB)).table_valued(
+        column("id", BigInteger), *(column(name, _tasks.c[name].type) for name in names)
+    )
+    moved = rows.render_derived("moved", with_types=True)
+    after = (
+        update(_tasks)
+        .values(
+            version=workspace.c.next_version,
+            updated_at=workspace.c.moment,
+            **{name: moved.c[name] for name in names},
+        )
+        .where(_tasks.c.workspace_id == workspace.c.id, _IN_WORKSPACE, _tasks.c.id == moved.c.id)
+        .returning(_tasks.c.id, _tasks.c.workspace_id)
+        .cte("after")
+    )
+    return Statement(
+        select(after.c.id).add_cte(increment_version(workspace, after, {})), writes=True
+    )
+
+
+_REDATING = _new_redating()
+"""Sets the dates and instants of tasks. Its parameter is `moments`, a JSON array."""
+
+
+def complete_subtasks(caller: Caller, task_id: int, completed_at: datetime | None) -> None:
+    """Complete all subtasks of a task, at any depth. Recurring ones get an occurrence.
+
+    Args:
+        completed_at: when they were completed; None for now.
+
+    Raises:
+        QuotaExceeded: as it says.
+    """
+    recorded = database.rows(_COMPLETION, id=task_id, completed_at=completed_at, **scope(caller))
+    if recorded:
+        usage = database.row(USAGE, **scope(caller)) or {}
+        if usage["occurrence_count"] > limits()["quota_occurrence_count"]:
+            raise exceeded("occurrence_count")
+
+
+def move_dates(caller: Caller, task_id: int, days: int) -> None:
+    """Move the dues and starts of all subtasks of a task, at any depth.
+
+    Args:
+        days: how many days later they are.
+    """
+    moments = []
+    for values in database.rows(_DATED, id=task_id, **scope(caller)):
+        row = _DatedRow._make(values)
+        dues = {name: due_of(row, name) for name in MOMENTS}
+        columns = {"id": row.id}
+        for name, due in dues.items():
+            columns |= due_columns(name, due and moved_by(due, days))
+        moments.append(columns)
+    if moments:
+        encoded = orjson.dumps(moments).decode()
+        database.rows(_REDATING, moments=encoded, **scope(caller))
 
 
 def _new_deletion() -> Statement:

@@ -20,14 +20,17 @@ LAST_INSTANT = datetime(2199, 12, 31, 23, 59, 59, tzinfo=UTC)
 OUT_OF_RANGE = Message("Must be in the years 1970 to 2199 in UTC.", "out_of_range")
 
 _HOUR = "(?:[01][0-9]|2[0-3])"
-_LOCAL = f"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_HOUR}:[0-5][0-9]:[0-5][0-9]"
-_OFFSET = f"(?:Z|[+-]{_HOUR}:[0-5][0-9])"
+_SECONDS = "(?::[0-5][0-9](?:[.][0-9]+)?)?"
+_LOCAL = f"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt]{_HOUR}:[0-5][0-9]{_SECONDS}"
+_OFFSET = f"(?:[Zz]|[+-]{_HOUR}:[0-5][0-9])"
+_NOT_A_PLACE = {"Factory"}
+"""Names of tzdata that are no time zone. `Factory` is for a clock that nobody has set."""
 
 
 @cache
 def zone_names() -> frozenset[str]:
     """The supported names: those of the package tzdata, independent of the machine."""
-    return frozenset((files("tzdata") / "zones").read_text().split())
+    return frozenset((files("tzdata") / "zones").read_text().split()) - _NOT_A_PLACE
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -39,15 +42,14 @@ def zone_of(name: str) -> ZoneInfo:
 def instant_of(local: datetime, timezone: str) -> datetime:
     """The instant, in UTC, of a local time (RFC 5545 section 3.3.5).
 
-    If the local time occurs twice, it is the first one. If daylight saving time skips it, it uses
-    the offset before the gap.
+    If the local time occurs twice, `fold` says which one it is (PEP 495). If daylight saving time
+    skips it, it uses the offset before the gap, unless `fold` is 1.
     """
-    # Both follow from `fold=0`.
-    return local.replace(tzinfo=zone_of(timezone), fold=0).astimezone(UTC)
+    return local.replace(tzinfo=zone_of(timezone)).astimezone(UTC)
 
 
 def local_time_of(instant: datetime, timezone: str) -> datetime:
-    """The local time of an instant."""
+    """The local time of an instant. Its `fold` is 1 for the second of two equal local times."""
     return instant.astimezone(zone_of(timezone)).replace(tzinfo=None)
 
 
@@ -79,10 +81,14 @@ class Timezone(Value):
 
 
 class Time(Value):
-    """A time with whole seconds: a local time, or with an offset an instant in UTC (RFC 3339)."""
+    """A time: local, or with an offset (RFC 3339) an instant, which is deserialized in UTC.
+
+    The seconds can be omitted, and have any number of decimal places. They are rounded down.
+    """
 
     default_error_messages: Messages = {
         "invalid": Message("Must be a time like 2026-12-24T18:00:00.", "not_a_time"),
+        "no_such_day": Message("There is no such day.", "not_a_time"),
         "out_of_range": OUT_OF_RANGE,
     }
     _pattern = f"{_LOCAL}(?:{_OFFSET})?"
@@ -96,9 +102,9 @@ class Time(Value):
         if not isinstance(value, str) or not re.fullmatch(self._pattern, value, re.ASCII):
             raise self.make_error("invalid")
         try:
-            time = datetime.fromisoformat(value)
+            time = self._rounded(datetime.fromisoformat(value.upper()))
         except ValueError:
-            raise self.make_error("invalid") from None
+            raise self.make_error("no_such_day") from None
         # A wider range, so that it can be converted to any time zone; the due is checked later.
         if not FIRST_INSTANT.year - 1 <= time.year <= LAST_INSTANT.year + 1:
             raise self.make_error("out_of_range")
@@ -108,12 +114,23 @@ class Time(Value):
             raise self.make_error("out_of_range")
         return time.astimezone(UTC)
 
+    def _rounded(self, time: datetime) -> datetime:
+        return time.replace(microsecond=0)
+
 
 class Instant(Time):
-    """A time with whole seconds and an offset (RFC 3339), deserialized in UTC."""
+    """A time with an offset (RFC 3339), deserialized in UTC."""
 
     default_error_messages: Messages = {
         "invalid": Message("Must be an instant like 2026-12-24T17:00:00Z.", "not_an_instant"),
+        "no_such_day": Message("There is no such day.", "not_an_instant"),
     }
     _pattern = f"{_LOCAL}{_OFFSET}"
     _schema = {"format": "date-time"}
+
+
+class ExactInstant(Instant):
+    """An instant with microseconds, so that one from a response stays the same."""
+
+    def _rounded(self, time: datetime) -> datetime:
+        return time

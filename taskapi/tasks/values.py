@@ -13,7 +13,10 @@ MOMENTS = ("due", "start")
 
 
 def column_values(workspace_id: int, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of columns for the given fields. The inbox and an empty label list are null."""
+    """The values of columns for the given fields. The inbox and an empty label list are null.
+
+    A completion time without a completion is ignored.
+    """
     columns = {
         name: value for name, value in values.items() if name not in (*MOMENTS, "recurrence")
     }
@@ -21,6 +24,8 @@ def column_values(workspace_id: int, values: Mapping[str, Any]) -> dict[str, Any
         columns["list_id"] = None
     if columns.get("label_ids") == []:
         columns["label_ids"] = None
+    if not (columns.get("is_completed") and columns.get("completed_at")):
+        columns.pop("completed_at", None)
     for name in MOMENTS:
         if name in values:
             columns |= due_columns(name, values[name])

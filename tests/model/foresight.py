@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,20 +32,47 @@ def trimmed(body: Body) -> Body:
     return body | ({"title": body["title"].strip(WHITE_SPACE)} if "title" in body else {})
 
 
-def written_fields(task: Task | None, body: Body) -> Body:
-    """The fields of a task after a body was written."""
+def written_fields(task: Task | None, body: Body, method: str = "PUT") -> Body:
+    """The fields of a task after a body was written. PATCH merges the recurrence."""
     fields = trimmed(body)
     for name in _MOMENTS:
         if body.get(name):
             fields[name] = _represent_due(body[name])
     if body.get("recurrence"):
         due = fields["due"] if "due" in fields else task and task["due"]
-        fields["recurrence"] = _represent_recurrence(task, body["recurrence"], due)
+        before = (task and task["recurrence"]) or {}
+        merged = before if method == "PATCH" else {}
+        fields["recurrence"] = _represent_recurrence(task, merged | body["recurrence"], due)
     if "is_completed" in body:
         was_completed = task is not None and task["is_completed"]
         since = task["completed_at"] if task is not None and was_completed else UNSEEN
+        since = body.get("completed_at") or since
         fields["completed_at"] = since if body["is_completed"] else None
     return fields
+
+
+def completes_occurrence(task: Task, body: Body) -> bool:
+    """Whether a change completes the current occurrence of a recurring task."""
+    how = body["recurrence"] if "recurrence" in body else task["recurrence"]
+    return bool(body.get("is_completed") and not task["is_completed"] and how)
+
+
+def is_partial(method: str, body: Body) -> bool:
+    """Whether a change depends on the recurrence that the task has."""
+    given = body.get("recurrence")
+    return bool(method == "PATCH" and given and not {"rrule", "anchor", "timezone"} <= given.keys())
+
+
+def shifted(moment: Body | None, days: int) -> Body | None:
+    """A due or a start so many days later."""
+    if moment is None:
+        return None
+    if "date" in moment:
+        return {"date": (date.fromisoformat(moment["date"]) + timedelta(days)).isoformat()}
+    local = datetime.fromisoformat(moment["datetime"]) + timedelta(days)
+    return _represent_due(
+        {"datetime": local.isoformat(timespec="seconds"), "timezone": moment["timezone"]}
+    )
 
 
 def _represent_due(due: Body) -> Body:
@@ -63,13 +90,33 @@ def _represent_recurrence(task: Task | None, recurrence: Body, due: Body) -> Bod
 
 
 def misfit(task: Task | None, body: Body) -> str | None:
-    """The pointer of the error if a due and a recurrence do not match.
+    """The pointer of the error if a start, a due and a recurrence do not match.
 
     Args:
         task: the stored task; None for a new one.
     """
-    known = {name: task[name] for name in ("due", "recurrence")} if task else {}
+    known = {name: task[name] for name in ("due", "start", "recurrence")} if task else {}
     known |= body
+    if starts_late(known.get("start"), known.get("due")):
+        return "/start"
+    return recurrence_misfit(known)
+
+
+def starts_late(start: Body | None, due: Body | None) -> bool:
+    """Whether a start is after the due."""
+    if not (start and due):
+        return False
+    if "datetime" in start and "datetime" in due:
+        return str(_represent_due(start)["at"]) > str(_represent_due(due)["at"])
+    return _day(start) > _day(due)
+
+
+def _day(moment: Body) -> str:
+    return str(moment.get("date") or moment["datetime"][:10])
+
+
+def recurrence_misfit(known: Body) -> str | None:
+    """The pointer of the error if a due and a recurrence do not match."""
     if not known.get("recurrence"):
         return None
     if not known.get("due"):

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from itertools import count
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from model.changes import CONDITIONS, Changes, condition_on, sent_with
-from model.foresight import Body, misfit
+from model.foresight import Body, recurrence_misfit
 from model.service import Service
-from model.state import UNSEEN, Account, PastOccurrence, Session, Task
-
-from taskapi.tasks.dues import DateDue, Due, TimedDue
-from taskapi.tasks.recurrence.service import Anchor, Following, Recurrence, next_due, parse
+from model.state import Account, Session, Task
 
 _OUTCOMES = {"complete": "completed", "skip": "skipped"}
 _numbers = count()
-
-
-def _due_of(returned: dict[str, str]) -> Due:
-    if "date" in returned:
-        return DateDue(date.fromisoformat(returned["date"]))
-    return TimedDue(datetime.fromisoformat(returned["datetime"]), returned["timezone"])
-
-
-def _following(task: Task) -> Following | None:
-    """The next occurrence. Other tests check whether it is correct."""
-    how, due = task["recurrence"], _due_of(task["due"])
-    recurrence = Recurrence(parse(how["rrule"]), Anchor.DUE, how["timezone"])
-    return next_due(recurrence, due, occurred=how["occurred"])
 
 
 class OccurrenceRules(Changes):
@@ -70,7 +53,7 @@ class OccurrenceRules(Changes):
             if task["is_completed"]:
                 assert result["task"] == task
             else:
-                self._completed(session, task, result["task"])
+                self.completed(session, task, result["task"])
 
     @rule(session=Service.sessions, task_id=Service.tasks, condition=CONDITIONS)
     def undo(self, session: Session, task_id: int, condition: str | None) -> None:
@@ -85,7 +68,7 @@ class OccurrenceRules(Changes):
             self.problem("nothing_to_undo", session, "POST", path, **sent)
             return
         due = history[-1].returned["due"]
-        if pointer := misfit(task, {"due": due}):
+        if pointer := recurrence_misfit(task | {"due": due}):
             self.invalid(pointer, session, "POST", path, **sent)
             return
         result, last = self._once(session, path, **sent), history.pop()
@@ -94,7 +77,8 @@ class OccurrenceRules(Changes):
         account.version += 1
         goes_on = task["recurrence"] and task["recurrence"]["occurred"] is not None
         occurred = last.occurred if goes_on else None
-        self._steps_to(account, task, due, occurred, result["task"])
+        if self.steps_to(account, task, due, occurred, -last.days, result["task"]):
+            self.see(session)
 
     @rule(session=Service.sessions, task_id=Service.tasks, limit=st.integers(1, 3))
     def list_history(self, session: Session, task_id: int, limit: int) -> None:
@@ -129,35 +113,6 @@ class OccurrenceRules(Changes):
         return result
 
     def _goes_on(self, session: Session, task: Task, outcome: str, path: str, **sent: Any) -> None:
-        account, following = session.account, _following(task)
         result = self._once(session, path, **sent)
-        past = result["occurrence"]
-        expected = {"task_id": task["id"], "outcome": outcome, "missed": 0, "due": task["due"]}
-        assert past == past | expected | {"user_id": account.id}
-        account.follow(past | {"updated_at": past["created_at"]})
-        occurred = task["recurrence"]["occurred"]
-        account.histories.setdefault(task["id"], []).append(PastOccurrence(past, occurred))
-        if following is None:
-            assert result["next"] is None
-            self._completed(session, task, result["task"])
-            return
-        assert result["next"] == following.due.represent()
-        are_others = self.complete_subtask(account, task, is_completed=False)
-        self._steps_to(account, task, result["next"], following.occurred, result["task"])
-        if are_others:
-            self.see(session)
-
-    def _steps_to(
-        self, account: Account, task: Task, due: Body, occurred: int | None, returned: Task
-    ) -> None:
-        changes: Body = {"is_completed": False, "completed_at": None, "due": due}
-        if task["recurrence"]:
-            changes["recurrence"] = task["recurrence"] | {"occurred": occurred}
-        self.record(account, task | changes, returned)
-
-    def _completed(self, session: Session, task: Task, returned: Task) -> None:
-        are_others = self.complete_subtask(session.account, task, is_completed=True)
-        expected = task | {"is_completed": True, "completed_at": UNSEEN}
-        self.record(session.account, expected, returned)
-        if are_others:
-            self.see(session)
+        following = self.advanced(session, task, outcome, result["occurrence"], result["task"])
+        assert result["next"] == (following and following.represent())

@@ -42,10 +42,11 @@ class Kept(NamedTuple):
 
 
 class PastOccurrence(NamedTuple):
-    """A past occurrence, and the count of its task before it."""
+    """A past occurrence, the count of its task before it, and the days that the due moved."""
 
     returned: Occurrence
     occurred: int | None
+    days: int
 
 
 @dataclass

@@ -79,7 +79,7 @@ BROKEN = st.sampled_from(
         *({number.name: number.most + 1} for number in NUMBERS),
         {"due": "2150-01-05"},
         {"recurrence": {}},
-        {"label_ids": None},
+        {"label_ids": 1},
     )
 )
 _FIRST = (

@@ -274,19 +274,20 @@ def _time(text: str) -> datetime:
 
 
 def test_count_includes_earlier_occurrences() -> None:
-    assert next_due(WEEKLY, DUE) == Following(DateDue(date(2026, 11, 9)), 0, 2)
-    assert next_due(WEEKLY, DUE, occurred=3) == Following(DateDue(date(2026, 11, 9)), 0, 4)
-    assert next_due(WEEKLY, DUE, occurred=4) is None
+    assert next_due(WEEKLY, DUE) == Following(DateDue(date(2026, 11, 9)), 0, 2, 7)
+    assert next_due(WEEKLY, DUE, occurred=3) == Following(DateDue(date(2026, 11, 9)), 0, 4, 7)
+    assert next_due(WEEKLY, DUE, occurred=4) == Following(None, 0, 4, 0)
     # Occurrences that are left out count too.
     later = _time("2026-11-20T12:00:00Z")
-    assert next_due(WEEKLY, DUE, after=later, occurred=1) == (DateDue(date(2026, 11, 23)), 2, 4)
-    assert next_due(WEEKLY, DUE, after=later, occurred=2) is None
+    assert next_due(WEEKLY, DUE, after=later, occurred=1) == (DateDue(date(2026, 11, 23)), 2, 4, 21)
+    assert next_due(WEEKLY, DUE, after=later, occurred=2) == (None, 2, 4, 0)
+    assert next_due(WEEKLY, DUE, after=later, occurred=3) == (None, 1, 4, 0)
 
 
 def test_a_day_ends_in_the_time_zone_of_the_recurrence() -> None:
     before, behind = _time("2026-11-09T22:59:59Z"), _time("2026-11-09T23:00:00Z")
-    assert next_due(WEEKLY, DUE, after=before) == (DateDue(date(2026, 11, 9)), 0, 2)
-    assert next_due(WEEKLY, DUE, after=behind) == (DateDue(date(2026, 11, 16)), 1, 3)
+    assert next_due(WEEKLY, DUE, after=before) == (DateDue(date(2026, 11, 9)), 0, 2, 7)
+    assert next_due(WEEKLY, DUE, after=behind) == (DateDue(date(2026, 11, 16)), 1, 3, 14)
 
 
 def test_the_day_of_completion_is_in_the_time_zone_of_the_recurrence() -> None:
@@ -295,12 +296,12 @@ def test_the_day_of_completion_is_in_the_time_zone_of_the_recurrence() -> None:
     late = _time("2026-11-10T23:30:00Z")
     for zone, day in (("Europe/Berlin", 14), ("UTC", 13)):
         found = next_due(Recurrence(rule, Anchor.COMPLETION, zone), due, completed_at=late)
-        assert found
+        assert found.due
         assert found.due.date == date(2026, 11, day)
     # Completion may be early or late.
     early = _time("2026-10-20T08:00:00Z")
     found = next_due(Recurrence(rule, Anchor.COMPLETION, due.timezone), due, completed_at=early)
-    assert found == (TimedDue(_time("2026-10-23T18:00:00"), "Europe/Berlin"), 0, 2)
+    assert found == (TimedDue(_time("2026-10-23T18:00:00"), "Europe/Berlin"), 0, 2, -10)
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -28,7 +28,7 @@ GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 BAD: list[tuple[dict[str, Any], str, str]] = [
     *[
-        ({number.name: value}, f"/{number.name}", "null" if value is None else "out_of_range")
+        ({number.name: value}, f"/{number.name}", "out_of_range")
         for number in NUMBERS
         for value in number.invalid()
     ],
@@ -40,7 +40,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"due": {"datetime": TIME["datetime"]}}, "/due/timezone", "required"),
     ({"due": TIME | {"timezone": "Mars/Olympus"}}, "/due/timezone", "not_a_zone"),
     ({"due": DATE | {"note": "x"}}, "/due/note", "unknown_field"),
-    ({"start": {"date": None}}, "/start/date", "null"),
+    ({"start": {"date": "2026-12-25"}, "due": DATE}, "/start", "after_due"),
 ]
 DUES = (
     None,

@@ -55,7 +55,9 @@ class TaskList(Schema):
         ),
         lambda row: row.id == row.workspace_id,
     )
-    is_archived = TrueOrFalse(metadata={"description": "Whether clients should hide the list."})
+    is_archived = TrueOrFalse(
+        metadata={"description": "Whether clients should hide the list.", "default": False}
+    )
     position = computed(Position(), position_text)
     version = Version(least=0)
     created_at = Timestamp("When the list was created.", dump_only=True)

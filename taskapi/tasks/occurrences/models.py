@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     String,
     Time,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -46,3 +47,5 @@ class Occurrence(Content, Model):
     due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     # The value of tasks.occurred before this occurrence was completed or skipped.
     occurred: Mapped[int | None] = mapped_column(Integer)
+    # The days by which the start and the dates of subtasks moved with the due.
+    moved_days: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))

@@ -15,6 +15,7 @@ from taskapi.http.responses import json_response
 from taskapi.identity import Caller
 from taskapi.problems import Forbidden, NotFound
 from taskapi.tasks.occurrences import schemas, service
+from taskapi.tasks.occurrences.advancing import OccurrenceResult
 from taskapi.tasks.occurrences.service import NothingToUndo, NotRecurring
 from taskapi.tasks.schemas import TASK
 
@@ -34,17 +35,22 @@ _RESULT: dict[str, Any] = {
 @operation(
     summary="Complete a task or an occurrence",
     query=schemas.AdvanceQuery(),
+    body=schemas.Completion(),
+    is_body_optional=True,
+    body_example=schemas.COMPLETION_EXAMPLE,
     example=schemas.COMPLETED_EXAMPLE,
     problems=(*WRITE_PROBLEMS, QuotaExceeded),
     **_RESULT,
 )
-def complete_task(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
+def complete_task(
+    caller: Caller, task_id: int, query: dict[str, Any], body: dict[str, Any]
+) -> Response:
     """Completes a task, or the current occurrence of a recurring task.
 
     The due date of a recurring task advances to the next occurrence, and its subtasks are reopened.
     After the last occurrence the task is completed.
     """
-    return _result(service.complete(caller, task_id, **query, if_match=if_match(request)))
+    return _result(service.complete(caller, task_id, **query | body, if_match=if_match(request)))
 
 
 @occurrences.post("/<id:task_id>/skip")
@@ -105,7 +111,7 @@ def list_occurrences(caller: Caller, task_id: int, query: dict[str, Any]) -> Res
     )
 
 
-def _result(result: service.OccurrenceResult) -> Response:
+def _result(result: OccurrenceResult) -> Response:
     task = TASK.represent(result.task)
     occurrence = result.occurrence and schemas.represent(result.occurrence)
     following = task["due"] if result.has_next else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from taskapi.http.fields import Id, QueryBoolean, Timestamp, Version
+from taskapi.http.fields import Id, QueryBoolean, Timestamp, TrueOrFalse, Version
 from taskapi.http.representation import (
     computed,
     output_schema,
@@ -17,6 +17,7 @@ from taskapi.tasks.dues import OutputDue
 from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
 from taskapi.tasks.schemas import EXAMPLE as TASK_EXAMPLE
 from taskapi.tasks.schemas import TASK
+from taskapi.tasks.timezones import ExactInstant
 
 EXAMPLE = {
     "id": 5,
@@ -39,6 +40,7 @@ COMPLETED_EXAMPLE = {
     "occurrence": EXAMPLE,
     "next": NEXT_DUE,
 }
+COMPLETION_EXAMPLE = {"completed_at": "2026-11-27T16:45:00Z"}
 SKIPPED_EXAMPLE = COMPLETED_EXAMPLE | {"occurrence": EXAMPLE | {"outcome": "skipped"}}
 UNDONE_EXAMPLE = {
     "task": TASK_EXAMPLE | {"version": 11},
@@ -56,6 +58,21 @@ class AdvanceQuery(Input):
             "description": "Whether the next occurrence can be in the past. By default, missed"
             " occurrences are omitted and counted in `missed`."
         },
+    )
+
+
+class Completion(Input):
+    """A completion of a task or an occurrence."""
+
+    drops_null = True
+    completed_at = ExactInstant(
+        allow_none=True,
+        metadata={
+            "description": "When it was completed, for clients that were offline. Now by default."
+        },
+    )
+    keep_missed = TrueOrFalse(
+        allow_none=True, metadata={"description": "As the query parameter of this name."}
     )
 
 

@@ -7,8 +7,8 @@ its history, and the last one can be undone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 
 from taskapi.db import database
 from taskapi.db.listing import Page, read_page
@@ -17,34 +17,21 @@ from taskapi.db.tenancy import locked, scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
 from taskapi.problems import Problem
-from taskapi.tasks import subtrees
-from taskapi.tasks.due_columns import due_columns, due_of
-from taskapi.tasks.dues import Due
+from taskapi.tasks.due_columns import due_of
 from taskapi.tasks.models import Task
+from taskapi.tasks.occurrences.advancing import (
+    OccurrenceResult,
+    complete_occurrence,
+    finish,
+    set_occurrence,
+    skip_occurrence,
+)
 from taskapi.tasks.occurrences.models import Occurrence
 from taskapi.tasks.occurrences.queries import LAST, SORTS, occurrence_page, occurrences
 from taskapi.tasks.queries import tasks
-from taskapi.tasks.recurrence.service import (
-    Anchor,
-    Following,
-    Recurrence,
-    next_due,
-    recurrence_for_due,
-)
-from taskapi.tasks.service import get_task, update_task
+from taskapi.tasks.recurrence.service import Recurrence, recurrence_for_due
+from taskapi.tasks.service import get_task
 from taskapi.tasks.values import recurrence_of
-
-
-class OccurrenceResult(NamedTuple):
-    """A task after an occurrence was completed, skipped or undone.
-
-    `occurrence` is None for a task that does not recur. `has_next` means that another occurrence
-    follows.
-    """
-
-    task: Task
-    occurrence: Occurrence | None
-    has_next: bool
 
 
 class NotRecurring(Problem):
@@ -66,11 +53,17 @@ class NothingToUndo(Problem):
 
 
 def complete(
-    caller: Caller, task_id: int, *, keep_missed: bool, if_match: list[int] | None
+    caller: Caller,
+    task_id: int,
+    *,
+    completed_at: datetime | None = None,
+    keep_missed: bool = False,
+    if_match: list[int] | None,
 ) -> OccurrenceResult:
     """Complete the current occurrence of a task, or a task that does not recur.
 
     Args:
+        completed_at: when it was completed; None for now.
         keep_missed: whether the next occurrence can be in the past.
 
     Raises:
@@ -80,9 +73,12 @@ def complete(
         task = tasks.require(caller, task_id, "update", if_match)
         recurrence = _open_recurrence(task)
         if recurrence:
-            result = _advance(caller, task, recurrence, "completed", keep_missed=keep_missed)
+            result = complete_occurrence(
+                caller, task, recurrence, completed_at=completed_at, keep_missed=keep_missed
+            )
         else:
-            result = OccurrenceResult(_completed(caller, task), None, has_next=False)
+            done = task if task.is_completed else finish(caller, task_id, completed_at)
+            result = OccurrenceResult(done, None, has_next=False)
     log_event("task_completed", task_id=task_id)
     return result
 
@@ -104,7 +100,7 @@ def skip(
         recurrence = _open_recurrence(task)
         if recurrence is None:
             raise NotRecurring
-        result = _advance(caller, task, recurrence, "skipped", keep_missed=keep_missed)
+        result = skip_occurrence(caller, task, recurrence, keep_missed=keep_missed)
     log_event("occurrence_skipped", task_id=task_id)
     return result
 
@@ -131,7 +127,7 @@ def undo(caller: Caller, task_id: int, if_match: list[int] | None) -> Occurrence
             if task.occurred is None:
                 occurred = None  # it belongs to another rule
         occurrences.delete(caller, last.id)
-        task = _set_occurrence(caller, task_id, due, occurred)
+        task = set_occurrence(caller, task, due, occurred, -last.moved_days)
     log_event("occurrence_undone", task_id=task_id)
     return OccurrenceResult(task, last, has_next=True)
 
@@ -159,52 +155,5 @@ def _open_recurrence(task: Task) -> Recurrence | None:
     return None if task.is_completed else recurrence_of(task)
 
 
-def _advance(
-    caller: Caller, task: Task, recurrence: Recurrence, outcome: str, *, keep_missed: bool
-) -> OccurrenceResult:
-    """Add the current occurrence to the history, and advance the task to the next one."""
-    due = due_of(task)
-    assert due, "a recurring task has one"
-    following = _following(task, due, recurrence, datetime.now(UTC), keep_missed=keep_missed)
-    entry = {
-        "task_id": task.id,
-        "outcome": outcome,
-        "missed": following.skipped if following else 0,
-        "occurred": task.occurred,
-        **due_columns("due", due),
-    }
-    occurrence = occurrences.create(caller, entry)
-    if following is None:
-        return OccurrenceResult(_completed(caller, task), occurrence, has_next=False)
-    database.rows(subtrees.REOPENING, id=task.id, **scope(caller))
-    task = _set_occurrence(caller, task.id, following.due, following.occurred)
-    return OccurrenceResult(task, occurrence, has_next=True)
-
-
-def _following(
-    task: Task, due: Due, recurrence: Recurrence, now: datetime, *, keep_missed: bool
-) -> Following | None:
-    is_anchored = recurrence.anchor is Anchor.COMPLETION
-    return next_due(
-        recurrence,
-        due,
-        completed_at=now if is_anchored else None,
-        after=None if is_anchored or keep_missed else now,
-        occurred=task.occurred,
-    )
-
-
 def _parts(recurrence: Recurrence) -> tuple[Any, Any, str]:
     return recurrence.rule, recurrence.anchor, recurrence.timezone
-
-
-def _set_occurrence(caller: Caller, task_id: int, due: Due, occurred: int | None) -> Task:
-    """Reopen a task, and set its due and the number of occurrences."""
-    values = {"is_completed": False, "occurred": occurred, **due_columns("due", due)}
-    return tasks.update(caller, task_id, values)
-
-
-def _completed(caller: Caller, task: Task) -> Task:
-    if task.is_completed:
-        return task
-    return update_task(caller, task.id, {"is_completed": True}, None)

@@ -113,8 +113,7 @@ def days_of(rule: Rule, start: date, *, is_shortened: bool = False) -> Days:
 
 def takes_day_from_start(rule: Rule) -> bool:
     """Whether the day of the month is that of the start."""
-    by = rule.by_day or rule.by_month_day or rule.by_year_day or rule.by_week_no
-    return rule.freq in (Frequency.MONTHLY, Frequency.YEARLY) and not by
+    return rule.freq in (Frequency.MONTHLY, Frequency.YEARLY) and not rule.names_days
 
 
 def _completed(rule: Rule, start: date) -> Rule:

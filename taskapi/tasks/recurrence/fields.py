@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from marshmallow import Schema, ValidationError, fields
 
 from taskapi.http.fields import Message, Messages, Value
+from taskapi.http.merging import PatchField
 from taskapi.http.schemas import Input, load_nested
 from taskapi.tasks.recurrence.rules import (
     MAX_LENGTH,
@@ -84,9 +85,19 @@ class NewRecurrence(Input):
     """A recurrence rule and how it is evaluated."""
 
     read_only = frozenset({"occurred"})
+    drops_null = True
     rrule = RuleField(required=True)
-    anchor = AnchorField()
-    timezone = Timezone(metadata={"description": TIMEZONE_ABOUT})
+    anchor = AnchorField(allow_none=True)
+    timezone = Timezone(allow_none=True, metadata={"description": TIMEZONE_ABOUT})
+
+
+class RecurrencePatch(Input):
+    """Changes to a recurrence. Null restores the default of `anchor` and `timezone`."""
+
+    read_only = frozenset({"occurred"})
+    rrule = RuleField(allow_none=True)
+    anchor = AnchorField(allow_none=True)
+    timezone = Timezone(allow_none=True, metadata={"description": TIMEZONE_ABOUT})
 
 
 class Recurrence(Schema):
@@ -125,6 +136,11 @@ class RecurrenceField(Value):
     alternatives: ClassVar[tuple[type[Schema], ...]] = (NewRecurrence,)
     output_alternatives = OutputRecurrence.alternatives
     _schema = NewRecurrence()
+    _names = frozenset(_schema.fields)
+
+    def merged(self) -> PatchField:
+        """The field in a merge patch."""
+        return PatchField(self, RecurrencePatch(), lambda changes: self._names <= changes.keys())
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Any, **kwargs: Any

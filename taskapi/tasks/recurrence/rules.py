@@ -87,6 +87,11 @@ class Rule:
     text: str = field(default="", compare=False)
     """The text that was parsed."""
 
+    @property
+    def names_days(self) -> bool:
+        """Whether a part says which days they are, so that the start does not."""
+        return bool(self.by_day or self.by_month_day or self.by_year_day or self.by_week_no)
+
 
 class GivenRecurrence(NamedTuple):
     """A recurrence from a request, not yet checked against a due."""

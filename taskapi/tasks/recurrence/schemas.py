@@ -29,22 +29,25 @@ EXAMPLE = {
 class NewRecurrencePreview(Input):
     """A recurrence to preview."""
 
+    drops_null = True
     rrule = RuleField(required=True)
-    anchor = AnchorField()
-    timezone = Timezone(metadata={"description": TIMEZONE_ABOUT})
+    anchor = AnchorField(allow_none=True)
+    timezone = Timezone(allow_none=True, metadata={"description": TIMEZONE_ABOUT})
     due = DueField(
         required=True, metadata={"description": "The date or time at which the rule starts."}
     )
     count = WholeNumber(
         least=1,
         most=MAX_COUNT,
+        allow_none=True,
         metadata={"description": "The number of occurrences to return. 10 by default."},
     )
     completed_at = Instant(
+        allow_none=True,
         metadata={
             "description": "When the first occurrence is completed. Only with the anchor"
             " `completion`. By default, each occurrence is completed on its due date."
-        }
+        },
     )
 
 

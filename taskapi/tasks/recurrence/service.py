@@ -17,10 +17,16 @@ from typing import NamedTuple
 from taskapi.db.tenancy import require_session
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
-from taskapi.tasks.dues import AMBIGUOUS, AmbiguousTime, DateDue, Due, TimedDue
+from taskapi.tasks.dues import DateDue, Due, TimedDue
 from taskapi.tasks.recurrence.days import LAST_DAY, Days, days_of, takes_day_from_start
 from taskapi.tasks.recurrence.rules import Anchor, GivenRecurrence, Rule, RuleError, parse
-from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, local_time_of
+from taskapi.tasks.timezones import (
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    instant_of,
+    is_known,
+    local_time_of,
+)
 
 __all__ = [
     "Anchor",
@@ -31,6 +37,7 @@ __all__ = [
     "Rule",
     "RuleError",
     "check",
+    "moved_by",
     "next_due",
     "occurrences",
     "parse",
@@ -55,15 +62,16 @@ class Recurrence:
 
 
 class Following(NamedTuple):
-    """The next due, and how many occurrences were omitted before it.
+    """The next due, None if there is none, and how many occurrences were omitted before it.
 
     `occurred` is the number of occurrences so far, for COUNT. It includes this due and the omitted
-    ones.
+    ones. `days` is the number of days from the current due, in the recurrence's time zone.
     """
 
-    due: Due
+    due: Due | None
     skipped: int
     occurred: int
+    days: int
 
 
 class Preview(NamedTuple):
@@ -102,7 +110,6 @@ def occurrences(
 
     Raises:
         RuleError: see `check`.
-        AmbiguousTime: the due cannot be represented in the recurrence's time zone.
     """
     check(recurrence, due)
     start = _localized(recurrence, due)
@@ -121,40 +128,52 @@ def next_due(
     completed_at: datetime | None = None,
     after: datetime | None = None,
     occurred: int | None = None,
-) -> Following | None:
-    """The next occurrence after the current due; None if there is none.
+) -> Following:
+    """The next occurrence after the current due.
 
-    With the anchor DUE, the rule starts at the current due, so a changed due moves the later
-    occurrences. With the anchor COMPLETION, it starts on the day of completion, at the due's time
-    of day. The next occurrence is on a later day, which can be the current due or precede it if the
-    task was completed early.
+    The rule starts at the current due, so a changed due moves the later occurrences. With the
+    anchor COMPLETION, it starts on the day of completion, at the due's time of day. The next
+    occurrence is then on a later day, which can precede the due if the task was completed early and
+    the rule names no days.
 
     Args:
-        completed_at: for the anchor COMPLETION, when the occurrence was completed.
-        after: for the anchor DUE, omit occurrences that have passed at this instant: times up to
-            it, and days before its day.
+        completed_at: for the anchor COMPLETION, when the occurrence was completed. None if it is
+            skipped, which counts from the due.
+        after: without `completed_at`, omit occurrences that have passed at this instant: times up
+            to it, and days before its day.
         occurred: the number of occurrences so far, including the current one, for COUNT. None
             means that the current one is the first, or no occurrence if it does not match the rule.
 
     Raises:
         RuleError: see `check`.
-        AmbiguousTime: the due cannot be represented in the recurrence's time zone.
     """
     check(recurrence, due)
     start = current = _localized(recurrence, due)
-    if recurrence.anchor is Anchor.COMPLETION:
-        assert completed_at, "required for this anchor"
+    if completed_at:
         start = _moved(current, local_time_of(completed_at, recurrence.timezone).date())
-    later = _days(recurrence, start).since(start.date + _ONE_DAY)
+    later = _days(recurrence, start).since(_first_later(recurrence, current, start))
     wanted = later.since(_first_not_passed(start, after, recurrence.timezone)) if after else later
     skipped = len(later) - len(wanted)
     if occurred is None:
         occurred = int(current.date in _days(recurrence, current))
+    count = recurrence.rule.count
+    if count is not None:
+        skipped = min(skipped, max(0, count - occurred))
     occurred += skipped
-    if recurrence.rule.count is not None and occurred >= recurrence.rule.count:
-        return None
-    day = next(iter(wanted), None)
-    return Following(_moved(start, day), skipped, occurred + 1) if day else None
+    has_ended = count is not None and occurred >= count
+    day = None if has_ended else next(iter(wanted), None)
+    if day is None:
+        return Following(None, skipped, occurred, 0)
+    return Following(_moved(start, day), skipped, occurred + 1, (day - current.date).days)
+
+
+def _first_later(recurrence: Recurrence, current: Due, start: Due) -> date:
+    """The first day on which the next occurrence can be.
+
+    What was just completed is not due again: if the rule names days, it is after the current due.
+    """
+    names_days = recurrence.rule.names_days
+    return (max(current.date, start.date) if names_days else start.date) + _ONE_DAY
 
 
 def recurrence_for_due(
@@ -167,8 +186,7 @@ def recurrence_for_due(
         pointer: the JSON Pointer of the recurrence in the body.
 
     Raises:
-        InvalidInput: there is no due, UNTIL has another type than the due, or the due is the second
-            of two equal local times in the recurrence's time zone.
+        InvalidInput: there is no due, or UNTIL has another type than the due.
     """
     if due is None:
         raise InvalidInput.at("/due", "Required, because the task recurs.", "due_required")
@@ -176,11 +194,8 @@ def recurrence_for_due(
     recurrence = Recurrence(rule, anchor, zone)
     try:
         check(recurrence, due)
-        _localized(recurrence, due)
     except RuleError as error:
         raise InvalidInput.at(f"{pointer}/rrule", error.message, error.code) from None
-    except AmbiguousTime:
-        raise InvalidInput.at("/due/datetime", AMBIGUOUS, AMBIGUOUS.code) from None
     return recurrence
 
 
@@ -219,11 +234,23 @@ def _localized(recurrence: Recurrence, due: Due) -> Due:
     return due.in_zone(recurrence.timezone) if isinstance(due, TimedDue) else due
 
 
+def moved_by(due: Due, days: int) -> Due:
+    """The due so many days later, or itself if that is not in the supported years."""
+    moved = _moved(due, due.date + timedelta(days))
+    is_supported = is_known(moved.at) if isinstance(moved, TimedDue) else moved.date <= LAST_DAY
+    return moved if is_supported else due
+
+
 def _moved(due: Due, day: date) -> Due:
     """The due on another day, at the same local time."""
-    if isinstance(due, TimedDue):
-        return TimedDue(datetime.combine(day, due.local.time()), due.timezone)
-    return DateDue(day)
+    return _on(due, day) if isinstance(due, TimedDue) else DateDue(day)
+
+
+def _on(due: TimedDue, day: date) -> TimedDue:
+    """The due at its local time of another day, the first one if it occurs twice."""
+    if day == due.date:
+        return due
+    return TimedDue(datetime.combine(day, due.local.time().replace(fold=0)), due.timezone)
 
 
 def _days(recurrence: Recurrence, start: Due) -> Days:
@@ -263,7 +290,7 @@ def _first_not_passed(start: Due, moment: datetime, timezone: str) -> date:
 
 def _at(due: TimedDue, day: date) -> datetime:
     """The instant of a timed due on another day. It never decreases with the day."""
-    return instant_of(datetime.combine(day, due.local.time()), due.timezone)
+    return _on(due, day).at
 
 
 def _each_completed(
@@ -276,13 +303,15 @@ def _each_completed(
     if completed_at:
         start = _moved(due, local_time_of(completed_at, recurrence.timezone).date())
         days = _days(recurrence, start)
+    first = _first_later(recurrence, due, start)
     while True:
-        for day in days.since(start.date + _ONE_DAY):
+        for day in days.since(first):
             yield _moved(due, day)
             # Restarting on an occurrence changes nothing, unless a short month moved its day. That
             # happens three times at most, from the 31st to the 28th.
             if takes_day_from_start(recurrence.rule) and day.day != start.date.day:
                 start = _moved(due, day)
+                first = day + _ONE_DAY
                 days = _days(recurrence, start)
                 break
         else:
