@@ -175,7 +175,7 @@ class QueryBoolean(TrueOrFalse):
 
 class _Bounded(_Strict, fields.Integer):
     def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
-        self.most = most
+        self.least, self.most = least, most
         text = Message(f"Must be a whole number from {least:,} to {most:,}.", "out_of_range")
         super().__init__(
             validate=validate.Range(min=least, max=most, error=text),

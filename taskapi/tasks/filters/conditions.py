@@ -81,6 +81,7 @@ id IN (
 """.strip()
 
 TESTS: dict[str, Test] = {
+    "id =": Test("id = {0}", (BigInteger(),)),
     "completed": Test("is_completed"),
     "title =": Test("title = {0}", (Text(),)),
     "title ~": Test('strpos(lower(title COLLATE "C"), {0}) > 0', (Text(),)),
