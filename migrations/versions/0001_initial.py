@@ -235,9 +235,14 @@ def upgrade() -> None:
         sa.Column("color", sa.String(length=7)),
         sa.Column("is_archived", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("position", sa.Numeric()),
+        sa.Column("open_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("completed_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         *_changes(),
         sa.CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name=op.f("ck_lists_color")),
         sa.CheckConstraint("name <> ''", name=op.f("ck_lists_name")),
+        sa.CheckConstraint(
+            "open_count >= 0 AND completed_count >= 0", name=op.f("ck_lists_counts")
+        ),
         sa.CheckConstraint(
             "NOT (is_archived AND id = workspace_id)", name=op.f("ck_lists_inbox_stays")
         ),

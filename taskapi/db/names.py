@@ -20,7 +20,7 @@ from taskapi.db.content_sql import ContentStatements, Values
 from taskapi.db.content_table import ContentTable
 from taskapi.db.pages import Sort, text_from_cursor
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import Counts, scope, visible
+from taskapi.db.tenancy import scope, visible
 from taskapi.extensions import Base
 from taskapi.identity import Caller
 from taskapi.problems import NameTaken, Problem
@@ -59,8 +59,10 @@ class NamedTable(ContentTable[M]):
         taken: the problem for a name that another row has.
     """
 
-    def __init__(self, model: type[M], noun: str, counts: Counts, taken: type[NameTaken]) -> None:
-        super().__init__(model, noun, ContentStatements(model, counts))
+    def __init__(
+        self, model: type[M], noun: str, statements: ContentStatements, taken: type[NameTaken]
+    ) -> None:
+        super().__init__(model, noun, statements)
         self._taken = taken
 
     def create(self, caller: Caller, values: Values) -> M:

@@ -42,9 +42,10 @@ class Resource:
         example: an example of its representation.
         parent: for a resource below another, the path parameter of its list: `task_id`.
         verbs: the operations that change it.
+        of_pages: further members of its representation in pages, which bodies may contain.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what differs between resources
         self,
         noun: str,
         declared: type[Schema],
@@ -52,13 +53,14 @@ class Resource:
         *,
         parent: str | None = None,
         verbs: Sequence[str] = ("update", "patch", "delete"),
+        of_pages: Sequence[str] = (),
     ) -> None:
         self._noun = noun
         self._parent = parent
         self._id = f"{noun}_id"
         self.represent = representation(noun, declared)
         self.output = output_schema(declared)
-        schemas = input_schemas(declared)
+        schemas = input_schemas(declared, of_pages)
         self.new, self.changes, self.patch = schemas.new(), schemas.changes(), schemas.patch()
         self._response: Arguments = {"response": self.output, "example": example}
         id_in_response = {self._id: "$response.body#/id"}
@@ -75,8 +77,18 @@ class Resource:
         """The schema of a page; `overrides` replace its fields."""
         return page_schema(f"{self._noun}s", self.output, **overrides)
 
-    def listing(self, query: Input, page: type[Schema] | None = None) -> Arguments:
-        """Arguments for `GET` of the collection."""
+    def listing(
+        self,
+        query: Input,
+        page: type[Schema] | None = None,
+        example: Mapping[str, Any] | None = None,
+    ) -> Arguments:
+        """Arguments for `GET` of the collection.
+
+        Args:
+            page: the schema of a page, and `example` a row of it, if they are not the usual ones.
+        """
+        row = example or self._response["example"]
         plural = f"{self._noun}s"
         first = {self._id: f"$response.body#/{plural}/0/id"}
         following = {"cursor": "$response.body#/next_cursor"}
@@ -86,7 +98,7 @@ class Resource:
             "query": query,
             "parameters": ("If-None-Match",),
             "response": page or self.page(),
-            "example": {plural: [self._response["example"]], "total": 1, "next_cursor": None},
+            "example": {plural: [row], "total": 1, "next_cursor": None},
             "headers": ("ETag", "Link"),
             "links": (
                 Link(f"list_{plural}", following),

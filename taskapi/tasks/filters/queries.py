@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from taskapi.db.content_sql import ContentStatements
 from taskapi.db.names import BY_NAME, NamedTable
 from taskapi.db.pages import BY_CREATION
 from taskapi.db.tenancy import ONE
@@ -19,7 +20,12 @@ class FilterExists(NameTaken):
     detail = "Another filter has this name."
 
 
-filters = NamedTable(SavedFilter, "filter", {"filter_count": lambda rows: ONE}, FilterExists)
+filters = NamedTable(
+    SavedFilter,
+    "filter",
+    ContentStatements(SavedFilter, {"filter_count": lambda rows: ONE}),
+    FilterExists,
+)
 
 SORTS = {"created_at": BY_CREATION, "name": BY_NAME}
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import array
 
+from taskapi.db.content_sql import ContentStatements
 from taskapi.db.names import BY_NAME, NamedTable
 from taskapi.db.pages import BY_CREATION
 from taskapi.db.statement import Statement
@@ -51,7 +52,9 @@ class LabelExists(NameTaken):
     detail = "Another label has this name."
 
 
-labels = NamedTable(Label, "label", {"label_count": lambda rows: ONE}, LabelExists)
+labels = NamedTable(
+    Label, "label", ContentStatements(Label, {"label_count": lambda rows: ONE}), LabelExists
+)
 
 SORTS = {"name": BY_NAME, "created_at": BY_CREATION}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     CTE,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from taskapi.db.content_sql import ContentStatements
 from taskapi.db.manual_order import ManualOrder
 from taskapi.db.names import BY_NAME, NamedTable
 from taskapi.db.pages import BY_CREATION, Ordering
@@ -33,6 +35,7 @@ from taskapi.db.tenancy import (
 )
 from taskapi.extensions import table_of
 from taskapi.problems import NameTaken
+from taskapi.tasks.list_counts import completed_count, open_count
 from taskapi.tasks.lists.models import List
 from taskapi.tasks.models import Task
 from taskapi.tasks.queries import DELETED_TOTALS, removed_totals, text_bytes
@@ -49,7 +52,17 @@ class ListExists(NameTaken):
     detail = "Another list has this name."
 
 
-lists = NamedTable(List, "list", {"list_count": lambda rows: ONE}, ListExists)
+class _ListStatements(ContentStatements):
+    """The statements of lists, whose pages have the counts of the inbox."""
+
+    def page_columns(self) -> list[ColumnElement[Any]]:
+        counts = {"open_count": open_count(), "completed_count": completed_count()}
+        return [counts.get(column.name, column) for column in self.table.c]
+
+
+lists = NamedTable(
+    List, "list", _ListStatements(List, {"list_count": lambda rows: ONE}), ListExists
+)
 
 manual_order = ManualOrder(
     _lists,

@@ -22,12 +22,18 @@ _UPDATE = LIST.updating(InboxStays, ListExists)
 
 
 @lists.get("")
-@operation(summary="List lists", **LIST.listing(schemas.ListQuery()))
+@operation(
+    summary="List lists",
+    **LIST.listing(schemas.ListQuery(), schemas.TaskListPage, schemas.COUNTED_EXAMPLE),
+)
 def list_lists(caller: Caller, query: dict[str, Any]) -> Response:
-    """Returns the caller's lists, by default in the order of creation."""
+    """Returns the caller's lists with their numbers of tasks, by default in order of creation.
+
+    Only pages have these numbers, because the version of a list does not change with its tasks.
+    """
     known = if_none_match(request, caller.workspace_id)
     page = service.list_lists(caller, query, known=known)
-    return page_response("lists", page, caller, LIST.represent)
+    return page_response("lists", page, caller, schemas.represent_counted)
 
 
 @lists.post("")
