@@ -2,7 +2,7 @@
 
 Fields with `dump_only` are read-only: clients may send them back, and they are ignored. The
 metadata `sort` means that lists can be sorted by the field, `filter` is its name in filters, and
-`default` is its value in a new resource.
+`null` is what null in a change stands for.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def input_schemas(resource: type[Schema], of_pages: Iterable[str] = ()) -> Input
     """The schemas of input.
 
     In a new resource, null means that an optional field is not given. In changes, null restores the
-    field's metadata `default`.
+    default, the field's metadata `null`.
 
     Args:
         of_pages: further read-only members of its representation in pages.
@@ -66,7 +66,7 @@ def input_schemas(resource: type[Schema], of_pages: Iterable[str] = ()) -> Input
     new = {n: f if f.required else _copy(f, allow_none=True) for n, f in writable.items()}
     changes = {n: _changed_field(field) for n, field in writable.items()}
     merged = {n: f.merged() for n, f in writable.items() if isinstance(f, Merged)}
-    defaults = {n: f.metadata["default"] for n, f in writable.items() if "default" in f.metadata}
+    defaults = {n: f.metadata["null"] for n, f in writable.items() if "null" in f.metadata}
     words = _words(name)
     about = f"Changes to a {words}. Omitted fields keep their values."
     changing = {"read_only": read_only, "null_values": defaults, "__doc__": about}
@@ -144,9 +144,8 @@ def declared_fields(resource: type[Schema]) -> dict[str, fields.Field[Any]]:
 
 
 def _changed_field(field: fields.Field[Any]) -> fields.Field[Any]:
-    metadata = {name: value for name, value in field.metadata.items() if name != "default"}
-    allow_none = field.allow_none or "default" in field.metadata
-    return _copy(field, required=False, allow_none=allow_none, metadata=metadata)
+    allow_none = field.allow_none or "null" in field.metadata
+    return _copy(field, required=False, allow_none=allow_none)
 
 
 def _copy(field: fields.Field[Any], **attributes: Any) -> fields.Field[Any]:
@@ -157,8 +156,7 @@ def _copy(field: fields.Field[Any], **attributes: Any) -> fields.Field[Any]:
 
 
 def _output_field(field: fields.Field[Any]) -> fields.Field[Any]:
-    metadata = {name: value for name, value in field.metadata.items() if name != "default"}
-    attributes = {"required": True, "dump_only": False, "metadata": metadata}
+    attributes = {"required": True, "dump_only": False}
     if hasattr(field, "output_alternatives"):
         attributes["alternatives"] = field.output_alternatives
     return _copy(field, **attributes)

@@ -128,6 +128,7 @@ class _TaskStatements(ContentStatements):
             children.c.workspace_id == WORKSPACE_ID, children.c.parent_id == ID
         )
         is_due_given, is_rule_given = self.is_given("due_date"), self.is_given("rrule")
+        rule = case((is_rule_given, self.value("rrule")), else_=before.c.rrule)
         return [
             *(
                 or_(
@@ -142,7 +143,7 @@ class _TaskStatements(ContentStatements):
             or_(
                 not_(self.is_given("is_completed")),
                 not_(cast(self.value("is_completed"), Boolean)),
-                and_(not_(has_children), or_(before.c.is_completed, before.c.rrule.is_(None))),
+                and_(not_(has_children), or_(before.c.is_completed, rule.is_(None))),
             ),
         ]
 

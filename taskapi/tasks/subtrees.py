@@ -202,7 +202,7 @@ def _written(workspace: CTE) -> Update:
     )
 
 
-_COMPLETION = _new_completion()
+COMPLETION = _new_completion()
 """Completes all subtasks of a task, at any depth, and returns the occurrences of recurring ones."""
 
 REOPENING = _new_reopening()
@@ -216,7 +216,7 @@ _MOMENT_COLUMNS = [
     _tasks.c[f"{name}_{part}"] for name in MOMENTS for part in ("date", "time", "timezone", "at")
 ]
 
-_DATED = Statement(
+DATED = Statement(
     select(_tasks.c.id, *_MOMENT_COLUMNS)
     .where(_IN_WORKSPACE, _is_in(_below()))
     .where(or_(_tasks.c.due_date.is_not(None), _tasks.c.start_date.is_not(None)))
@@ -241,6 +241,8 @@ def _new_redating() -> Statement:
             **{name: moved.c[name] for name in names},
         )
         .where(_tasks.c.workspace_id == workspace.c.id, _IN_WORKSPACE, _tasks.c.id == moved.c.id)
+        # Without this, the planner could read all tasks to find a few.
+        .where(_tasks.c.id == any_(func.array(select(moved.c.id).scalar_subquery())))
         .returning(_tasks.c.id, _tasks.c.workspace_id)
         .cte("after")
     )
@@ -249,7 +251,7 @@ def _new_redating() -> Statement:
     )
 
 
-_REDATING = _new_redating()
+REDATING = _new_redating()
 """Sets the dates and instants of tasks. Its parameter is `moments`, a JSON array."""
 
 
@@ -262,7 +264,7 @@ def complete_subtasks(caller: Caller, task_id: int, completed_at: datetime | Non
     Raises:
         QuotaExceeded: as it says.
     """
-    recorded = database.rows(_COMPLETION, id=task_id, completed_at=completed_at, **scope(caller))
+    recorded = database.rows(COMPLETION, id=task_id, completed_at=completed_at, **scope(caller))
     if recorded:
         usage = database.row(USAGE, **scope(caller)) or {}
         if usage["occurrence_count"] > limits()["quota_occurrence_count"]:
@@ -276,7 +278,7 @@ def move_dates(caller: Caller, task_id: int, days: int) -> None:
         days: how many days later they are.
     """
     moments = []
-    for values in database.rows(_DATED, id=task_id, **scope(caller)):
+    for values in database.rows(DATED, id=task_id, **scope(caller)):
         row = _DatedRow._make(values)
         dues = {name: due_of(row, name) for name in MOMENTS}
         columns = {"id": row.id}
@@ -285,7 +287,7 @@ def move_dates(caller: Caller, task_id: int, days: int) -> None:
         moments.append(columns)
     if moments:
         encoded = orjson.dumps(moments).decode()
-        database.rows(_REDATING, moments=encoded, **scope(caller))
+        database.rows(REDATING, moments=encoded, **scope(caller))
 
 
 def _new_deletion() -> Statement:

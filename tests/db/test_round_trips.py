@@ -62,15 +62,15 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 
 SEVERAL = {
     "change_password": 5,
-    "complete_task": 7,
+    "complete_task": 9,
     "delete_account": 17,  # each table of content
     "delete_label": 4,
     "end_other_sessions": 2,
     "merge_label": 4,
     "move_list": 6,
     "move_task": 7,
-    "skip_occurrence": 7,
-    "undo_occurrence": 7,
+    "skip_occurrence": 9,
+    "undo_occurrence": 9,
 }
 """Operations on several rows or with a password, with their maximum of round trips."""
 

@@ -14,6 +14,7 @@ from filters.meaning import FILTERS, INSTANTS, LABELS, LISTS, TITLES, ZONES, Fil
 from flask import Flask
 from hypothesis import given, note
 from hypothesis import strategies as st
+from model.foresight import starts_late
 from support import world
 from support.api import Api
 from support.contract import Contract
@@ -36,13 +37,16 @@ def _moment(chosen: random.Random) -> Any:
 
 def _body(chosen: random.Random, seen: Seen) -> dict[str, Any]:
     labels = chosen.sample(sorted(seen.label_ids.values()), chosen.randint(0, 3))
+    due, start = _moment(chosen), _moment(chosen)
+    if starts_late(start, due):
+        due, start = start, due
     return {
         "title": chosen.choice(TITLES),
         "description": chosen.choice((None, *TITLES)),
         "is_completed": chosen.random() < 0.4,
         **{number.name: chosen.choice(number.few()) for number in meaning.COMPARED},
-        "due": _moment(chosen),
-        "start": _moment(chosen),
+        "due": due,
+        "start": start,
         "list_id": chosen.choice(sorted(seen.list_ids.values())),
         "label_ids": sorted(labels),
     }

@@ -53,4 +53,5 @@ def test_load_returns_what_the_schema_returns(schema: Input, values: dict[str, A
         with pytest.raises(InvalidInput):
             load(schema, values)
     else:
-        assert load(schema, values) == expected
+        given = {n: v for n, v in expected.items() if not (schema.drops_null and v is None)}
+        assert load(schema, values) == given

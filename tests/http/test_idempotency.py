@@ -16,7 +16,7 @@ from config import Settings
 from taskapi.http import idempotency
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
-BODY = {"title": "Water the plants", "description": None}
+BODY = {"title": "Water the plants", "description": "Twice"}
 PATIENCE = 20
 
 

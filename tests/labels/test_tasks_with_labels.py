@@ -53,7 +53,6 @@ def test_label_ids_replace_all_labels(user: Api, labels: list[int], method: str)
 @pytest.mark.parametrize(
     ("value", "pointer", "code"),
     [
-        (None, "/label_ids", "null"),
         (1, "/label_ids", "not_a_list"),
         ("1", "/label_ids", "not_a_list"),
         ({"1": 1}, "/label_ids", "not_a_list"),

@@ -47,7 +47,7 @@ def test_a_task_moves_to_another_list_and_back(user: Api, garden: int, method: s
     assert user.expect(200, method, path, json=task)["list_id"] == garden
 
 
-@pytest.mark.parametrize("value", [None, 0, -1, 1.0, True, "1", 2**53, [1]])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "1", 2**53, [1]])
 def test_an_invalid_list_id_returns_400(user: Api, value: object) -> None:
     for method, path in (("POST", "/tasks"), ("PATCH", f"/tasks/{user.task()['id']}")):
         body = {"title": "a", "list_id": value}

@@ -121,8 +121,8 @@ def recurrence_misfit(known: Body) -> str | None:
         return None
     if not known.get("due"):
         return "/due"
-    has_day_for_its_end = "UNTIL" in known["recurrence"]["rrule"]
-    return "/recurrence/rrule" if has_day_for_its_end and "datetime" in known["due"] else None
+    ends_at_a_time = "UNTIL" in known["recurrence"]["rrule"]
+    return "/recurrence/rrule" if ends_at_a_time and "date" in known["due"] else None
 
 
 def is_placed(task: Task, body: Body) -> bool:

@@ -94,7 +94,7 @@ class ListRules(Changes):
         index = {"first": 0, "last": len(order)}.get(where)
         order.insert(order.index(after) + 1 if index is None else index, list_id)
         query = {"query_string": {"sort": "position"}}
-        found = self.response(200, session, "GET", "/lists", **query)["lists"]
+        found = self._listed(session, **query["query_string"])
         assert [created["id"] for created in found] == order
         self._made_room(account, found[order.index(list_id) + 1 :])
         assert moved == account.lists[list_id] | _written(moved)
@@ -171,14 +171,23 @@ class ListRules(Changes):
         stored = session.account.lists.values()
         matching = [created for created in stored if is_archived in (None, created["is_archived"])]
         expected = sorted(matching, key=SORTS[sort], reverse=is_descending)
+        assert self._listed(session, **query) == expected
+
+    def _listed(self, session: Session, **query: str) -> list[dict[str, Any]]:
+        """The lists of a page without their counts, which must be right."""
         page = self.response(200, session, "GET", "/lists", query_string=query)
-        assert page == {"lists": expected, "total": len(expected), "next_cursor": None}
+        assert (page["total"], page["next_cursor"]) == (len(page["lists"]), None)
+        for found in page["lists"]:
+            inside = [task["is_completed"] for task in session.account.inside(found["id"])]
+            assert found.pop("open_count") == inside.count(False)
+            assert found.pop("completed_count") == inside.count(True)
+        return list(page["lists"])
 
     def check(self, account: Account) -> None:
         """Check that the lists of an account match the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
-            found = self.response(200, session, "GET", "/lists")["lists"]
+            found = self._listed(session)
             assert found == sorted(account.lists.values(), key=lambda created: created["id"])
 
 

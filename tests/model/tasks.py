@@ -40,7 +40,7 @@ _RULES = st.sampled_from(
     (
         "FREQ=DAILY;COUNT=2",
         "FREQ=WEEKLY;BYDAY=TU,FR",
-        "FREQ=DAILY;UNTIL=21500107",
+        "FREQ=DAILY;UNTIL=21500107T120000Z",
         "FREQ=MONTHLY;BYMONTHDAY=31",
     )
 )

@@ -52,6 +52,11 @@ UPDATE tasks SET label_ids = ARRAY[4 * workspace_id + 1000001 + id % 3]
 || CASE WHEN id % 1200 = 6 THEN ARRAY[4 * workspace_id + 1000004] END
 WHERE workspace_id <= 1000 AND id % 12 > 0;
 
+UPDATE lists SET open_count = opened, completed_count = completed
+FROM (SELECT list_id, count(*) FILTER (WHERE NOT is_completed) AS opened,
+      count(*) FILTER (WHERE is_completed) AS completed FROM tasks GROUP BY list_id) AS counted
+WHERE lists.id = counted.list_id;
+
 UPDATE tasks SET due_date = '2026-01-05', rrule = 'FREQ=DAILY', recurrence_anchor = 'due',
 recurrence_timezone = 'UTC' WHERE workspace_id <= 100 AND id % 40 = 0;
 

@@ -47,7 +47,13 @@ def written(table: ContentTable[Any], **values: Any) -> Node:
     return {"given": table.sql.given(values), **limits, **table.sql.parameters(ME, values)}
 
 
-WRITTEN = written(tasks, title="New", description=None, is_completed=True)
+WRITTEN = written(
+    tasks,
+    title="New",
+    description=None,
+    is_completed=True,
+    **dict.fromkeys(("rrule", "recurrence_anchor", "recurrence_timezone")),
+)
 LABELLED = written(tasks, title="New", label_ids=[LABEL, LABEL + 1])
 
 OF_ONE_TASK: dict[str, tuple[Statement, Node]] = {
@@ -107,10 +113,18 @@ OF_A_LIST: Node = {
 }
 
 
-BELOW: Node = {"parent_id": TASK - 6, "after_id": TASK - 6, "deeper": 1}
+BELOW: Node = {
+    "parent_id": TASK - 6,
+    "after_id": TASK - 6,
+    "deeper": 1,
+    "completed_at": None,
+    "moments": f'[{{"id": {TASK}, "due_date": "2026-01-05"}}]',
+}
 OF_A_FAMILY: dict[str, Statement] = {
     "family": subtrees.FAMILY,
     "complete those below": subtrees.COMPLETION,
+    "dates of those below": subtrees.DATED,
+    "move the dates of those below": subtrees.REDATING,
     "move those below": subtrees.RELOCATION,
     "delete with those below": subtrees.DELETION,
     "sibling": subtrees.manual_order.sibling,
@@ -206,7 +220,8 @@ ABOUT_OCCURRENCES: dict[str, Statement] = {
 def test_list_operations_read_only_the_callers_rows(planner: psycopg.Connection, name: str) -> None:
     plan = plan_of(planner, ABOUT_LISTS[name], {**OF_A_LIST, **CALLER})
     assert scanned(plan) == []
-    assert rows_read(plan, "lists") <= 8
+    # A page sums the counts of all lists, of which there are few, for those of the inbox.
+    assert rows_read(plan, "lists") <= 12
     assert rows_read(plan, "tasks") <= 101
 
 

@@ -242,14 +242,16 @@ def test_other_invalid_fields_are_reported(
     assert found == (pointer, code or found[1])
 
 
-def test_until_has_a_time_if_the_due_has_one(user: Api) -> None:
+def test_until_is_a_time_or_the_end_of_a_day(user: Api) -> None:
     due = _timed("2026-12-24T18:00:00")
-    assert _error(user, "FREQ=DAILY;UNTIL=20261225", due) == ("/rrule", "until_type")
-    for until in ("20261225T170000Z", "20261225T180000"):
+    assert _error(user, "FREQ=DAILY;UNTIL=20261225T170000Z", DAY) == ("/rrule", "until_type")
+    for until in ("20261225", "20261225T170000Z", "20261225T180000"):
         assert len(_preview(user, f"FREQ=DAILY;UNTIL={until}", due)["occurrences"]) == 2
     for until in ("20261225T165959Z", "20261225T175959"):
         assert len(_preview(user, f"FREQ=DAILY;UNTIL={until}", due)["occurrences"]) == 1
-    for until in ("99991231T235959Z", "99991231T235959", "00010101T000000"):
+    late = _timed("2026-12-24T23:59:59")
+    assert len(_preview(user, "FREQ=DAILY;UNTIL=20261225;", late)["occurrences"]) == 2
+    for until in ("99991231", "99991231T235959Z", "99991231T235959", "00010101T000000"):
         number = len(_preview(user, f"FREQ=DAILY;UNTIL={until}", due)["occurrences"])
         assert number == (0 if until < "1" else 10)
 

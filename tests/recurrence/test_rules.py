@@ -190,11 +190,38 @@ def test_monthly_from_completion_never_skips_a_month(text: str, start: str, expe
     assert _dates(text, start, anchor=Anchor.COMPLETION) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "start", "expected"),
+    [
+        # The examples of RFC 7529 section 4.2.
+        ("FREQ=MONTHLY;SKIP=FORWARD;COUNT=4", "2014-01-31", "2014-01-31 03-01 03-31 05-01"),
+        ("FREQ=YEARLY;SKIP=FORWARD;COUNT=3", "2012-02-29", "2012-02-29 2013-03-01 2014-03-01"),
+        ("FREQ=MONTHLY;SKIP=BACKWARD;COUNT=4", "2014-01-31", "2014-01-31 02-28 03-31 04-30"),
+        ("FREQ=MONTHLY;SKIP=OMIT;COUNT=3", "2014-01-31", "2014-01-31 03-31 05-31"),
+        ("FREQ=MONTHLY;COUNT=3", "2014-01-31", "2014-01-31 03-31 05-31"),
+        ("FREQ=MONTHLY;BYMONTHDAY=30;SKIP=FORWARD;COUNT=3", "2026-01-30", "2026-01-30 03-01 03-30"),
+        (
+            "FREQ=MONTHLY;INTERVAL=3;BYMONTHDAY=31;SKIP=FORWARD;COUNT=4",
+            "2026-01-31",
+            "2026-01-31 05-01 07-31 10-31",
+        ),
+        (
+            "FREQ=MONTHLY;BYMONTHDAY=31;BYDAY=FR;SKIP=FORWARD;COUNT=2",
+            "2026-01-01",
+            "2026-05-01 07-31",
+        ),
+        ("FREQ=DAILY;BYMONTHDAY=31;SKIP=BACKWARD;COUNT=2", "2026-01-31", "2026-01-31 03-31"),
+    ],
+)
+def test_skip_says_which_day_replaces_a_missing_one(text: str, start: str, expected: str) -> None:
+    assert _dates(f"RSCALE=GREGORIAN;{text}", start) == expected
+
+
 REFUSED = {
     "": ("not_a_rule", "Must be a rule of RFC 5545, like FREQ=WEEKLY;BYDAY=MO,WE."),
     "RRULE:FREQ=DAILY": ("not_a_rule", "Must not begin with RRULE:."),
     "freq=daily": ("not_a_rule", "Must be in upper case."),
-    "FREQ=DAILY;": ("not_a_rule", None),
+    "FREQ=DAILY;;": ("not_a_rule", None),
     "FREQ=DAILY; COUNT=1": ("not_a_rule", None),
     "FREQ=DAILY\n": ("not_a_rule", None),
     "FREQ=DAILY;COUNT=": ("not_a_rule", None),
@@ -205,7 +232,12 @@ REFUSED = {
     "FREQ=DAILY;BYHOUR=9": ("not_supported", None),
     "FREQ=FORTNIGHTLY": ("not_a_choice", "FREQ must be DAILY, WEEKLY, MONTHLY or YEARLY."),
     "FREQ=DAILY;FREQ=DAILY": ("repeated", "FREQ must not be repeated."),
-    "FREQ=DAILY;SKIP=OMIT": ("unknown_part", "Unknown part SKIP."),
+    "FREQ=DAILY;SKIP=OMIT": ("not_together", "SKIP requires RSCALE=GREGORIAN."),
+    "RSCALE=GREGORIAN;FREQ=DAILY;SKIP=LATER": ("not_a_choice", None),
+    "RSCALE=HEBREW;FREQ=DAILY": ("not_supported", "RSCALE must be GREGORIAN."),
+    "RSCALE=GREGORIAN;FREQ=MONTHLY;SKIP=FORWARD;BYMONTHDAY=31;BYSETPOS=1": ("not_together", None),
+    "FREQ=MONTHLY;TT_SKIP=WEEKEND": ("unknown_part", "Unknown part TT_SKIP."),
+    "FREQ=MONTHLY;X-FOO=1": ("unknown_part", "Unknown part X-FOO."),
     "FREQ=DAILY;DTSTART=20260101": ("unknown_part", None),
     "FREQ=DAILY;INTERVAL=0": ("out_of_range", "INTERVAL must be a positive whole number."),
     "FREQ=DAILY;INTERVAL=-1": ("out_of_range", None),

@@ -23,6 +23,11 @@ def new_email() -> str:
     return f"user{os.getpid()}-{next(_numbers)}@example.com"
 
 
+def new_title(method: str) -> dict[str, Any]:
+    """Arguments for a request to a task: a change, unless the method takes no body."""
+    return {"json": {"title": "New"}} if method in ("PUT", "PATCH") else {}
+
+
 class Api:
     """Sends requests as one user, with the user's tokens if there are any."""
 

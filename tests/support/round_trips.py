@@ -198,14 +198,14 @@ TOGETHER = [
     Case(
         "complete an occurrence",
         200,
-        7,
+        8,
         lambda me, _: request("POST", f"{_recurring(me)}/complete"),
     ),
     Case(
-        "complete the last", 200, 6, lambda me, _: request("POST", f"{_at_its_last(me)}/complete")
+        "complete the last", 200, 7, lambda me, _: request("POST", f"{_at_its_last(me)}/complete")
     ),
-    Case("skip", 200, 7, lambda me, _: request("POST", f"{_recurring(me)}/skip")),
-    Case("undo", 200, 7, lambda me, _: request("POST", f"{_at_its_last(me)}/undo")),
+    Case("skip", 200, 8, lambda me, _: request("POST", f"{_recurring(me)}/skip")),
+    Case("undo", 200, 8, lambda me, _: request("POST", f"{_at_its_last(me)}/undo")),
     Case("list, move to the end", 200, 6, lambda me, _: request("POST", f"{_list(me)}/move", {})),
     Case(
         "list, move behind another",

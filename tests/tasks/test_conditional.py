@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from support import world
-from support.api import Api
+from support.api import Api, new_title
 from werkzeug.test import TestResponse
 
 from config import Settings
@@ -135,7 +135,7 @@ def test_a_write_of_the_current_version_is_performed(user: Api, method: str, hea
     user.task()
     task = user.task()
     sent = {"If-Match": header.format(version=task["version"])}
-    response = user.send(method, f"/tasks/{task['id']}", json={"title": "New"}, headers=sent)
+    response = user.send(method, f"/tasks/{task['id']}", headers=sent, **new_title(method))
     assert response.status_code == (204 if method == "DELETE" else 200)
     listed = user.expect(200, "GET", "/tasks")
     assert listed["total"] == (1 if method == "DELETE" else 2)
@@ -150,7 +150,7 @@ def test_a_write_of_an_outdated_version_returns_the_current_task_and_changes_not
     task, tag = user.task(), _tag(user)
     address, sent = f"/tasks/{task['id']}", {"If-Match": header.format(version=task["version"])}
     for method in WRITES:
-        response = user.send(method, address, json={"title": "New"}, headers=sent)
+        response = user.send(method, address, headers=sent, **new_title(method))
         assert response.status_code == 412
         assert response.get_json()["code"] == "precondition_failed"
         assert response.get_json()["task"] == task
@@ -174,7 +174,7 @@ def test_a_conditional_write_of_a_missing_or_foreign_task_returns_404_or_403(
 ) -> None:
     task = user.task()
     for condition in ("*", f'"{task["version"]}"', '"99"'):
-        sent: dict[str, Any] = {"json": {"title": "New"}, "headers": {"If-Match": condition}}
+        sent: dict[str, Any] = new_title(method) | {"headers": {"If-Match": condition}}
         user.problem(404, "not_found", method, "/tasks/0", **sent)
         problem = stranger.problem(403, "forbidden", method, f"/tasks/{task['id']}", **sent)
         assert "task" not in problem
@@ -351,8 +351,8 @@ def test_a_write_that_waited_checks_the_version_after_the_wait(
         user,
         method,
         f"/tasks/{task['id']}",
-        json={"title": "Late"},
         headers={"If-Match": f'"{task["version"]}"'},
+        **new_title(method),
     )
     count = "UPDATE workspaces SET version = 2 WHERE id = %s"
     rename = "UPDATE tasks SET version = 2, title = 'Early' WHERE workspace_id = %s"

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import pytest
-from support.api import Api
+from support.api import Api, new_title
 
 CHANGES = ("PUT", "PATCH")
 EACH_CALL = ("GET", "PUT", "PATCH", "DELETE")
@@ -123,7 +123,7 @@ def test_a_deleted_task_returns_404(user: Api, method: str) -> None:
     address = f"/tasks/{user.task()['id']}"
     response = user.send("DELETE", address)
     assert (response.status_code, response.data) == (204, b"")
-    problem = user.problem(404, "not_found", method, address, json={"title": "Back"})
+    problem = user.problem(404, "not_found", method, address, **new_title(method))
     assert problem["detail"] == "Task not found"
     assert user.expect(200, "GET", "/tasks") == {"tasks": [], "total": 0, "next_cursor": None}
 
@@ -289,9 +289,8 @@ def test_another_users_task_returns_403_and_is_unchanged_and_logged(
 ) -> None:
     task, tag = user.task(), _list_tag(user)
     with caplog.at_level(logging.WARNING, "taskapi.event"):
-        problem = stranger.problem(
-            403, "forbidden", method, f"/tasks/{task['id']}", json={"title": "Stolen"}
-        )
+        path = f"/tasks/{task['id']}"
+        problem = stranger.problem(403, "forbidden", method, path, **new_title(method))
     assert problem["detail"] == f"Not authorized to {verb} this task"
     (record,) = [vars(record) for record in caplog.records if record.msg == "refused"]
     assert (record["user_id"], record["task_id"], record["verb"]) == (

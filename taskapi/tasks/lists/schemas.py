@@ -60,7 +60,7 @@ class TaskList(Schema):
         lambda row: row.id == row.workspace_id,
     )
     is_archived = TrueOrFalse(
-        metadata={"description": "Whether clients should hide the list.", "default": False}
+        metadata={"description": "Whether clients should hide the list.", "null": False}
     )
     position = computed(Position(), position_text)
     version = Version(least=0)

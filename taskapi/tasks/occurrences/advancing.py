@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from taskapi.db import database
 from taskapi.db.tenancy import scope
@@ -66,14 +66,20 @@ def skip_occurrence(
     return _advance(caller, task, following, "skipped", None)
 
 
-def finish(caller: Caller, task_id: int, completed_at: datetime | None) -> Task:
+def finish(caller: Caller, task: Task, completed_at: datetime | None) -> Task:
     """Complete a task and its subtasks.
 
     Raises:
         QuotaExceeded: occurrences of recurring subtasks would exceed the quota.
     """
-    subtrees.complete_subtasks(caller, task_id, completed_at)
-    return tasks.update(caller, task_id, {"is_completed": True, **_at(completed_at)})
+    values: dict[str, Any] = {"is_completed": True}
+    if completed_at:
+        values["completed_at"] = completed_at
+    done = None if task.rrule else tasks.update_standalone(caller, task.id, values)
+    if done is None:
+        subtrees.complete_subtasks(caller, task.id, completed_at)
+        done = tasks.update(caller, task.id, values)
+    return done
 
 
 def set_occurrence(caller: Caller, task: Task, due: Due, occurred: int | None, days: int) -> Task:
@@ -117,7 +123,7 @@ def _advance(
     }
     occurrence = occurrences.create(caller, entry)
     if following.due is None:
-        return OccurrenceResult(finish(caller, task.id, completed_at), occurrence, has_next=False)
+        return OccurrenceResult(finish(caller, task, completed_at), occurrence, has_next=False)
     database.rows(subtrees.REOPENING, id=task.id, **scope(caller))
     task = set_occurrence(caller, task, following.due, following.occurred, following.days)
     return OccurrenceResult(task, occurrence, has_next=True)
@@ -127,7 +133,3 @@ def _due(task: Task) -> Due:
     due = due_of(task)
     assert due, "a recurring task has one"
     return due
-
-
-def _at(completed_at: datetime | None) -> dict[str, datetime]:
-    return {"completed_at": completed_at} if completed_at else {}

@@ -77,7 +77,7 @@ def complete(
                 caller, task, recurrence, completed_at=completed_at, keep_missed=keep_missed
             )
         else:
-            done = task if task.is_completed else finish(caller, task_id, completed_at)
+            done = task if task.is_completed else finish(caller, task, completed_at)
             result = OccurrenceResult(done, None, has_next=False)
     log_event("task_completed", task_id=task_id)
     return result

@@ -20,7 +20,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from taskapi.tasks.recurrence.rules import Day, Frequency, Rule, Weekday
+from taskapi.tasks.recurrence.rules import Day, Frequency, Rule, Skip, Weekday
 
 LAST_DAY = date(2199, 12, 31)
 
@@ -94,20 +94,25 @@ def days_of(rule: Rule, start: date, *, is_shortened: bool = False) -> Days:
     The start is one of them only if it matches the rule.
 
     Args:
-        is_shortened: if the day of the month is that of the start, shorter months use their last
-            day instead of none (RFC 7529's SKIP=BACKWARD).
+        is_shortened: if the rule has no SKIP and the day of the month is that of the start,
+            shorter months use their last day instead of none, as with SKIP=BACKWARD.
     """
     if start > LAST_DAY:
         return Days(0)
-    shorten = is_shortened and takes_day_from_start(rule)
     whole = _completed(rule, start)
-    found = _in_years(whole, shorten=shorten)
+    if is_shortened and rule.skip is None and takes_day_from_start(rule):
+        whole = replace(whole, skip=Skip.BACKWARD)
+    if whole.freq is Frequency.DAILY:  # no day is derived from its month
+        whole = replace(whole, skip=None)
+    found = _in_years(whole)
     if whole.by_week_no:
         found &= _in_weeks(whole)
     if whole.by_set_pos:
         found = _picked(found, whole, start)
-    if whole.interval > 1:
-        found &= _in_intervals(whole, start)
+    intervals = _in_intervals(whole, start) if whole.interval > 1 else _ALL
+    found &= intervals
+    if whole.skip is Skip.FORWARD and whole.by_month_day:
+        found |= (_short_months(whole) & intervals) << 1 & _on_any_weekday(whole)
     return Days(found).since(start)
 
 
@@ -128,9 +133,32 @@ def _completed(rule: Rule, start: date) -> Rule:
     return rule
 
 
-def _in_years(rule: Rule, *, shorten: bool) -> int:
+def _short_months(rule: Rule) -> int:
+    """The last days of months that lack a day of BYMONTHDAY."""
+    last = replace(rule, by_month_day=(-1,), by_day=(), skip=None)
+    longest = max(rule.by_month_day)
+
+    def in_month(month: _Span) -> int:
+        return 1 << month.length - 1 if longest > month.length else 0
+
+    return _years_of(last, in_month)
+
+
+def _on_any_weekday(rule: Rule) -> int:
+    """The days on the weekdays of BYDAY, without regard to its ordinals; all days without it."""
+    if not rule.by_day:
+        return _ALL
+    plain = tuple(Day(None, weekday) for _, weekday in rule.by_day)
+    return _on_weekdays(plain, _Span(0, _SIZE))
+
+
+def _in_years(rule: Rule) -> int:
     """The days that all parts except BYWEEKNO and INTERVAL allow."""
-    in_month = _once_each_kind(lambda month: _in_month(rule, month, shorten=shorten))
+    return _years_of(rule, lambda month: _in_month(rule, month))
+
+
+def _years_of(rule: Rule, days_in: Callable[[_Span], int]) -> int:
+    in_month = _once_each_kind(days_in)
     in_year = _once_each_kind(lambda year: _in_year(rule, year, in_month))
     found = 0
     for year in _YEARS:
@@ -164,12 +192,12 @@ def _in_year(rule: Rule, year: _Span, in_month: Callable[[_Span], int]) -> int:
     return found
 
 
-def _in_month(rule: Rule, month: _Span, *, shorten: bool) -> int:
+def _in_month(rule: Rule, month: _Span) -> int:
     """The days in one month, whose first day is bit 0."""
     found = (1 << month.length) - 1
     if rule.by_month_day:
         wanted = rule.by_month_day
-        if shorten:
+        if rule.skip is Skip.BACKWARD:
             wanted = tuple(min(day, month.length) for day in wanted)
         found &= _nth(wanted, month.length)
     if rule.by_day and not _counts_days_in_years(rule):

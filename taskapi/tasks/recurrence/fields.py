@@ -23,8 +23,11 @@ from taskapi.tasks.timezones import Timezone
 _ABOUT = (
     "A recurrence rule (RFC 5545 section 3.3.10), in upper case and without `RRULE:`. FREQ is"
     " DAILY, WEEKLY, MONTHLY or YEARLY. UNTIL is a date if the due is a date. Otherwise it is a"
-    " time: in UTC (`20261224T170000Z`), or without Z in the recurrence's time zone. BYHOUR,"
-    " BYMINUTE and BYSECOND are not supported, since the due has the time of day."
+    " time in UTC (`20261224T170000Z`), a time without Z in the recurrence's time zone, or a date,"
+    " which includes that day. `RSCALE=GREGORIAN;SKIP=BACKWARD` uses the last day of a month that"
+    " lacks the day, `SKIP=FORWARD` the first day of the next month (RFC 7529); BYMONTHDAY is then"
+    " added if the rule names no days. BYHOUR, BYMINUTE and BYSECOND are not supported, since the"
+    " due has the time of day."
 )
 
 

@@ -1,8 +1,8 @@
 """Parses recurrence rules: RECUR values of RFC 5545 section 3.3.10.
 
 A rule is in upper case, like `FREQ=MONTHLY;BYDAY=-1FR`, without `RRULE:`, white space and folded
-lines. Parts that the due already has are not supported: DTSTART and times of day (FREQ=HOURLY and
-below, BYHOUR, BYMINUTE, BYSECOND).
+lines. RSCALE and SKIP are those of RFC 7529. Parts that the due already has are not supported:
+DTSTART and times of day (FREQ=HOURLY and below, BYHOUR, BYMINUTE, BYSECOND).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from taskapi.field_errors import FieldErrorCode
 
 MAX_LENGTH = 500
 
-_FORM = re.compile(r"[A-Z]+=[A-Z0-9,+-]+(;[A-Z]+=[A-Z0-9,+-]+)*", re.ASCII)
+_PART = "[A-Z0-9_-]+=[A-Z0-9,+-]+"
+_FORM = re.compile(f"{_PART}(;{_PART})*;?", re.ASCII)
 PATTERN = f"^{_FORM.pattern}$"
 
 
@@ -47,6 +48,14 @@ class Frequency(Enum):
     YEARLY = "YEARLY"
 
 
+class Skip(Enum):
+    """Which day replaces one that a month does not have (RFC 7529 section 4.1)."""
+
+    OMIT = "OMIT"
+    BACKWARD = "BACKWARD"
+    FORWARD = "FORWARD"
+
+
 class Weekday(IntEnum):
     """The days of a week, as `date.weekday` numbers them."""
 
@@ -68,7 +77,7 @@ class Day(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A valid rule. Its parts have the RFC's names.
+    """A valid rule. Its parts have the RFC's names; those of `rscale` and `skip` are RFC 7529's.
 
     `until` is a date, an instant in UTC, or a local time. It is inclusive.
     """
@@ -84,6 +93,8 @@ class Rule:
     by_day: tuple[Day, ...] = ()
     by_set_pos: tuple[int, ...] = ()
     wkst: Weekday = Weekday.MO
+    rscale: str | None = None
+    skip: Skip | None = None
     text: str = field(default="", compare=False)
     """The text that was parsed."""
 
@@ -112,6 +123,7 @@ def parse(text: str) -> Rule:
     if not _FORM.fullmatch(text):
         raise RuleError(_form_error(text), "not_a_rule")
     parts: dict[str, str] = {}
+    text = text.removesuffix(";")
     for part in text.split(";"):
         name, _, value = part.partition("=")
         if name in parts:
@@ -196,6 +208,18 @@ def _weekday(name: str, text: str) -> Weekday:
     return Weekday[text]
 
 
+def _calendar(name: str, text: str) -> str:
+    if text != "GREGORIAN":
+        raise RuleError(f"{name} must be GREGORIAN.", "not_supported")
+    return text
+
+
+def _skip(name: str, text: str) -> Skip:
+    if text not in Skip.__members__:
+        raise RuleError(f"{name} must be OMIT, BACKWARD or FORWARD.", "not_a_choice")
+    return Skip(text)
+
+
 _UNTIL = re.compile(r"([0-9]{8})(?:T([0-9]{6})(Z?))?", re.ASCII)
 
 
@@ -225,6 +249,8 @@ _PARTS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "BYDAY": ("by_day", _days),
     "BYSETPOS": ("by_set_pos", _numbers(366, from_end=True)),
     "WKST": ("wkst", _weekday),
+    "RSCALE": ("rscale", _calendar),
+    "SKIP": ("skip", _skip),
 }
 """For each part, the argument of `Rule` and its reader."""
 
@@ -250,6 +276,10 @@ def _check_together(rule: Rule) -> None:
         ),
         "BYDAY must have no ordinals, like 1MO, with BYWEEKNO.": has_ordinals and rule.by_week_no,
         "BYSETPOS requires another part that begins with BY.": (rule.by_set_pos and not any(by)),
+        "BYSETPOS cannot be combined with SKIP=FORWARD.": (
+            rule.by_set_pos and rule.skip is Skip.FORWARD
+        ),
+        "SKIP requires RSCALE=GREGORIAN.": rule.skip and not rule.rscale,
     }
     for message, is_violated in forbidden.items():
         if is_violated:

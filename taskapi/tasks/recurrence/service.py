@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,7 +19,15 @@ from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
 from taskapi.tasks.dues import DateDue, Due, TimedDue
 from taskapi.tasks.recurrence.days import LAST_DAY, Days, days_of, takes_day_from_start
-from taskapi.tasks.recurrence.rules import Anchor, GivenRecurrence, Rule, RuleError, parse
+from taskapi.tasks.recurrence.rules import (
+    Anchor,
+    Frequency,
+    GivenRecurrence,
+    Rule,
+    RuleError,
+    Skip,
+    parse,
+)
 from taskapi.tasks.timezones import (
     FIRST_INSTANT,
     LAST_INSTANT,
@@ -82,22 +90,17 @@ class Preview(NamedTuple):
 
 
 def check(recurrence: Recurrence, due: Due) -> None:
-    """Check that UNTIL has the type of the due (RFC 5545 section 3.3.10).
+    """Check that UNTIL has a type that the due allows (RFC 5545 section 3.3.10).
 
     It is a date if the due is a date. For a timed due it is an instant in UTC, or, unlike in the
-    RFC, a local time in the recurrence's time zone.
+    RFC, a local time in the recurrence's time zone, or a date, which means the end of that day.
 
     Raises:
-        RuleError: the types differ.
+        RuleError: it has a time, and the due has none.
     """
-    until = recurrence.rule.until
-    if until is None or isinstance(until, datetime) is isinstance(due, TimedDue):
-        return
-    if isinstance(due, TimedDue):
-        message = "UNTIL must have a time, like 20261224T170000Z, because the due has one."
-    else:
+    if isinstance(recurrence.rule.until, datetime) and isinstance(due, DateDue):
         message = "UNTIL must be a date, like 20261224, because the due is a date."
-    raise RuleError(message, "until_type")
+        raise RuleError(message, "until_type")
 
 
 def occurrences(
@@ -186,7 +189,7 @@ def recurrence_for_due(
         pointer: the JSON Pointer of the recurrence in the body.
 
     Raises:
-        InvalidInput: there is no due, or UNTIL has another type than the due.
+        InvalidInput: there is no due, or it has no time and UNTIL has one.
     """
     if due is None:
         raise InvalidInput.at("/due", "Required, because the task recurs.", "due_required")
@@ -194,9 +197,18 @@ def recurrence_for_due(
     recurrence = Recurrence(rule, anchor, zone)
     try:
         check(recurrence, due)
+        recurrence = replace(recurrence, rule=_with_days(rule, _localized(recurrence, due).date))
     except RuleError as error:
         raise InvalidInput.at(f"{pointer}/rrule", error.message, error.code) from None
     return recurrence
+
+
+def _with_days(rule: Rule, day: date) -> Rule:
+    """The rule with the day of the due, which a shorter month would change for good."""
+    if rule.skip in (None, Skip.OMIT) or not takes_day_from_start(rule):
+        return rule
+    month = f";BYMONTH={day.month}" if rule.freq is Frequency.YEARLY and not rule.by_month else ""
+    return parse(f"{rule.text};BYMONTHDAY={day.day}{month}")
 
 
 def preview(  # noqa: PLR0913 - the fields of the body
@@ -264,17 +276,23 @@ def _last_day(until: date | datetime | None, start: Due) -> date:
     """The last day on which an occurrence is not after UNTIL and in the supported years."""
     if isinstance(start, DateDue):
         return until or LAST_DAY
-    assert until is None or isinstance(until, datetime), "`check` was called"
     if until and until.year < FIRST_INSTANT.year:
         return date.min
     limit = LAST_INSTANT
     if until and until.year <= LAST_INSTANT.year:
-        limit = min(limit, until if until.tzinfo else instant_of(until, start.timezone))
+        limit = min(limit, _end(until, start.timezone))
     # One day more, because a date can occur twice if clocks go back at midnight.
     day = min(local_time_of(limit, start.timezone).date() + _ONE_DAY, LAST_DAY)
     while _at(start, day) > limit:
         day -= _ONE_DAY
     return day
+
+
+def _end(until: date, timezone: str) -> datetime:
+    """The instant of UNTIL; of a date, the end of that day."""
+    if not isinstance(until, datetime):
+        until = datetime.combine(until, time.max.replace(fold=1))
+    return until if until.tzinfo else instant_of(until, timezone)
 
 
 def _first_not_passed(start: Due, moment: datetime, timezone: str) -> date:
