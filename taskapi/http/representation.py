@@ -8,7 +8,7 @@ metadata `sort` means that lists can be sorted by the field, `filter` is its nam
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -51,15 +51,18 @@ class InputSchemas(NamedTuple):
     patch: type[Input]
 
 
-def input_schemas(resource: type[Schema]) -> InputSchemas:
+def input_schemas(resource: type[Schema], of_pages: Iterable[str] = ()) -> InputSchemas:
     """The schemas of input.
 
     In a new resource, null means that an optional field is not given. In changes, null restores the
     default, the field's metadata `null`.
+
+    Args:
+        of_pages: further read-only members of its representation in pages.
     """
     name = resource.__name__
     writable = {n: f for n, f in declared_fields(resource).items() if not f.dump_only}
-    read_only = frozenset(declared_fields(resource).keys() - writable.keys())
+    read_only = frozenset(declared_fields(resource).keys() - writable.keys()).union(of_pages)
     new = {n: f if f.required else _copy(f, allow_none=True) for n, f in writable.items()}
     changes = {n: _changed_field(field) for n, field in writable.items()}
     merged = {n: f.merged() for n, f in writable.items() if isinstance(f, Merged)}
@@ -97,6 +100,14 @@ def conflict_schema(noun: str, output: type[Schema]) -> type[Schema]:
     current = fields.Nested(output, required=True, metadata=about)
     members = {noun: current, "__doc__": f"The {noun} has another version."}
     return type(f"{output.__name__}Conflict", (ProblemDetails,), members)
+
+
+def taken_schema(noun: str, output: type[Schema]) -> type[Schema]:
+    """The schema of the errors 409, which contain the row that has a taken name."""
+    about = {"description": f"For a taken name, the {noun} that has it."}
+    found = fields.Nested(output, metadata=about)
+    members = {noun: found, "__doc__": f"The {noun} conflicts with another row or a quota."}
+    return type(f"{output.__name__}Taken", (ProblemDetails,), members)
 
 
 def representation(noun: str, resource: type[Schema]) -> Represent:

@@ -191,6 +191,12 @@ class TaskQuery(FilteredTasksQuery):
     """Page, filters and order of tasks."""
 
     sort = sort_field(SORT_NAMES, default=NEWEST_FIRST)
+    count = QueryBoolean(
+        metadata={
+            "description": "Whether to count the tasks of all pages, which takes longer if many"
+            " match. Without it, `total` is null for a list or a filter."
+        }
+    )
 
 
 TaskPage = TASK.page(
