@@ -226,8 +226,8 @@ _WORKSPACES = """
 INSERT INTO workspaces (id, owner_id, name) SELECT id, id, 'Personal' FROM users
 """
 _INBOXES = """
-INSERT INTO lists (workspace_id, id, user_id, name, version)
-SELECT id, id, id, 'Inbox', 0 FROM users
+INSERT INTO lists (workspace_id, id, user_id, name, name_key, version)
+SELECT id, id, id, 'Inbox', 'inbox', 0 FROM users
 """
 _WORDS = """
 INSERT INTO task_words (workspace_id, task_id, title_words, description_words)

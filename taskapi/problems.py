@@ -12,7 +12,14 @@
     ├── MethodNotAllowed        405  with Allow
     ├── RequestTimeout          408  the body did not arrive in time
     ├── KeyInUse                409  with Retry-After; a request with the same key is in progress
+<<<<<<< HEAD
     ├── PreconditionFailed      412  If-Match or If-None-Match excludes the version
+=======
+    ├── LengthRequired          411
+    ├── ProblemWithRow               the response contains a row
+    │   ├── NameTaken           409  another row has the name
+    │   └── PreconditionFailed  412  If-Match has another version
+>>>>>>> 36acc9671fd9707e354ae33b8842322e3ed08960
     ├── ContentTooLarge         413
     ├── UnsupportedMediaType    415
     ├── KeyReused               422  the key was used for another request
@@ -27,7 +34,7 @@ are public: `GET /problems/{code}` returns them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -221,7 +228,34 @@ class KeyInUse(Problem):
     headers = {"Retry-After": "1"}
 
 
-class PreconditionFailed(Problem):
+class ProblemWithRow(Problem):
+    """An error whose response contains a row, unless `find` returns none.
+
+    Args:
+        noun: the name of the row's resource.
+        find: returns the row. It is called when the transaction of the request has ended.
+    """
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        noun: str = "",
+        find: Callable[[], Any] = lambda: None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail, headers=headers)
+        self.noun = noun
+        self.find = find
+
+
+class NameTaken(ProblemWithRow):
+    """Another row has this name."""
+
+    status = 409
+
+
+class PreconditionFailed(ProblemWithRow):
     """The current version is not in If-Match, or it is in If-None-Match.
 
     The resource has probably changed since you read it. The response to a write contains the
@@ -235,12 +269,6 @@ class PreconditionFailed(Problem):
         "The resource has changed since you read it. The response contains its current version."
     )
     instance_headers = ("ETag",)
-
-    def __init__(self, noun: str = "", current: Any = None, **arguments: Any) -> None:
-        """Report a row, `current`, of the resource with the name `noun`, if a write failed."""
-        super().__init__(**arguments)
-        self.noun = noun
-        self.current = current
 
 
 class ContentTooLarge(Problem):

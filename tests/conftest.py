@@ -19,7 +19,7 @@ from support.contract import Contract
 from config import Settings
 from taskapi import create_app
 
-pytest_plugins = ["support.examples", "support.limit", "support.summary"]
+pytest_plugins = ["support.examples", "support.limit", "support.locales", "support.summary"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

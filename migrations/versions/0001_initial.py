@@ -222,6 +222,7 @@ def upgrade() -> None:
         "labels",
         *_keys(),
         sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name_key", sa.String(collation="C"), nullable=False),
         sa.Column("color", sa.String(length=7)),
         *_changes(),
         sa.CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name=op.f("ck_labels_color")),
@@ -229,29 +230,31 @@ def upgrade() -> None:
         *_constraints("labels"),
     )
     op.create_index("ix_labels_id", "labels", ["id"], postgresql_using="hash")
-    op.create_index(
-        "uq_labels_name",
-        "labels",
-        ["workspace_id", sa.literal_column('lower(name COLLATE "C")')],
-        unique=True,
-    )
+    op.create_index("uq_labels_name", "labels", ["workspace_id", "name_key"], unique=True)
     op.create_table(
         "lists",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
         sa.Column("id", sa.BigInteger(), server_default=NEXT_ID, nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name_key", sa.String(collation="C"), nullable=False),
         sa.Column("color", sa.String(length=7)),
         sa.Column("is_archived", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("position", sa.Numeric()),
+        sa.Column("open_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("completed_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         *_changes(),
         sa.CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name=op.f("ck_lists_color")),
         sa.CheckConstraint("name <> ''", name=op.f("ck_lists_name")),
+        sa.CheckConstraint(
+            "open_count >= 0 AND completed_count >= 0", name=op.f("ck_lists_counts")
+        ),
         sa.CheckConstraint(
             "NOT (is_archived AND id = workspace_id)", name=op.f("ck_lists_inbox_stays")
         ),
         *_constraints("lists"),
     )
+    op.create_index("uq_lists_name", "lists", ["workspace_id", "name_key"], unique=True)
     op.create_index("ix_lists_id", "lists", ["id"], postgresql_using="hash")
     op.create_index(
         "ix_lists_position",
@@ -262,6 +265,7 @@ def upgrade() -> None:
         "saved_filters",
         *_keys(),
         sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name_key", sa.String(collation="C"), nullable=False),
         sa.Column("query", sa.String(length=2000), nullable=False),
         sa.Column("color", sa.String(length=7)),
         *_changes(),
@@ -269,6 +273,9 @@ def upgrade() -> None:
         sa.CheckConstraint("name <> ''", name=op.f("ck_saved_filters_name")),
         sa.CheckConstraint("query <> ''", name=op.f("ck_saved_filters_query")),
         *_constraints("saved_filters"),
+    )
+    op.create_index(
+        "uq_saved_filters_name", "saved_filters", ["workspace_id", "name_key"], unique=True
     )
     op.create_index("ix_saved_filters_id", "saved_filters", ["id"], postgresql_using="hash")
     op.create_table(

@@ -9,8 +9,9 @@ import click
 from flask.cli import AppGroup
 
 from taskapi.auth import administration
-from taskapi.auth.schemas import Credentials
+from taskapi.auth.schemas import NewUser
 from taskapi.cli import explained
+from taskapi.http.fields import normalized_email
 from taskapi.http.schemas import load
 
 users = AppGroup("users", help="Create, list and change accounts.")
@@ -46,7 +47,7 @@ def list_users() -> None:
 @explained
 def show(email: str) -> None:
     """Show the account of EMAIL."""
-    for name, value in administration.get_user(email.lower()).items():
+    for name, value in administration.get_user(normalized_email(email)).items():
         click.echo(f"{name.replace('_', ' ') + ':':22}{value}")
 
 
@@ -65,8 +66,8 @@ def set_password(email: str) -> None:
 @explained
 def deactivate(email: str) -> None:
     """Deactivate the account of EMAIL: it cannot log in, and its sessions end."""
-    ended = administration.set_active(email.lower(), active=False)
-    click.echo(f"Deactivated {email.lower()}; ended {ended} sessions.")
+    ended = administration.set_active(normalized_email(email), active=False)
+    click.echo(f"Deactivated {normalized_email(email)}; ended {ended} sessions.")
 
 
 @users.command()
@@ -74,8 +75,8 @@ def deactivate(email: str) -> None:
 @explained
 def activate(email: str) -> None:
     """Activate the account of EMAIL again."""
-    administration.set_active(email.lower(), active=True)
-    click.echo(f"Activated {email.lower()}.")
+    administration.set_active(normalized_email(email), active=True)
+    click.echo(f"Activated {normalized_email(email)}.")
 
 
 @users.command()
@@ -84,7 +85,7 @@ def activate(email: str) -> None:
 @explained
 def delete(email: str, *, yes: bool) -> None:
     """Delete the account of EMAIL and all its data. This cannot be undone."""
-    user = administration.get_user(email.lower())
+    user = administration.get_user(normalized_email(email))
     if not yes:
         click.confirm(f"Delete {user['email']} and {user['task_count']} tasks?", abort=True)
     administration.delete_user(user["email"])
@@ -115,4 +116,4 @@ def _new_password() -> str:
 
 def _validated(email: str, password: str) -> dict[str, Any]:
     """Validate as a registration does."""
-    return load(Credentials(), {"email": email, "password": password}, prefix="")
+    return load(NewUser(), {"email": email, "password": password}, prefix="")

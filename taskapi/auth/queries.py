@@ -32,6 +32,7 @@ from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from taskapi.auth.models import Session, User
+from taskapi.db.names import name_key
 from taskapi.db.pages import BY_CREATION, Ordering
 from taskapi.db.purging import Purge
 from taskapi.db.quotas import QUOTAS
@@ -75,15 +76,16 @@ _ended_long_ago = or_(
 def _personal_workspace(account: CTE) -> list[CTE]:
     """The personal workspace of a new account, and its inbox. Both have the account's ID."""
     name, inbox = literal(_WORKSPACE_NAME, Text), literal(_INBOX_NAME, Text)
-    version = literal_column("0", BigInteger)
+    inbox_key = literal(name_key(_INBOX_NAME), Text).label("name_key")
+    ids = (account.c.id, account.c.id.label("list_id"), account.c.id)
     workspace = insert(_workspaces).from_select(
         ["id", "owner_id", "name", "list_count"],
         select(account.c.id, account.c.id.label("owner_id"), name, ONE),
         include_defaults=False,
     )
     first_list = insert(_lists).from_select(
-        ["workspace_id", "id", "user_id", "name", "version"],
-        select(account.c.id, account.c.id.label("list_id"), account.c.id, inbox, version),
+        ["workspace_id", "id", "user_id", "name", "name_key", "version"],
+        select(*ids, inbox, inbox_key, literal_column("0", BigInteger)),
         include_defaults=False,
     )
     return [workspace.cte("workspace"), first_list.cte("inbox")]

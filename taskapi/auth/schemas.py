@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from taskapi.db.quotas import QUOTAS
-from taskapi.http.fields import EmailAddress, Id, Password, Text, Timestamp
+from taskapi.http.fields import CurrentPassword, EmailAddress, Id, Password, Text, Timestamp
 from taskapi.http.pagination import PageFields
 from taskapi.http.schemas import Input
 
@@ -49,7 +49,8 @@ class NewUser(Input):
     email = EmailAddress(
         required=True,
         metadata={
-            "description": "The email address, stored in lower case. Unique.",
+            "description": "The email address, stored in lower case. White space at both ends is"
+            " removed. Unique.",
             "maxLength": 255,
         },
     )
@@ -62,9 +63,12 @@ class Credentials(Input):
     read_only = _READ_ONLY
     email = EmailAddress(
         required=True,
-        metadata={"description": "The email address. Case is ignored.", "maxLength": 255},
+        metadata={
+            "description": "The email address. Case and white space at both ends are ignored.",
+            "maxLength": 255,
+        },
     )
-    password = Password("The password.", required=True)
+    password = CurrentPassword("The password.", required=True)
     drops_null = True
     refresh_token = Text(
         least=1,
@@ -93,14 +97,14 @@ class RefreshRequest(Input):
 class PasswordChange(Input):
     """A change of the password."""
 
-    current_password = Password("The current password.", required=True)
+    current_password = CurrentPassword("The current password.", required=True)
     new_password = Password("The new password.", required=True)
 
 
 class Reauthentication(Input):
     """The password of the caller."""
 
-    password = Password("The current password.", required=True)
+    password = CurrentPassword("The current password.", required=True)
 
 
 class User(Schema):

@@ -107,9 +107,18 @@ class ContentStatements:
         """Conditions under which an update affects no other row: see `update_standalone`."""
         return ()
 
-    def dependent_writes(self, after: CTE, before: CTE | None) -> Sequence[CTE]:
-        """Writes to other tables that belong to an insert or an update."""
+    def dependent_writes(self, after: CTE | None, before: CTE | None) -> Sequence[CTE]:
+        """Writes to other tables that belong to a write of a row.
+
+        Args:
+            after: the row after an insert or an update.
+            before: the row before an update or a deletion.
+        """
         return ()
+
+    def page_columns(self) -> Sequence[ColumnElement[Any]]:
+        """The columns of the rows of a page, with the names of the table's columns."""
+        return list(self.table.c)
 
     def more_parameters(self, caller: Caller, values: Values) -> Values:
         """Parameters of `dependent_writes` for these values."""
@@ -151,11 +160,12 @@ class ContentStatements:
                 as an expression over workspaces. It follows the total.
         """
         if total is None:
-            total = select(func.count()).where(visible(self.table), or_(*parts)).scalar_subquery()
+            every = select(func.count()).where(visible(self.table), or_(*parts)).scalar_subquery()
+            total = case((WORKSPACES.c.version != all_(_KNOWN), every))
         leading = [WORKSPACES.c.version.label("workspace_version"), total.label("total")]
         leading += [] if missing is None else [missing.label("missing")]
         pages = [
-            select(*self.table.c)
+            select(*self.page_columns())
             .where(self.table.c.workspace_id == WORKSPACE_ID, part, *conditions)
             .order_by(*order)
             .limit(_LIMIT)
@@ -271,7 +281,8 @@ class ContentStatements:
         )
         change = {total: -weight for total, weight in self._weights(gone).items()}
         counted = increment_version(workspace, gone, change)
-        return Statement(select(gone.c.id).add_cte(counted), writes=True)
+        dependent = self.dependent_writes(None, gone)
+        return Statement(select(gone.c.id).add_cte(counted, *dependent), writes=True)
 
     @cached_property
     def diagnosis(self) -> Statement:

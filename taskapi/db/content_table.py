@@ -188,7 +188,7 @@ class ContentTable(Generic[M]):
             if otherwise and is_match(row.version, if_match):
                 raise otherwise
             if if_match is not None:
-                raise PreconditionFailed(self._noun, row)
+                raise PreconditionFailed(noun=self._noun, find=lambda: row)
         if is_elsewhere:
             extra = {"user_id": caller.user_id, f"{self._noun}_id": row_id, "verb": verb}
             _events.warning("refused", extra=extra)

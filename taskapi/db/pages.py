@@ -224,11 +224,12 @@ def by_text(name: str) -> Sort:
         key=lambda rows: func.lower(collate(rows.c[name], "C")),
         type=Text(),
         value_of=lambda row: ascii_lower(getattr(row, name)),
-        load=_text,
+        load=text_from_cursor,
     )
 
 
-def _text(value: Any) -> str:
+def text_from_cursor(value: Any) -> str:
+    """A text from a cursor."""
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("not a text that PostgreSQL can store")
     return value

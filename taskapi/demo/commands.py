@@ -15,6 +15,7 @@ from taskapi.cli import explained
 from taskapi.db.listing import Page
 from taskapi.db.pages import MAX_LIMIT
 from taskapi.demo.samples import FILTERS, LABELS, LISTS, SampleTask, tasks
+from taskapi.http.fields import normalized_email
 from taskapi.identity import Caller
 from taskapi.logs import without_events
 from taskapi.problems import NotFound
@@ -34,7 +35,7 @@ _ALL = {"limit": MAX_LIMIT, "sort": "name"}
 @explained
 def demo(email: str, count: int) -> None:
     """Add sample tasks to an account, which is created if it does not exist."""
-    email = email.lower()
+    email = normalized_email(email)
     password = _create_account(email)
     with session_of(email) as caller, without_events():
         lists = _create_missing(caller, LISTS, create_list, list_lists(caller, _ALL, known=[]))

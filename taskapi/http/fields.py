@@ -99,8 +99,13 @@ class Name(Text):
 _NOT_AN_EMAIL = Message("Must be an email address of at most 255 characters.", "not_an_email")
 
 
+def normalized_email(text: str) -> str:
+    """An email address as it is stored: trimmed, in lower case, in NFC."""
+    return _nfc(text.strip(WHITE_SPACE).lower())
+
+
 class EmailAddress(_Strict, fields.Email):
-    """An email address, in lower case."""
+    """An email address, as `normalized_email` returns it."""
 
     default_error_messages: Messages = {
         "invalid": _NOT_AN_EMAIL,
@@ -113,26 +118,37 @@ class EmailAddress(_Strict, fields.Email):
         )
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        email = str(super()._deserialize(value, attr, data, **kwargs))
+        email = normalized_email(super()._deserialize(value, attr, data, **kwargs))
         if not email.isprintable():  # control characters, which a quoted local part may hold
             raise self.make_error("invalid")
-        return email.lower()
+        return email
 
 
 _MAX_NORMALIZED = 1_000
 
 
-class Password(Text):
-    """A password of 8 to 100 code points, normalized to NFC (RFC 8265 section 4.2)."""
+def _nfc(text: str) -> str:
+    """The text in NFC, unless it is far too long for its field."""
+    # Takes quadratic time in the worst case, and shortens a text to a quarter at most.
+    return unicodedata.normalize("NFC", text) if len(text) <= _MAX_NORMALIZED else text
 
-    def __init__(self, about: str, **kwargs: Any) -> None:
+
+class Password(Text):
+    """A new password of 8 to 100 code points, normalized to NFC (RFC 8265 section 4.2)."""
+
+    def __init__(self, about: str, *, least: int = 8, most: int = 100, **kwargs: Any) -> None:
         metadata = {"format": "password", "description": about}
-        super().__init__(least=8, most=100, load_only=True, metadata=metadata, **kwargs)
+        super().__init__(least=least, most=most, load_only=True, metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        # Takes quadratic time in the worst case, and shortens a text to a quarter at most.
-        return unicodedata.normalize("NFC", text) if len(text) <= _MAX_NORMALIZED else text
+        return _nfc(super()._deserialize(value, attr, data, **kwargs))
+
+
+class CurrentPassword(Password):
+    """A password to verify. One that no account can have is wrong, not invalid."""
+
+    def __init__(self, about: str, **kwargs: Any) -> None:
+        super().__init__(about, least=0, most=_MAX_NORMALIZED, **kwargs)
 
 
 class TrueOrFalse(_Strict, fields.Boolean):
@@ -159,7 +175,7 @@ class QueryBoolean(TrueOrFalse):
 
 class _Bounded(_Strict, fields.Integer):
     def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
-        self.most = most
+        self.least, self.most = least, most
         text = Message(f"Must be a whole number from {least:,} to {most:,}.", "out_of_range")
         super().__init__(
             validate=validate.Range(min=least, max=most, error=text),

@@ -18,7 +18,7 @@ from taskapi.field_errors import FieldError
 from taskapi.http.operations import Link, Operation, operation_of
 from taskapi.http.problem_schema import ProblemDetails, SharedField, code_components
 from taskapi.identity import MAX_ID
-from taskapi.problems import InvalidInput, Problem, all_problems
+from taskapi.problems import InvalidInput, Problem, ProblemWithRow, all_problems
 
 _EXAMPLE_REQUEST_ID = "6f1e0c9ab2d34b7f8a90c1d2"
 _EXAMPLE_ERRORS = [FieldError("/title", "Required.", "required")]
@@ -290,7 +290,7 @@ def _problem_response(
     schema, members = declared.problem_schemas.get(status, (ProblemDetails, {}))
     examples = {
         kind.code: {"value": {**example_of(kind), **members}}
-        if members
+        if members and issubclass(kind, ProblemWithRow)
         else {"$ref": f"#/components/examples/{kind.code}"}
         for kind in kinds
     }

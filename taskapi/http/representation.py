@@ -2,13 +2,13 @@
 
 Fields with `dump_only` are read-only: clients may send them back, and they are ignored. The
 metadata `sort` means that lists can be sorted by the field, `filter` is its name in filters, and
-`default` is its value in a new resource.
+`null` is what null in a change stands for.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -51,19 +51,22 @@ class InputSchemas(NamedTuple):
     patch: type[Input]
 
 
-def input_schemas(resource: type[Schema]) -> InputSchemas:
+def input_schemas(resource: type[Schema], of_pages: Iterable[str] = ()) -> InputSchemas:
     """The schemas of input.
 
     In a new resource, null means that an optional field is not given. In changes, null restores the
-    field's metadata `default`.
+    default, the field's metadata `null`.
+
+    Args:
+        of_pages: further read-only members of its representation in pages.
     """
     name = resource.__name__
     writable = {n: f for n, f in declared_fields(resource).items() if not f.dump_only}
-    read_only = frozenset(declared_fields(resource).keys() - writable.keys())
+    read_only = frozenset(declared_fields(resource).keys() - writable.keys()).union(of_pages)
     new = {n: f if f.required else _copy(f, allow_none=True) for n, f in writable.items()}
     changes = {n: _changed_field(field) for n, field in writable.items()}
     merged = {n: f.merged() for n, f in writable.items() if isinstance(f, Merged)}
-    defaults = {n: f.metadata["default"] for n, f in writable.items() if "default" in f.metadata}
+    defaults = {n: f.metadata["null"] for n, f in writable.items() if "null" in f.metadata}
     words = _words(name)
     about = f"Changes to a {words}. Omitted fields keep their values."
     changing = {"read_only": read_only, "null_values": defaults, "__doc__": about}
@@ -97,6 +100,14 @@ def conflict_schema(noun: str, output: type[Schema]) -> type[Schema]:
     current = fields.Nested(output, required=True, metadata=about)
     members = {noun: current, "__doc__": f"The {noun} has another version."}
     return type(f"{output.__name__}Conflict", (ProblemDetails,), members)
+
+
+def taken_schema(noun: str, output: type[Schema]) -> type[Schema]:
+    """The schema of the errors 409, which contain the row that has a taken name."""
+    about = {"description": f"For a taken name, the {noun} that has it."}
+    found = fields.Nested(output, metadata=about)
+    members = {noun: found, "__doc__": f"The {noun} conflicts with another row or a quota."}
+    return type(f"{output.__name__}Taken", (ProblemDetails,), members)
 
 
 def representation(noun: str, resource: type[Schema]) -> Represent:
@@ -133,9 +144,8 @@ def declared_fields(resource: type[Schema]) -> dict[str, fields.Field[Any]]:
 
 
 def _changed_field(field: fields.Field[Any]) -> fields.Field[Any]:
-    metadata = {name: value for name, value in field.metadata.items() if name != "default"}
-    allow_none = field.allow_none or "default" in field.metadata
-    return _copy(field, required=False, allow_none=allow_none, metadata=metadata)
+    allow_none = field.allow_none or "null" in field.metadata
+    return _copy(field, required=False, allow_none=allow_none)
 
 
 def _copy(field: fields.Field[Any], **attributes: Any) -> fields.Field[Any]:
@@ -146,8 +156,7 @@ def _copy(field: fields.Field[Any], **attributes: Any) -> fields.Field[Any]:
 
 
 def _output_field(field: fields.Field[Any]) -> fields.Field[Any]:
-    metadata = {name: value for name, value in field.metadata.items() if name != "default"}
-    attributes = {"required": True, "dump_only": False, "metadata": metadata}
+    attributes = {"required": True, "dump_only": False}
     if hasattr(field, "output_alternatives"):
         attributes["alternatives"] = field.output_alternatives
     return _copy(field, **attributes)

@@ -15,12 +15,16 @@ from taskapi.http.representation import (
     output_schema,
     page_schema,
     representation,
+    taken_schema,
 )
 from taskapi.http.schemas import Input
-from taskapi.problems import Forbidden, NotFound, PreconditionFailed, Problem
+from taskapi.problems import Forbidden, NameTaken, NotFound, PreconditionFailed, Problem
 
 Arguments = dict[str, Any]
 """Arguments of `operation`."""
+
+ProblemSchemas = dict[int, tuple[type[Schema], Mapping[str, Any]]]
+"""By status, the schema of errors with more members, and an example of these."""
 
 WRITE_PROBLEMS = (Forbidden, NotFound, PreconditionFailed)
 """Errors of an operation that changes one row."""
@@ -41,9 +45,10 @@ class Resource:
         example: an example of its representation.
         parent: for a resource below another, the path parameter of its list: `task_id`.
         verbs: the operations that change it.
+        of_pages: further members of its representation in pages, which bodies may contain.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what differs between resources
         self,
         noun: str,
         declared: type[Schema],
@@ -51,13 +56,14 @@ class Resource:
         *,
         parent: str | None = None,
         verbs: Sequence[str] = ("update", "patch", "delete"),
+        of_pages: Sequence[str] = (),
     ) -> None:
         self._noun = noun
         self._parent = parent
         self._id = f"{noun}_id"
         self.represent = representation(noun, declared)
         self.output = output_schema(declared)
-        schemas = input_schemas(declared)
+        schemas = input_schemas(declared, of_pages)
         self.new, self.changes, self.patch = schemas.new(), schemas.changes(), schemas.patch()
         self._response: Arguments = {"response": self.output, "example": example}
         id_in_response = {self._id: "$response.body#/id"}
@@ -65,15 +71,27 @@ class Resource:
         writes = [f"{verb}_{noun}" for verb in verbs]
         self._links_to_writes = tuple(Link(name, current) for name in writes)
         self._links = (Link(f"get_{noun}", id_in_response), *self._links_to_writes)
-        self.conflict = {412: (conflict_schema(noun, self.output), {noun: example})}
+        self.conflict: ProblemSchemas = {412: (conflict_schema(noun, self.output), {noun: example})}
         """The schema of the error for another version, which contains the current one."""
+
+        self._taken: ProblemSchemas = {409: (taken_schema(noun, self.output), {noun: example})}
 
     def page(self, **overrides: Any) -> type[Schema]:
         """The schema of a page; `overrides` replace its fields."""
         return page_schema(f"{self._noun}s", self.output, **overrides)
 
-    def listing(self, query: Input, page: type[Schema] | None = None) -> Arguments:
-        """Arguments for `GET` of the collection."""
+    def listing(
+        self,
+        query: Input,
+        page: type[Schema] | None = None,
+        example: Mapping[str, Any] | None = None,
+    ) -> Arguments:
+        """Arguments for `GET` of the collection.
+
+        Args:
+            page: the schema of a page, and `example` a row of it, if they are not the usual ones.
+        """
+        row = example or self._response["example"]
         plural = f"{self._noun}s"
         first = {self._id: f"$response.body#/{plural}/0/id"}
         following = {"cursor": "$response.body#/next_cursor"}
@@ -84,7 +102,7 @@ class Resource:
             "parameters": CONDITIONS_OF_READS,
             "problems": (PreconditionFailed,),
             "response": page or self.page(),
-            "example": {plural: [self._response["example"]], "total": 1, "next_cursor": None},
+            "example": {plural: [row], "total": 1, "next_cursor": None},
             "headers": ("ETag", "Link"),
             "links": (
                 Link(f"list_{plural}", following),
@@ -105,6 +123,7 @@ class Resource:
             "parameters": ("Idempotency-Key",),
             "headers": ("ETag", "Location", "Idempotency-Replayed"),
             "problems": (QuotaExceeded, *problems),
+            "problem_schemas": self._taken_if(problems),
             "links": self._links,
         }
 
@@ -127,7 +146,7 @@ class Resource:
             "parameters": ("If-Match",),
             "headers": ("ETag",),
             "problems": (*WRITE_PROBLEMS, *problems),
-            "problem_schemas": self.conflict,
+            "problem_schemas": self.conflict | self._taken_if(problems),
             "links": self._links,
         }
 
@@ -147,3 +166,7 @@ class Resource:
             "problems": (*WRITE_PROBLEMS, *problems),
             "problem_schemas": self.conflict,
         }
+
+    def _taken_if(self, problems: Sequence[type[Problem]]) -> ProblemSchemas:
+        """The schemas of errors that contain the row with a taken name."""
+        return self._taken if any(issubclass(kind, NameTaken) for kind in problems) else {}

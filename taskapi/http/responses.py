@@ -113,13 +113,13 @@ def problem_response(problem: errors.Problem) -> Response:
     """The response of a problem."""
     request = current_request()
     request.log_fields["problem"] = problem.code
-    body, headers = problem.body(request.id), problem.headers
-    if isinstance(problem, errors.PreconditionFailed) and problem.noun:
-        current = represent_as(problem.noun, problem.current)
-        version = current["version"]
-        detail = failure_detail(request, version) or problem.detail
-        body |= {"detail": detail, problem.noun: current}
-        headers = {"ETag": entity_tag(version)}
+    body, headers = problem.body(request.id), dict(problem.headers)
+    if isinstance(problem, errors.ProblemWithRow) and (row := problem.find()):
+        found = represent_as(problem.noun, row)
+        body[problem.noun] = found
+        if isinstance(problem, errors.PreconditionFailed):
+            headers["ETag"] = entity_tag(found["version"])
+            body["detail"] = failure_detail(request, found["version"]) or problem.detail
     raw = orjson.dumps(body, option=_OPTIONS)
     return raw_response(raw, "application/problem+json", problem.status, headers)
 

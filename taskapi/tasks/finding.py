@@ -21,7 +21,7 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
     """A page of the workspace's tasks.
 
     Args:
-        query: the validated limit, cursor, sort and `FilterParameters`.
+        query: the validated limit, cursor, sort, count and `FilterParameters`.
         known: versions of the list that the client has; None stands for all.
 
     Raises:
@@ -30,13 +30,15 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
         TokenInvalid: the caller's session has ended.
     """
     request, list_id = page_request(query, SORTS), query.get("list_id")
-    is_completed = query.get("is_completed")
+    is_completed, counts = query.get("is_completed"), query.get("count", False)
     found = resolve(caller, query)
     if found:
-        statement = filtered_page(request.ordering, is_completed=is_completed, shape=found.shape)
+        statement = filtered_page(
+            request.ordering, is_completed=is_completed, shape=found.shape, counts=counts
+        )
         return read_filtered_page(caller, tasks, statement, request, found, known=known)
     within = _within(caller, list_id)
-    statement = task_page(request.ordering, is_completed=is_completed, within=within)
+    statement = task_page(request.ordering, is_completed=is_completed, within=within, counts=counts)
     page = read_page(caller, tasks, statement, request, known=known, list_id=list_id)
     if page.rows == [] and list_id:
         require_list(caller, list_id)

@@ -53,6 +53,7 @@ from taskapi.extensions import table_of
 from taskapi.identity import Caller
 from taskapi.tasks.filters.conditions import MISSING, Shape, condition
 from taskapi.tasks.labels.models import Label
+from taskapi.tasks.list_counts import list_counts
 from taskapi.tasks.models import MAX_LABELS, Task, TaskWords
 from taskapi.tasks.occurrences.models import Occurrence
 from taskapi.tasks.words import description_words, lexemes, title_words
@@ -162,8 +163,12 @@ class _TaskStatements(ContentStatements):
             true(),
         )
 
-    def dependent_writes(self, after: CTE, before: CTE | None) -> Sequence[CTE]:
-        """Writes the words of the task if its title or description has changed."""
+    def dependent_writes(self, after: CTE | None, before: CTE | None) -> Sequence[CTE]:
+        """Writes the counts of lists, and the words of the task if its texts have changed."""
+        counted = list_counts(before, after)
+        return [counted, *self._words(after, before)] if after is not None else [counted]
+
+    def _words(self, after: CTE, before: CTE | None) -> Sequence[CTE]:
         title, description = map(func.array_to_tsvector, (_TITLE_WORDS, _DESCRIPTION_WORDS))
         if before is None:
             row = select(after.c.workspace_id, after.c.id, title, description)
@@ -259,15 +264,18 @@ class Within(Enum):
 
 
 @cache
-def task_page(ordering: Ordering, *, is_completed: bool | None, within: Within) -> Statement:
+def task_page(
+    ordering: Ordering, *, is_completed: bool | None, within: Within, counts: bool = False
+) -> Statement:
     """A page of the workspace's tasks.
 
     Args:
         is_completed: the state of the tasks; None for all.
         within: unless it is ALL, the statement has the parameter list_id.
+        counts: whether to count the tasks of a list.
     """
     parts = states(ordering, is_completed=is_completed)
-    total: ColumnElement[Any] = _TOTALS[is_completed]
+    total: ColumnElement[Any] | None = _TOTALS[is_completed]
     if within is not Within.ALL:
         inside = _tasks.c.list_id == _LIST_ID
         if ordering.sort is BY_POSITION:  # its index contains the ID of the inbox
@@ -275,7 +283,7 @@ def task_page(ordering: Ordering, *, is_completed: bool | None, within: Within) 
         elif within is Within.INBOX:
             inside = _tasks.c.list_id.is_(None)
         parts = [and_(part, inside) for part in parts]
-        total = UNCOUNTED
+        total = None if counts else UNCOUNTED
     return tasks.page(ordering, parts=parts, total=total)
 
 
@@ -322,14 +330,17 @@ def labelling(*, adds: bool) -> Statement:
 
 
 @lru_cache(FILTER_STATEMENTS)
-def filtered_page(ordering: Ordering, *, is_completed: bool | None, shape: Shape) -> Statement:
-    """A page of the tasks that match a filter of this shape."""
+def filtered_page(
+    ordering: Ordering, *, is_completed: bool | None, shape: Shape, counts: bool = False
+) -> Statement:
+    """A page of the tasks that match a filter of this shape, counted if requested."""
     # One part for each state, so that indexes that begin with the state can be used.
     wanted = (True, False) if is_completed is None else (is_completed,)
     by_state = [_tasks.c.is_completed.is_(state) for state in wanted]
     is_one = ordering.sort is BY_POSITION and is_completed is None
     parts = [and_(part, condition(shape)) for part in ([true()] if is_one else by_state)]
-    return tasks.page(ordering, parts=parts, total=UNCOUNTED, missing=MISSING)
+    total = None if counts else UNCOUNTED
+    return tasks.page(ordering, parts=parts, total=total, missing=MISSING)
 
 
 def states(ordering: Ordering, *, is_completed: bool | None) -> list[ColumnElement[bool]]:

@@ -104,7 +104,7 @@ class Task(Schema):
             " together with `is_completed: true`, and is ignored otherwise."
         },
     )
-    list_id = computed(_list_field(default=None), list_of)
+    list_id = computed(_list_field(null=None), list_of)
     parent_id = _parent_field()
     position = computed(Position(), position_text)
     priority = WholeNumber(
@@ -112,7 +112,7 @@ class Task(Schema):
         most=MAX_PRIORITY,
         metadata={
             "description": "From 0 (none) to 4 (highest).",
-            "default": 0,
+            "null": 0,
             "sort": True,
             "filter": "priority",
         },
@@ -147,7 +147,7 @@ class Task(Schema):
     label_ids = computed(
         Ids(
             most=MAX_LABELS,
-            metadata={"description": "The IDs of the task's labels, ascending.", "default": []},
+            metadata={"description": "The IDs of the task's labels, ascending.", "null": []},
         ),
         lambda row: row.label_ids or [],
     )
@@ -191,6 +191,12 @@ class TaskQuery(FilteredTasksQuery):
     """Page, filters and order of tasks."""
 
     sort = sort_field(SORT_NAMES, default=NEWEST_FIRST)
+    count = QueryBoolean(
+        metadata={
+            "description": "Whether to count the tasks of all pages, which takes longer if many"
+            " match. Without it, `total` is null for a list or a filter."
+        }
+    )
 
 
 TaskPage = TASK.page(

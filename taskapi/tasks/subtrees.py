@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     DateTime,
+    FromClause,
     Integer,
     SmallInteger,
     String,
@@ -54,6 +55,7 @@ from taskapi.db.tenancy import (
 from taskapi.extensions import table_of
 from taskapi.identity import Caller
 from taskapi.tasks.due_columns import due_columns, due_of
+from taskapi.tasks.list_counts import list_counts
 from taskapi.tasks.models import Task
 from taskapi.tasks.occurrences.models import Occurrence
 from taskapi.tasks.queries import DELETED_TOTALS, list_column, removed_totals, text_bytes
@@ -152,7 +154,8 @@ def _new_completion() -> Statement:
     )
     change = {"completed_task_count": every, "occurrence_count": recurring}
     counted = increment_version(workspace, after, change)
-    return Statement(select(recorded.c.id).add_cte(counted), writes=True)
+    lists = list_counts(_with_state(after, false()), after)
+    return Statement(select(recorded.c.id).add_cte(counted, lists), writes=True)
 
 
 def _new_reopening() -> Statement:
@@ -161,21 +164,32 @@ def _new_reopening() -> Statement:
         _written(workspace)
         .values(is_completed=false(), completed_at=null())
         .where(_tasks.c.is_completed.is_(true()))
-        .returning(_tasks.c.id, _tasks.c.workspace_id)
+        .returning(_tasks.c.id, _tasks.c.workspace_id, _tasks.c.list_id, _tasks.c.is_completed)
         .cte("after")
     )
     every = select(func.count()).select_from(after).scalar_subquery()
     counted = increment_version(workspace, after, {"completed_task_count": -every})
-    return Statement(select(after.c.id).add_cte(counted), writes=True)
+    lists = list_counts(_with_state(after, true()), after)
+    return Statement(select(after.c.id).add_cte(counted, lists), writes=True)
+
+
+def _with_state(rows: CTE, is_completed: ColumnElement[bool]) -> FromClause:
+    """The lists of tasks, with their state before a write."""
+    return select(rows.c.list_id, is_completed.label("is_completed")).subquery("before")
 
 
 def _new_relocation() -> Statement:
     workspace = locked_workspace()
     changed = _written(workspace).values(list_id=_LIST_ID, depth=_tasks.c.depth + _DEEPER)
-    after = changed.returning(_tasks.c.id, _tasks.c.workspace_id).cte("after")
-    return Statement(
-        select(after.c.id).add_cte(increment_version(workspace, after, {})), writes=True
-    )
+    columns = (_tasks.c.id, _tasks.c.workspace_id, _tasks.c.list_id, _tasks.c.is_completed)
+    after = changed.returning(*columns).cte("after")
+    # All of them were in the list of the task itself, which is moved afterwards.
+    own = _tasks.alias("own")
+    old_list = select(own.c.list_id).where(own.c.workspace_id == WORKSPACE_ID, own.c.id == ID)
+    before = select(old_list.scalar_subquery().label("list_id"), after.c.is_completed)
+    counted = increment_version(workspace, after, {})
+    lists = list_counts(before.subquery("before"), after)
+    return Statement(select(after.c.id).add_cte(counted, lists), writes=True)
 
 
 def _written(workspace: CTE) -> Update:
@@ -285,15 +299,14 @@ def _new_deletion() -> Statement:
         .returning(
             _tasks.c.id,
             _tasks.c.workspace_id,
+            _tasks.c.list_id,
             _tasks.c.is_completed,
             text_bytes(_tasks).label("text_bytes"),
         )
         .cte("gone")
     )
-    return Statement(
-        select(gone.c.id).add_cte(increment_version(workspace, gone, removed_totals(gone))),
-        writes=True,
-    )
+    counted = increment_version(workspace, gone, removed_totals(gone))
+    return Statement(select(gone.c.id).add_cte(counted, list_counts(gone, None)), writes=True)
 
 
 DELETION = _new_deletion()

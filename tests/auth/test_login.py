@@ -172,11 +172,38 @@ def test_emails_are_not_matched_as_patterns(user: Api, anonymous: Api, email: st
     assert _refusal(anonymous, email=email, password=PASSWORD)[0] in (400, 401)
 
 
-@pytest.mark.parametrize("length", [7, 101])
-def test_a_password_of_invalid_length_returns_400(user: Api, anonymous: Api, length: int) -> None:
-    body = {"email": user.email, "password": "a" * length}
+@pytest.mark.parametrize("length", [0, 1, 7, 101, 1_000])
+def test_a_password_that_no_account_can_have_is_wrong(
+    user: Api, anonymous: Api, length: int
+) -> None:
+    password = "a" * length
+    body = {"email": user.email, "password": password}
+    anonymous.problem(401, "invalid_credentials", "POST", "/auth/login", json=body)
+    change = {"current_password": password, "new_password": "another password"}
+    user.problem(400, "wrong_password", "POST", "/auth/password", json=change)
+    user.problem(400, "wrong_password", "POST", "/auth/delete", json={"password": password})
+
+
+def test_a_password_of_more_than_1000_characters_is_invalid(user: Api, anonymous: Api) -> None:
+    body = {"email": user.email, "password": "a" * 1_001}
     problem = anonymous.problem(400, "invalid_input", "POST", "/auth/login", json=body)
     assert [error["pointer"] for error in problem["errors"]] == ["/password"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_an_email_is_trimmed_and_normalized(anonymous: Api, form: Any) -> None:
+    email = f"J\u00fcrgen.{new_email()}"
+    typed = unicodedata.normalize(form, f"\u00a0 {email.upper()}\n")
+    body = {"email": typed, "password": PASSWORD}
+    created = anonymous.expect(201, "POST", "/auth/register", json=body)["user"]
+    assert created["email"] == email.lower()
+    others: tuple[Any, ...] = ("NFC", "NFD")
+    for other in others:
+        again = {"email": unicodedata.normalize(other, f"\t{email}  "), "password": PASSWORD}
+        assert anonymous.expect(200, "POST", "/auth/login", json=again)["user"] == created
+        anonymous.problem(
+            400, "email_taken", "POST", "/auth/register", json=again | {"password": "x" * 9}
+        )
 
 
 def test_a_failed_login_creates_no_session(settings: Settings, user: Api, anonymous: Api) -> None:

@@ -117,6 +117,10 @@ def bounds() -> st.SearchStrategy[tuple[str, Bound]]:
         instant.map(lambda i: (i.isoformat().replace("+00:00", "Z"), lambda seen: i)),
         instant.map(lambda i: (i.astimezone(ZoneInfo("Asia/Tokyo")).isoformat(), lambda seen: i)),
         st.just(("today", _today)),
+        st.just(("tomorrow", lambda s: _today(s) + timedelta(days=1))),
+        count.map(
+            lambda n: (f"yesterday{signed(n, 'd')}", lambda s: _today(s) + timedelta(days=n - 1))
+        ),
         st.just(("NOW", lambda seen: seen.now)),
         count.map(lambda n: (f"today{signed(n, 'd')}", lambda s: _today(s) + timedelta(days=n))),
         count.map(
@@ -334,7 +338,22 @@ def negated(part: FilterCase) -> FilterCase:
     )
 
 
+def ids() -> st.SearchStrategy[FilterCase]:
+    """Some of the tasks that are parents, by their IDs."""
+
+    def build(count: int, is_in: bool) -> FilterCase:
+        return FilterCase(
+            lambda seen: (
+                f"id {'in' if is_in else 'not in'} ({', '.join(map(str, seen.parents[:count]))})"
+            ),
+            lambda task, seen: (task["id"] in seen.parents[:count]) == is_in,
+        )
+
+    return st.builds(build, st.integers(1, 2), st.booleans())
+
+
 CONDITIONS = st.one_of(
+    ids(),
     times(),
     times(),
     nulls(),

@@ -70,32 +70,6 @@ def test_an_invalid_field_is_reported(user: Api, body: Any, pointer: str, code: 
     assert names(user) == []
 
 
-@pytest.mark.parametrize("name", ["Urgent", "URGENT", " urgent\n"])
-def test_names_are_unique_ignoring_ascii_case(user: Api, stranger: Api, name: str) -> None:
-    add(stranger)
-    add(user)
-    other = add(user, name="Later")
-    keyed = {"headers": {"Idempotency-Key": "one"}}
-    for sent in (
-        ("POST", "/labels", {}),
-        ("POST", "/labels", keyed),
-        ("PUT", f"/labels/{other['id']}", {}),
-        ("PATCH", f"/labels/{other['id']}", {}),
-    ):
-        method, path, headers = sent
-        problem = user.problem(409, "label_exists", method, path, json={"name": name}, **headers)
-        assert problem["detail"] == f"Another label has the name {name.strip()}."
-    assert names(user) == ["Later", "Urgent"]
-    assert user.expect(200, "GET", f"/labels/{other['id']}") == other
-
-
-def test_only_ascii_case_is_ignored_and_a_label_can_keep_its_name(user: Api) -> None:
-    created = add(user, name="\xc4rger")
-    add(user, name="\xe4rger")
-    path = f"/labels/{created['id']}"
-    assert user.expect(200, "PATCH", path, json={"name": "\xc4RGER"})["name"] == "\xc4RGER"
-
-
 def test_a_failed_condition_is_reported_before_a_taken_name(user: Api, stranger: Api) -> None:
     add(user)
     stale = {"headers": {"If-Match": '"0"'}, "json": {"name": "Urgent"}}
@@ -107,7 +81,8 @@ def test_a_failed_condition_is_reported_before_a_taken_name(user: Api, stranger:
 
 def test_the_database_rejects_a_repeated_name(settings: Settings, user: Api) -> None:
     add(user)
-    insert = "INSERT INTO labels (workspace_id, user_id, name, version) VALUES (%s, 1, 'uRGENT', 1)"
+    columns = "workspace_id, user_id, name, name_key, version"
+    insert = f"INSERT INTO labels ({columns}) VALUES (%s, 1, 'uRGENT', 'urgent', 1)"
     with pytest.raises(psycopg.errors.UniqueViolation):
         world.sql(settings, insert, user.user_id)
 

@@ -184,7 +184,8 @@ def test_adding_a_label_checks_the_condition(user: Api, labels: list[int]) -> No
 def test_a_task_has_at_most_a_hundred_labels(settings: Settings, user: Api) -> None:
     world.sql(
         settings,
-        "INSERT INTO labels (workspace_id, user_id, name, version) SELECT %s, 1, 'Label ' || n, 1"
+        "INSERT INTO labels (workspace_id, user_id, name, name_key, version)"
+        " SELECT %s, 1, 'Label ' || n, 'label ' || n, 1"
         " FROM generate_series(1, 101) n",
         user.user_id,
     )

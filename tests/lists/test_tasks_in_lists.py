@@ -21,7 +21,7 @@ NOBODYS = 9_007_199_254_740_991
 @pytest.fixture
 def garden(user: Api) -> int:
     """The ID of a list of the user."""
-    return int(user.expect(201, "POST", "/lists", json={"name": "Garden"})["id"])
+    return int(user.list()["id"])
 
 
 def titles(api: Api, list_id: int, **query: object) -> list[str]:

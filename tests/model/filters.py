@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, multiple, rule
 from model.service import Service
-from model.state import Account, Session, Task
+from model.state import Account, Session, Task, is_taken
 
 FINDS: dict[str, Callable[[Account, Task], bool]] = {
     "completed": lambda account, task: task["is_completed"],
@@ -24,7 +24,7 @@ FINDS: dict[str, Callable[[Account, Task], bool]] = {
 }
 NAMED = {"list = Inbox": {"inbox"}, "list != work": {"work"}}
 NO_FILTERS = ("", "completed =", "foo = 1", "priority = 7")
-NAMES = st.sampled_from(("Home", "\u00e9", "\U0001f331"))
+NAMES = st.sampled_from(("Home", "home", "\u00e9", "\u00c9", "\U0001f331"))
 CHANGES = st.fixed_dictionaries(
     {}, optional={"name": NAMES, "query": st.sampled_from((*FINDS, *NO_FILTERS))}
 )
@@ -42,6 +42,9 @@ class FilterRules(Service):
         if self.is_refused(session, "POST", "/filters", **sent):
             return multiple()
         account = session.account
+        if is_taken(account.rows("filter").values(), name):
+            self.problem("filter_exists", session, "POST", "/filters", **sent)
+            return multiple()
         created = self.response(201, session, "POST", "/filters", **sent)
         assert created == created | {"color": None, "user_id": account.id} | sent["json"]
         account.write("filter", created)
@@ -54,6 +57,10 @@ class FilterRules(Service):
             self.problem("invalid_input", session, "PATCH", path, **sent)
             return
         if self.is_out_of_reach(session, "filter", filter_id, "update", "PATCH", path, **sent):
+            return
+        kept = account.rows("filter").values()
+        if "name" in body and is_taken(kept, body["name"], but=filter_id):
+            self.problem("filter_exists", session, "PATCH", path, **sent)
             return
         changed, before = (
             self.response(200, session, "PATCH", path, **sent),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, multiple, rule
 from model.changes import Changes
 from model.service import Service
-from model.state import Account, Row, Session, ascii_lower
+from model.state import Account, Row, Session, folded, is_taken
 
 NAMES = st.sampled_from(("Home", "home", "HOME", "Now", "now", "\u00e9", "\u00c9", "\U0001f331"))
 COLORS = st.none() | st.sampled_from(("#000000", "#a1b2c3"))
@@ -16,7 +16,7 @@ CHANGES = st.fixed_dictionaries({}, optional={"name": NAMES, "color": COLORS})
 NEW = CHANGES.flatmap(lambda rest: NAMES.map(lambda name: rest | {"name": name}))
 SORTS = {
     "created_at": lambda label: label["id"],
-    "name": lambda label: ascii_lower(label["name"]),
+    "name": lambda label: folded(label["name"]),
 }
 
 
@@ -31,7 +31,7 @@ class LabelRules(Changes):
         account, sent = session.account, {"json": body}
         if self.is_refused(session, "POST", "/labels", **sent):
             return multiple()
-        if self._is_taken(account, body["name"]):
+        if is_taken(account.labels.values(), body["name"]):
             self.problem("label_exists", session, "POST", "/labels", **sent)
             return multiple()
         created = self.response(201, session, "POST", "/labels", **sent)
@@ -45,7 +45,7 @@ class LabelRules(Changes):
         account, path, sent = session.account, f"/labels/{label_id}", {"json": body}
         if self.is_out_of_reach(session, "label", label_id, "update", "PATCH", path, **sent):
             return
-        if "name" in body and self._is_taken(account, body["name"], but=label_id):
+        if "name" in body and is_taken(account.labels.values(), body["name"], but=label_id):
             self.problem("label_exists", session, "PATCH", path, **sent)
             return
         changed = self.response(200, session, "PATCH", path, **sent)
@@ -128,11 +128,6 @@ class LabelRules(Changes):
         expected = sorted(kept, key=SORTS[sort], reverse=is_descending)
         page = self.response(200, session, "GET", "/labels", query_string=query)
         assert page == {"labels": expected, "total": len(expected), "next_cursor": None}
-
-    @staticmethod
-    def _is_taken(account: Account, name: str, but: int = 0) -> bool:
-        others = (label for label in account.labels.values() if label["id"] != but)
-        return ascii_lower(name) in {ascii_lower(label["name"]) for label in others}
 
     def _ended(self, session: Session, label_id: int, instead: set[int]) -> None:
         """Record that a label was deleted, or replaced by another on its tasks."""

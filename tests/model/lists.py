@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, multiple, rule
 from model.changes import Changes
 from model.service import Service
-from model.state import Account, Session, ascii_lower
+from model.state import Account, Session, folded, is_taken
 
-NAMES = st.sampled_from(("Home", "home", "Work", "\u00e9", "\U0001f331"))
+NAMES = st.sampled_from(("Home", "home", "INBOX", "Work", "\u00e9", "\u00c9", "\U0001f331"))
 COLORS = st.none() | st.sampled_from(("#000000", "#a1b2c3"))
 CHANGES = st.fixed_dictionaries(
     {}, optional={"name": NAMES, "color": COLORS, "is_archived": st.booleans()}
@@ -19,7 +19,7 @@ NEW = CHANGES.flatmap(lambda rest: NAMES.map(lambda name: rest | {"name": name})
 FATES = st.none() | st.sampled_from(("move", "delete"))
 SORTS = {
     "created_at": lambda created: created["id"],
-    "name": lambda created: (ascii_lower(created["name"]), created["id"]),
+    "name": lambda created: folded(created["name"]),
     "position": lambda created: (created["position"], created["id"]),
 }
 
@@ -35,6 +35,9 @@ class ListRules(Changes):
         if self.is_refused(session, "POST", "/lists", json=body):
             return multiple()
         account = session.account
+        if is_taken(account.lists.values(), body["name"]):
+            self.problem("list_exists", session, "POST", "/lists", json=body)
+            return multiple()
         created = self.response(201, session, "POST", "/lists", json=body)
         expected = {"color": None, "is_archived": False, "is_inbox": False, "user_id": account.id}
         assert created == created | expected | body
@@ -53,6 +56,9 @@ class ListRules(Changes):
             return
         if inbox and body.get("is_archived"):
             self.problem("inbox_stays", session, "PATCH", path, **sent)
+            return
+        if "name" in body and is_taken(account.lists.values(), body["name"], but=list_id):
+            self.problem("list_exists", session, "PATCH", path, **sent)
             return
         changed = self.response(200, session, "PATCH", path, **sent)
         before = account.lists[list_id]
@@ -88,7 +94,7 @@ class ListRules(Changes):
         index = {"first": 0, "last": len(order)}.get(where)
         order.insert(order.index(after) + 1 if index is None else index, list_id)
         query = {"query_string": {"sort": "position"}}
-        found = self.response(200, session, "GET", "/lists", **query)["lists"]
+        found = self._listed(session, **query["query_string"])
         assert [created["id"] for created in found] == order
         self._made_room(account, found[order.index(list_id) + 1 :])
         assert moved == account.lists[list_id] | _written(moved)
@@ -165,14 +171,23 @@ class ListRules(Changes):
         stored = session.account.lists.values()
         matching = [created for created in stored if is_archived in (None, created["is_archived"])]
         expected = sorted(matching, key=SORTS[sort], reverse=is_descending)
+        assert self._listed(session, **query) == expected
+
+    def _listed(self, session: Session, **query: str) -> list[dict[str, Any]]:
+        """The lists of a page without their counts, which must be right."""
         page = self.response(200, session, "GET", "/lists", query_string=query)
-        assert page == {"lists": expected, "total": len(expected), "next_cursor": None}
+        assert (page["total"], page["next_cursor"]) == (len(page["lists"]), None)
+        for found in page["lists"]:
+            inside = [task["is_completed"] for task in session.account.inside(found["id"])]
+            assert found.pop("open_count") == inside.count(False)
+            assert found.pop("completed_count") == inside.count(True)
+        return list(page["lists"])
 
     def check(self, account: Account) -> None:
         """Check that the lists of an account match the model."""
         super().check(account)
         for session in account.live_sessions()[:1]:
-            found = self.response(200, session, "GET", "/lists")["lists"]
+            found = self._listed(session)
             assert found == sorted(account.lists.values(), key=lambda created: created["id"])
 
 

@@ -61,7 +61,7 @@ class Service(RuleBasedStateMachine):
         account = Account(email, PASSWORD, login["user"])
         self.accounts.append(account)
         session = self.opened(account, login)
-        (inbox,) = self.response(200, session, "GET", "/lists")["lists"]
+        inbox = self.response(200, session, "GET", f"/lists/{account.id}")
         assert (inbox["id"], inbox["is_inbox"], inbox["version"]) == (account.id, True, 0)
         account.lists[account.id] = inbox
         return session

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 Row = dict[str, Any]
 Task = Row
@@ -190,6 +191,16 @@ class Cursor(NamedTuple):
 def ascii_lower(text: str) -> str:
     """The sort key of a text."""
     return re.sub("[A-Z]", lambda letter: letter[0].lower(), text)
+
+
+def folded(name: str) -> str:
+    """The form in which names are compared."""
+    return normalize("NFC", normalize("NFD", name).casefold())
+
+
+def is_taken(rows: Iterable[Row], name: str, but: int = 0) -> bool:
+    """Whether a row other than `but` has this name."""
+    return folded(name) in {folded(row["name"]) for row in rows if row["id"] != but}
 
 
 def place(task: Task, sort: str) -> tuple[Any, ...]:

@@ -23,14 +23,14 @@ INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)
 SELECT CASE WHEN g <= 200 THEN 1 ELSE g - 199 END, '\\x01', '\\x02', now() + interval '1 day'
 FROM generate_series(1, 10199) AS g;
 
-INSERT INTO lists (workspace_id, id, user_id, name, version)
-SELECT id, id, id, 'Inbox', 0 FROM users;
+INSERT INTO lists (workspace_id, id, user_id, name, name_key, version)
+SELECT id, id, id, 'Inbox', 'inbox', 0 FROM users;
 
-INSERT INTO lists (workspace_id, id, user_id, name, version)
-VALUES (1, 1000001, 1, 'Large', 0), (1, 1000002, 1, 'Small', 0);
+INSERT INTO lists (workspace_id, id, user_id, name, name_key, version)
+VALUES (1, 1000001, 1, 'Large', 'large', 0), (1, 1000002, 1, 'Small', 'small', 0);
 
-INSERT INTO labels (workspace_id, user_id, id, name, version)
-SELECT id, id, 4 * id + 1000000 + n, 'Label ' || n, n
+INSERT INTO labels (workspace_id, user_id, id, name, name_key, version)
+SELECT id, id, 4 * id + 1000000 + n, 'Label ' || n, 'label ' || n, n
 FROM users, generate_series(1, 4) AS n WHERE id <= 1000;
 
 INSERT INTO tasks (workspace_id, user_id, list_id, title, is_completed, completed_at, version,
@@ -52,6 +52,11 @@ UPDATE tasks SET label_ids = ARRAY[4 * workspace_id + 1000001 + id % 3]
 || CASE WHEN id % 1200 = 6 THEN ARRAY[4 * workspace_id + 1000004] END
 WHERE workspace_id <= 1000 AND id % 12 > 0;
 
+UPDATE lists SET open_count = opened, completed_count = completed
+FROM (SELECT list_id, count(*) FILTER (WHERE NOT is_completed) AS opened,
+      count(*) FILTER (WHERE is_completed) AS completed FROM tasks GROUP BY list_id) AS counted
+WHERE lists.id = counted.list_id;
+
 UPDATE tasks SET due_date = '2026-01-05', rrule = 'FREQ=DAILY', recurrence_anchor = 'due',
 recurrence_timezone = 'UTC' WHERE workspace_id <= 100 AND id % 40 = 0;
 
@@ -59,8 +64,8 @@ INSERT INTO occurrences (workspace_id, user_id, task_id, outcome, missed, due_da
 SELECT workspace_id, workspace_id, tasks.id, 'completed', 0, date '2025-01-05' + n, n
 FROM tasks, generate_series(1, 40) AS n WHERE rrule IS NOT NULL;
 
-INSERT INTO saved_filters (workspace_id, user_id, name, query, version)
-SELECT 1 + g % 1000, 1 + g % 1000, 'Filter ' || g, 'completed', g
+INSERT INTO saved_filters (workspace_id, user_id, name, name_key, query, version)
+SELECT 1 + g % 1000, 1 + g % 1000, 'Filter ' || g, 'filter ' || g, 'completed', g
 FROM generate_series(1, 10000) AS g;
 
 SELECT setval('workspace_ids', 2000000);

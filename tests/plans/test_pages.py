@@ -83,6 +83,8 @@ def test_a_page_of_a_list_reads_a_bounded_number_of_rows(
 
 FOUND = {
     "parent = 60000": 8,
+    "id in (60000, 60006, 60012, 7)": 16,
+    "priority > 0 and id in (60000, 60006)": 16,
     "label = 'label 4'": 600,
     f"label = {RARE_LABEL}": 600,
     "label all ('label 4', 'label 3')": 600,

@@ -103,7 +103,7 @@ OF_A_LIST: Node = {
     "if_match": None,
     "known": [],
     "limit": LIMIT + 1,
-    **written(lists.lists, name="New"),
+    **written(lists.lists, name="New", name_key="new"),
     "after_id": 1,
     "after_key": Decimal("0.5"),
     "after": Decimal("0.5"),
@@ -163,7 +163,7 @@ OF_A_LABEL: Node = {
     "if_match": None,
     "known": [],
     "limit": LIMIT + 1,
-    **written(labels.labels, name="New"),
+    **written(labels.labels, name="New", name_key="new"),
     "after_id": 1,
     "after_key": "a",
 }
@@ -180,7 +180,7 @@ ABOUT_LABELS: dict[str, Statement] = {
 
 OF_A_FILTER: Node = OF_A_LABEL | {
     "id": 10,
-    **written(filters.filters, name="New", query="completed"),
+    **written(filters.filters, name="New", name_key="new", query="completed"),
 }
 ABOUT_FILTERS: dict[str, Statement] = {
     "page": filters.filter_page(Ordering(filters.SORTS["name"], resumes=False)),
@@ -220,7 +220,8 @@ ABOUT_OCCURRENCES: dict[str, Statement] = {
 def test_list_operations_read_only_the_callers_rows(planner: psycopg.Connection, name: str) -> None:
     plan = plan_of(planner, ABOUT_LISTS[name], {**OF_A_LIST, **CALLER})
     assert scanned(plan) == []
-    assert rows_read(plan, "lists") <= 8
+    # A page sums the counts of all lists, of which there are few, for those of the inbox.
+    assert rows_read(plan, "lists") <= 12
     assert rows_read(plan, "tasks") <= 101
 
 

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -273,7 +273,8 @@ def test_slow_clients_are_closed_and_block_no_other(person: httpx.Client, servic
             assert person.get("/tasks").status_code == 200
             times.append(time.monotonic() - asked)
             for connection in slow[:100]:
-                connection.sendall(b"x")
+                with suppress(OSError):  # the machine was busy, and the service has closed it
+                    connection.sendall(b"x")
         assert sorted(times)[len(times) * 99 // 100] < 0.5
         time.sleep(3)
         assert all(_is_closed_within(connection, 1) for connection in slow)

@@ -84,9 +84,14 @@ class Api:
         name = {"name": f"Label {next(_numbers)}"}
         return self.expect(201, "POST", "/labels", json=name | values)
 
+    def list(self, **values: Any) -> dict[str, Any]:
+        """A new list of this user with a unique name."""
+        name = {"name": f"List {next(_numbers)}"}
+        return self.expect(201, "POST", "/lists", json=name | values)
+
     def filter(self, **values: Any) -> dict[str, Any]:
-        """A new saved filter of this user."""
-        body = {"name": "Urgent", "query": "priority >= 3"}
+        """A new saved filter of this user with a unique name."""
+        body = {"name": f"Filter {next(_numbers)}", "query": "priority >= 3"}
         return self.expect(201, "POST", "/filters", json=body | values)
 
     def registered(self) -> Api:

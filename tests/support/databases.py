@@ -70,11 +70,14 @@ def migrated_template(url: str, folder: Path) -> str:
     return name
 
 
-def create(url: str, name: str, template: str = "template0") -> str:
-    """Create a database from a template. Returns its URL."""
+def create(url: str, name: str, template: str = "template0", locale: str | None = None) -> str:
+    """Create a database from a template, in the template's locale by default. Returns its URL."""
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    statement = statement.format(sql.Identifier(name), sql.Identifier(template))
+    if locale:
+        statement += sql.SQL(" LOCALE {}").format(sql.Literal(locale))
     with psycopg.connect(url, autocommit=True) as connection:
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        connection.execute(statement)
     return named(url, name)
 
 

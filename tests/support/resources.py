@@ -36,9 +36,7 @@ FIELDS: dict[str, Factory] = {
     "current_password": lambda person: PASSWORD,
     "new_password": lambda person: PASSWORD,
     "refresh_token": lambda person: person.login["refresh_token"],
-    "create_label name": lambda person: f"Label of {new_email()}",
-    "update_label name": lambda person: f"Label of {new_email()}",
-    "patch_label name": lambda person: f"Label of {new_email()}",
+    "name": lambda person: f"Name of {new_email()}",
     "into": lambda person: create("label_id", person),
 }
 """Fields, of one operation or of all, whose values cannot be in the document."""

@@ -38,7 +38,7 @@ def _address(api: Api, **values: Any) -> str:
 
 
 def _list(api: Api) -> str:
-    return f"/lists/{api.expect(201, 'POST', '/lists', json={'name': 'a'})['id']}"
+    return f"/lists/{api.list()['id']}"
 
 
 def _in_list(api: Api) -> dict[str, Any]:
@@ -249,8 +249,28 @@ REFUSED = [
     Case(
         "label, create, taken",
         409,
-        1,
+        2,
         lambda me, _: request("POST", "/labels", {"name": me.label()["name"]}),
+    ),
+    Case(
+        "list, create, taken",
+        409,
+        2,
+        lambda me, _: request("POST", "/lists", {"name": me.list()["name"]}),
+    ),
+    Case(
+        "list, rename, taken",
+        409,
+        2,
+        lambda me, _: request("PATCH", _list(me), {"name": me.list()["name"]}),
+    ),
+    Case(
+        "filter, create, taken",
+        409,
+        2,
+        lambda me, _: request(
+            "POST", "/filters", {"name": me.filter()["name"], "query": "completed"}
+        ),
     ),
     Case("delete, full", 409, 2, lambda me, _: request("DELETE", _full_list(me))),
     Case("list, session over", 401, 1, lambda me, _: request("GET", _logged_out(me, "/tasks"))),

@@ -16,7 +16,7 @@ from taskapi.db.positions import MAX_SCALE, spread
 
 
 def _list(user: Api) -> int:
-    return int(user.expect(201, "POST", "/lists", json={"name": "a"})["id"])
+    return int(user.list()["id"])
 
 
 def _move(user: Api, task_id: int, **values: Any) -> dict[str, Any]:

@@ -65,7 +65,7 @@ _ORDERED = ("<", "<=", ">=", ">")
 
 _BY_NAME = """
 ARRAY(SELECT {0}.id FROM {0} WHERE {0}.workspace_id = :caller_workspace_id
-AND lower({0}.name COLLATE "C") =
+AND {0}.name_key =
 """.strip()
 _LISTS, _LABELS = _BY_NAME.format("lists"), _BY_NAME.format("labels")
 
@@ -81,6 +81,7 @@ id IN (
 """.strip()
 
 TESTS: dict[str, Test] = {
+    "id =": Test("id = {0}", (BigInteger(),)),
     "completed": Test("is_completed"),
     "title =": Test("title = {0}", (Text(),)),
     "title ~": Test('strpos(lower(title COLLATE "C"), {0}) > 0', (Text(),)),
@@ -169,7 +170,7 @@ def _missing() -> ColumnElement[int]:
     def found(noun: str, rows: FromClause, *, has_name: bool = True) -> ColumnElement[bool]:
         matches = rows.c.id == reference.c.id
         if has_name:
-            matches = or_(matches, func.lower(collate(rows.c.name, "C")) == reference.c.name)
+            matches = or_(matches, rows.c.name_key == collate(reference.c.name, "C"))
         row_exists = exists().where(rows.c.workspace_id == WORKSPACE_ID, matches)
         return and_(reference.c.noun == literal_column(f"'{noun}'"), row_exists)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from taskapi.http.fields import Message
 from taskapi.identity import MAX_ID
+from taskapi.tasks.filters.hints import hint
 from taskapi.tasks.filters.nodes import (
     All,
     Comparison,
@@ -45,6 +46,7 @@ NOT_A_TIME = Message(
 )
 
 _STEP = re.compile("([+-][0-9]+)(mo|[mhdwy])", re.IGNORECASE)
+_DAYS_FROM_TODAY = {"today": (), "tomorrow": ((1, "d"),), "yesterday": ((-1, "d"),)}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MAX_QUOTED = 30
 
@@ -224,12 +226,18 @@ def _unescaped(token: str, offset: int) -> str:
 
 
 def _moment(token: str, offset: int) -> Moment:
-    has_time = token.lower().startswith("now")
-    steps = tuple((int(amount), unit.lower()) for amount, unit in _STEP.findall(token))
-    if not has_time and any(unit in "mh" for _, unit in steps):
-        message = "The units of today are d, w, mo and y. Use now for hours (h) and minutes (m)."
+    name = re.split("[+-]", token.lower())[0]
+    found = _STEP.findall(token)
+    if any(unit == "M" for _, unit in found):
+        message = "Write mo for months and m for minutes: M could be either."
         raise FilterError(message, "not_a_time", offset)
-    return Moment(has_time, steps)
+    steps = tuple((int(amount), unit.lower()) for amount, unit in found)
+    if name == "now":
+        return Moment(True, steps)
+    if any(unit in "mh" for _, unit in steps):
+        message = f"The units of {name} are d, w, mo and y. Use now for hours (h) and minutes (m)."
+        raise FilterError(message, "not_a_time", offset)
+    return Moment(False, (*_DAYS_FROM_TODAY[name], *steps))
 
 
 def _unexpected(text: str, offset: int, allowed: set[str]) -> FilterError:
@@ -237,6 +245,8 @@ def _unexpected(text: str, offset: int, allowed: set[str]) -> FilterError:
     quoted = f"'{found[0]}'" if found else "the end"
     expected = next((words for name, words in _EXPECTED.items() if name in allowed), "the end")
     message = f"Expected {expected}, found {quoted} at offset {offset}."
+    if advice := hint(text, offset):
+        return FilterError(advice, "not_a_time", offset)
     if quoted[1] in "\"'":
         message = f"The text that starts at offset {offset} has no closing quote."
     return FilterError(message, "syntax", offset)

@@ -17,9 +17,11 @@ class SavedFilter(Content, Model):
         CheckConstraint("name <> ''", name="name"),
         CheckConstraint("query <> ''", name="query"),
         CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name="color"),
+        Index("uq_saved_filters_name", "workspace_id", "name_key", unique=True),
         Index("ix_saved_filters_id", "id", postgresql_using="hash"),
     )
 
     name: Mapped[str] = mapped_column(String(255))
+    name_key: Mapped[str] = mapped_column(String(collation="C"))
     query: Mapped[str] = mapped_column(String(2000))
     color: Mapped[str | None] = mapped_column(String(7))

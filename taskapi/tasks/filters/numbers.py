@@ -13,12 +13,15 @@ class NumberField(NamedTuple):
     """A numeric field of filters, and its column."""
 
     column: str
+    least: int
     most: int
     is_nullable: bool
 
 
 NUMBERS = {
-    str(field.metadata["filter"]): NumberField(name, field.most, bool(field.allow_none))
+    str(field.metadata["filter"]): NumberField(
+        name, field.least, field.most, bool(field.allow_none)
+    )
     for name, field in declared_fields(Task).items()
     if isinstance(field, WholeNumber) and "filter" in field.metadata
 }

@@ -12,11 +12,12 @@ from taskapi.http.preconditions import if_match, if_none_match
 from taskapi.http.responses import page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks.filters import schemas, service
+from taskapi.tasks.filters.queries import FilterExists
 from taskapi.tasks.filters.schemas import FILTER
 
 filters = Blueprint("filters", __name__, url_prefix="/filters")
 
-_UPDATE = FILTER.updating()
+_UPDATE = FILTER.updating(FilterExists)
 
 
 @filters.get("")
@@ -29,9 +30,12 @@ def list_filters(caller: Caller, query: dict[str, Any]) -> Response:
 
 
 @filters.post("")
-@operation(summary="Save a filter", **FILTER.creating(schemas.NEW_EXAMPLE))
+@operation(summary="Save a filter", **FILTER.creating(schemas.NEW_EXAMPLE, FilterExists))
 def create_filter(caller: Caller, body: dict[str, Any]) -> Response:
-    """Saves a filter expression under a name, for `GET /tasks?filter_id=`."""
+    """Saves a filter expression for `GET /tasks?filter_id=`.
+
+    Its name must be unique, ignoring case.
+    """
     created = service.create_filter(caller, body)
     return versioned_response(
         FILTER.represent(created), 201, {"Location": f"{request.path}/{created.id}"}

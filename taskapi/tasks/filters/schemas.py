@@ -29,7 +29,7 @@ class SavedFilter(Schema):
 
     id = Id("The ID of the filter.", dump_only=True)
     user_id = Id("The user who created the filter.", dump_only=True)
-    name = Name("The name.", required=True)
+    name = Name("The name. Unique, ignoring case.", required=True)
     query = Text(
         least=1,
         most=MAX_LENGTH,

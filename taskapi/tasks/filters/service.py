@@ -113,6 +113,7 @@ def create_filter(caller: Caller, values: dict[str, Any]) -> SavedFilter:
     Raises:
         InvalidInput: its query is invalid.
         TokenInvalid: the caller's session has ended.
+        FilterExists: another filter has its name.
     """
     _check(caller, values)
     created = filters.create(caller, values)
@@ -128,6 +129,7 @@ def update_filter(
     Raises:
         InvalidInput: its query is invalid.
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        FilterExists: another filter has the name.
     """
     _check(caller, values)
     updated = filters.update(caller, filter_id, values, if_match)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
+from taskapi.db.names import name_key
 from taskapi.db.pages import ascii_lower
 from taskapi.identity import MAX_ID
 from taskapi.tasks.filters.conditions import Reference, Shape
+from taskapi.tasks.filters.hints import hint
 from taskapi.tasks.filters.nodes import (
     All,
     Comparison,
@@ -59,6 +61,7 @@ _TIME_OR_NONE = _TIME._replace(is_nullable=True)
 _FLAG = Field("=", (Kind.BOOLEAN,))
 
 FIELDS = {
+    "id": Field("=", (Kind.NUMBER,)),
     "title": Field("= ~", (Kind.TEXT,)),
     "description": Field("~", (Kind.TEXT,), is_nullable=True),
     "completed": _FLAG,
@@ -225,7 +228,7 @@ class Resolver:
         if value.kind is Kind.NUMBER:
             self.references.append(Reference(noun, value.value, ""))
             return self._test(f"{name} id", value.value)
-        folded = ascii_lower(value.value)
+        folded = name_key(value.value)
         self.references.append(Reference(noun, 0, folded))
         return self._test(f"{name} name", folded)
 
@@ -285,13 +288,27 @@ def _field(node: Comparison | IsNull) -> tuple[str, Field]:
     return name, FIELDS[name]
 
 
+def _wrong_type(name: str, field: Field, value: Value) -> str:
+    """The message for a value of another type: what to write instead."""
+    expected = " or ".join(kind.value for kind in field.kinds)
+    if number := NUMBERS.get(name):
+        expected += f" from {number.least:,} to {number.most:,}"
+    if name == "priority":
+        expected += " (highest)"
+    if Kind.TIME in field.kinds:
+        if value.kind is Kind.TEXT and (advice := hint(value.value, 0)):
+            return advice
+        expected += ", like 2026-12-24, tomorrow, today+7d or now-2h"
+    quotes = " Put a text in quotes." if Kind.TEXT in field.kinds else ""
+    return f"The field {name} requires {expected}.{quotes}"
+
+
 def _check(name: str, field: Field, operator: str, value: Value, offset: int | None) -> None:
     if operator not in field.operators.split():
         message = f"The operators of {name} are {' '.join(field.operators.split())}."
         raise FilterError(message, "operator", offset)
     if value.kind not in field.kinds:
-        expected = " or ".join(kind.value for kind in field.kinds)
-        raise FilterError(f"The field {name} requires {expected}.", "wrong_type", value.offset)
+        raise FilterError(_wrong_type(name, field, value), "wrong_type", value.offset)
     if value.kind is Kind.NUMBER and value.value > field.most:
         message = f"Must be a whole number up to {field.most:,}."
         raise FilterError(message, "out_of_range", value.offset)

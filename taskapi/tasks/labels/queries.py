@@ -21,8 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import array
 
 from taskapi.db.content_sql import ContentStatements
-from taskapi.db.content_table import ContentTable
-from taskapi.db.pages import BY_CREATION, by_text
+from taskapi.db.names import BY_NAME, NamedTable
+from taskapi.db.pages import BY_CREATION
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import (
     ID,
@@ -33,6 +33,7 @@ from taskapi.db.tenancy import (
     version_matches,
 )
 from taskapi.extensions import table_of
+from taskapi.problems import NameTaken
 from taskapi.tasks.labels.models import Label
 from taskapi.tasks.models import Task
 
@@ -42,10 +43,20 @@ _INTO = bindparam("into", type_=BigInteger)
 _HAS_LABEL = _tasks.c.label_ids.contains(array([ID]))
 _ONE_LESS = {"label_count": -ONE}
 
-labels = ContentTable(Label, "label", ContentStatements(Label, {"label_count": lambda rows: ONE}))
 
-SORTS = {"name": by_text("name"), "created_at": BY_CREATION}
+class LabelExists(NameTaken):
+    """Another label has this name."""
 
+    code = "label_exists"
+    title = "Label exists"
+    detail = "Another label has this name."
+
+
+labels = NamedTable(
+    Label, "label", ContentStatements(Label, {"label_count": lambda rows: ONE}), LabelExists
+)
+
+SORTS = {"name": BY_NAME, "created_at": BY_CREATION}
 
 MAX_TASKS = 10_000
 """With a label that is deleted or merged in one step."""

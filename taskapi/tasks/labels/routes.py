@@ -12,8 +12,8 @@ from taskapi.http.preconditions import if_match, if_none_match
 from taskapi.http.responses import page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks.labels import schemas, service
+from taskapi.tasks.labels.queries import LabelExists
 from taskapi.tasks.labels.schemas import LABEL
-from taskapi.tasks.labels.service import LabelExists
 
 labels = Blueprint("labels", __name__, url_prefix="/labels")
 
@@ -23,7 +23,7 @@ _UPDATE = LABEL.updating(LabelExists)
 @labels.get("")
 @operation(summary="List labels", **LABEL.listing(schemas.LabelQuery()))
 def list_labels(caller: Caller, query: dict[str, Any]) -> Response:
-    """Returns the caller's labels, by default by name. The case of ASCII letters is ignored."""
+    """Returns the caller's labels, by default by name. Case is ignored."""
     known = if_none_match(request, caller.workspace_id)
     page = service.list_labels(caller, query, known=known)
     return page_response("labels", page, caller, LABEL.represent)
@@ -32,7 +32,7 @@ def list_labels(caller: Caller, query: dict[str, Any]) -> Response:
 @labels.post("")
 @operation(summary="Create a label", **LABEL.creating(schemas.NEW_EXAMPLE, LabelExists))
 def create_label(caller: Caller, body: dict[str, Any]) -> Response:
-    """Creates a label. Its name must be unique, ignoring the case of ASCII letters."""
+    """Creates a label. Its name must be unique, ignoring case."""
     created = service.create_label(caller, body)
     return versioned_response(
         LABEL.represent(created), 201, {"Location": f"{request.path}/{created.id}"}

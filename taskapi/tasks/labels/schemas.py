@@ -29,7 +29,7 @@ class Label(Schema):
 
     id = Id("The ID of the label.", dump_only=True)
     user_id = Id("The user who created the label.", dump_only=True)
-    name = Name("The name. Unique, ignoring the case of ASCII letters.", required=True)
+    name = Name("The name. Unique, ignoring case.", required=True)
     color = Color()
     version = Version()
     created_at = Timestamp("When the label was created.", dump_only=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from taskapi.db import database
@@ -13,7 +12,7 @@ from taskapi.db.statement import Statement
 from taskapi.db.tenancy import locked, scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import Forbidden, InvalidInput, NotFound, Problem, Unavailable
+from taskapi.problems import Forbidden, InvalidInput, NotFound, Unavailable
 from taskapi.runtime.connection import Row
 from taskapi.tasks.labels.models import Label
 from taskapi.tasks.labels.queries import (
@@ -26,15 +25,6 @@ from taskapi.tasks.labels.queries import (
     merge,
     merge_piece,
 )
-
-
-class LabelExists(Problem):
-    """Another label has this name."""
-
-    status = 409
-    code = "label_exists"
-    title = "Label exists"
-    detail = "Another label has this name."
 
 
 class InProgress(Unavailable):
@@ -86,8 +76,7 @@ def create_label(caller: Caller, values: dict[str, Any]) -> Label:
         TokenInvalid: the caller's session has ended.
         LabelExists: another label has its name.
     """
-    with _unless_taken(values):
-        created = labels.create(caller, values)
+    created = labels.create(caller, values)
     log_event("label_created", label_id=created.id)
     return created
 
@@ -101,8 +90,7 @@ def update_label(
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         LabelExists: another label has the name.
     """
-    with _unless_taken(values):
-        updated = labels.update(caller, label_id, values, if_match)
+    updated = labels.update(caller, label_id, values, if_match)
     if values:
         log_event("label_updated", label_id=label_id)
     return updated
@@ -167,13 +155,3 @@ def _all_exist(caller: Caller, label_id: int, into: int | None = None) -> bool:
         return labels.get(caller, into).id != label_id
     except (Forbidden, NotFound):
         return False
-
-
-@contextmanager
-def _unless_taken(values: Mapping[str, Any]) -> Iterator[None]:
-    try:
-        yield
-    except database.ValueTaken as taken:
-        if taken.constraint != "uq_labels_name":
-            raise
-        raise LabelExists(f"Another label has the name {values['name']}.") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     CTE,
@@ -19,9 +20,9 @@ from sqlalchemy import (
 )
 
 from taskapi.db.content_sql import ContentStatements
-from taskapi.db.content_table import ContentTable
 from taskapi.db.manual_order import ManualOrder
-from taskapi.db.pages import BY_CREATION, Ordering, by_text
+from taskapi.db.names import BY_NAME, NamedTable
+from taskapi.db.pages import BY_CREATION, Ordering
 from taskapi.db.positions import BY_POSITION
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import (
@@ -33,6 +34,8 @@ from taskapi.db.tenancy import (
     version_matches,
 )
 from taskapi.extensions import table_of
+from taskapi.problems import NameTaken
+from taskapi.tasks.list_counts import completed_count, open_count
 from taskapi.tasks.lists.models import List
 from taskapi.tasks.models import Task
 from taskapi.tasks.queries import DELETED_TOTALS, removed_totals, text_bytes
@@ -40,7 +43,26 @@ from taskapi.workspaces.models import NEXT_ID
 
 _lists, _tasks = table_of(List), table_of(Task)
 
-lists = ContentTable(List, "list", ContentStatements(List, {"list_count": lambda rows: ONE}))
+
+class ListExists(NameTaken):
+    """Another list has this name."""
+
+    code = "list_exists"
+    title = "List exists"
+    detail = "Another list has this name."
+
+
+class _ListStatements(ContentStatements):
+    """The statements of lists, whose pages have the counts of the inbox."""
+
+    def page_columns(self) -> list[ColumnElement[Any]]:
+        counts = {"open_count": open_count(), "completed_count": completed_count()}
+        return [counts.get(column.name, column) for column in self.table.c]
+
+
+lists = NamedTable(
+    List, "list", _ListStatements(List, {"list_count": lambda rows: ONE}), ListExists
+)
 
 manual_order = ManualOrder(
     _lists,
@@ -48,7 +70,7 @@ manual_order = ManualOrder(
     otherwise="Must be another list of the workspace.",
 )
 
-SORTS = {"created_at": BY_CREATION, "name": by_text("name"), "position": BY_POSITION}
+SORTS = {"created_at": BY_CREATION, "name": BY_NAME, "position": BY_POSITION}
 
 
 @cache

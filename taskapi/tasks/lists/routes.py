@@ -12,27 +12,34 @@ from taskapi.http.preconditions import if_match, if_none_match
 from taskapi.http.responses import page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks.lists import schemas, service
+from taskapi.tasks.lists.queries import ListExists
 from taskapi.tasks.lists.schemas import LIST
 from taskapi.tasks.lists.service import InboxStays, ListNotEmpty
 
 lists = Blueprint("lists", __name__, url_prefix="/lists")
 
-_UPDATE = LIST.updating(InboxStays)
+_UPDATE = LIST.updating(InboxStays, ListExists)
 
 
 @lists.get("")
-@operation(summary="List lists", **LIST.listing(schemas.ListQuery()))
+@operation(
+    summary="List lists",
+    **LIST.listing(schemas.ListQuery(), schemas.TaskListPage, schemas.COUNTED_EXAMPLE),
+)
 def list_lists(caller: Caller, query: dict[str, Any]) -> Response:
-    """Returns the caller's lists, by default in the order of creation."""
+    """Returns the caller's lists with their numbers of tasks, by default in order of creation.
+
+    Only pages have these numbers, because the version of a list does not change with its tasks.
+    """
     known = if_none_match(request, caller.workspace_id)
     page = service.list_lists(caller, query, known=known)
-    return page_response("lists", page, caller, LIST.represent)
+    return page_response("lists", page, caller, schemas.represent_counted)
 
 
 @lists.post("")
-@operation(summary="Create a list", **LIST.creating(schemas.NEW_EXAMPLE))
+@operation(summary="Create a list", **LIST.creating(schemas.NEW_EXAMPLE, ListExists))
 def create_list(caller: Caller, body: dict[str, Any]) -> Response:
-    """Creates a list at the end of the manual order."""
+    """Creates a list at the end of the manual order. Its name must be unique, ignoring case."""
     created = service.create_list(caller, body)
     return versioned_response(
         LIST.represent(created), 201, {"Location": f"{request.path}/{created.id}"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import Schema, fields
 
 from taskapi.db.positions import FIRST_POSITION_EXAMPLE, position_text
@@ -21,6 +23,7 @@ from taskapi.http.pagination import PageQuery, sort_field
 from taskapi.http.representation import computed
 from taskapi.http.resources import Resource
 from taskapi.http.schemas import Input
+from taskapi.tasks.lists.models import List
 
 SORT_NAMES = ("created_at", "name", "position")
 
@@ -36,6 +39,7 @@ EXAMPLE = {
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",
 }
+COUNTED_EXAMPLE = EXAMPLE | {"open_count": 3, "completed_count": 5}
 NEW_EXAMPLE = {"name": EXAMPLE["name"], "color": EXAMPLE["color"]}
 MOVE_EXAMPLE = {"after": None}
 MOVED_EXAMPLE = EXAMPLE | {"position": FIRST_POSITION_EXAMPLE, "version": 13}
@@ -46,7 +50,7 @@ class TaskList(Schema):
 
     id = Id("The ID of the list. The inbox has the ID of the user.", dump_only=True)
     user_id = Id("The user who created the list.", dump_only=True)
-    name = Name("The name.", required=True)
+    name = Name("The name. Unique, ignoring case.", required=True)
     color = Color()
     is_inbox = computed(
         fields.Boolean(
@@ -56,7 +60,7 @@ class TaskList(Schema):
         lambda row: row.id == row.workspace_id,
     )
     is_archived = TrueOrFalse(
-        metadata={"description": "Whether clients should hide the list.", "default": False}
+        metadata={"description": "Whether clients should hide the list.", "null": False}
     )
     position = computed(Position(), position_text)
     version = Version(least=0)
@@ -64,7 +68,33 @@ class TaskList(Schema):
     updated_at = Timestamp("When the list was last changed.", dump_only=True)
 
 
-LIST = Resource("list", TaskList, EXAMPLE)
+LIST = Resource("list", TaskList, EXAMPLE, of_pages=("open_count", "completed_count"))
+
+
+def _count(about: str) -> fields.Integer:
+    return fields.Integer(required=True, metadata={"minimum": 0, "description": about})
+
+
+class CountedTaskList(LIST.output):  # type: ignore[name-defined,misc]  # made from TaskList
+    """A list with the numbers of its tasks."""
+
+    open_count = _count("The number of open tasks, including subtasks.")
+    completed_count = _count("The number of completed tasks, including subtasks.")
+
+
+TaskListPage = LIST.page(
+    lists=fields.List(
+        fields.Nested(CountedTaskList),
+        required=True,
+        metadata={"description": "The lists of this page."},
+    )
+)
+
+
+def represent_counted(row: List) -> dict[str, Any]:
+    """The JSON of a list in a page."""
+    counts = {"open_count": row.open_count, "completed_count": row.completed_count}
+    return {**LIST.represent(row), **counts}
 
 
 class ListMove(Input):

@@ -83,6 +83,7 @@ def create_list(caller: Caller, values: dict[str, Any]) -> List:
 
     Raises:
         TokenInvalid: the caller's session has ended.
+        ListExists: another list has its name.
     """
     created = lists.create(caller, values)
     log_event("list_created", list_id=created.id)
@@ -97,6 +98,7 @@ def update_list(
     Raises:
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InboxStays: the inbox cannot be archived.
+        ListExists: another list has the name.
     """
     if values.get("is_archived") and list_id == inbox_of(caller):
         lists.raise_for_missing(caller, list_id, "update", if_match, InboxStays())

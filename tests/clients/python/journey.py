@@ -73,6 +73,7 @@ from taskapi_client.models import (
     TaskChanges,
     TaskMove,
     TaskPage,
+    TaskPatch,
 )
 from taskapi_client.types import UNSET, Unset
 
@@ -200,13 +201,13 @@ def edit(laptop: AuthenticatedClient, phone: AuthenticatedClient, task: Task) ->
     assert done.version > task.version
 
     stale = patch_task.sync_detailed(
-        task.id, client=phone, body=TaskChanges(title="too late"), if_match=etag
+        task.id, client=phone, body=TaskPatch(title="too late"), if_match=etag
     )
     assert expect_conflict(stale).task == done
     patch = patch_task.sync_detailed(
         task.id,
         client=phone,
-        body=TaskChanges(title="renamed", description=None),
+        body=TaskPatch(title="renamed", description=None),
         if_match=put.headers["ETag"],
     )
     renamed = expect(patch, HTTPStatus.OK, Task)
