@@ -62,15 +62,23 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(origin.rstrip("/") for origin in _words(text))
-    for origin in origins:
-        parts = urlsplit(origin)
-        is_origin = origin == f"{parts.scheme}://{parts.netloc}" and parts.hostname
-        if not is_origin or "*" in origin or parts.scheme not in ("http", "https"):
-            raise ValueError(
-                "must list origins such as https://app.example.com, separated by commas"
-                " (no path, and no *: cookies and tokens are sent to named origins only)"
-            )
+    if not all(map(_is_origin, origins)):
+        raise ValueError(
+            "must list origins such as https://app.example.com, capacitor://localhost or"
+            " https://*.example.com, separated by commas (no path, and no other *)"
+        )
     return origins
+
+
+def _is_origin(origin: str) -> bool:
+    """Whether a text is an origin, or a pattern for the subdomains of a domain."""
+    parts = urlsplit(origin)
+    domain = parts.netloc.removeprefix("*.")
+    if origin != f"{parts.scheme}://{parts.netloc}" or not parts.hostname:
+        return False
+    is_pattern = domain != parts.netloc
+    is_valid_pattern = parts.scheme == "https" and "." in domain
+    return not set("*@ \\") & set(domain) and (is_valid_pattern or not is_pattern)
 
 
 def _database_url(text: str) -> str:
@@ -158,7 +166,10 @@ class Settings:
         12, "bcrypt cost factor of passwords; 12 takes about 0.25 s per hash", _integer(4, 16)
     )
     cors_origins: tuple[str, ...] = _setting(
-        (), "origins of web front ends that may call the API, separated by commas", _origins
+        (),
+        "origins of front ends that may call the API, separated by commas, such as"
+        " https://app.example.com, capacitor://localhost, https://*.example.com",
+        _origins,
     )
     trusted_proxy_hops: int = _setting(
         0, "number of reverse proxies whose X-Forwarded-* headers are trusted", _integer(0, 10)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from logging.config import dictConfig
 
@@ -23,6 +22,7 @@ from taskapi.extensions import cors, db, migrate
 from taskapi.http import admission, idempotency, openapi, responses
 from taskapi.http.application import Application
 from taskapi.http.operations import IdConverter
+from taskapi.http.origins import EXPOSED_HEADERS, origin_patterns
 from taskapi.server.docs.routes import blueprint as docs
 from taskapi.server.health.commands import openapi_commands
 from taskapi.server.health.routes import health
@@ -36,16 +36,6 @@ from taskapi.tasks.routes import tasks
 from taskapi.tasks.search.routes import search
 
 __version__ = "0.1.0"
-
-EXPOSED_HEADERS = (
-    "ETag",
-    "Idempotency-Replayed",
-    "Link",
-    "Location",
-    "Retry-After",
-    "WWW-Authenticate",
-    "X-Request-ID",
-)
 
 
 def create_app(settings: Settings) -> Flask:
@@ -78,7 +68,7 @@ def create_app(settings: Settings) -> Flask:
     if settings.cors_origins:
         cors.init_app(
             app,
-            origins=[_exactly(origin) for origin in settings.cors_origins],
+            origins=origin_patterns(settings.cors_origins),
             supports_credentials=True,
             send_wildcard=False,
             always_send=False,
@@ -107,11 +97,6 @@ def openapi_json(app: Flask) -> bytes:
     """The OpenAPI document, as served and committed."""
     document = openapi.build(app, __version__)
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def _exactly(origin: str) -> re.Pattern[str]:
-    # Flask-CORS would treat some origins as patterns, such as [::1], and match prefixes.
-    return re.compile(re.escape(origin) + r"\Z", re.IGNORECASE)
 
 
 def _trust_proxies(app: Flask, hops: int) -> None:

@@ -5,16 +5,21 @@
     │   └── MalformedBody       400  the body is not valid JSON
     ├── Unauthenticated         401  no access token
     │   ├── TokenExpired        401
-    │   └── TokenInvalid        401  forged, or its session has ended
+    │   └── TokenInvalid        401
+    │       └── SessionEnded    401
     ├── Forbidden               403
     ├── NotFound                404
     ├── MethodNotAllowed        405  with Allow
     ├── RequestTimeout          408  the body did not arrive in time
     ├── KeyInUse                409  with Retry-After; a request with the same key is in progress
+<<<<<<< HEAD
+    ├── PreconditionFailed      412  If-Match or If-None-Match excludes the version
+=======
     ├── LengthRequired          411
     ├── ProblemWithRow               the response contains a row
     │   ├── NameTaken           409  another row has the name
     │   └── PreconditionFailed  412  If-Match has another version
+>>>>>>> 36acc9671fd9707e354ae33b8842322e3ed08960
     ├── ContentTooLarge         413
     ├── UnsupportedMediaType    415
     ├── KeyReused               422  the key was used for another request
@@ -136,6 +141,12 @@ class MalformedBody(InvalidInput):
     detail = "The body is not valid JSON."
 
 
+_CHALLENGE = 'Bearer realm="taskapi"'
+"""RFC 6750 section 3: without a token, the challenge has no error."""
+
+_INVALID_TOKEN = f'{_CHALLENGE}, error="invalid_token"'
+
+
 class Unauthenticated(Problem):
     """The request has no access token. Send `Authorization: Bearer <access_token>`."""
 
@@ -143,7 +154,7 @@ class Unauthenticated(Problem):
     code = "authentication_required"
     title = "Authentication required"
     detail = "Authentication required"
-    headers = {"WWW-Authenticate": "Bearer"}
+    headers = {"WWW-Authenticate": _CHALLENGE}
 
 
 class TokenExpired(Unauthenticated):
@@ -152,16 +163,23 @@ class TokenExpired(Unauthenticated):
     code = "token_expired"
     title = "Token expired"
     detail = "Token has expired"
-    headers = {"WWW-Authenticate": 'Bearer error="invalid_token", error_description="expired"'}
+    headers = {"WWW-Authenticate": f'{_INVALID_TOKEN}, error_description="expired"'}
 
 
 class TokenInvalid(Unauthenticated):
-    """The token is not a valid access token, or its session has ended. Log in again."""
+    """The token is not one that this service issued for this purpose. Log in again."""
 
     code = "token_invalid"
     title = "Invalid token"
     detail = "Invalid token"
-    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    headers = {"WWW-Authenticate": _INVALID_TOKEN}
+
+
+class SessionEnded(TokenInvalid):
+    """The session of the token has ended, or its account was deleted. Log in again."""
+
+    code = "session_ended"
+    title = "Session ended"
 
 
 class Forbidden(Problem):
@@ -210,15 +228,6 @@ class KeyInUse(Problem):
     headers = {"Retry-After": "1"}
 
 
-class LengthRequired(Problem):
-    """The body was sent in chunks. A Content-Length is required."""
-
-    status = 411
-    code = "length_required"
-    title = "Length required"
-    detail = "Send the body with a Content-Length, not in chunks."
-
-
 class ProblemWithRow(Problem):
     """An error whose response contains a row, unless `find` returns none.
 
@@ -232,8 +241,10 @@ class ProblemWithRow(Problem):
         detail: str | None = None,
         noun: str = "",
         find: Callable[[], Any] = lambda: None,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(detail)
+        super().__init__(detail, headers=headers)
         self.noun = noun
         self.find = find
 
@@ -245,9 +256,10 @@ class NameTaken(ProblemWithRow):
 
 
 class PreconditionFailed(ProblemWithRow):
-    """The resource has changed: its version is not one of those in If-Match.
+    """The current version is not in If-Match, or it is in If-None-Match.
 
-    The response contains the current version.
+    The resource has probably changed since you read it. The response to a write contains the
+    current version.
     """
 
     status = 412
@@ -269,7 +281,7 @@ class ContentTooLarge(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """The operation does not support the Content-Type of the body."""
+    """The operation does not support the Content-Type or Content-Encoding of the body."""
 
     status = 415
     code = "unsupported_media_type"

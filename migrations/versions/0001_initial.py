@@ -155,6 +155,12 @@ def upgrade() -> None:
         sa.Column("address", postgresql.INET()),
         _moment("created_at"),
         _moment("last_used_at"),
+        sa.Column(
+            "previous_uses",
+            postgresql.ARRAY(sa.DateTime(timezone=True)),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True)),
         sa.ForeignKeyConstraint(

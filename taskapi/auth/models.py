@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import INET
+from sqlalchemy.dialects.postgresql import ARRAY, INET
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.extensions import Model
@@ -52,7 +52,8 @@ class Session(Model):
     """A session: a login on one device. It ends when it is revoked or has expired.
 
     Only hashes of the refresh token are stored: of its constant part (family) and of its rotating
-    part.
+    part. `last_used_at` is the time of the last refresh, or else of the login. `previous_uses` are
+    its earlier values, newest first, if they are at most ten seconds apart.
     """
 
     __tablename__ = "sessions"
@@ -66,6 +67,9 @@ class Session(Model):
     address: Mapped[str | None] = mapped_column(INET)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
     last_used_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
+    previous_uses: Mapped[list[datetime]] = mapped_column(
+        ARRAY(DateTime(timezone=True)), server_default=text("'{}'")
+    )
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 

@@ -45,13 +45,10 @@ from taskapi.workspaces.models import Workspace
 _users, _sessions = table_of(User), table_of(Session)
 _workspaces, _lists = table_of(Workspace), table_of(List)
 
-REFRESH_GRACE_SECONDS = 10
-"""For this time after a refresh, the previous token returns the same successor."""
-
 _INBOX_NAME = "Inbox"
 _WORKSPACE_NAME = "Personal"
 
-_SECOND = literal_column("interval '1 second'", Interval)
+SECOND = literal_column("interval '1 second'", Interval)
 _RETENTION = literal_column("interval '30 days'", Interval)
 
 _user_id = bindparam("user_id", type_=BigInteger)
@@ -60,25 +57,19 @@ _email = bindparam("email", type_=Text)
 _hashed_password = bindparam("hashed_password", type_=Text)
 _new_hash = bindparam("new_hash", type_=Text)
 _refresh_hash = bindparam("refresh_hash", type_=LargeBinary)
-_next_hash = bindparam("next_hash", type_=LargeBinary)
 _family_hash = bindparam("family_hash", type_=LargeBinary)
-_expiry = func.now() + cast(bindparam("lifetime", type_=BigInteger), BigInteger) * _SECOND
+EXPIRY = func.now() + cast(bindparam("lifetime", type_=BigInteger), BigInteger) * SECOND
 
 _DELETION_SECONDS = 25.0
 """For the rows of an account that the small steps have left, such as deep subtasks."""
 
-_account_columns = (_users.c.id, _users.c.email, _users.c.created_at)
+ACCOUNT_COLUMNS = (_users.c.id, _users.c.email, _users.c.created_at)
 _is_caller = and_(_users.c.id == USER_ID, has_live_session())
 _is_of_caller = and_(_sessions.c.user_id == USER_ID, has_live_session())
-_is_live = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
+IS_LIVE = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
 _ended_long_ago = or_(
     _sessions.c.expires_at < func.now() - _RETENTION,
     _sessions.c.revoked_at < func.now() - _RETENTION,
-)
-_named_session = and_(
-    _sessions.c.user_id == _user_id,
-    _sessions.c.id == _session_id,
-    _sessions.c.family_hash == _family_hash,
 )
 
 
@@ -112,7 +103,7 @@ def _new_session(account: CTE) -> CTE:
                 _refresh_hash,
                 bindparam("user_agent", type_=String),
                 cast(bindparam("address", type_=String), INET),
-                _expiry,
+                EXPIRY,
             ),
             include_defaults=False,
         )
@@ -127,7 +118,7 @@ def _new_account() -> CTE:
         upsert(_users)
         .values(email=_email, hashed_password=_hashed_password)
         .on_conflict_do_nothing(index_elements=["email"])
-        .returning(*_account_columns)
+        .returning(*ACCOUNT_COLUMNS)
         .cte("account")
     )
 
@@ -168,7 +159,7 @@ def _add_user() -> Statement:
 def _open_session() -> Statement:
     # The share lock serializes a login with a change of the password or a deactivation.
     account = (
-        select(*_account_columns)
+        select(*ACCOUNT_COLUMNS)
         .where(
             _users.c.id == _user_id,
             _users.c.hashed_password == _hashed_password,
@@ -213,44 +204,6 @@ open_session = _open_session()
 Beyond the quota of sessions, it replaces those that have not been used for longest.
 """
 
-rotate = Statement(
-    update(_sessions)
-    .values(
-        refresh_hash=_next_hash,
-        last_used_at=func.now(),
-        expires_at=_expiry,
-    )
-    .where(
-        _named_session,
-        _sessions.c.refresh_hash == _refresh_hash,
-        _is_live,
-        _users.c.id == _sessions.c.user_id,
-    )
-    .returning(*_account_columns),
-    writes=True,
-)
-"""Replaces the current refresh token by the next; no row if another token is current."""
-
-live_session = Statement(
-    select(
-        *_account_columns,
-        _sessions.c.refresh_hash,
-        (_sessions.c.last_used_at > func.now() - literal(REFRESH_GRACE_SECONDS) * _SECOND).label(
-            "is_recent"
-        ),
-    )
-    .join(_users, _users.c.id == _sessions.c.user_id)
-    .where(_named_session, _is_live)
-)
-"""The live session that a refresh token belongs to, whether or not it is the current one."""
-
-known_device = Statement(
-    select(_sessions.c.id)
-    .join(_users, _users.c.id == _sessions.c.user_id)
-    .where(_named_session, _users.c.email == _email)
-)
-"""The session, live or ended, that a refresh token belongs to, if it is one of this account."""
-
 revoke = _end_sessions(
     _sessions.c.user_id == _user_id,
     _sessions.c.id == _session_id,
@@ -268,7 +221,7 @@ revoke_others = _end_sessions(
 """Ends all sessions of an account except one, even if that one has ended meanwhile."""
 
 own_user = Statement(
-    select(*_account_columns, *(_workspaces.c[quota.total] for quota in QUOTAS))
+    select(*ACCOUNT_COLUMNS, *(_workspaces.c[quota.total] for quota in QUOTAS))
     .join(_workspaces, _workspaces.c.id == WORKSPACE_ID)
     .where(_is_caller)
 )
@@ -289,10 +242,10 @@ set_own_password = Statement(
 close_own_account = _close_account(_is_caller, _users.c.hashed_password == _hashed_password)
 """Closes the caller's account, unless its password has changed since it was verified."""
 
-end_own_session = _end_sessions(_is_of_caller, _sessions.c.id == _session_id, _is_live)
+end_own_session = _end_sessions(_is_of_caller, _sessions.c.id == _session_id, IS_LIVE)
 """Ends one of the caller's sessions."""
 
-end_other_sessions = _end_sessions(_is_of_caller, _sessions.c.id != SESSION_ID, _is_live)
+end_other_sessions = _end_sessions(_is_of_caller, _sessions.c.id != SESSION_ID, IS_LIVE)
 """Ends the caller's other sessions."""
 
 SESSION_SORTS = {"created_at": BY_CREATION}
@@ -308,11 +261,11 @@ def session_page(ordering: Ordering) -> Statement:
     If the page is empty, there is one row, whose other columns are null.
     """
     own = _sessions.alias("own")
-    total = select(func.count()).where(_sessions.c.user_id == USER_ID, _is_live).scalar_subquery()
+    total = select(func.count()).where(_sessions.c.user_id == USER_ID, IS_LIVE).scalar_subquery()
     ((conditions, order),) = ordering.runs(_sessions)
     page = (
         select(*_sessions.c)
-        .where(_sessions.c.user_id == USER_ID, _is_live, *conditions)
+        .where(_sessions.c.user_id == USER_ID, IS_LIVE, *conditions)
         .order_by(*order)
         .limit(_LIMIT)
         .subquery("page")
@@ -327,7 +280,7 @@ def session_page(ordering: Ordering) -> Statement:
 
 
 _description_columns = (
-    *_account_columns,
+    *ACCOUNT_COLUMNS,
     _users.c.is_active,
     _workspaces.c.task_count,
     _workspaces.c.completed_task_count,
@@ -349,7 +302,7 @@ described_user = Statement(
     select(
         *_description_columns,
         select(func.count())
-        .where(_sessions.c.user_id == _users.c.id, _is_live)
+        .where(_sessions.c.user_id == _users.c.id, IS_LIVE)
         .scalar_subquery()
         .label("session_count"),
     )
@@ -361,7 +314,7 @@ described_user = Statement(
 end_sessions = _end_sessions(
     _sessions.c.user_id > bindparam("after_id", type_=BigInteger),
     _sessions.c.user_id <= bindparam("last_id", type_=BigInteger),
-    _is_live,
+    IS_LIVE,
 )
 """Ends the live sessions of a range of accounts."""
 

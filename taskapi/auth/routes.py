@@ -15,7 +15,7 @@ from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
 from taskapi.http.responses import json_response
 from taskapi.identity import Caller, authenticate
-from taskapi.problems import NotFound, RateLimited, TokenInvalid, Unauthenticated
+from taskapi.problems import NotFound, RateLimited, SessionEnded, TokenInvalid, Unauthenticated
 
 auth = Blueprint("auth", __name__, url_prefix="/auth")
 
@@ -68,7 +68,7 @@ def login(body: dict[str, Any]) -> Response:
     body_example={"refresh_token": schemas.LOGIN_EXAMPLE["refresh_token"]},
     response=schemas.Login,
     example=schemas.LOGIN_EXAMPLE,
-    problems=(TokenInvalid, RateLimited),
+    problems=(TokenInvalid, SessionEnded, RateLimited),
     idempotency_owner=service.owner_of_refresh,
     links=_LINKS,
     **_KEYED,
@@ -76,8 +76,9 @@ def login(body: dict[str, Any]) -> Response:
 def refresh(body: dict[str, Any]) -> Response:
     """Exchanges a refresh token for a new access token and a new refresh token.
 
-    A refresh token can be used once. If the response is lost, the same request returns the same
-    tokens for ten seconds. Later reuse ends the session, because the token may have been stolen.
+    A refresh token can be used once. For ten seconds after its use it returns the current refresh
+    token of the session, in case a response is lost or several tabs refresh. Later reuse ends the
+    session, because the token may have been stolen.
     """
     return _login_response(service.refresh(**body, address=client_address(request)))
 

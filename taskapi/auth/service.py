@@ -13,6 +13,13 @@ from taskapi.auth import attempts, deletion, ratelimit
 from taskapi.auth import queries as statements
 from taskapi.auth.fairness import Group
 from taskapi.auth.passwords import hash_password, verify_password
+from taskapi.auth.refresh_queries import (
+    REFRESH_GRACE_TOKENS,
+    any_session,
+    known_device,
+    live_session,
+    rotate,
+)
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.db import database
 from taskapi.db.quotas import QUOTAS, limits
@@ -27,7 +34,9 @@ from taskapi.problems import (
     InvalidInput,
     Problem,
     RateLimited,
+    SessionEnded,
     TokenInvalid,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -55,7 +64,7 @@ class InvalidCredentials(Problem):
     code = "invalid_credentials"
     title = "Invalid credentials"
     detail = "Invalid email or password"
-    headers = {"WWW-Authenticate": "Bearer"}
+    headers = Unauthenticated.headers
 
 
 class AccountInactive(Forbidden):
@@ -154,9 +163,9 @@ def refresh(refresh_token: str, address: str | None) -> Login:
     """Exchange a refresh token for the next one and a new access token.
 
     Raises:
-        TokenInvalid: it is malformed, its session has ended, or it was used before. In the last
-            case its session ends, because the token may have been stolen (RFC 9700 section
-            4.14.2).
+        TokenInvalid: it is not a refresh token of a session.
+        SessionEnded: its session has ended, or it was used before. In the latter case its session
+            ends now, because the token may have been stolen (RFC 9700 section 4.14.2).
         RateLimited: see there.
     """
     attempts.spend_by_network(attempts.REFRESH_PER_NETWORK, address)
@@ -166,7 +175,7 @@ def refresh(refresh_token: str, address: str | None) -> Login:
     ratelimit.spend(attempts.REFRESH_PER_SESSION, by=token.family_hash.hex())
     successor = token.successor(signing_keys()[0])
     user = database.row(
-        statements.rotate,
+        rotate,
         refresh_hash=token.secret_hash,
         next_hash=successor.secret_hash,
         lifetime=current_app.config["SESSION_EXPIRES"],
@@ -184,7 +193,7 @@ def owner_of_refresh(body: Mapping[str, Any]) -> Owner | None:
     have a stored response; for others, the key must not be looked up.
     """
     token = parse_refresh_token(body["refresh_token"])
-    found = token and database.row(statements.live_session, **_session_parameters(token))
+    found = token and database.row(live_session, **_session_parameters(token))
     if not token or not found:
         return None
     proven = [token, *map(token.successor, signing_keys())]
@@ -203,7 +212,7 @@ def get_me(caller: Caller) -> User:
     """Return the caller's account, with the use of its quotas.
 
     Raises:
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     user = _require_live(database.row(statements.own_user, **scope(caller)))
     quotas = {
@@ -220,7 +229,7 @@ def change_password(
 
     Raises:
         WrongPassword: the current password is wrong.
-        TokenInvalid, RateLimited, TooBusy: see there.
+        SessionEnded, RateLimited, TooBusy: see there.
     """
     _spend_reauthentication(caller, address)
     group = _group(address, is_known=True)
@@ -245,7 +254,7 @@ def delete_account(caller: Caller, password: str, address: str | None) -> None:
     Its rows are deleted for a limited time; `flask purge` deletes the others.
 
     Raises:
-        WrongPassword, TokenInvalid, RateLimited, TooBusy: see there.
+        WrongPassword, SessionEnded, RateLimited, TooBusy: see there.
     """
     _spend_reauthentication(caller, address)
     group = _group(address, is_known=True)
@@ -262,7 +271,7 @@ def delete_account(caller: Caller, password: str, address: str | None) -> None:
 def _known_device(email: str, refresh_token: str) -> RefreshToken | None:
     """The parsed token, if it belongs to a session of the account; otherwise None."""
     token = parse_refresh_token(refresh_token)
-    if token and database.row(statements.known_device, email=email, **_session_parameters(token)):
+    if token and database.row(known_device, email=email, **_session_parameters(token)):
         return token
     return None
 
@@ -299,17 +308,24 @@ def _session_parameters(token: RefreshToken) -> dict[str, Any]:
 
 
 def _repeated_refresh(token: RefreshToken) -> tuple[User, RefreshToken]:
-    """Return the successor of a token that was used a moment ago; otherwise end its session."""
-    found = database.row(statements.live_session, **_session_parameters(token))
+    """Return the current token of a session if this one was used a moment ago.
+
+    Otherwise end the session.
+    """
+    found = database.row(live_session, **_session_parameters(token))
     if found is None:
-        raise TokenInvalid
-    for successor in map(token.successor, signing_keys()):
-        is_successor = found["refresh_hash"] == successor.secret_hash
-        if found["is_recent"] and is_successor:
-            return {name: found[name] for name in ("id", "email", "created_at")}, successor
+        is_ended = database.row(any_session, **_session_parameters(token))
+        raise SessionEnded if is_ended else TokenInvalid
+    generation = [token]
+    # The token was used at the time at which its successor was issued, and so on.
+    for used_at in found["uses"][:REFRESH_GRACE_TOKENS]:
+        generation = [one.successor(key) for one in generation for key in signing_keys()]
+        current = [one for one in generation if one.secret_hash == found["refresh_hash"]]
+        if current and used_at > found["grace_start"]:
+            return {name: found[name] for name in ("id", "email", "created_at")}, current[0]
     database.run_afterwards(statements.revoke, **_ids(token.caller))
     _events.warning("refresh_token_reused", extra=_ids(token.caller))
-    raise TokenInvalid
+    raise SessionEnded
 
 
 def _spend_reauthentication(caller: Caller, address: str | None) -> None:
@@ -340,7 +356,7 @@ def _ids(caller: Caller) -> dict[str, int]:
 
 def _require_live(found: dict[str, Any] | None) -> dict[str, Any]:
     if found is None:
-        raise TokenInvalid
+        raise SessionEnded
     return found
 
 

@@ -16,7 +16,7 @@ from taskapi.db.tenancy import scope
 from taskapi.extensions import table_of
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import NotFound, TokenInvalid
+from taskapi.problems import NotFound, SessionEnded
 
 
 class SessionList(NamedTuple):
@@ -35,13 +35,13 @@ def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
 
     Raises:
         InvalidInput: the cursor is invalid.
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     request = page_request(query, SESSION_SORTS)
     statement = statements.session_page(request.ordering)
     rows = database.rows(statement, **request.parameters(), **scope(caller))
     if not rows:
-        raise TokenInvalid
+        raise SessionEnded
     found = [_SessionRow._make(row[1:]) for row in rows if row[1] is not None]
     page, next_cursor = request.split(found)
     return SessionList([_represent(caller, row) for row in page], rows[0][0], next_cursor)
@@ -52,7 +52,7 @@ def end_session(caller: Caller, session_id: int) -> None:
 
     Raises:
         NotFound: it has ended already, or it is another user's.
-        TokenInvalid: the caller's own session has ended.
+        SessionEnded: the caller's own session has ended.
     """
     parameters = {"session_id": session_id, **scope(caller)}
     if database.row(statements.end_own_session, **parameters) is None:
@@ -65,7 +65,7 @@ def end_other_sessions(caller: Caller) -> int:
     """End the caller's other sessions, and return their number.
 
     Raises:
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     ended = database.rows(statements.end_other_sessions, **scope(caller))
     if not ended:

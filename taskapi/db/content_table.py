@@ -11,7 +11,7 @@ from taskapi.db.content_sql import ContentStatements, Values
 from taskapi.db.quotas import exceeded, limits
 from taskapi.db.rows import row_class
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import USAGE, scope
+from taskapi.db.tenancy import USAGE, is_match, scope
 from taskapi.extensions import Base
 from taskapi.identity import Caller
 from taskapi.problems import (
@@ -20,7 +20,7 @@ from taskapi.problems import (
     NotFound,
     PreconditionFailed,
     Problem,
-    TokenInvalid,
+    SessionEnded,
 )
 from taskapi.runtime.connection import Row
 
@@ -64,7 +64,7 @@ class ContentTable(Generic[M]):
         """One row of the workspace.
 
         Raises:
-            TokenInvalid, Forbidden, NotFound: see `raise_for_missing`.
+            SessionEnded, Forbidden, NotFound: see `raise_for_missing`.
         """
         rows = database.rows(self.sql.get, id=row_id, **scope(caller))
         return self.row(rows[0]) if rows else self.raise_for_missing(caller, row_id, "access")
@@ -73,7 +73,7 @@ class ContentTable(Generic[M]):
         """One row of the workspace that is about to be changed.
 
         Raises:
-            TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
+            SessionEnded, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
         """
         parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
         rows = database.rows(self.sql.get_matching, **parameters)
@@ -83,7 +83,7 @@ class ContentTable(Generic[M]):
         """Add a row with these values; other columns take their defaults.
 
         Raises:
-            TokenInvalid: the caller's session has ended.
+            SessionEnded: the caller's session has ended.
             QuotaExceeded: as it says.
             InvalidInput: a value references what the workspace does not have.
         """
@@ -97,10 +97,11 @@ class ContentTable(Generic[M]):
         """Set these values. Without values, the row does not change and keeps its version.
 
         Args:
-            if_match: versions of which the row must have one; None stands for any.
+            if_match: versions of which the row must have one; None stands for any. See also
+                `tenancy.all_versions_except`.
 
         Raises:
-            TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
+            SessionEnded, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
             InvalidInput: a value references what the workspace does not have.
         """
         if not values:
@@ -127,7 +128,7 @@ class ContentTable(Generic[M]):
         """Delete a row.
 
         Raises:
-            TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
+            SessionEnded, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
         """
         parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
         if not database.rows(self.sql.delete, **parameters):
@@ -172,7 +173,7 @@ class ContentTable(Generic[M]):
             otherwise: the problem to raise if there is no other reason.
 
         Raises:
-            TokenInvalid: the caller's session has ended.
+            SessionEnded: the caller's session has ended.
             PreconditionFailed: the row has another version.
             Forbidden: the row belongs to another workspace.
             NotFound: the row does not exist.
@@ -181,10 +182,10 @@ class ContentTable(Generic[M]):
             self.sql.diagnosis, id=row_id, **scope(caller)
         )[0]
         if not is_live:
-            raise TokenInvalid
+            raise SessionEnded
         row: Any = self.row(values)
         if row.id is not None:
-            if otherwise and (if_match is None or row.version in if_match):
+            if otherwise and is_match(row.version, if_match):
                 raise otherwise
             if if_match is not None:
                 raise PreconditionFailed(noun=self._noun, find=lambda: row)
@@ -197,7 +198,7 @@ class ContentTable(Generic[M]):
     def _raise_for_quota(self, caller: Caller) -> NoReturn:
         used = database.row(USAGE, **scope(caller))
         if used is None:
-            raise TokenInvalid
+            raise SessionEnded
         full = [t for t in self.sql.counted_totals if used[t] >= limits()[f"quota_{t}"]]
         raise exceeded(full[0] if full else self.sql.growing_totals[0])
 

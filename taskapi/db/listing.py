@@ -10,7 +10,7 @@ from taskapi.db.replicas import page_rows
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
 from taskapi.identity import Caller
-from taskapi.problems import TokenInvalid
+from taskapi.problems import SessionEnded
 
 M = TypeVar("M")
 R_co = TypeVar("R_co", covariant=True)
@@ -62,13 +62,13 @@ def read_page(
         parameters: those of the statement's conditions.
 
     Raises:
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
         ReferenceNotFound: as it says.
     """
     values = {**request.parameters(), **scope(caller), **parameters}
     rows = page_rows(statement, known=known, **values)
     if not rows:
-        raise TokenInvalid
+        raise SessionEnded
     first = statement.columns.index("workspace_id")
     version, total, *missing = rows[0][:first]
     if any(missing):

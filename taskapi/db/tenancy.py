@@ -9,7 +9,7 @@ ID, although a join would imply it, so that Citus can prune to one shard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import (
@@ -18,6 +18,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    all_,
     and_,
     any_,
     bindparam,
@@ -35,7 +36,7 @@ from taskapi.db.quotas import QUOTAS, TOTALS, limit_of
 from taskapi.db.statement import Statement
 from taskapi.extensions import table_of
 from taskapi.identity import Caller
-from taskapi.problems import TokenInvalid
+from taskapi.problems import SessionEnded
 from taskapi.workspaces.models import Workspace
 
 Counts = Mapping[str, Callable[[FromClause], ColumnElement[int]]]
@@ -77,18 +78,34 @@ def require_session(caller: Caller) -> None:
     """Check the caller's session, for an operation that queries nothing else.
 
     Raises:
-        TokenInvalid: the session has ended.
+        SessionEnded: the session has ended.
     """
     if not (database.row(_SESSION, **scope(caller)) or {}).get("is_live"):
-        raise TokenInvalid
+        raise SessionEnded
 
 
 _SESSION = Statement(select(has_live_session().label("is_live")))
 
 
 def version_matches(rows: FromClause) -> ColumnElement[bool]:
-    """An SQL condition: the row has one of the versions in If-Match, if there is one."""
-    return or_(_IF_MATCH.is_(None), rows.c.version == any_(_IF_MATCH))
+    """An SQL condition: the row has one of the versions `if_match`, if there are any."""
+    is_listed = rows.c.version == any_(_IF_MATCH)
+    is_not_excluded = and_(
+        rows.c.version.bitwise_not() != all_(_IF_MATCH), literal_column("0") > any_(_IF_MATCH)
+    )
+    return or_(_IF_MATCH.is_(None), is_listed, is_not_excluded)
+
+
+def all_versions_except(versions: Sequence[int]) -> list[int] | None:
+    """The value of `if_match` for all versions but these: their complements, which are negative."""
+    return [~version for version in versions] or None
+
+
+def is_match(version: int, if_match: Sequence[int] | None) -> bool:
+    """Whether `version_matches` is true for a row with this version."""
+    if not if_match:
+        return if_match is None
+    return version in if_match or (if_match[0] < 0 and ~version not in if_match)
 
 
 def visible(rows: FromClause) -> ColumnElement[bool]:
@@ -177,11 +194,11 @@ def locked(caller: Caller) -> Iterator[None]:
     would see other rows as of before the wait.
 
     Raises:
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     with database.transaction():
         if database.row(_LOCK, **scope(caller)) is None:
-            raise TokenInvalid
+            raise SessionEnded
         yield
 
 

@@ -87,13 +87,21 @@ class Application(Flask):
         if request is None:
             return super().create_url_adapter(request)
         environ = request.environ
+        path = requested_path(request)
         return self.url_map.bind(
             "",
             script_name=request.root_path,
-            path_info=environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
+            # Werkzeug ignores all slashes at the beginning. With this prefix it finds no view.
+            path_info=f"/-{path}" if path.startswith("//") else path,
             default_method=environ["REQUEST_METHOD"],
             query_args=environ.get("QUERY_STRING", ""),
         )
+
+
+def requested_path(request: FlaskRequest) -> str:
+    """The path of a request as it was sent. `Request.path` leaves slashes at the beginning out."""
+    sent: str = request.environ["PATH_INFO"]
+    return sent.encode("latin-1").decode(errors="replace")
 
 
 def current_request() -> Request:

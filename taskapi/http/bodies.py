@@ -23,36 +23,53 @@ from taskapi.problems import (
     MAX_ERRORS,
     ContentTooLarge,
     InvalidInput,
-    LengthRequired,
     MalformedBody,
     RequestTimeout,
     UnsupportedMediaType,
     reference_token,
     shortened,
 )
+from taskapi.runtime import MAX_CHUNKS
 
 MAX_BYTES = 256 * 1024
 """More than the longest valid task with all characters escaped."""
 
 READ_SECONDS = 10
 _CACHED_TYPES = 64
+_INCOMPLETE = "The body could not be read completely."
+_MALFORMED_CHUNKS = (
+    f"The chunked body is malformed or incomplete, or it has more than {MAX_CHUNKS:,} chunks."
+)
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 """RFC 7396."""
 
 
-def read_object(request: Request, accepted: tuple[str, ...] = (JSON,)) -> dict[str, Any]:
+def read_object(
+    request: Request, accepted: tuple[str, ...] = (JSON,), *, is_optional: bool = False
+) -> dict[str, Any]:
     """The JSON object in the body of a request.
 
     Args:
         accepted: the supported media types.
+        is_optional: whether an empty body stands for an empty object.
 
     Raises:
-        UnsupportedMediaType, LengthRequired, ContentTooLarge, RequestTimeout: as they say.
+        UnsupportedMediaType, ContentTooLarge, RequestTimeout: as they say.
         MalformedBody: the body is empty, or not one JSON document in UTF-8.
         InvalidInput: it is not an object, or has text that PostgreSQL or JSON cannot represent.
     """
+    is_chunked = "HTTP_TRANSFER_ENCODING" in request.environ
+    if is_optional and not is_chunked and not request.content_length:
+        return {}
+    coding = request.environ.get("HTTP_CONTENT_ENCODING", "")
+    if coding.strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType(
+            "Send the body without Content-Encoding.", headers={"Accept-Encoding": "identity"}
+        )
     raw = _read(request)
+    if not raw and is_optional:
+        return {}
     if not raw:
         raise MalformedBody("The body is empty. Send a JSON object.")
     _check_type(request, accepted)
@@ -64,11 +81,6 @@ def read_object(request: Request, accepted: tuple[str, ...] = (JSON,)) -> dict[s
     return document
 
 
-def has_body(request: Request) -> bool:
-    """Whether the request has a body that is not empty."""
-    return bool(request.content_length) or "Transfer-Encoding" in request.headers
-
-
 def require_no_content(request: Request) -> None:
     """Check that the body is empty or an empty object.
 
@@ -76,21 +88,23 @@ def require_no_content(request: Request) -> None:
         InvalidInput: it is another object.
         MalformedBody, UnsupportedMediaType, ContentTooLarge, RequestTimeout: as `read_object`.
     """
-    if has_body(request) and read_object(request):
+    if read_object(request, is_optional=True):
         raise InvalidInput.at("", "This operation takes no fields.", "unknown_field")
 
 
 def _read(request: Request) -> bytes:
-    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
-        raise LengthRequired
+    is_chunked = "HTTP_TRANSFER_ENCODING" in request.environ
     length = request.content_length or 0
     if length > MAX_BYTES:
         raise ContentTooLarge
     try:
         with Timeout(READ_SECONDS, RequestTimeout):
-            raw: bytes = request.environ["wsgi.input"].read(length)
+            stream = request.environ["wsgi.input"]
+            raw: bytes = stream.read(MAX_BYTES + 1 if is_chunked else length)
     except OSError:
-        raise MalformedBody("The body could not be read completely.") from None
+        raise MalformedBody(_MALFORMED_CHUNKS if is_chunked else _INCOMPLETE) from None
+    if len(raw) > MAX_BYTES:
+        raise ContentTooLarge
     if len(raw) < length:
         raise MalformedBody("The body is shorter than its Content-Length.")
     return raw

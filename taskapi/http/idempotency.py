@@ -50,7 +50,7 @@ from taskapi.http.models import IdempotencyKey
 from taskapi.http.rates import Rate
 from taskapi.http.responses import raw_response
 from taskapi.identity import Caller
-from taskapi.problems import InvalidInput, KeyInUse, KeyReused, RateLimited, TokenInvalid
+from taskapi.problems import InvalidInput, KeyInUse, KeyReused, RateLimited, SessionEnded
 from taskapi.runtime.context import extensions
 
 HEADER = "Idempotency-Key"
@@ -197,7 +197,7 @@ def once(
 
     Raises:
         InvalidInput: the key is invalid.
-        KeyInUse, KeyReused, TokenInvalid: as they say.
+        KeyInUse, KeyReused, SessionEnded: as they say.
     """
     key, fingerprint = _key_of(request), _fingerprint(request, values)
     now = datetime.now(UTC)
@@ -206,7 +206,7 @@ def once(
     def claim(work: Transaction) -> None:
         found = work.row(owner.statements.claim, account=owner.name, **parameters) or {}
         if owner.is_caller and found["user_id"] is None:
-            raise TokenInvalid
+            raise SessionEnded
         if not found["is_free"]:
             raise KeyInUse
         if found["response"] is not None:
@@ -259,7 +259,8 @@ def _key_of(request: Request) -> str:
 
 
 def _fingerprint(request: Request, values: Mapping[str, Any]) -> str:
-    request_parts = [request.method, request.path, request.headers.get("If-Match"), values]
+    conditions = [request.headers.get(name) for name in ("If-Match", "If-None-Match")]
+    request_parts = [request.method, request.path, conditions, values]
     # The default is for named tuples.
     dumped = orjson.dumps(request_parts, default=list, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(dumped).hexdigest()

@@ -73,7 +73,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "WWW-Authenticate": {
         "description": "The challenge (RFC 6750).",
         "schema": {"type": "string"},
-        "example": 'Bearer error="invalid_token"',
+        "example": 'Bearer realm="taskapi", error="invalid_token"',
     },
 }
 """Response headers, by name."""
@@ -93,11 +93,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         # No example: Swagger UI would send it with every request.
     },
     "If-Match": {
-        "description": 'ETags, like `"7"`. The response is 412 unless one of them is current.',
+        "description": 'ETags in quotes, like `"7"`. The response is 412 unless one is current.',
         "schema": {"type": "string"},
     },
     "If-None-Match": {
-        "description": 'ETags, like `"7"`. The response is 304 if one of them is current.',
+        "description": 'ETags in quotes, like `"7"`. The response is 304 if one is current.',
         "schema": {"type": "string"},
     },
 }

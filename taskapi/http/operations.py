@@ -19,7 +19,7 @@ from taskapi.field_errors import FieldError
 from taskapi.http import idempotency
 from taskapi.http.admission import RequestRateExceeded, Turn, admission
 from taskapi.http.application import Request, current_request
-from taskapi.http.bodies import JSON, has_body, read_object, require_no_content
+from taskapi.http.bodies import JSON, read_object, require_no_content
 from taskapi.http.schemas import Input, load
 from taskapi.identity import MAX_ID, Caller, authenticate
 
@@ -103,14 +103,14 @@ class Operation:
         found += [errors.InternalError, errors.Unavailable]
         found += [RequestRateExceeded, TooManyConcurrentRequests]
         if not self.is_public:
-            found += [errors.Unauthenticated, errors.TokenExpired, errors.TokenInvalid]
+            found += [errors.Unauthenticated, errors.TokenExpired]
+            found += [errors.TokenInvalid, errors.SessionEnded]
         if self.is_idempotent_by_key:
             found += [errors.KeyInUse, errors.KeyReused, idempotency.StorageRateExceeded]
         if self.body:
             found += [
                 errors.MalformedBody,
                 errors.RequestTimeout,
-                errors.LengthRequired,
                 errors.ContentTooLarge,
                 errors.UnsupportedMediaType,
             ]
@@ -169,8 +169,7 @@ def _arguments(declared: Operation, request: Request, in_path: dict[str, Any]) -
     if declared.query:
         arguments["query"] = query
     if declared.body:
-        is_empty = declared.is_body_optional and not has_body(request)
-        given = {} if is_empty else read_object(request, declared.media_types)
+        given = read_object(request, declared.media_types, is_optional=declared.is_body_optional)
         arguments["body"] = load(declared.body, given)
     elif not request.is_read:
         require_no_content(request)

@@ -29,6 +29,9 @@ ProblemSchemas = dict[int, tuple[type[Schema], Mapping[str, Any]]]
 WRITE_PROBLEMS = (Forbidden, NotFound, PreconditionFailed)
 """Errors of an operation that changes one row."""
 
+CONDITIONS_OF_READS = ("If-Match", "If-None-Match")
+"""Request headers of an operation that returns an ETag."""
+
 
 class Resource:
     """A resource, and the arguments of `operation` for its operations.
@@ -96,7 +99,8 @@ class Resource:
             following[self._parent] = f"$response.body#/{plural}/0/{self._parent}"
         return {
             "query": query,
-            "parameters": ("If-None-Match",),
+            "parameters": CONDITIONS_OF_READS,
+            "problems": (PreconditionFailed,),
             "response": page or self.page(),
             "example": {plural: [row], "total": 1, "next_cursor": None},
             "headers": ("ETag", "Link"),
@@ -126,9 +130,9 @@ class Resource:
     def getting(self) -> Arguments:
         """Arguments for `GET` of one row."""
         return self._response | {
-            "parameters": ("If-None-Match",),
+            "parameters": CONDITIONS_OF_READS,
             "headers": ("ETag",),
-            "problems": (Forbidden, NotFound),
+            "problems": (Forbidden, NotFound, PreconditionFailed),
             "links": self._links_to_writes,
         }
 

@@ -11,18 +11,24 @@ from urllib.parse import urlencode
 
 import orjson
 import psycopg
-from flask import Flask, Response, got_request_exception, request
+from flask import Flask, Response, current_app, got_request_exception, request
 from flask.globals import app_ctx
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
+from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
 from config import Settings
 from taskapi import problems as errors
 from taskapi.db.listing import Page
 from taskapi.db.pages import MAX_PAGE_BYTES, SHORT_LIMIT, is_known
-from taskapi.http.application import CompleteResponse, current_request
-from taskapi.http.preconditions import entity_tag, if_none_match
+from taskapi.http.application import CompleteResponse, current_request, requested_path
+from taskapi.http.preconditions import (
+    check_if_match,
+    entity_tag,
+    failure_detail,
+    if_none_match,
+)
 from taskapi.http.representation import Represent, represent_as
 from taskapi.identity import Caller
 from taskapi.runtime.context import extensions
@@ -43,11 +49,18 @@ def json_response(
 def versioned_response(
     payload: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The response with a resource and its ETag, or 304 if the client has this version."""
+    """The response with a resource and its ETag, or 304 if the client has this version.
+
+    Raises:
+        InvalidInput, PreconditionFailed: see `check_if_match`.
+    """
     version, request = payload["version"], current_request()
-    if request.is_read and is_known(version, if_none_match(request)):
-        return not_modified(entity_tag(version))
-    return json_response(payload, status, {"ETag": entity_tag(version), **(headers or {})})
+    tag = entity_tag(version)
+    if request.is_read:
+        check_if_match(request, tag)
+        if is_known(version, if_none_match(request)):
+            return not_modified(tag)
+    return json_response(payload, status, {"ETag": tag, **(headers or {})})
 
 
 def page_response(name: str, found: Page[Any], caller: Caller, represent: Represent) -> Response:
@@ -55,12 +68,16 @@ def page_response(name: str, found: Page[Any], caller: Caller, represent: Repres
 
     Args:
         name: the member of the body with the rows.
+
+    Raises:
+        InvalidInput, PreconditionFailed: see `check_if_match`.
     """
-    headers = {}
+    headers, tag = {}, None
     if found.version is not None:
         headers["ETag"] = tag = entity_tag(found.version, caller.workspace_id)
-        if found.rows is None:
-            return not_modified(tag)
+    check_if_match(current_request(), tag)
+    if tag and found.rows is None:
+        return not_modified(tag)
     rows = found.rows or []
     json, next_cursor = _within_size(rows, represent), found.next_cursor
     if len(json) < len(rows):
@@ -100,8 +117,9 @@ def problem_response(problem: errors.Problem) -> Response:
     if isinstance(problem, errors.ProblemWithRow) and (row := problem.find()):
         found = represent_as(problem.noun, row)
         body[problem.noun] = found
-        if "ETag" in problem.instance_headers:
+        if isinstance(problem, errors.PreconditionFailed):
             headers["ETag"] = entity_tag(found["version"])
+            body["detail"] = failure_detail(request, found["version"]) or problem.detail
     raw = orjson.dumps(body, option=_OPTIONS)
     return raw_response(raw, "application/problem+json", problem.status, headers)
 
@@ -159,10 +177,22 @@ def _common_headers(headers: Mapping[str, str] | Headers) -> list[tuple[str, str
 def _from_werkzeug(error: HTTPException) -> errors.Problem:
     if isinstance(error, WerkzeugMethodNotAllowed):
         return errors.MethodNotAllowed(headers={"Allow": ", ".join(error.valid_methods or ())})
-    kinds = {404: errors.NotFound, 413: errors.ContentTooLarge, 400: errors.InvalidInput}
+    if isinstance(error, WerkzeugNotFound):
+        return errors.NotFound(_similar_path())
+    kinds = {413: errors.ContentTooLarge, 400: errors.InvalidInput}
     if error.code in kinds:
         return kinds[error.code]()
     return _unexpected_problem(error)
+
+
+def _similar_path() -> str | None:
+    """A message about the path that the client probably means, which has no empty parts."""
+    sent = requested_path(current_request())
+    path = "/" + "/".join(filter(None, sent.split("/")))
+    adapter = current_app.create_url_adapter(current_request())
+    if path == sent or not adapter or not adapter.allowed_methods(path):
+        return None
+    return f"Not found. The path is {errors.shortened(path)}, without further slashes."
 
 
 def _unexpected(error: Exception) -> Response:

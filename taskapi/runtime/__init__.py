@@ -2,3 +2,6 @@
 
 CLOSE = "taskapi.close"
 """The key in the WSGI environment with which an application requests to close the connection."""
+
+MAX_CHUNKS = 8_192
+"""The most chunks of a request's body, including the last one, which is empty."""

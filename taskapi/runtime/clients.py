@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from contextlib import suppress
@@ -13,7 +14,10 @@ from gevent.monkey import get_original
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.http import wsgi
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import ParseException
 
+from taskapi.runtime import MAX_CHUNKS
 from taskapi.runtime.timer import TimeLimit
 
 HEAD_SECONDS = 10
@@ -24,7 +28,12 @@ SEND_SECONDS = 20
 
 SEND_BYTES = 256 * 1024
 
+_CHUNKS_AT_A_TIME = 32
+_MAX_TRAILER_BYTES = 8_190
 _MAX_ACCEPT = 8
+_ORIGIN = re.compile(rb"\r\nOrigin:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECASE)
+_ORIGIN_SECONDS = 1
+_MAX_REST_OF_HEAD = 65_536
 _LINGER_SECONDS = 2
 _LINGER_BYTES = 8 * 1024 * 1024
 _PIECE = 65_536
@@ -52,18 +61,23 @@ class Client:
         self.send = sock.send
         self._idle_seconds = idle_seconds
         self._clock: TimeLimit | None = None
+        self._head: bytearray | None = None
+        """What was received of a request's headers, until they are parsed."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.socket, name)
 
     def __enter__(self) -> None:
         self.is_idle = True
+        self._head = bytearray()
         self.idle_since = time.monotonic()
         self._start_clock(self._idle_seconds)
 
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
         self._stop_clock()
         self.is_idle = False
+        if kind is None:
+            self._head = None
         return kind is _TooLate
 
     def recv(self, size: int) -> bytes:
@@ -73,7 +87,27 @@ class Client:
             self.is_idle = False
             self._stop_clock()
             self._start_clock(HEAD_SECONDS)
+        if self._head is not None:
+            self._head += data
         return data
+
+    def origin(self, *, receives: bool) -> str:
+        """The Origin of a request whose headers could not be parsed; empty if it is not found.
+
+        Args:
+            receives: whether to look for it in what the client still sends.
+        """
+        head = self._head or bytearray()
+        most = len(head) + _MAX_REST_OF_HEAD
+        if receives:
+            with suppress(OSError, gevent.Timeout), gevent.Timeout(_ORIGIN_SECONDS):
+                while b"\r\n\r\n" not in head and len(head) < most:
+                    piece = self.socket.recv(_PIECE)
+                    if not piece:
+                        break
+                    head += piece
+        found = _ORIGIN.search(head)
+        return found[1].decode() if found else ""
 
     def _start_clock(self, seconds: float) -> None:
         self._clock = TimeLimit(seconds, _TooLate)
@@ -102,6 +136,45 @@ class Client:
             copy = os.dup(self.socket.fileno())
             with _plain_socket(fileno=copy) as plain:
                 plain.shutdown(socket.SHUT_RD)
+
+
+class Chunks(ChunkedReader):
+    """Reads a chunked body (RFC 9112 section 7.1), whose number of chunks is limited.
+
+    The framing of small chunks takes more bytes and time than their content, and a fast sender
+    would block other clients.
+    """
+
+    def __init__(self, req: Any, unreader: Any) -> None:
+        super().__init__(req, unreader)
+        self.limit_trailer_section = _MAX_TRAILER_BYTES
+        self._left = MAX_CHUNKS
+
+    @property
+    def length(self) -> int:
+        """Zero if the body has been read to its end, as for gunicorn's other reader."""
+        return 0 if self.parser is None else 1
+
+    def read(self, size: int) -> bytes:
+        """Read up to this many bytes.
+
+        Raises:
+            OSError: the body is malformed or incomplete, or has more than `MAX_CHUNKS` chunks.
+        """
+        try:
+            data: bytes = super().read(size)
+        except ParseException:
+            raise OSError("malformed chunk") from None
+        return data
+
+    def parse_chunk_size(self, unreader: Any, data: bytes | None = None) -> Any:
+        """The size of the next chunk, and what was received of it."""
+        self._left -= 1
+        if self._left < 0:
+            raise OSError("too many chunks")
+        if self._left % _CHUNKS_AT_A_TIME == 0:
+            gevent.sleep(0)
+        return super().parse_chunk_size(unreader, data)
 
 
 class Response(wsgi.Response):

@@ -5,10 +5,12 @@ It depends on the internals of gunicorn's gevent worker. Subclasses define what 
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import time
 from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
@@ -19,17 +21,19 @@ from gevent.event import Event
 from gevent.pool import Pool
 from greenlet import greenlet
 from gunicorn.http import wsgi
-from gunicorn.http.errors import InvalidHeader
+from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, LimitRequestLine
 from gunicorn.workers.ggevent import GeventWorker
 
 from taskapi.runtime import CLOSE
-from taskapi.runtime.clients import Client, Listener, Response, linger, send
+from taskapi.runtime.clients import Chunks, Client, Listener, Response, linger, send
 
 LEAST_IDLE_SECONDS = 2
 """The shortest time for which an idle connection stays open, even if others wait."""
 
 RECENT_SECONDS = 0.5
 """Within this time after a response, the client's next request is probably on its way."""
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
 
 _CLOSED_SHARE = 0.1
 """The share of connections that is closed at a time to make room for new ones."""
@@ -64,8 +68,14 @@ class ClientWorker(GeventWorker):
         """The WSGI application for a listening address."""
 
     @abstractmethod
-    def error_response(self, error: BaseException, address: Any) -> bytes:
-        """The response to a malformed request, or to one that failed in the application."""
+    def error_response(
+        self, error: BaseException, address: Any, origin: Callable[[], str]
+    ) -> bytes:
+        """The response to a malformed request, or to one that failed in the application.
+
+        Args:
+            origin: returns the Origin of the request.
+        """
 
     def init_process(self) -> None:
         self._ending = Event()
@@ -129,7 +139,8 @@ class ClientWorker(GeventWorker):
 
         Raises:
             StopIteration: the connection must be closed.
-            InvalidHeader: there is no Host (RFC 9112 section 3.2).
+            InvalidHeader: there is no valid Host (RFC 9112 section 3.2), or Transfer-Encoding is
+                not simply `chunked`.
         """
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
@@ -138,14 +149,18 @@ class ClientWorker(GeventWorker):
         response, environ = wsgi.create(
             req, sock, addr, listener_name, self.cfg, response_class=Response
         )
-        if "HTTP_HOST" not in environ and req.version >= (1, 1):
+        if not _HOST.fullmatch(environ.get("HTTP_HOST", "/" if req.version >= (1, 1) else "")):
             raise InvalidHeader("HOST", req=req)
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            if environ["HTTP_TRANSFER_ENCODING"].lower() != "chunked":
+                raise InvalidHeader("TRANSFER-ENCODING", req=req)
+            req.body.reader = Chunks(req, req.unreader)
         environ["wsgi.multithread"] = True
         if not self.alive:
             response.force_close()
         start_response: Any = response.start_response  # the stubs lack exc_info
         pieces = self.application(listener_name)(environ, start_response)
-        is_unread = bool(getattr(req.body.reader, "length", 1))
+        is_unread = req.body.reader.length > 0
         if is_unread or environ.get(CLOSE):
             response.force_close()
         send(response, pieces)
@@ -157,7 +172,11 @@ class ClientWorker(GeventWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Respond to a malformed request, or to one that failed in the application."""
-        response = self.error_response(exc, addr)
+        is_too_large = isinstance(exc, LimitRequestLine | LimitRequestHeaders)
+        headers = dict(req.headers) if req else {}
+        response = self.error_response(
+            exc, addr, lambda: headers.get("ORIGIN") or client.origin(receives=is_too_large)
+        )
         with suppress(OSError):
             client.sendall(response)
             linger(client)

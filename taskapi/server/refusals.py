@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from email.utils import formatdate
 
 import orjson
@@ -59,14 +60,17 @@ def problem_of(error: BaseException) -> errors.Problem:
     return next(kind for known, kind in _PROBLEMS.items() if isinstance(error, known))()
 
 
-def raw_problem_response(problem: errors.Problem, request_id: str) -> bytes:
+def raw_problem_response(
+    problem: errors.Problem, request_id: str, headers: Mapping[str, str]
+) -> bytes:
     """The complete response, without the application."""
     body = orjson.dumps(problem.body(request_id))
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = (
         f"HTTP/1.1 {problem.status} {problem.title}\r\nServer: taskapi\r\n"
         f"Date: {formatdate(usegmt=True)}\r\nConnection: close\r\n"
         "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"
         f"X-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Content-Length: {len(body)}\r\n{more}\r\n"
     )
     return head.encode() + body

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 import traceback
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import gevent
 
 from config import Settings
+from taskapi.http.origins import cors_headers, origin_patterns
 from taskapi.runtime.connection import raise_if_blocking
 from taskapi.runtime.worker import ClientWorker
 from taskapi.server.observe import observe
@@ -38,7 +40,9 @@ class Worker(ClientWorker):
             return self._metrics.wsgi
         return self.wsgi
 
-    def error_response(self, error: BaseException, address: Any) -> bytes:
+    def error_response(
+        self, error: BaseException, address: Any, origin: Callable[[], str]
+    ) -> bytes:
         """The problem response. The type and traceback of the error are logged.
 
         The error's text, which gunicorn would log, may contain tokens or passwords.
@@ -52,4 +56,6 @@ class Worker(ClientWorker):
         else:
             fields["trace"] = "".join(traceback.format_tb(error.__traceback__))
             self.log.error("failed", extra=fields)
-        return raw_problem_response(problem, request_id)
+        allowed = origin_patterns(self.settings.cors_origins)
+        headers = cors_headers(origin(), allowed) if allowed else {}
+        return raw_problem_response(problem, request_id, headers)

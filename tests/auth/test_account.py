@@ -51,7 +51,7 @@ def test_changing_the_password_ends_all_other_sessions(
         assert answer == {"message": "Password changed"}
         assert not _lives(elsewhere)
     body = {"refresh_token": other.login["refresh_token"]}
-    other.problem(401, "token_invalid", "POST", "/auth/refresh", json=body)
+    other.problem(401, "session_ended", "POST", "/auth/refresh", json=body)
     assert _lives(user)
     body = {"refresh_token": user.login["refresh_token"]}
     user.expect(200, "POST", "/auth/refresh", json=body)
@@ -155,7 +155,7 @@ def test_a_waiting_write_outlives_its_session_but_no_later_write_does(
         held.execute(revoke, [user.user_id, mine])
         held.commit()
     assert written.result().status_code == 201
-    thief.problem(401, "token_invalid", "POST", "/tasks", json={"title": "Too late"})
+    thief.problem(401, "session_ended", "POST", "/tasks", json={"title": "Too late"})
     assert user.expect(200, "GET", "/tasks")["total"] == 1
 
 
@@ -188,8 +188,8 @@ def test_deleting_an_account_deletes_all_its_rows(
     theirs = dict.fromkeys(("users", "workspaces", "sessions", "tasks"), 1)
     assert _rows(settings, stranger.user_id) == theirs
     for api in (user, other):
-        api.problem(401, "token_invalid", "GET", "/tasks")
-        api.problem(401, "token_invalid", "POST", "/tasks", json={"title": "Too late"})
+        api.problem(401, "session_ended", "GET", "/tasks")
+        api.problem(401, "session_ended", "POST", "/tasks", json={"title": "Too late"})
         body = {"refresh_token": api.login["refresh_token"]}
         api.problem(401, "token_invalid", "POST", "/auth/refresh", json=body)
     assert _log_in(anonymous, user.email, PASSWORD).status_code == 401

@@ -62,9 +62,9 @@ def test_an_account_is_closed_at_once_however_many_rows_it_has(
     full.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
     assert rows_of(settings, full.user_id)["tasks"] >= MANY - 1_000
     for api in (full, other):
-        api.problem(401, "token_invalid", "GET", "/tasks")
+        api.problem(401, "session_ended", "GET", "/tasks")
         body = {"refresh_token": api.login["refresh_token"]}
-        api.problem(401, "token_invalid", "POST", "/auth/refresh", json=body)
+        api.problem(401, "session_ended", "POST", "/auth/refresh", json=body)
     body = {"email": full.email, "password": PASSWORD}
     anonymous.problem(401, "invalid_credentials", "POST", "/auth/login", json=body)
     assert full.email not in app.test_cli_runner().invoke(args=["users", "list"]).output
@@ -104,7 +104,7 @@ def test_a_login_while_the_deletion_waits_does_not_survive_it(
         held.commit()
         assert deleted.result().status_code == 204
     assert rows_of(settings, user.user_id)["users"] == 1
-    anonymous.problem(401, "token_invalid", "GET", "/tasks")
+    anonymous.problem(401, "session_ended", "GET", "/tasks")
     live = "SELECT count(*) FROM sessions WHERE user_id = %s AND revoked_at IS NULL"
     assert world.sql(settings, live, user.user_id) == [(0,)]
 

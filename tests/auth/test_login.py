@@ -76,7 +76,7 @@ def test_an_unknown_email_and_a_wrong_password_get_the_same_error(
     assert status == 401
     assert problem["code"] == "invalid_credentials"
     assert problem["detail"] == "Invalid email or password"
-    assert headers["WWW-Authenticate"] == "Bearer"
+    assert headers["WWW-Authenticate"] == 'Bearer realm="taskapi"'
 
 
 def test_an_unknown_email_costs_as_much_work_as_a_wrong_password(

@@ -26,9 +26,9 @@ def _refresh(api: Api, token: str | None = None) -> dict[str, Any]:
     return api.expect(200, "POST", "/auth/refresh", json=body)
 
 
-def _refused(api: Api, token: object) -> None:
+def _refused(api: Api, token: object, code: str = "session_ended") -> None:
     body = {"refresh_token": token}
-    problem = api.problem(401, "token_invalid", "POST", "/auth/refresh", json=body)
+    problem = api.problem(401, code, "POST", "/auth/refresh", json=body)
     assert problem["detail"] == "Invalid token"
 
 
@@ -37,12 +37,27 @@ def _lives(api: Api) -> bool:
 
 
 def _pass_the_grace(settings: Settings, api: Api) -> None:
+    _pass(settings, api, seconds=11)
+
+
+def _pass(settings: Settings, api: Api, seconds: int) -> None:
+    """Move the times of all refreshes into the past."""
     sql(
         settings,
-        "UPDATE sessions SET last_used_at = last_used_at - interval '11 seconds'"
-        " WHERE user_id = %s",
+        "UPDATE sessions SET last_used_at = last_used_at - %s * interval '1 second',"
+        " previous_uses = ARRAY(SELECT t - %s * interval '1 second' FROM unnest(previous_uses)"
+        " WITH ORDINALITY AS one (t, n) ORDER BY n) WHERE user_id = %s",
+        seconds,
+        seconds,
         api.user_id,
     )
+
+
+def _with(api: Api, login: dict[str, Any]) -> Api:
+    """A client with another token."""
+    other = Api(api.client, api.contract)
+    other.login = login
+    return other
 
 
 def _bytes(token: str) -> bytes:
@@ -121,18 +136,53 @@ def test_a_reuse_after_the_grace_ends_the_session_and_is_logged(
     assert stolen not in str([vars(record) for record in caplog.records])
 
 
-@pytest.mark.parametrize("is_recent", [True, False])
-def test_a_reuse_of_an_older_generation_ends_the_session(
-    settings: Settings, user: Api, is_recent: bool
-) -> None:
-    oldest = user.login["refresh_token"]
-    for _ in range(3):
+@pytest.mark.parametrize("generations", [2, 3, 8])
+def test_each_token_used_within_the_grace_gets_the_current_one(user: Api, generations: int) -> None:
+    used = []
+    for _ in range(generations):
+        used.append(user.login["refresh_token"])
         user.login = _refresh(user)
-    if not is_recent:
-        _pass_the_grace(settings, user)
-    _refused(user, oldest)
+    for token in [*used, *reversed(used)]:
+        again = _refresh(user, token)
+        assert again["refresh_token"] == user.login["refresh_token"]
+        assert _lives(_with(user, again))
+    user.login = _refresh(user)
+    assert _lives(user)
+
+
+@pytest.mark.parametrize("later", [0, 1, 2])
+def test_a_token_used_before_the_grace_ends_the_session_even_after_recent_refreshes(
+    settings: Settings, user: Api, later: int
+) -> None:
+    stolen = user.login["refresh_token"]
+    for _ in range(2):
+        user.login = _refresh(user)
+    _pass_the_grace(settings, user)
+    for _ in range(later):
+        user.login = _refresh(user)
+    _refused(user, stolen)
     assert not _lives(user)
     _refused(user, user.login["refresh_token"])
+
+
+def test_the_grace_is_counted_from_the_use_of_each_token(settings: Settings, user: Api) -> None:
+    """Three refreshes, six seconds apart: the first token was used twelve seconds ago."""
+    used = []
+    for _ in range(3):
+        used.append(user.login["refresh_token"])
+        user.login = _refresh(user)
+        _pass(settings, user, seconds=6)
+    user.login = _refresh(user, used[2])
+    _refused(user, used[0])
+    assert not _lives(user)
+
+
+def test_the_grace_applies_to_eight_tokens(user: Api) -> None:
+    oldest = user.login["refresh_token"]
+    for _ in range(9):
+        user.login = _refresh(user)
+    _refused(user, oldest)
+    assert not _lives(user)
 
 
 def test_the_current_token_does_not_expire_with_the_grace_period(
@@ -176,7 +226,7 @@ def _changed(part: slice) -> Any:
 )
 def test_a_forged_token_does_not_end_a_session(user: Api, garble: Any) -> None:
     for token in garble(user.login["refresh_token"]):
-        _refused(user, token)
+        _refused(user, token, "token_invalid")
     assert _lives(user)
     user.login = _refresh(user)
     assert _lives(user)
@@ -184,9 +234,9 @@ def test_a_forged_token_does_not_end_a_session(user: Api, garble: Any) -> None:
 
 def test_a_token_combined_from_two_sessions_ends_neither(user: Api, stranger: Api) -> None:
     mine, theirs = (_bytes(api.login["refresh_token"]) for api in (user, stranger))
-    _refused(user, _token(theirs[IDS] + mine[FAMILY] + mine[SECRET]))
-    _refused(user, _token(mine[IDS] + theirs[FAMILY] + theirs[SECRET]))
-    _refused(user, _token(mine[IDS] + theirs[FAMILY] + mine[SECRET]))
+    _refused(user, _token(theirs[IDS] + mine[FAMILY] + mine[SECRET]), "token_invalid")
+    _refused(user, _token(mine[IDS] + theirs[FAMILY] + theirs[SECRET]), "token_invalid")
+    _refused(user, _token(mine[IDS] + theirs[FAMILY] + mine[SECRET]), "token_invalid")
     for api in (user, stranger):
         assert _lives(api)
         _refresh(api)
@@ -233,7 +283,7 @@ def test_both_tokens_of_an_expired_session_are_invalid(settings: Settings, user:
     sql(settings, "UPDATE sessions SET expires_at = now() WHERE user_id = %s", user.user_id)
     _refused(user, user.login["refresh_token"])
     assert not _lives(user)
-    user.problem(401, "token_invalid", "GET", "/tasks")
+    user.problem(401, "session_ended", "GET", "/tasks")
 
 
 def test_a_refresh_extends_the_session(settings: Settings, user: Api) -> None:

@@ -42,7 +42,7 @@ def _is_dead(api: Api) -> bool:
     refresh = api.send("POST", "/auth/refresh", json=body)
     codes = {answer.get_json().get("code") for answer in (access, refresh)}
     assert len(codes) == 1
-    return codes == {"token_invalid"}
+    return codes == {"session_ended"}
 
 
 def _expired(api: Api) -> dict[str, str]:
@@ -66,7 +66,7 @@ def test_a_login_beyond_the_quota_ends_the_session_unused_for_longest(
         third.login = third.expect(200, "POST", "/auth/login", json=body)
         assert third.expect(200, "GET", "/auth/sessions")["total"] == 2
         second.expect(200, "GET", "/auth/me")
-    user.problem(401, "token_invalid", "GET", "/auth/me")
+    user.problem(401, "session_ended", "GET", "/auth/me")
 
 
 def test_a_logout_ends_the_session_at_once_at_every_worker(user: Api, elsewhere: Api) -> None:
@@ -235,7 +235,7 @@ def test_ending_the_current_session_logs_out(user: Api) -> None:
     path = f"/auth/sessions/{_session_id(user)}"
     user.expect(204, "DELETE", path)
     assert _is_dead(user)
-    user.problem(401, "token_invalid", "DELETE", path)
+    user.problem(401, "session_ended", "DELETE", path)
 
 
 def test_all_other_sessions_are_ended(user: Api, stranger: Api, elsewhere: Api) -> None:
@@ -287,6 +287,6 @@ def test_an_ended_session_cannot_be_used(
         "/auth/delete": {"password": PASSWORD},
     }.get(path)
     user.expect(200, "POST", "/auth/logout")
-    user.problem(401, "token_invalid", method, path, json=body)
+    user.problem(401, "session_ended", method, path, json=body)
     other.expect(200, "GET", "/auth/me")
     user.again()

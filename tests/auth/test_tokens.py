@@ -17,7 +17,7 @@ from config import Settings
 from taskapi.identity import key_id
 
 CALLS = [("GET", "/auth/me"), ("GET", "/tasks"), ("POST", "/tasks"), ("DELETE", "/tasks/1")]
-INVALID = 'Bearer error="invalid_token"'
+INVALID = 'Bearer realm="taskapi", error="invalid_token"'
 
 
 def _refused(api: Api, authorization: str | None) -> set[tuple[str, str, str]]:
@@ -44,7 +44,9 @@ def _works(api: Api, authorization: str) -> None:
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_forged_token_is_invalid(user: Api, name: str) -> None:
     token = FORGERIES[name](parts_of(user.login["access_token"]))
-    assert _refused(user, f"Bearer {token}") == {("token_invalid", "Invalid token", INVALID)}
+    # Sessions are deleted some time after they end, so one that does not exist has ended.
+    code = "session_ended" if name in ("sid of no session", "sub of nobody") else "token_invalid"
+    assert _refused(user, f"Bearer {token}") == {(code, "Invalid token", INVALID)}
     user.expect(200, "GET", "/auth/me")
 
 
@@ -71,6 +73,25 @@ def test_an_expired_token_is_reported_as_expired(user: Api) -> None:
     assert _refused(user, f"Bearer {token}") == {("token_expired", "Token has expired", challenge)}
 
 
+@pytest.mark.parametrize(
+    ("header_without", "claims_without"),
+    [("kid", ""), ("", "jti"), ("", "sid"), ("", "sub"), ("", "type"), ("kid", "sid")],
+)
+def test_an_expired_token_of_another_form_is_reported_as_expired(
+    user: Api, header_without: str, claims_without: str
+) -> None:
+    header, claims = parts_of(user.login["access_token"])
+    header.pop(header_without, None)
+    claims.pop(claims_without, None)
+    for kid in ({}, {"kid": "0" * 16}):
+        token = signed(header | kid, claims | {"exp": int(time.time()) - 1})
+        assert {said[:2] for said in _refused(user, f"Bearer {token}")} == {
+            ("token_expired", "Token has expired")
+        }
+    token = signed(header, claims | {"exp": int(time.time()) - 1}, key=OTHER_KEY)
+    assert {code for code, _, _ in _refused(user, f"Bearer {token}")} == {"token_invalid"}
+
+
 def test_an_expired_forgery_is_invalid_and_not_expired(user: Api) -> None:
     header, claims = parts_of(user.login["access_token"])
     token = signed(header, claims | {"exp": 1}, key=OTHER_KEY)
@@ -91,7 +112,7 @@ def test_the_session_of_another_user_is_invalid(user: Api, stranger: Api) -> Non
     foreign = parts_of(stranger.login["access_token"])[1]
     for mixed in (claims | {"sid": foreign["sid"]}, claims | {"sub": foreign["sub"]}):
         said = _refused(user, f"Bearer {signed(header, mixed)}")
-        assert said == {("token_invalid", "Invalid token", INVALID)}
+        assert said == {("session_ended", "Invalid token", INVALID)}
 
 
 @pytest.mark.parametrize("name", ["refresh_token", "token_type", "user"])
@@ -115,7 +136,7 @@ def test_the_scheme_is_accepted_in_any_case_and_with_spaces(user: Api, scheme: s
 def test_a_request_without_a_bearer_token_returns_401(user: Api, authorization: str | None) -> None:
     if authorization is not None:
         authorization = authorization.replace("{}", user.login["access_token"])
-    asked = ("authentication_required", "Authentication required", "Bearer")
+    asked = ("authentication_required", "Authentication required", 'Bearer realm="taskapi"')
     assert _refused(user, authorization) == {asked}
 
 
@@ -171,11 +192,11 @@ def test_the_lifetime_of_a_token_is_configurable(
     assert answer["expires_in"] == claims["exp"] - claims["iat"] == 900
 
 
-def test_the_token_of_a_deleted_account_is_invalid(settings: Settings, user: Api) -> None:
+def test_the_session_of_a_deleted_account_has_ended(settings: Settings, user: Api) -> None:
     user.expect(200, "GET", "/auth/me")
     sql(settings, "DELETE FROM users WHERE id = %s", user.user_id)
     said = _refused(user, f"Bearer {user.login['access_token']}")
-    assert said == {("token_invalid", "Invalid token", INVALID)}
+    assert said == {("session_ended", "Invalid token", INVALID)}
 
 
 def _signed_again(token: str, key: str) -> str:

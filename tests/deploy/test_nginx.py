@@ -156,6 +156,35 @@ def test_an_error_before_the_body_was_read_arrives(proxy: nginx.Proxy) -> None:
     assert statuses == {401}
 
 
+def test_lists_are_compressed_and_single_resources_keep_their_etags(proxy: nginx.Proxy) -> None:
+    with client(proxy, "127.0.0.28") as visitor:
+        register(visitor)
+        visitor.headers["Accept-Encoding"] = "gzip"
+        created = visitor.post("/tasks", json={"title": "One", "description": "x" * 5_000})
+        path = created.headers["Location"]
+        for response in (created, visitor.get(path)):
+            assert "Content-Encoding" not in response.headers
+        tag = created.headers["ETag"]
+        changed = visitor.patch(path, json={"title": "Two"}, headers={"If-Match": tag})
+        assert changed.status_code == 200
+        page = visitor.get("/tasks")
+        assert page.headers["Content-Encoding"] == "gzip"
+        assert page.json()["tasks"] == [changed.json()]
+        known = {"If-None-Match": page.headers["ETag"]}
+        assert visitor.get("/tasks", headers=known).status_code == 304
+        document = visitor.get("/openapi.json")
+        assert document.headers["Content-Encoding"] == "gzip"
+        assert document.headers["ETag"].startswith('"')
+
+
+def test_a_chunked_body_arrives(proxy: nginx.Proxy) -> None:
+    with client(proxy, "127.0.0.29") as visitor:
+        register(visitor)
+        pieces = iter([b'{"title": ', b'"Chunked"}'])
+        headers = {"Content-Type": "application/json"}
+        assert visitor.post("/tasks", content=pieces, headers=headers).status_code == 201
+
+
 def test_without_the_service_the_response_is_503_with_retry_after(run_folder: Path) -> None:
     with TemporaryDirectory(dir=run_folder) as name:
         Path(name).chmod(0o755)

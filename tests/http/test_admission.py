@@ -131,11 +131,11 @@ def test_a_session_counts_towards_itself_until_it_is_verified(
         with holding(settings, LOCK, author.user_id):
             renamed = threads.submit(_rename, author, task)
             until_blocked(settings, WRITES)
-            revoked.problem(401, "token_invalid", "GET", "/tasks")
+            revoked.problem(401, "session_ended", "GET", "/tasks")
             new.expect(200, "GET", "/tasks")
             new.problem(429, "too_many_concurrent_requests", "GET", "/tasks")
         assert renamed.result() == (200, None)
-    revoked.problem(401, "token_invalid", "GET", "/tasks")
+    revoked.problem(401, "session_ended", "GET", "/tasks")
 
 
 def test_health_checks_are_never_limited(

@@ -227,13 +227,21 @@ def test_a_body_with_too_large_a_length_is_not_read(user: Api, length: str) -> N
     user.problem(413, "content_too_large", "POST", "/tasks", environ_overrides=announced, **JSON)
 
 
-@pytest.mark.parametrize("coding", ["chunked", "Chunked", "gzip, chunked"])
-def test_a_chunked_body_returns_411(user: Api, task: dict[str, Any], coding: str) -> None:
-    sent: dict[str, Any] = {"headers": {"Transfer-Encoding": coding}, "data": b"{}"} | JSON
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip", "identity, gzip", "unknown"])
+def test_an_encoded_body_returns_415(user: Api, task: dict[str, Any], coding: str) -> None:
+    sent: dict[str, Any] = {"headers": {"Content-Encoding": coding}, "data": b'{"title": "a"}'}
     for method, path in _each_call(user, task):
-        problem = user.problem(411, "length_required", method, path, **sent)
-        assert "Content-Length" in problem["detail"]
+        problem = user.problem(415, "unsupported_media_type", method, path, **sent | JSON)
+        assert "Content-Encoding" in problem["detail"]
+        response = user.send(method, path, **sent | JSON)
+        assert response.headers["Accept-Encoding"] == "identity"
     assert _unchanged(user, task)
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_a_body_may_have_the_identity_encoding(user: Api, coding: str) -> None:
+    sent: dict[str, Any] = {"headers": {"Content-Encoding": coding}, "data": b'{"title": "New"}'}
+    user.expect(201, "POST", "/tasks", **sent | JSON)
 
 
 @pytest.mark.parametrize("body", [b'{"title": "New"}', b""])

@@ -12,7 +12,7 @@ from support.world import person, sql, worker
 from werkzeug.test import TestResponse
 
 from config import ConfigError, Settings
-from taskapi import EXPOSED_HEADERS
+from taskapi.http.origins import EXPOSED_HEADERS
 
 ORIGIN, OTHER_ORIGIN = "https://app.example.com", "http://localhost:5173"
 LOCAL_ORIGIN = "http://[::1]:3000"
@@ -150,12 +150,20 @@ def test_errors_can_be_read(
     "origins",
     [
         "*",
-        "https://*.example.com",
+        "https://*",
+        "https://*.com",
+        "http://*.example.com",
+        "capacitor://*.example.com",
+        "https://*.*.example.com",
+        "https://app.*.example.com",
+        "https://*example.com",
+        "https://a*.example.com",
+        "https://user@app.example.com",
         "https://app.example.com/path",
         "app.example.com",
         "null",
         "https://",
-        "ftp://app.example.com",
+        "file://",
         "https://app.example.com,*",
     ],
 )
@@ -174,3 +182,41 @@ def test_origins_are_read_from_the_environment(
         for origin in (ORIGIN, LOCAL_ORIGIN):
             response = person(app, contract, user).send("GET", "/", headers={"Origin": origin})
             assert _allowed(response)["Allow-Origin"] == origin
+
+
+APPS = ("capacitor://localhost", "tauri://localhost", "ionic://localhost", "chrome-extension://abc")
+PREVIEWS = "https://*.example.com"
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_allowed"),
+    [
+        *((app, True) for app in APPS),
+        ("https://pr-12.example.com", True),
+        ("https://PR-12.example.com", True),
+        ("https://example.com", False),
+        ("https://.example.com", False),
+        ("https://a.b.example.com", False),
+        ("https://evil.example-example.com", False),
+        ("https://pr-12.example.com.evil.example", False),
+        ("https://evil.example/.example.com", False),
+        ("https://evil.example?x.example.com", False),
+        ("https://user@x.example.com", False),
+        ("https://x.example.com:8443", False),
+        ("http://x.example.com", False),
+        ("https://xxexample.com", False),
+        ("https://*.example.com", False),
+        ("capacitor://localhost.evil.example", False),
+        ("capacitor://evil", False),
+        ("http://localhost", False),
+    ],
+)
+def test_apps_and_preview_deployments_can_be_allowed(
+    settings: Settings, user: Api, contract: Contract, origin: str, is_allowed: bool
+) -> None:
+    named = Settings.from_environment({"CORS_ORIGINS": ", ".join((*APPS, PREVIEWS))}).cors_origins
+    with worker(settings, cors_origins=named) as app:
+        response = person(app, contract, user).send("GET", "/tasks", headers={"Origin": origin})
+    assert ("Allow-Origin" in _allowed(response)) == is_allowed
+    assert not is_allowed or _allowed(response)["Allow-Origin"] == origin
+    assert _varies(response)

@@ -164,7 +164,7 @@ def test_a_stored_response_is_returned_only_to_its_owner(user: Api) -> None:
     user.expect(200, "POST", "/auth/logout")
     refused = post(user)
     assert refused.status_code == 401
-    assert refused.get_json()["code"] == "token_invalid"
+    assert refused.get_json()["code"] == "session_ended"
 
 
 def test_keys_are_deleted_with_their_account(settings: Settings, user: Api) -> None:

@@ -112,12 +112,12 @@ def test_an_operation_requires_a_token_of_a_live_session(
     response = anonymous.send(route.method, address, **sent)
     assert response.status_code == 401
     assert response.get_json()["detail"] == "Authentication required"
-    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="taskapi"'
     user.expect(200, "POST", "/auth/logout")
     response = user.send(route.method, address, **sent)
     assert response.status_code == 401
     assert response.get_json()["detail"] == "Invalid token"
-    assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="taskapi", error="invalid_token"'
 
 
 @pytest.mark.parametrize("route", [route for route in CALLS if route.is_owned], ids=str)
@@ -217,3 +217,32 @@ def test_views_are_short(app: Flask) -> None:
     lines = dict(_lines_of_bodies(app))
     assert {endpoint: number for endpoint, number in lines.items() if number > 15} == {}
     assert statistics.median(lines.values()) <= 6
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/tasks/", "/tasks"),
+        ("//tasks", "/tasks"),
+        ("/tasks//", "/tasks"),
+        ("/tasks/5/", "/tasks/5"),
+        ("/auth//login/", "/auth/login"),
+        ("/docs/", "/docs"),
+        ("///", "/"),
+    ],
+)
+def test_a_path_with_further_slashes_is_not_found_and_says_where_to_look(
+    user: Api, path: str, meant: str
+) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        response = user.client.open(method=method, environ_overrides={"PATH_INFO": path})
+        assert response.status_code == 404
+        assert f"The path is {meant}," in response.get_json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/nowhere/", "//nowhere", "/tasks/1/2/3/", "/nowhere", "/-//tasks"]
+)
+def test_a_path_like_no_other_is_just_not_found(user: Api, path: str) -> None:
+    response = user.client.get(environ_overrides={"PATH_INFO": path})
+    assert (response.status_code, response.get_json()["detail"]) == (404, "Not found.")

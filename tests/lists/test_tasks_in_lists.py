@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 
 import psycopg
 import pytest
@@ -173,6 +174,41 @@ def test_deleting_a_list_sees_a_task_that_was_added_concurrently(
     list_ids = {"inbox": [user.user_id], "garden": [garden], None: []}[list_of_task]
     assert [task["list_id"] for task in found["tasks"]] == list_ids
     assert found["total"] == len(list_ids)
+
+
+@pytest.mark.parametrize("tasks", ["move", "delete"])
+def test_deleting_a_list_waits_its_turn_beside_clients_that_keep_adding_tasks(
+    settings: Settings, app: Flask, contract: Contract, user: Api, garden: int, tasks: str
+) -> None:
+    """Each client waits for the workspace behind the deletion, and then adds a task."""
+    lock = "SELECT 1 FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
+    deleter = world.person(app, contract, user)
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        holder = stack.enter_context(world.holding(settings, lock, user.user_id))
+        deleted = pool.submit(deleter.send, "DELETE", f"/lists/{garden}?tasks={tasks}")
+        for _ in range(4):
+            world.until_blocked(settings, 1)
+            following = stack.enter_context(world.holding(settings, "SELECT 1"))
+            waiting = pool.submit(following.execute, lock, [user.user_id])
+            world.until_blocked(settings, 2)
+            holder.execute(
+                "INSERT INTO tasks (workspace_id, user_id, list_id, title, version)"
+                " VALUES (%s, 1, %s, 'Late', 2)",
+                [user.user_id, garden],
+            )
+            holder.execute(
+                "UPDATE workspaces SET task_count = task_count + 1 WHERE id = %s", [user.user_id]
+            )
+            holder.commit()
+            waiting.result(20)
+            holder = following
+            if wait([deleted], timeout=1).done:
+                break
+        holder.rollback()
+        assert deleted.result(20).status_code == 204
+    titles = [task["title"] for task in user.expect(200, "GET", "/tasks")["tasks"]]
+    assert titles == (["Late", "Late"] if tasks == "move" else [])
 
 
 def test_no_task_is_lost_while_its_list_is_deleted(

@@ -14,7 +14,7 @@ from support.api import PASSWORD
 PASSWORDS = st.sampled_from((PASSWORD, "staple 42 times", "\u5bc6\u7801\U0001f511" * 9))
 TEXTS = ("title", "description")
 GRACE = 10
-"""The seconds in which a used refresh token returns its successor again."""
+"""The seconds in which a used refresh token returns the current one of its session."""
 
 MARGIN = 3
 
@@ -73,26 +73,33 @@ class AccountRules(Service):
     def refresh(self, session: Session) -> None:
         body = {"refresh_token": session.refresh_tokens[-1]}
         if not session.is_live:
-            self.problem("token_invalid", None, "POST", "/auth/refresh", json=body)
+            self._not_refreshed(session, body)
             return
         login = self._refreshed(session, body)
         assert login["refresh_token"] not in session.refresh_tokens
         session.refresh_tokens.append(login["refresh_token"])
-        session.refreshed = time.monotonic()
+        session.refreshes.append(time.monotonic())
 
     @rarely
     @rule(session=Service.sessions, generation=st.integers(2, 4))
     def refresh_again(self, session: Session, generation: int) -> None:
-        """Refresh with a used token. The last used one is valid for a moment."""
-        age = time.monotonic() - session.refreshed
-        if len(session.refresh_tokens) < generation or abs(age - GRACE) < MARGIN:
+        """Refresh with a used token, which is valid for a moment after its use."""
+        if len(session.refresh_tokens) < generation:
+            return
+        age = time.monotonic() - session.refreshes[1 - generation]
+        if abs(age - GRACE) < MARGIN:
             return
         body = {"refresh_token": session.refresh_tokens[-generation]}
-        if session.is_live and generation == 2 and age < GRACE:
+        if session.is_live and age < GRACE:
             assert self._refreshed(session, body)["refresh_token"] == session.refresh_tokens[-1]
         else:
-            self.problem("token_invalid", None, "POST", "/auth/refresh", json=body)
+            self._not_refreshed(session, body)
             session.is_live = False
+
+    def _not_refreshed(self, session: Session, body: dict[str, Any]) -> None:
+        # Nothing is left of a deleted account that a refresh token could be compared with.
+        code = "token_invalid" if session.account.is_deleted else "session_ended"
+        self.problem(code, None, "POST", "/auth/refresh", json=body)
 
     def _refreshed(self, session: Session, body: dict[str, Any]) -> dict[str, Any]:
         login = self.response(200, None, "POST", "/auth/refresh", json=body)

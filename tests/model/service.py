@@ -130,7 +130,7 @@ class Service(RuleBasedStateMachine):
         """Whether a session has ended. If so, check that the request returns 401."""
         if session.is_live:
             return False
-        self.problem("token_invalid", session, method, path, **kwargs)
+        self.problem("session_ended", session, method, path, **kwargs)
         return True
 
     def is_out_of_reach(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ class Session:
     """All its refresh tokens, the current one last."""
 
     is_live: bool = True
-    refreshed: float = field(default_factory=time.monotonic)
+    refreshes: list[float] = field(default_factory=list)
 
 
 class Kept(NamedTuple):

@@ -288,4 +288,4 @@ def test_no_rule_is_too_expensive(user: Api, name: str, anchor: str) -> None:
 
 def test_the_session_must_be_live(user: Api) -> None:
     user.expect(200, "POST", "/auth/logout")
-    user.problem(401, "token_invalid", "POST", "/recurrence/preview", json=_body())
+    user.problem(401, "session_ended", "POST", "/recurrence/preview", json=_body())

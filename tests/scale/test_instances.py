@@ -141,7 +141,7 @@ def test_a_session_ended_on_one_instance_is_ended_on_the_other(
                 visitor.one.delete("/auth/sessions", headers=ours).raise_for_status()
         assert [client.get("/tasks").status_code for client in visitor] == [401] * 3
         refused = visitor.two.post("/tasks", json={"title": "Too late"})
-        assert refused.json()["code"] == errors.TokenInvalid.code
+        assert refused.json()["code"] == errors.SessionEnded.code
 
 
 def test_attempts_are_counted_across_instances(instances: Instances) -> None:

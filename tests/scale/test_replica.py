@@ -152,7 +152,7 @@ def test_an_ended_session_reads_nothing_from_a_lagging_replica(
             "SELECT count(*) FROM sessions WHERE user_id = %s AND revoked_at IS NULL", me.user_id
         )
         servers.clear()
-        me.problem(401, "token_invalid", "GET", LIST)
+        me.problem(401, "session_ended", "GET", LIST)
         assert REPLICA not in servers
 
 
@@ -173,7 +173,7 @@ def test_a_session_that_ends_between_the_queries_reads_nothing(
         return ask_replica(*statement, **parameters)
 
     monkeypatch.setattr(replicas.database, "replica_rows", ended_first)
-    me.problem(401, "token_invalid", "GET", LIST)
+    me.problem(401, "session_ended", "GET", LIST)
 
 
 def test_a_new_session_reads_before_the_replica_has_it(me: Api, replica: Replica) -> None:

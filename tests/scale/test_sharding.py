@@ -139,7 +139,7 @@ def test_an_account_can_be_registered_deleted_and_registered_again(cut: Cut) -> 
         assert me.expect(200, "GET", "/tasks")["tasks"] == [task]
         me.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
         assert cut.ids(email) == []
-        other.problem(401, "token_invalid", "GET", "/tasks")
+        other.problem(401, "session_ended", "GET", "/tasks")
         other.problem(401, "invalid_credentials", "POST", "/auth/login", json=body)
     assert len({*ids, cut.me.user_id, cut.stranger.user_id}) == 4
 

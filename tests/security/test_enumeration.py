@@ -58,7 +58,7 @@ def test_all_failed_logins_get_the_same_response(client: httpx.Client, emails: E
     assert refusals[0] == refusals[1] == refusals[2]
     status, body, headers = refusals[0]
     assert (status, body["detail"]) == (401, "Invalid email or password")
-    assert headers["www-authenticate"] == "Bearer"
+    assert headers["www-authenticate"] == 'Bearer realm="taskapi"'
 
 
 def test_all_failed_logins_take_the_same_time(

@@ -12,7 +12,7 @@ from support.servers import Service
 
 pytestmark = [pytest.mark.security, pytest.mark.alone]
 
-INVALID = 'Bearer error="invalid_token"'
+INVALID = 'Bearer realm="taskapi", error="invalid_token"'
 EXPIRED = f'{INVALID}, error_description="expired"'
 SENDABLE = [name for name in FORGERIES if name not in ("latin", "8 kB")]
 """httpx sends ASCII alone, and a header of more than 8 kB never reaches a call."""

@@ -167,10 +167,21 @@ def test_reuse_of_a_refresh_token_ends_the_session_on_every_worker(
     assert _is_alive_everywhere(service, elsewhere)
 
 
-def test_an_older_refresh_token_ends_its_session_within_the_grace_period(
+def test_an_older_refresh_token_gets_the_current_one_within_the_grace_period(
     service: Service, attacker: httpx.Client, person: Person
 ) -> None:
     following = _refresh(attacker, _refresh(attacker, _refresh(attacker, person)))
+    again = _refresh(attacker, person)
+    assert again.refresh_token == following.refresh_token
+    assert _is_alive_everywhere(service, again)
+
+
+def test_an_older_refresh_token_ends_its_session_after_the_grace_period(
+    service: Service, attacker: httpx.Client, private: str, person: Person
+) -> None:
+    used = _refresh(attacker, person)
+    _pass_the_grace(private, used)
+    following = _refresh(attacker, _refresh(attacker, used))
     problem(attacker.post("/auth/refresh", json=person.refresh_token), 401)
     assert _is_dead_everywhere(service, following)
 

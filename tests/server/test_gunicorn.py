@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -101,20 +101,45 @@ def test_too_many_concurrent_logins_return_503(service: str, person: httpx.Clien
     assert all("logging in" in answer.json()["detail"] for answer in refused)
 
 
-def test_a_chunked_body_is_rejected_completely(person: httpx.Client, service: str) -> None:
-    chunks = b'11\r\n{"title": "x"}   \r\n0\r\n\r\n'
-    status, body = _exchange(service, _post(person, "Transfer-Encoding: chunked\r\n", chunks))
-    assert status == 411
-    assert '"code":"length_required"' in body
-    assert person.get("/tasks").json()["total"] == 0
-
-
 def test_a_truncated_body_changes_nothing(person: httpx.Client, service: str) -> None:
     body = b'{"title": "x"}'
     status, said = _exchange(service, _post(person, f"Content-Length: {len(body) + 5}\r\n", body))
     assert status == 400
     assert '"code":"malformed_body"' in said
     assert person.get("/tasks").json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("a/b", 400),
+        ("a?b", 400),
+        ("a#b", 400),
+        ("user@a", 400),
+        ("a b", 400),
+        ("a:b", 400),
+        ("a:1:2", 400),
+        ("[::1", 400),
+        ("caf\xe9", 400),
+        ("localhost", 200),
+        ("tasks.example.com:443", 200),
+        ("my_service", 200),
+        ("[::1]:8000", 200),
+        ("127.0.0.1:", 200),
+    ],
+)
+def test_an_invalid_host_returns_400(service: str, host: str, status: int) -> None:
+    sent = f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1")
+    found, body = _exchange(service, sent)
+    assert found == status
+    assert ('"code":"malformed_request"' in body) == (status == 400)
+
+
+@pytest.mark.parametrize("path", ["//tasks", "/tasks/", "///tasks//"])
+def test_further_slashes_are_not_found(service: str, path: str) -> None:
+    status, body = _exchange(service, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    assert status == 404
+    assert "The path is /tasks," in body
 
 
 def test_the_server_header_has_no_version(service: str) -> None:
@@ -248,7 +273,8 @@ def test_slow_clients_are_closed_and_block_no_other(person: httpx.Client, servic
             assert person.get("/tasks").status_code == 200
             times.append(time.monotonic() - asked)
             for connection in slow[:100]:
-                connection.sendall(b"x")
+                with suppress(OSError):  # the machine was busy, and the service has closed it
+                    connection.sendall(b"x")
         assert sorted(times)[len(times) * 99 // 100] < 0.5
         time.sleep(3)
         assert all(_is_closed_within(connection, 1) for connection in slow)

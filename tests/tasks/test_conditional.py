@@ -46,6 +46,22 @@ JUNK = (
 )
 """Headers that match no version. {version} is replaced by the current one."""
 
+MISSING = (
+    '"0{version}"',
+    '"+{version}"',
+    '"{version}.0"',
+    '"{version}-gzip"',
+    '"*"',
+    '"-1"',
+    '"99999999999999999999999999"',
+    '"9223372036854775807"',
+    '"9223372036854775808"',
+    'W/"{version}"',
+    '"1"',
+    '"x", W/"{version}"',
+)
+"""Well-formed lists of entity tags without the current one."""
+
 
 def _tag(user: Api, address: str = "/tasks") -> str:
     return user.send("GET", address).headers["ETag"]
@@ -125,8 +141,8 @@ def test_a_condition_hides_no_error(user: Api, stranger: Api, anonymous: Api) ->
     user.problem(400, "invalid_input", "GET", "/tasks?cursor=x", headers=anything)
     anonymous.problem(401, "authentication_required", "GET", "/tasks", headers=anything)
     user.expect(200, "POST", "/auth/logout")
-    user.problem(401, "token_invalid", "GET", address, headers=anything)
-    user.problem(401, "token_invalid", "GET", "/tasks", headers=anything)
+    user.problem(401, "session_ended", "GET", address, headers=anything)
+    user.problem(401, "session_ended", "GET", "/tasks", headers=anything)
 
 
 @pytest.mark.parametrize("method", WRITES)
@@ -142,7 +158,7 @@ def test_a_write_of_the_current_version_is_performed(user: Api, method: str, hea
     assert method == "DELETE" or listed["tasks"][0]["title"] == "New"
 
 
-@pytest.mark.parametrize("header", [*JUNK, 'W/"{version}"', '"1"', '"x", W/"{version}"'])
+@pytest.mark.parametrize("header", MISSING)
 def test_a_write_of_an_outdated_version_returns_the_current_task_and_changes_nothing(
     user: Api, header: str
 ) -> None:
@@ -183,6 +199,14 @@ def test_a_conditional_write_of_a_missing_or_foreign_task_returns_404_or_403(
 def test_an_invalid_body_is_reported_before_a_failed_condition(user: Api) -> None:
     address, other = f"/tasks/{user.task()['id']}", {"If-Match": '"99"'}
     user.problem(400, "invalid_input", "PUT", address, json={"title": 1}, headers=other)
+
+
+def test_the_condition_of_a_page_without_an_etag_is_false(user: Api) -> None:
+    user.task(due={"date": "2020-11-28"})
+    path = "/tasks?filter=due%20<%20today"
+    assert "ETag" not in user.send("GET", path).headers
+    assert user.expect(200, "GET", path, headers={"If-Match": "*"})["tasks"]
+    user.problem(412, "precondition_failed", "GET", path, headers={"If-Match": '"1"'})
 
 
 def test_versions_have_no_gaps_and_errors_take_none(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import inspect
+from functools import lru_cache
+from typing import NamedTuple
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, request
 
 from taskapi.http.operations import operation
 from taskapi.http.responses import json_response
@@ -86,4 +90,27 @@ def get_problem(code: str) -> Response:
 @health.get("/openapi.json")
 def get_openapi() -> Response:
     """The OpenAPI document."""
-    return Response(current_app.extensions["taskapi_openapi"](), mimetype="application/json")
+    document = _encoded(current_app.extensions["taskapi_openapi"]())
+    is_gzip = request.accept_encodings["gzip"] > 0
+    body = document.compressed if is_gzip else document.plain
+    response = Response(body, mimetype="application/json")
+    response.set_etag(f"{document.digest}{'-gzip' if is_gzip else ''}")
+    if is_gzip:
+        response.content_encoding = "gzip"
+    response.vary.add("Accept-Encoding")
+    response.make_conditional(request)
+    return response
+
+
+class _Document(NamedTuple):
+    """A document, as it is sent to clients with and without support for gzip."""
+
+    plain: bytes
+    compressed: bytes
+    digest: str
+
+
+@lru_cache(1)
+def _encoded(document: bytes) -> _Document:
+    digest = hashlib.sha256(document).hexdigest()[:32]
+    return _Document(document, gzip.compress(document, mtime=0), digest)

@@ -11,12 +11,9 @@ from taskapi.db.pages import page_request
 from taskapi.db.tenancy import locked, scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import Forbidden, InvalidInput, NotFound, Problem, Unavailable
+from taskapi.problems import Forbidden, InvalidInput, NotFound, Problem
 from taskapi.tasks.lists.models import List
 from taskapi.tasks.lists.queries import SORTS, deletion, list_page, lists, manual_order
-
-_ATTEMPTS = 3
-"""At deleting a list to which other requests add tasks."""
 
 
 class InboxStays(Problem):
@@ -143,18 +140,20 @@ def delete_list(
         TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InboxStays: it is the inbox.
         ListNotEmpty: it contains tasks, and `tasks` is None.
-        Unavailable: other requests kept adding tasks to it.
     """
+    try:
+        _delete(caller, list_id, tasks, if_match)
+    except database.ReferenceMissing as missing:
+        if missing.constraint != "fk_tasks_lists":
+            raise
+        # A task was added while the statement waited for the lock. Nobody can add one after it.
+        with locked(caller):
+            _delete(caller, list_id, tasks, if_match)
+    log_event("list_deleted", list_id=list_id, tasks=tasks)
+
+
+def _delete(caller: Caller, list_id: int, tasks: str | None, if_match: list[int] | None) -> None:
     parameters = {"id": list_id, "if_match": if_match, **scope(caller)}
-    for _ in range(_ATTEMPTS):
-        try:
-            if database.row(deletion(tasks), **parameters) is None:
-                reason = InboxStays() if list_id == inbox_of(caller) else ListNotEmpty()
-                lists.raise_for_missing(caller, list_id, "delete", if_match, reason)
-            log_event("list_deleted", list_id=list_id, tasks=tasks)
-            return
-        except database.ReferenceMissing as missing:
-            if missing.constraint != "fk_tasks_lists":
-                raise
-            continue  # another request added a task during the statement
-    raise Unavailable
+    if database.row(deletion(tasks), **parameters) is None:
+        reason = InboxStays() if list_id == inbox_of(caller) else ListNotEmpty()
+        lists.raise_for_missing(caller, list_id, "delete", if_match, reason)

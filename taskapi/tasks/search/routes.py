@@ -8,8 +8,10 @@ from flask import Blueprint, Response, request
 
 from taskapi.http.operations import Link, operation
 from taskapi.http.preconditions import if_none_match
+from taskapi.http.resources import CONDITIONS_OF_READS
 from taskapi.http.responses import page_response
 from taskapi.identity import Caller
+from taskapi.problems import PreconditionFailed
 from taskapi.tasks.schemas import TASK
 from taskapi.tasks.search import schemas, service
 
@@ -20,7 +22,8 @@ search = Blueprint("search", __name__, url_prefix="/search")
 @operation(
     summary="Search tasks",
     query=schemas.SearchQuery(),
-    parameters=("If-None-Match",),
+    parameters=CONDITIONS_OF_READS,
+    problems=(PreconditionFailed,),
     response=schemas.SearchPage,
     example={"results": [schemas.EXAMPLE], "total": None, "next_cursor": None},
     headers=("ETag", "Link"),
