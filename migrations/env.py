@@ -12,7 +12,7 @@ from typing import Any
 import click
 import psycopg
 from alembic import context
-from alembic.runtime.migration import MigrationContext
+from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.util import CommandError
 from flask import current_app
 from psycopg import errors
@@ -117,6 +117,15 @@ def upgrades_to(head: str) -> bool:
         return False
 
 
+def report(*, step: MigrationInfo, **_: Any) -> None:
+    """Print which revision was run. In offline mode, the output is SQL."""
+    if context.is_offline_mode() or not isinstance(step.source_revisions, tuple):
+        return
+    for script in step.up_revisions:
+        verb = "Upgraded to" if step.is_upgrade else "Downgraded from"
+        click.echo(f"{verb} {script.revision}: {script.doc}")
+
+
 def store_oldest_code(*, ctx: MigrationContext, heads: Collection[str], **_: Any) -> None:
     """Store the oldest supported release as the comment of Alembic's table.
 
@@ -152,7 +161,7 @@ def configure(**options: Any) -> None:
     context.configure(
         target_metadata=current_app.extensions["migrate"].db.metadata,
         transaction_per_migration=True,
-        on_version_apply=store_oldest_code,
+        on_version_apply=[store_oldest_code, report],
         **options,
     )
 

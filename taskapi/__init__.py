@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cache
 from logging.config import dictConfig
 
+import click
 import orjson
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
-from taskapi import identity
+from taskapi import cli, identity
 from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import sessions, users
@@ -79,11 +80,17 @@ def create_app(settings: Settings) -> Flask:
     features = (auth, lists, labels, filters, tasks, search, occurrences, recurrence)
     for blueprint in (*features, health, docs):
         app.register_blueprint(blueprint)
-    for command in (users, sessions, demo, openapi_commands, purge):
-        app.cli.add_command(command)
+    for command in (users, sessions, demo, openapi_commands, purge, migrate.command):
+        add_command(app, command)
     app.extensions["taskapi_openapi"] = cache(lambda: openapi_json(app))
     _trust_proxies(app, settings.trusted_proxy_hops)
     return app
+
+
+def add_command(app: Flask, command: click.Command) -> None:
+    """Add a command, which holds its log lines back and reports errors without values of rows."""
+    cli.guard(command, logging.held)
+    app.cli.add_command(command)
 
 
 def openapi_json(app: Flask) -> bytes:

@@ -28,13 +28,24 @@ class Base(DeclarativeBase):
     )
 
 
+_UNSUITED = ("branches", "init", "list-templates", "merge")
+"""Commands of Flask-Migrate for new directories and for several heads, which are not offered."""
+
+
 class _DatabaseCommands(click.Command):
     """`flask db`, loaded when it is used."""
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         commands: click.Group = import_module("flask_migrate.cli").db
-        # The name of the command is in the context.
-        return commands.make_context(*args, **extra)
+        for name in _UNSUITED:
+            commands.commands.pop(name, None)
+        # The context has the name of this command and runs that one, as `invoke` does.
+        context = commands.make_context(*args, **extra)
+        commands.invoke = self.invoke  # type: ignore[method-assign]  # click has no other hook
+        return context
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return type(ctx.command).invoke(ctx.command, ctx)
 
 
 class Migrations:
@@ -43,10 +54,11 @@ class Migrations:
     It imports Alembic, which would take eight MiB in each worker.
     """
 
+    command = _DatabaseCommands("db", help="Migrate the database.")
+
     def init_app(self, app: Flask, database: SQLAlchemy) -> None:
         """Register what `flask db` needs with the application."""
         app.extensions["migrate"] = LocalProxy(cache(partial(self._bind, app, database)))
-        app.cli.add_command(_DatabaseCommands("db", help="Perform database migrations."))
 
     def upgrade(self) -> None:
         """Migrate the database of the current application."""

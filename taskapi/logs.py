@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from logging.handlers import MemoryHandler
 from time import perf_counter
 from typing import Any, TextIO
 
@@ -25,6 +26,9 @@ events = logging.getLogger("taskapi.event")
 
 # Saves microseconds for fields that are not logged.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+_HELD_RECORDS = 1_000
+"""More are written at once."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -110,6 +114,24 @@ def log_event(event: str, **fields: Any) -> None:
         current_request().log_fields |= {"event": event, **fields}
     else:
         events.info(event, extra=fields)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Write log lines when the block ends, for commands that print their results."""
+    root = logging.getLogger()
+    handlers = [handler for handler in root.handlers if isinstance(handler, LineHandler)]
+    holders = [MemoryHandler(_HELD_RECORDS, logging.CRITICAL, handler) for handler in handlers]
+    try:
+        for handler, holder in zip(handlers, holders, strict=True):
+            root.removeHandler(handler)
+            root.addHandler(holder)
+        yield
+    finally:
+        for handler, holder in zip(handlers, holders, strict=True):
+            root.removeHandler(holder)
+            holder.close()
+            root.addHandler(handler)
 
 
 @contextmanager

@@ -67,9 +67,9 @@ class SampleTask(NamedTuple):
     """The outcomes of the first occurrences: completed or skipped."""
 
 
-def tasks(count: int, today: date) -> list[SampleTask]:
+def tasks(count: int, today: date) -> Iterator[SampleTask]:
     """Sample tasks around a day. Recurring tasks and subtasks come first."""
-    return list(islice(chain(_recurring(today), _projects(today), _ordinary(count, today)), count))
+    return islice(chain(_recurring(today), _projects(today), _ordinary(count, today)), count)
 
 
 def _recurring(today: date) -> Iterator[SampleTask]:

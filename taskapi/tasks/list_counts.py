@@ -13,6 +13,8 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
+    and_,
+    any_,
     case,
     cast,
     func,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.dialects.postgresql import array
 
 from taskapi.db.tenancy import ONE, WORKSPACE_ID, WORKSPACES
 from taskapi.extensions import table_of
@@ -29,10 +32,52 @@ from taskapi.tasks.lists.models import List
 
 _lists = table_of(List)
 _ZERO = literal_column("0", BigInteger)
+_COUNTED = ("list_id", "is_completed")
+
+
+def counts_of_task(before: FromClause | None, after: FromClause | None) -> CTE:
+    """Updates the counts of the lists of one task, if they change.
+
+    It is `list_counts` for a single row, at half the cost.
+
+    Args:
+        before: the task before an update or a deletion.
+        after: the task after an insert or an update.
+    """
+    rows = [(task, number) for task, number in ((before, -ONE), (after, ONE)) if task is not None]
+    conditions = [_lists.c.id == any_(array([task.c.list_id for task, _ in rows]))]
+    if before is not None and after is not None:
+        changes = [before.c[name].is_distinct_from(after.c[name]) for name in _COUNTED]
+        conditions += [before.c.id == after.c.id, or_(*changes)]
+
+    def changed(name: str, *, is_completed: bool) -> ColumnElement[int]:
+        return sum(
+            (
+                case(
+                    (
+                        and_(task.c.list_id == _lists.c.id, task.c.is_completed.is_(is_completed)),
+                        number,
+                    ),
+                    else_=_ZERO,
+                )
+                for task, number in rows
+            ),
+            start=_lists.c[name],
+        )
+
+    return (
+        update(_lists)
+        .values(
+            open_count=changed("open_count", is_completed=False),
+            completed_count=changed("completed_count", is_completed=True),
+        )
+        .where(_lists.c.workspace_id == WORKSPACE_ID, *conditions)
+        .cte("counted_lists")
+    )
 
 
 def list_counts(removed: FromClause | None, added: FromClause | None) -> CTE:
-    """Updates the counts of lists, if they change.
+    """Updates the counts of the lists of any number of tasks, if they change.
 
     Args:
         removed: tasks before a write, with list_id and is_completed.

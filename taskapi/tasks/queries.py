@@ -53,7 +53,7 @@ from taskapi.extensions import table_of
 from taskapi.identity import Caller
 from taskapi.tasks.filters.conditions import MISSING, Shape, condition
 from taskapi.tasks.labels.models import Label
-from taskapi.tasks.list_counts import list_counts
+from taskapi.tasks.list_counts import counts_of_task
 from taskapi.tasks.models import MAX_LABELS, Task, TaskWords
 from taskapi.tasks.occurrences.models import Occurrence
 from taskapi.tasks.words import description_words, lexemes, title_words
@@ -165,7 +165,7 @@ class _TaskStatements(ContentStatements):
 
     def dependent_writes(self, after: CTE | None, before: CTE | None) -> Sequence[CTE]:
         """Writes the counts of lists, and the words of the task if its texts have changed."""
-        counted = list_counts(before, after)
+        counted = counts_of_task(before, after)
         return [counted, *self._words(after, before)] if after is not None else [counted]
 
     def _words(self, after: CTE, before: CTE | None) -> Sequence[CTE]:

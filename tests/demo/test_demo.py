@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -16,14 +18,14 @@ from config import Settings
 from taskapi.demo.samples import tasks
 
 
-def _run(app: Flask, email: str, count: int) -> Result:
-    arguments = ["demo", "--email", email, "--tasks", str(count)]
-    return app.test_cli_runner().invoke(args=arguments)
+def _run(app: Flask, email: str, count: int | str, *more: str, typed: str | None = None) -> Result:
+    arguments = ["demo", "--email", email, "--tasks", str(count), *more]
+    return app.test_cli_runner().invoke(args=arguments, input=typed)
 
 
-def _output(app: Flask, email: str, count: int) -> str:
+def _output(app: Flask, email: str, count: int, *more: str) -> str:
     """The last line that the demo prints when it succeeds."""
-    result = _run(app, email, count)
+    result = _run(app, email, count, *more)
     assert result.exit_code == 0, result.output
     return result.stdout.splitlines()[-1]
 
@@ -31,6 +33,10 @@ def _output(app: Flask, email: str, count: int) -> str:
 def _rows(api: Api, path: str, **query: Any) -> list[dict[str, Any]]:
     page = api.expect(200, "GET", path, query_string=query)
     return list(next(value for value in page.values() if isinstance(value, list)))
+
+
+def _ids(api: Api, path: str) -> list[tuple[int, int]]:
+    return [(row["id"], row["version"]) for row in _rows(api, path)]
 
 
 @pytest.fixture
@@ -100,9 +106,9 @@ def test_recurring_tasks_have_a_history(filled: Api) -> None:
 
 
 def test_it_can_be_filled_twice(app: Flask, filled: Api) -> None:
-    before = [_rows(filled, path) for path in ("/lists", "/labels", "/filters")]
-    assert _output(app, filled.email, 30) == f"{filled.email} has 30 more tasks. Log in."
-    assert [_rows(filled, path) for path in ("/lists", "/labels", "/filters")] == before
+    before = [_ids(filled, path) for path in ("/lists", "/labels", "/filters")]
+    assert _output(app, filled.email, 30, "--yes") == f"{filled.email} has 30 more tasks. Log in."
+    assert [_ids(filled, path) for path in ("/lists", "/labels", "/filters")] == before
     assert filled.expect(200, "GET", "/tasks")["total"] == 230
     assert filled.expect(200, "GET", "/auth/sessions")["total"] == 1
 
@@ -110,12 +116,13 @@ def test_it_can_be_filled_twice(app: Flask, filled: Api) -> None:
 def test_it_fills_an_existing_account_without_its_password(app: Flask, user: Api) -> None:
     user.task()
     user.label(name="urgent")
-    assert _output(app, user.email, 3) == f"{user.email} has 3 more tasks. Log in."
+    assert _output(app, user.email, 3, "--yes") == f"{user.email} has 3 more tasks. Log in."
     assert user.expect(200, "GET", "/tasks")["total"] == 4
     assert user.expect(200, "GET", "/auth/sessions")["total"] == 1
 
 
 def test_it_logs_no_event_for_what_it_creates(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)  # other applications of this process may have raised it
     _output(app, new_email(), 3)
     events = [record for record in caplog.records if record.name == "taskapi.event"]
     assert [record.getMessage() for record in events] == ["user_created"]
@@ -123,7 +130,7 @@ def test_it_logs_no_event_for_what_it_creates(app: Flask, caplog: pytest.LogCapt
 
 def test_it_does_not_fill_a_deactivated_account(app: Flask, settings: Settings, user: Api) -> None:
     app.test_cli_runner().invoke(args=["users", "deactivate", user.email])
-    result = _run(app, user.email, 3)
+    result = _run(app, user.email, 3, "--yes")
     output = f"Error: There is no active account with the email {user.email}.\n"
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", output)
     assert sql(settings, "SELECT FROM tasks WHERE user_id = %s", user.user_id) == []
@@ -139,4 +146,39 @@ def test_it_takes_seconds(app: Flask) -> None:
 def test_the_number_of_tasks_is_exact_on_any_day(day: str) -> None:
     today = datetime.fromisoformat(day).date()
     for count in (0, 1, 200, 1_000):
-        assert len(tasks(count, today)) == count
+        assert len(list(tasks(count, today))) == count
+
+
+def test_samples_are_made_one_at_a_time() -> None:
+    assert len(list(islice(tasks(10**12, date(2026, 1, 1)), 30))) == 30
+
+
+@pytest.mark.parametrize("typed", ["n\n", ""])
+def test_it_asks_before_it_fills_an_existing_account(app: Flask, user: Api, typed: str) -> None:
+    user.task()
+    result = _run(app, user.email, 3, typed=typed)
+    question = f"{user.email} exists and has 1 tasks. Add 3 sample tasks to it? [y/N]: "
+    assert result.exit_code == 1
+    assert result.stdout.startswith(question)
+    assert user.expect(200, "GET", "/tasks")["total"] == 1
+    assert len(user.expect(200, "GET", "/lists")["lists"]) == 1
+    assert _run(app, user.email, 3, typed="y\n").exit_code == 0
+    assert user.expect(200, "GET", "/tasks")["total"] == 4
+
+
+@pytest.mark.parametrize(
+    ("email", "count", "message"),
+    [
+        ("nope", 3, "Invalid value for '--email': Must be an email address of at most 255"),
+        ("", 3, "Invalid value for '--email': Must be"),
+        ("ada@example.com", -3, "Invalid value for '--tasks': -3 is not in the range x>=0."),
+        ("ada@example.com", "many", "Invalid value for '--tasks'"),
+    ],
+)
+def test_an_invalid_option_is_a_usage_error(
+    app: Flask, email: str, count: int | str, message: str
+) -> None:
+    result = _run(app, email, count)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr

@@ -157,6 +157,9 @@ def test_an_invalid_value_is_reported_with_the_name_of_its_field(
 ISSUED = {"refresh_token"}
 """Fields whose value in a response is always a new one."""
 
+DEPENDENT = {"is_completed", "completed_at"}
+"""Fields whose value in a response depends on other fields."""
+
 
 @pytest.mark.parametrize("place", FIELDS, ids=str)
 def test_an_accepted_value_is_returned_or_changes_nothing(
@@ -170,8 +173,10 @@ def test_an_accepted_value_is_returned_or_changes_nothing(
         _assert_sound(response)
         if response.status_code >= 400:
             assert stored.read() == before
-        elif place.name in (response.get_json(silent=True) or {}).keys() - ISSUED:
+        elif place.name in (response.get_json(silent=True) or {}).keys() - ISSUED - DEPENDENT:
             value = _value(text)
+            if value is None:  # it may restore a default
+                continue
             returned = response.get_json()[place.name]
             if isinstance(value, dict):  # the response may have more fields than the request
                 returned = {name: returned[name] for name in value}

@@ -24,6 +24,7 @@ from plans.large import (
 from sqlalchemy import select
 
 from taskapi.auth import queries as auth
+from taskapi.auth import refresh_queries
 from taskapi.db.content_table import ContentTable
 from taskapi.db.pages import BY_CREATION, Ordering
 from taskapi.db.quotas import TOTALS
@@ -70,7 +71,10 @@ OF_ONE_TASK: dict[str, tuple[Statement, Node]] = {
     "take a label off": (labelling(adds=False), ROW | {"label_id": LABEL}),
 }
 OF_ACCOUNTS = {
-    name: statement for name, statement in vars(auth).items() if isinstance(statement, Statement)
+    name: statement
+    for module in (auth, refresh_queries)
+    for name, statement in vars(module).items()
+    if isinstance(statement, Statement)
 }
 OF_ACCOUNTS |= {
     "first page of sessions": auth.session_page(Ordering(BY_CREATION, True, False)),

@@ -77,11 +77,15 @@ def _timed(call: Callable[[], httpx.Response]) -> float:
 def test_slow_headers_and_bodies_are_closed_and_block_no_other(
     database_url: str, record_property: Callable[[str, object], None]
 ) -> None:
-    with serving(database_url, WEB_CONCURRENCY="2") as url, person(url) as client:
+    with (
+        serving(database_url, WEB_CONCURRENCY="2") as url,
+        person(url) as client,
+        person(url) as author,
+    ):
         head = b"GET /tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
         body = (
             b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            + f"Authorization: {client.headers['Authorization']}\r\n".encode()
+            + f"Authorization: {author.headers['Authorization']}\r\n".encode()
             + b'Content-Length: 100000\r\n\r\n{"title": "'
         )
         times = []

@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple
 import psycopg
 from psycopg import IsolationLevel, sql
 
+from taskapi.cli import NO_SCHEMA
 from taskapi.server.operate import schema
 from taskapi.server.operate.archive_data import SequenceValue, TableData, parse
 from taskapi.server.operate.files import new_file, opened
@@ -82,6 +83,8 @@ def back_up(url: str, file: Path, say: Say) -> Counts:
         connection.execute(_UNLIMITED)
         programs = Programs(connection.info.server_version // 10_000)
         counts = _counts(connection)
+        if not counts.get(_REVISION):
+            raise ArchiveError(f"There is nothing to back up. {NO_SCHEMA}")
 
         def report(line: str) -> None:
             table = _DUMPED.search(line)

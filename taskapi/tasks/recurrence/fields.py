@@ -63,13 +63,14 @@ class AnchorField(Value):
         "invalid": Message("Must be due or completion.", "not_a_choice"),
     }
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, allow_none: bool = False, **kwargs: Any) -> None:
+        names = [anchor.value for anchor in Anchor]
         shape = {
             "type": "string",
-            "enum": [anchor.value for anchor in Anchor],
+            "enum": [*names, None] if allow_none else names,
             "description": _ANCHOR_ABOUT + " `due` by default.",
         }
-        super().__init__(metadata=shape, **kwargs)
+        super().__init__(metadata=shape, allow_none=allow_none, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Anchor:
         if value not in [anchor.value for anchor in Anchor]:
