@@ -183,8 +183,6 @@ def test_deleting_a_list_waits_its_turn_beside_clients_that_keep_adding_tasks(
     """Each client waits for the workspace behind the deletion, and then adds a task."""
     lock = "SELECT 1 FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
     deleter = world.person(app, contract, user)
-    # Clients that only lock the row get it in turn. So its totals are increased beforehand.
-    world.sql(settings, "UPDATE workspaces SET task_count = 4 WHERE id = %s", user.user_id)
     added = 0
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(2))
@@ -199,6 +197,9 @@ def test_deleting_a_list_waits_its_turn_beside_clients_that_keep_adding_tasks(
                 "INSERT INTO tasks (workspace_id, user_id, list_id, title, version)"
                 " VALUES (%s, 1, %s, 'Late', 2)",
                 [user.user_id, garden],
+            )
+            holder.execute(
+                "UPDATE workspaces SET task_count = task_count + 1 WHERE id = %s", [user.user_id]
             )
             holder.commit()
             added += 1
