@@ -6,7 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +20,8 @@ from support.servers import free_port, serving
 from taskapi import problems as errors
 
 pytestmark = [pytest.mark.deploy, pytest.mark.alone]
+
+REQUESTS_OF_AN_ADDRESS = 200
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,20 @@ def test_attempts_are_counted_by_the_real_address(
         assert set(statuses) == {401, 429}
         assert statuses.count(401) <= 60  # a new minute may begin in between
         assert attempt(other, 1) == 401
+
+
+def test_an_address_has_a_limited_number_of_requests_in_progress(proxy: nginx.Proxy) -> None:
+    head = b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(REQUESTS_OF_AN_ADDRESS):
+            plain = socket.create_connection(("127.0.0.1", proxy.port), 30, ("127.0.0.28", 0))
+            secured = proxy.trust.wrap_socket(plain, server_hostname="127.0.0.1")
+            stack.enter_context(secured).sendall(head)
+        with client(proxy, "127.0.0.28") as busy, client(proxy, "127.0.0.29") as other:
+            refused = busy.get("/livez")
+            assert refused.status_code == 429
+            assert refused.json()["code"] == "too_many_concurrent_requests"
+            assert other.get("/livez").status_code == 200
 
 
 def test_responses_contain_no_scheme_or_host(proxy: nginx.Proxy) -> None:
