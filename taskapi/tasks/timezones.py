@@ -23,6 +23,9 @@ _HOUR = "(?:[01][0-9]|2[0-3])"
 _SECONDS = "(?::[0-5][0-9](?:[.][0-9]+)?)?"
 _LOCAL = f"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt]{_HOUR}:[0-5][0-9]{_SECONDS}"
 _OFFSET = f"(?:[Zz]|[+-]{_HOUR}:[0-5][0-9])"
+INSTANT = f"{_LOCAL}{_OFFSET}"
+"""The form of a time with an offset (RFC 3339)."""
+
 _NOT_A_PLACE = {"Factory"}
 """Names of tzdata that are no time zone. `Factory` is for a clock that nobody has set."""
 
@@ -125,7 +128,7 @@ class Instant(Time):
         "invalid": Message("Must be an instant like 2026-12-24T17:00:00Z.", "not_an_instant"),
         "no_such_day": Message("There is no such day.", "not_an_instant"),
     }
-    _pattern = f"{_LOCAL}{_OFFSET}"
+    _pattern = INSTANT
     _schema = {"format": "date-time"}
 
 

@@ -375,3 +375,14 @@ def test_a_filter_that_is_too_costly_is_not_saved(user: Api) -> None:
     body["query"] += " or title ~ d"
     problem = user.problem(400, "invalid_input", "POST", "/filters", json=body)
     assert [error["code"] for error in problem["errors"]] == ["too_costly"]
+
+
+@pytest.mark.parametrize(
+    "instant", ["2026-12-24T16:59:59.999999999Z", "2026-12-24t17:00:00z", "2026-12-24T18:00+01:00"]
+)
+def test_an_instant_may_have_each_form_of_rfc_3339(user: Api, instant: str) -> None:
+    due = {"datetime": "2026-12-24T17:00:00", "timezone": "UTC"}
+    task = user.task(due=due)
+    for query in ({"due_from": instant}, {"filter": f"due >= {instant}"}):
+        found = user.expect(200, "GET", "/tasks", query_string=query)["tasks"]
+        assert [one["id"] for one in found] == [task["id"]]

@@ -148,7 +148,7 @@ FIRST = "Expected a field, found "
         ("title none (a)", "operator", 0, "label"),
         ('title = "abc', "syntax", 8, "The text that starts at offset 8 has no closing quote."),
         (r"title = 'a\n'", "syntax", 10, "A backslash must precede"),
-        ("due = 2026-02-30", "not_a_time", 6, "Must be a date like"),
+        ("due = 2026-02-30", "not_a_time", 6, "There is no such day."),
         ("due = 2026-1-1", "not_a_time", 6, "digits: 2026-01-01."),
         ("completed and due < 2026-1-5", "not_a_time", 20, "digits: 2026-01-05."),
         ("due < 2026/12/24", "not_a_time", 10, "digits: 2026-12-24."),
