@@ -58,10 +58,8 @@ OBFUSCATED = (
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: x",
         "Transfer-Encoding: x\r\nTransfer-Encoding: chunked",
     ),
-    *(
-        "Transfer-Encoding: chunked\r\nTransfer-encoding: identity",
-        "Transfer-Encoding\x00: chunked",
-    ),
+    "Transfer-Encoding: chunked\r\nTransfer-encoding: identity",
+    "Transfer-Encoding\x00: chunked",
 )
 
 
@@ -294,21 +292,11 @@ def test_no_request_follows_an_impossible_length(
 
 
 MALFORMED_CHUNKS = (
-    b"2\r\n{}\r\n0\r\nContent-Length: 5\r\n\r\n",
-    b"-2\r\n{}\r\n0\r\n\r\n",
-    b"0x2\r\n{}\r\n0\r\n\r\n",
-    b"2\n{}\n0\n\n",
-    b"2 \r\n{}\r\n0\r\n\r\n",
-    b"\r\n",
-    b"x\r\n",
-    b"2\r\n{}0\r\n\r\n",
-    b"2\r\n{}\r\n",
-    b"2\r\n{}\r\n0\r\n",
-    b"2\r\n{}\r\n0\r\nX\r\n\r\n",
-    b"f" * 17 + b"\r\n{}",
-    b"2;" + b"a" * 20_000 + b"\r\n{}\r\n0\r\n\r\n",
-    b"2;a\rb\r\n{}\r\n0\r\n\r\n",
-    b"",
+    *(b"2\r\n{}\r\n0\r\nContent-Length: 5\r\n\r\n", b"-2\r\n{}\r\n0\r\n\r\n"),
+    *(b"0x2\r\n{}\r\n0\r\n\r\n", b"2\n{}\n0\n\n", b"2 \r\n{}\r\n0\r\n\r\n", b"\r\n", b"x\r\n"),
+    *(b"2\r\n{}0\r\n\r\n", b"2\r\n{}\r\n", b"2\r\n{}\r\n0\r\n", b"2\r\n{}\r\n0\r\nX\r\n\r\n"),
+    *(b"f" * 17 + b"\r\n{}", b"2;" + b"a" * 20_000 + b"\r\n{}\r\n0\r\n\r\n"),
+    *(b"2;a\rb\r\n{}\r\n0\r\n\r\n", b""),
 )
 
 

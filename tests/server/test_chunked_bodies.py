@@ -82,7 +82,7 @@ def test_a_chunked_body_that_is_too_large_returns_413(person: httpx.Client, of: 
 
 def test_a_body_without_end_is_not_read(service: str, person: httpx.Client) -> None:
     piece = b"10000\r\n" + b" " * 65_536 + b"\r\n"
-    sent = written(person, "", CHUNKED, length=False, body=piece * 200)
+    sent = written(person, "", CHUNKED, length=False, body=piece * 40)
     assert talk(service, sent).statuses == [413]
 
 

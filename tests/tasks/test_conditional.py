@@ -17,44 +17,19 @@ from config import Settings
 
 WRITES = ("PUT", "PATCH", "DELETE")
 JUNK = (
-    "",
-    " ",
-    ",",
-    "{version}",
-    '"{version}',
-    '{version}"',
-    "'{version}'",
-    '"0{version}"',
-    '"+{version}"',
-    '" {version}"',
-    '"{version}.0"',
-    '"{version}-gzip"',
-    'w/"{version}"',
-    'x"{version}"',
-    '"{version}"x',
-    '"{version}" "{version}"',
-    '"*"',
-    '"-1"',
-    '"99999999999999999999999999"',
-    '"\u0663"',
-    '"9223372036854775807"',
-    '"9223372036854775808"',
+    *("", " ", ",", "{version}"),
+    *('"{version}', '{version}"', "'{version}'", '"0{version}"'),
+    *('"+{version}"', '" {version}"', '"{version}.0"', '"{version}-gzip"'),
+    *('w/"{version}"', 'x"{version}"', '"{version}"x', '"{version}" "{version}"'),
+    *('"*"', '"-1"', '"99999999999999999999999999"', '"\u0663"'),
+    *('"9223372036854775807"', '"9223372036854775808"'),
 )
 """Headers that match no version. {version} is replaced by the current one."""
 
 MISSING = (
-    '"0{version}"',
-    '"+{version}"',
-    '"{version}.0"',
-    '"{version}-gzip"',
-    '"*"',
-    '"-1"',
-    '"99999999999999999999999999"',
-    '"9223372036854775807"',
-    '"9223372036854775808"',
-    'W/"{version}"',
-    '"1"',
-    '"x", W/"{version}"',
+    *('"0{version}"', '"+{version}"', '"{version}.0"', '"{version}-gzip"', '"*"', '"-1"', '"1"'),
+    *('"99999999999999999999999999"', '"9223372036854775807"', '"9223372036854775808"'),
+    *('W/"{version}"', '"x", W/"{version}"'),
 )
 """Well-formed lists of entity tags without the current one."""
 
