@@ -18,13 +18,17 @@ SENDABLE = [name for name in FORGERIES if name not in ("latin", "8 kB")]
 """httpx sends ASCII alone, and a header of more than 8 kB never reaches a call."""
 
 
+CODES = ("token_invalid", "token_expired", "session_ended")
+"""The last one is for tokens with a valid signature, which name no live session."""
+
+
 def _refused_everywhere(client: httpx.Client, token: str, challenge: str) -> int:
     """The number of operations that need a token. Each must reject this one."""
     protected = [route for route in routes(client) if route.needs_token]
     for route in protected:
         headers = {"Authorization": f"Bearer {token}"}
         answer = client.request(route.method, route.path, headers=headers, **route.body)
-        assert problem(answer, 401)["code"] in ("token_invalid", "token_expired")
+        assert problem(answer, 401)["code"] in CODES
         assert answer.headers["WWW-Authenticate"] == challenge
     return len(protected)
 

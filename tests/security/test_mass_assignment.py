@@ -78,6 +78,10 @@ def test_the_columns_of_all_tables_are_sent() -> None:
     assert len(WITH_A_BODY) > 20
 
 
+ONLY_IN_PAGES = {"open_count", "completed_count"}
+"""Fields of a row that only pages have. They are ignored, so that such a row can be sent back."""
+
+
 @pytest.mark.parametrize("call", WITH_A_BODY, ids=str)
 def test_a_body_cannot_set_a_read_only_or_hidden_column(
     user: Api, stranger: Api, private: str, call: Call, record_property: pytest.RecordProperty
@@ -96,7 +100,7 @@ def test_a_body_cannot_set_a_read_only_or_hidden_column(
             assert response.mimetype == "application/problem+json"
             assert after == before
         else:
-            assert name in read_only
+            assert name in read_only | ONLY_IN_PAGES
             assert response.status_code in (200, 201)
         _is_untouched(stranger, before, after)
         _has_no_trace(after)
