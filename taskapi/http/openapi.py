@@ -78,6 +78,10 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 """Response headers, by name."""
 
+_TAG = '(W/)?"[!#-~]*"'
+_ENTITY_TAGS = rf"^(\*|[ ,]*{_TAG}( *,[ ,]*({_TAG})?)*)$"
+"""The form of If-Match: `*`, or entity tags in quotes (RFC 9110 section 13.1.1)."""
+
 PARAMETERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "description": (
@@ -94,7 +98,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "If-Match": {
         "description": 'ETags in quotes, like `"7"`. The response is 412 unless one is current.',
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "pattern": _ENTITY_TAGS},
     },
     "If-None-Match": {
         "description": 'ETags in quotes, like `"7"`. The response is 304 if one is current.',
