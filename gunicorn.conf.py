@@ -13,7 +13,6 @@ from itertools import chain, repeat
 from pathlib import Path
 
 from config import settings_or_exit
-from taskapi.runtime.worker import name_server
 from taskapi.server import observe, process
 from taskapi.server.worker import Worker
 
@@ -53,9 +52,6 @@ accesslog = None
 loglevel = _settings.log_level
 process.RootLogger.settings = Worker.settings = _settings
 logger_class = process.RootLogger
-
-name_server("taskapi")
-
 
 # Before the import of the library, which reads it once. After a HUP it is the same folder.
 _metrics_folder = process.metrics_folder(worker_tmp_dir) if _settings.metrics_port else None

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from flask.cli import cli
 
 from config import Settings, settings_or_exit
-from taskapi import add_command, create_app, embedded
+from taskapi import create_app, embedded
 from taskapi.server.operate.commands import archive_commands, timeouts_command
 from taskapi.server.serve import serve_command
 
@@ -34,9 +34,12 @@ def _provide(settings: Settings) -> Settings:
 
 _settings = _provide(settings_or_exit())
 app = create_app(_settings)
-_commands = (serve_command(_settings), timeouts_command(_settings), *archive_commands(_settings))
-for _command in _commands:
-    add_command(app, _command)
+for _command in (
+    serve_command(_settings),
+    timeouts_command(_settings),
+    *archive_commands(_settings),
+):
+    app.cli.add_command(_command)
 # Flask's development server and shell know nothing of the service's pools and event loop.
 for _name in ("run", "shell"):
     cli.commands[_name].hidden = True

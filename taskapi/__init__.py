@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 from logging.config import dictConfig
+from typing import Any
 
-import click
 import orjson
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
-from taskapi import cli, identity
+from taskapi import identity
 from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import sessions, users
@@ -26,6 +26,7 @@ from taskapi.http.origins import EXPOSED_HEADERS, origin_patterns
 from taskapi.server.docs.routes import blueprint as docs
 from taskapi.server.health.commands import openapi_commands
 from taskapi.server.health.routes import health
+from taskapi.server.operate.commands import database as database_commands
 from taskapi.server.operate.commands import purge
 from taskapi.tasks.filters.routes import filters
 from taskapi.tasks.labels.routes import labels
@@ -80,17 +81,11 @@ def create_app(settings: Settings) -> Flask:
     features = (auth, lists, labels, filters, tasks, search, occurrences, recurrence)
     for blueprint in (*features, health, docs):
         app.register_blueprint(blueprint)
-    for command in (users, sessions, demo, openapi_commands, purge, migrate.command):
-        add_command(app, command)
+    for command in (users, sessions, demo, openapi_commands, purge, database_commands):
+        app.cli.add_command(command)
     app.extensions["taskapi_openapi"] = cache(lambda: openapi_json(app))
     _trust_proxies(app, settings.trusted_proxy_hops)
     return app
-
-
-def add_command(app: Flask, command: click.Command) -> None:
-    """Add a command, which holds its log lines back and reports errors without values of rows."""
-    cli.guard(command, logging.held)
-    app.cli.add_command(command)
 
 
 def openapi_json(app: Flask) -> bytes:
@@ -101,5 +96,6 @@ def openapi_json(app: Flask) -> bytes:
 
 def _trust_proxies(app: Flask, hops: int) -> None:
     if hops:
-        wrapped = ProxyFix(app.wsgi_app, hops, hops, hops, 0, 0)
-        app.wsgi_app = wrapped  # type: ignore[method-assign]  # Flask documents this as the way to add WSGI middleware
+        # To mypy wsgi_app is a method, but Flask documents that middleware is assigned to it.
+        served: Any = app
+        served.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, 0, 0)

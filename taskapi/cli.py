@@ -1,22 +1,16 @@
-"""Common code of the commands of all features: how they report errors."""
+"""What the commands of all features have in common: how they report errors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from functools import wraps
-from typing import Any, ParamSpec
-from weakref import WeakSet
+from typing import Any
 
 import click
 import psycopg
+from flask.cli import AppGroup
 from sqlalchemy.exc import DBAPIError
 
+from taskapi.logs import held
 from taskapi.problems import Problem
-
-P = ParamSpec("P")
-
-_guarded: WeakSet[click.Command] = WeakSet()
 
 NO_SCHEMA = (
     "The database has no schema, or that of an older release. If it is the right database"
@@ -30,40 +24,26 @@ _SCHEMA_ERRORS = (
 )
 
 
-def explained(command: Callable[P, None]) -> Callable[P, None]:
-    """Print problems as one line on standard error, and exit with status 1."""
+class Command(click.Command):
+    """A command that prints errors as one line, and log lines when it has ended.
 
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except Problem as problem:
-            raise click.ClickException(problem.detail) from None
-
-    return run
-
-
-def guard(command: click.Command, during: Callable[[], AbstractContextManager[None]]) -> None:
-    """Report a command's errors of the database without values of rows, and without a traceback.
-
-    Args:
-        during: is entered while the command runs.
+    Errors of the database are printed without values of rows.
     """
-    if command in _guarded:  # by another application of this process
-        return
-    _guarded.add(command)
-    invoke = command.invoke
 
-    def guarded(ctx: click.Context) -> Any:
-        with during():
+    def invoke(self, ctx: click.Context) -> Any:
+        with held():
             try:
-                return invoke(ctx)
+                return super().invoke(ctx)
+            except Problem as problem:
+                raise click.ClickException(problem.detail) from None
             except DBAPIError as error:
                 raise _reported(error.orig) from None
             except psycopg.Error as error:
                 raise _reported(error) from None
 
-    command.invoke = guarded  # type: ignore[method-assign]  # for commands of other packages too
+
+class CommandGroup(Command, AppGroup):
+    """A group of such commands, each with an application context."""
 
 
 def _reported(error: BaseException | None) -> click.ClickException:

@@ -4,7 +4,6 @@ from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import click
 from flask import Flask
 from flask_cors import CORS
 from flask_jwt_extended import JWTManager
@@ -28,33 +27,11 @@ class Base(DeclarativeBase):
     )
 
 
-_UNSUITED = ("branches", "init", "list-templates", "merge")
-"""Commands of Flask-Migrate for new directories and for several heads, which are not offered."""
-
-
-class _DatabaseCommands(click.Command):
-    """`flask db`, loaded when it is used."""
-
-    def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        commands: click.Group = import_module("flask_migrate.cli").db
-        for name in _UNSUITED:
-            commands.commands.pop(name, None)
-        # The context has the name of this command and runs that one, as `invoke` does.
-        context = commands.make_context(*args, **extra)
-        commands.invoke = self.invoke  # type: ignore[method-assign]  # click has no other hook
-        return context
-
-    def invoke(self, ctx: click.Context) -> Any:
-        return type(ctx.command).invoke(ctx.command, ctx)
-
-
 class Migrations:
     """Flask-Migrate, imported when a command needs it.
 
     It imports Alembic, which would take eight MiB in each worker.
     """
-
-    command = _DatabaseCommands("db", help="Migrate the database.")
 
     def init_app(self, app: Flask, database: SQLAlchemy) -> None:
         """Register what `flask db` needs with the application."""

@@ -6,22 +6,20 @@ import sys
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 
 from taskapi.auth import administration
 from taskapi.auth.schemas import NewUser
-from taskapi.cli import explained
+from taskapi.cli import CommandGroup
 from taskapi.http.fields import normalized_email
 from taskapi.http.schemas import load
 
-users = AppGroup("users", help="Create, list and change accounts.")
+users = CommandGroup("users", help="Create, list and change accounts.")
 
 _email = click.argument("email")
 
 
 @users.command()
 @_email
-@explained
 def create(email: str) -> None:
     """Create an account for EMAIL. Prompts for the password, or reads it from standard input."""
     account = _validated(email, _new_password())
@@ -30,7 +28,6 @@ def create(email: str) -> None:
 
 
 @users.command("list")
-@explained
 def list_users() -> None:
     """List all accounts."""
     click.echo(f"{'ID':>8}  {'TASKS':>7}  {'STATE':8}  {'REGISTERED':10}  EMAIL")
@@ -44,7 +41,6 @@ def list_users() -> None:
 
 @users.command()
 @_email
-@explained
 def show(email: str) -> None:
     """Show the account of EMAIL."""
     for name, value in administration.get_user(normalized_email(email)).items():
@@ -53,7 +49,6 @@ def show(email: str) -> None:
 
 @users.command("set-password")
 @_email
-@explained
 def set_password(email: str) -> None:
     """Set the password of EMAIL and end all its sessions. Prompts, or reads standard input."""
     account = _validated(email, _new_password())
@@ -63,7 +58,6 @@ def set_password(email: str) -> None:
 
 @users.command()
 @_email
-@explained
 def deactivate(email: str) -> None:
     """Deactivate the account of EMAIL: it cannot log in, and its sessions end."""
     ended = administration.set_active(normalized_email(email), active=False)
@@ -72,7 +66,6 @@ def deactivate(email: str) -> None:
 
 @users.command()
 @_email
-@explained
 def activate(email: str) -> None:
     """Activate the account of EMAIL again."""
     administration.set_active(normalized_email(email), active=True)
@@ -82,7 +75,6 @@ def activate(email: str) -> None:
 @users.command()
 @_email
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@explained
 def delete(email: str, *, yes: bool) -> None:
     """Delete the account of EMAIL and all its data. This cannot be undone."""
     user = administration.get_user(normalized_email(email))
@@ -92,12 +84,11 @@ def delete(email: str, *, yes: bool) -> None:
     click.echo(f"Deleted {user['email']}.")
 
 
-sessions = AppGroup("sessions", help="End sessions.")
+sessions = CommandGroup("sessions", help="End sessions.")
 
 
 @sessions.command("end-all")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@explained
 def end_all(*, yes: bool) -> None:
     """End all sessions of all accounts, for example because the signing key has leaked.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from threading import Lock, Thread
@@ -78,6 +79,9 @@ class Pool:
         self.limits = limits
         self.concurrency = ConcurrencyLimits(limits.connections, limits.seconds)
         self.waits, self.waited_seconds, self.round_trips = 0, 0.0, 0
+        self.trace: Callable[[bytes], AbstractContextManager[object]] | None = None
+        """As `Connection.trace`, for connections that are opened later."""
+
         self._url = url
         self._prepares = prepares
         self._lock = Lock()
@@ -184,12 +188,16 @@ class Pool:
             self._failed(error)
 
     def _open_now(self) -> None:
+        opened: Connection | BaseException = ConnectFailed("no connection could be opened")
         try:
-            connection = self._connect()
-        except Exception as error:  # noqa: BLE001 - whatever it is, its place must come free
-            self._failed(error)
-        else:
-            self.give_back(connection)
+            opened = self._connect()
+        except (psycopg.Error, OSError) as error:
+            opened = error
+        finally:  # whatever happens, its place must come free
+            if isinstance(opened, Connection):
+                self.give_back(opened)
+            else:
+                self._failed(opened)
 
     def _connect(self) -> Connection:
         connection = self.connection_class.connect(
@@ -205,12 +213,13 @@ class Pool:
         # Connection.run() prepares by itself.
         connection.prepare_threshold = None
         connection.prepares = self._prepares
+        connection.trace = self.trace
         # Connections that were opened together are replaced at different times.
-        age = MAX_AGE_SECONDS * random.uniform(0.8, 1)  # noqa: S311 - not a secret
+        age = random.SystemRandom().uniform(0.8, 1) * MAX_AGE_SECONDS
         connection.expires_at = monotonic() + age
         return connection
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         """Report to all waiters that no connection could be opened, unless others are in use."""
         # The error's own text has the database's address and user.
         _log.warning("connection_failed", extra={"error": type(error).__name__})

@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 from marshmallow import ValidationError
 
 from taskapi.auth.administration import create_user, get_user, session_of
-from taskapi.cli import explained
+from taskapi.cli import Command
 from taskapi.db.listing import Page
 from taskapi.db.pages import MAX_LIMIT
 from taskapi.demo.samples import FILTERS, LABELS, LISTS, SampleTask, tasks
@@ -29,7 +29,7 @@ from taskapi.tasks.service import create_task
 _ALL = {"limit": MAX_LIMIT, "sort": "name"}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--email",
     default="demo@example.com",
@@ -47,7 +47,6 @@ _ALL = {"limit": MAX_LIMIT, "sort": "name"}
 )
 @click.option("--yes", is_flag=True, help="Fill an existing account without confirmation.")
 @with_appcontext
-@explained
 def demo(email: str, count: int, *, yes: bool) -> None:
     """Add sample tasks to an account, which is created if it does not exist."""
     password = _create_account(email, count, confirmed=yes)

@@ -116,7 +116,7 @@ def _projects(today: date) -> Iterator[SampleTask]:
 
 
 def _ordinary(count: int, today: date) -> Iterator[SampleTask]:
-    chance = random.Random(count)  # noqa: S311 - a demo has the same tasks each time
+    chance = random.Random(count)
     verbs = sorted(_WHAT)
     lists = [None, *(sample["name"] for sample in LISTS)]
     while True:

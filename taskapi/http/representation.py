@@ -51,18 +51,18 @@ class InputSchemas(NamedTuple):
     patch: type[Input]
 
 
-def input_schemas(resource: type[Schema], of_pages: Iterable[str] = ()) -> InputSchemas:
+def input_schemas(resource: type[Schema], in_responses: Iterable[str]) -> InputSchemas:
     """The schemas of input.
 
     In a new resource, null means that an optional field is not given. In changes, null restores the
     default, the field's metadata `null`.
 
     Args:
-        of_pages: further read-only members of its representation in pages.
+        in_responses: all fields that the resource has in responses.
     """
     name = resource.__name__
     writable = {n: f for n, f in declared_fields(resource).items() if not f.dump_only}
-    read_only = frozenset(declared_fields(resource).keys() - writable.keys()).union(of_pages)
+    read_only = frozenset(in_responses) - writable.keys()
     new = {n: f if f.required else _copy(f, allow_none=True) for n, f in writable.items()}
     changes = {n: _changed_field(field) for n, field in writable.items()}
     merged = {n: f.merged() for n, f in writable.items() if isinstance(f, Merged)}
@@ -86,12 +86,12 @@ def output_schema(resource: type[Schema]) -> type[Schema]:
     return type(resource.__name__, (Schema,), {**output, "__doc__": resource.__doc__})
 
 
-def page_schema(plural: str, output: type[Schema], **overrides: Any) -> type[Schema]:
+def page_schema(name: str, plural: str, row: type[Schema], **overrides: Any) -> type[Schema]:
     """The schema of a page of resources; `overrides` replace its fields."""
     about = f"The {plural} of this page."
-    rows = fields.List(fields.Nested(output), required=True, metadata={"description": about})
+    rows = fields.List(fields.Nested(row), required=True, metadata={"description": about})
     members = {plural: rows, "__doc__": f"A page of {plural}.", **overrides}
-    return type(f"{output.__name__}Page", (PageFields,), members)
+    return type(name, (PageFields,), members)
 
 
 def conflict_schema(noun: str, output: type[Schema]) -> type[Schema]:
@@ -110,12 +110,8 @@ def taken_schema(noun: str, output: type[Schema]) -> type[Schema]:
     return type(f"{output.__name__}Taken", (ProblemDetails,), members)
 
 
-def representation(noun: str, resource: type[Schema]) -> Represent:
-    """The function that returns the JSON of a row.
-
-    Args:
-        noun: the name of the resource, for `represent_as`.
-    """
+def representation(resource: type[Schema]) -> Represent:
+    """The function that returns the JSON of a row."""
     declared = declared_fields(resource)
     values = [(n, f.metadata[_VALUE_OF]) for n, f in declared.items() if _VALUE_OF in f.metadata]
     is_computed = {name for name, _ in values}
@@ -129,8 +125,12 @@ def representation(noun: str, resource: type[Schema]) -> Represent:
             json[name] = value_of(row)
         return json
 
-    _by_noun[noun] = represent
     return represent
+
+
+def register(noun: str, represent: Represent) -> None:
+    """Make a representation known to `represent_as`."""
+    _by_noun[noun] = represent
 
 
 def represent_as(noun: str, row: Any) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from marshmallow import Schema
@@ -11,9 +12,11 @@ from taskapi.db.quotas import QuotaExceeded
 from taskapi.http.operations import Link
 from taskapi.http.representation import (
     conflict_schema,
+    declared_fields,
     input_schemas,
     output_schema,
     page_schema,
+    register,
     representation,
     taken_schema,
 )
@@ -33,6 +36,7 @@ CONDITIONS_OF_READS = ("If-Match", "If-None-Match")
 """Request headers of an operation that returns an ETag."""
 
 
+@dataclass(kw_only=True)
 class Resource:
     """A resource, and the arguments of `operation` for its operations.
 
@@ -43,60 +47,59 @@ class Resource:
         noun: the name in messages: `task`.
         declared: its schema.
         example: an example of its representation.
+        in_pages: its schema in pages, if that has more fields. In a body they are ignored.
+        example_in_pages: the values of these fields in the example.
         parent: for a resource below another, the path parameter of its list: `task_id`.
         verbs: the operations that change it.
-        of_pages: further members of its representation in pages, which bodies may contain.
     """
 
-    def __init__(  # noqa: PLR0913 - what differs between resources
-        self,
-        noun: str,
-        declared: type[Schema],
-        example: Mapping[str, Any],
-        *,
-        parent: str | None = None,
-        verbs: Sequence[str] = ("update", "patch", "delete"),
-        of_pages: Sequence[str] = (),
-    ) -> None:
-        self._noun = noun
-        self._parent = parent
+    noun: str
+    declared: type[Schema]
+    example: Mapping[str, Any]
+    in_pages: type[Schema] | None = None
+    example_in_pages: Mapping[str, Any] = field(default_factory=dict)
+    parent: str | None = None
+    verbs: Sequence[str] = ("update", "patch", "delete")
+
+    def __post_init__(self) -> None:
+        noun, in_pages = self.noun, self.in_pages or self.declared
         self._id = f"{noun}_id"
-        self.represent = representation(noun, declared)
-        self.output = output_schema(declared)
-        schemas = input_schemas(declared, of_pages)
+        self.represent = representation(self.declared)
+        self.represent_in_page = representation(in_pages)
+        register(noun, self.represent)
+        self.output = output_schema(self.declared)
+        self._row = output_schema(in_pages) if self.in_pages else self.output
+        schemas = input_schemas(self.declared, declared_fields(in_pages))
         self.new, self.changes, self.patch = schemas.new(), schemas.changes(), schemas.patch()
-        self._response: Arguments = {"response": self.output, "example": example}
+        self._response: Arguments = {"response": self.output, "example": self.example}
         id_in_response = {self._id: "$response.body#/id"}
         current = {**id_in_response, "If-Match": "$response.header.ETag"}
-        writes = [f"{verb}_{noun}" for verb in verbs]
+        writes = [f"{verb}_{noun}" for verb in self.verbs]
         self._links_to_writes = tuple(Link(name, current) for name in writes)
         self._links = (Link(f"get_{noun}", id_in_response), *self._links_to_writes)
-        self.conflict: ProblemSchemas = {412: (conflict_schema(noun, self.output), {noun: example})}
+        example = {noun: self.example}
+        self.conflict: ProblemSchemas = {412: (conflict_schema(noun, self.output), example)}
         """The schema of the error for another version, which contains the current one."""
 
-        self._taken: ProblemSchemas = {409: (taken_schema(noun, self.output), {noun: example})}
+        self._taken: ProblemSchemas = {409: (taken_schema(noun, self.output), example)}
 
     def page(self, **overrides: Any) -> type[Schema]:
         """The schema of a page; `overrides` replace its fields."""
-        return page_schema(f"{self._noun}s", self.output, **overrides)
+        name = f"{self.output.__name__}Page"
+        return page_schema(name, f"{self.noun}s", self._row, **overrides)
 
-    def listing(
-        self,
-        query: Input,
-        page: type[Schema] | None = None,
-        example: Mapping[str, Any] | None = None,
-    ) -> Arguments:
+    def listing(self, query: Input, page: type[Schema] | None = None) -> Arguments:
         """Arguments for `GET` of the collection.
 
         Args:
-            page: the schema of a page, and `example` a row of it, if they are not the usual ones.
+            page: the schema of a page, if it is not the usual one.
         """
-        row = example or self._response["example"]
-        plural = f"{self._noun}s"
+        row = {**self.example, **self.example_in_pages}
+        plural = f"{self.noun}s"
         first = {self._id: f"$response.body#/{plural}/0/id"}
         following = {"cursor": "$response.body#/next_cursor"}
-        if self._parent:
-            following[self._parent] = f"$response.body#/{plural}/0/{self._parent}"
+        if self.parent:
+            following[self.parent] = f"$response.body#/{plural}/0/{self.parent}"
         return {
             "query": query,
             "parameters": CONDITIONS_OF_READS,
@@ -106,7 +109,7 @@ class Resource:
             "headers": ("ETag", "Link"),
             "links": (
                 Link(f"list_{plural}", following),
-                Link(f"get_{self._noun}", first),
+                Link(f"get_{self.noun}", first),
             ),
         }
 

@@ -17,7 +17,7 @@ from gunicorn.http import wsgi
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import ParseException
 
-from taskapi.runtime import MAX_CHUNKS
+from taskapi.runtime import MAX_CHUNKS, SERVER
 from taskapi.runtime.timer import TimeLimit
 
 HEAD_SECONDS = 10
@@ -54,6 +54,8 @@ class Client:
     """
 
     is_idle = False
+    is_responding = False
+    """Whether a part of the response to the last request was sent."""
 
     def __init__(self, sock: socket.socket, idle_seconds: float) -> None:
         self.idle_since = 0.0
@@ -69,6 +71,7 @@ class Client:
 
     def __enter__(self) -> None:
         self.is_idle = True
+        self.is_responding = False
         self._head = bytearray()
         self.idle_since = time.monotonic()
         self._start_clock(self._idle_seconds)
@@ -122,6 +125,7 @@ class Client:
         Raises:
             ConnectionResetError: it did not. gunicorn treats this as a client that disconnected.
         """
+        self.is_responding = True
         whole = memoryview(data)
         for start in range(0, len(whole), SEND_BYTES):
             part = whole[start : start + SEND_BYTES]
@@ -183,6 +187,10 @@ class Response(wsgi.Response):
     That is one system call instead of two, and one packet.
     """
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.version = SERVER
+
     def write(self, data: bytes) -> None:
         """Send a piece of the body, after the head if it was not sent yet."""
         is_large = len(data) > _PIECE  # it would be copied
@@ -201,31 +209,25 @@ class Listener(StreamServer):
 
     pool: Pool
 
-    @property
-    def max_accept(self) -> int:  # type: ignore[override]  # the original only reads it
-        """The number of connections to accept at a time.
+    max_accept = 1
+    """The number of connections to accept in a round.
 
-        One at a time distributes connections evenly among workers with few clients. With many
-        clients a round of the event loop takes longer, and new clients would wait for seconds.
-        Without a limit, a busy worker would accept ever more.
-        """
-        return min(1 + len(self.pool) // _MAX_ACCEPT, _MAX_ACCEPT)
+    One at a time distributes connections evenly among workers with few clients. With many clients a
+    round of the event loop takes longer, and new clients would wait for seconds. Without a limit, a
+    busy worker would accept ever more.
+    """
+
+    def do_read(self) -> Any:
+        self.max_accept = min(1 + len(self.pool) // _MAX_ACCEPT, _MAX_ACCEPT)
+        return super().do_read()
 
 
 def send(response: wsgi.Response, pieces: Any) -> None:
-    """Send the response of the application.
-
-    Raises:
-        StopIteration: it was sent in part. An error response could not follow it.
-    """
+    """Send the response of the application."""
     try:
         for piece in pieces:
             response.write(piece)
         response.close()
-    except Exception:  # of any kind: it is raised again unless a response has begun
-        if response.headers_sent:
-            raise StopIteration from None
-        raise
     finally:
         if hasattr(pieces, "close"):
             pieces.close()

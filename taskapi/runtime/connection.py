@@ -8,6 +8,7 @@ changes. psycopg's adaptation converts values and rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from hashlib import blake2b
 from math import inf
 from select import POLLIN
@@ -69,6 +70,9 @@ class Connection(psycopg.Connection[Row]):
     patience = 10.0
     """The time limit in seconds for the server's next response. Without gevent there is none."""
 
+    trace: Callable[[bytes], AbstractContextManager[object]] | None = None
+    """Returns the context in which a statement with this SQL is executed."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._dumpers = _Dumpers(self)
@@ -105,6 +109,15 @@ class Connection(psycopg.Connection[Row]):
             QueryTooLongError: as it says.
             StalePlanError: in a transaction, which must be repeated.
         """
+        if self.trace is None:
+            return self._planned(sql, values, types, is_kept=is_kept)
+        with self.trace(sql):
+            return self._planned(sql, values, types, is_kept=is_kept)
+
+    def _planned(
+        self, sql: bytes, values: Sequence[Any], types: tuple[int, ...], *, is_kept: bool
+    ) -> list[Row]:
+        """Execute a statement, once more if its plan was stale."""
         try:
             return self._run(sql, values, types, is_kept=is_kept)
         except StalePlanError:

@@ -39,11 +39,6 @@ _CLOSED_SHARE = 0.1
 """The share of connections that is closed at a time to make room for new ones."""
 
 
-def name_server(name: str) -> None:
-    """Set the Server header of all responses, for which gunicorn has no setting."""
-    wsgi.SERVER = name  # type: ignore[attr-defined]  # the stubs leave it out
-
-
 class ClientWorker(GeventWorker):
     """gunicorn's gevent worker, with control over its clients.
 
@@ -171,17 +166,23 @@ class ClientWorker(GeventWorker):
         return True
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Respond to a malformed request, or to one that failed in the application."""
+        """Respond to a malformed request, or to one that failed in the application.
+
+        Once a part of the response was sent, the connection ends instead.
+        """
         is_too_large = isinstance(exc, LimitRequestLine | LimitRequestHeaders)
         headers = dict(req.headers) if req else {}
         response = self.error_response(
             exc, addr, lambda: headers.get("ORIGIN") or client.origin(receives=is_too_large)
         )
+        if client.is_responding:  # a second response could not follow the first
+            return
         with suppress(OSError):
             client.sendall(response)
             linger(client)
 
-    def timeout_ctx(self) -> Client:  # type: ignore[override]  # the stubs require another class
+    def timeout_ctx(self) -> Any:
+        """The context in which the worker waits for a request of the current client."""
         return self._clients[gevent.getcurrent()]
 
     def _idle_clients(self) -> list[Client]:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from email.utils import formatdate
+from typing import Any
 
 import orjson
-from gunicorn.http.errors import (  # type: ignore[attr-defined]  # two are newer than the stubs
-    InvalidResponseHeader,
-    InvalidResponseHeaderName,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-)
+from gunicorn.http import errors as gunicorn_errors
 
 from taskapi import problems as errors
+from taskapi.runtime import SERVER
 
 
 class MalformedRequest(errors.Problem):
@@ -44,12 +40,13 @@ class HeadersTooLarge(errors.Problem):
     detail = "The request has too many headers, or one that is too long."
 
 
-_PROBLEMS = {
-    InvalidResponseHeader: errors.InternalError,
-    InvalidResponseHeaderName: errors.InternalError,
-    LimitRequestLine: UriTooLong,
-    LimitRequestHeaders: HeadersTooLarge,
-    ParseException: MalformedRequest,
+_raised: Any = gunicorn_errors  # the stubs lack the first two
+_PROBLEMS: dict[type[BaseException], type[errors.Problem]] = {
+    _raised.InvalidResponseHeader: errors.InternalError,
+    _raised.InvalidResponseHeaderName: errors.InternalError,
+    _raised.LimitRequestLine: UriTooLong,
+    _raised.LimitRequestHeaders: HeadersTooLarge,
+    _raised.ParseException: MalformedRequest,
     BaseException: errors.InternalError,
 }
 """The problem for each kind of gunicorn's errors. The first match counts."""
@@ -67,7 +64,7 @@ def raw_problem_response(
     body = orjson.dumps(problem.body(request_id))
     more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = (
-        f"HTTP/1.1 {problem.status} {problem.title}\r\nServer: taskapi\r\n"
+        f"HTTP/1.1 {problem.status} {problem.title}\r\nServer: {SERVER}\r\n"
         f"Date: {formatdate(usegmt=True)}\r\nConnection: close\r\n"
         "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"
         f"X-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"

@@ -16,6 +16,7 @@ import click
 import psycopg
 
 from config import Settings
+from taskapi.cli import Command
 from taskapi.extensions import migrate
 from taskapi.server.health.service import SCHEMA, NotReady, TooOld, check_schema
 from taskapi.server.operate.timeouts import TimeoutsError, set_timeouts
@@ -26,7 +27,7 @@ _PR_SET_PDEATHSIG = 1
 def serve_command(settings: Settings) -> click.Command:
     """The command for these settings. Their database runs as long as this process."""
 
-    @click.command("serve")
+    @click.command("serve", cls=Command)
     def serve() -> None:
         """Migrate the database, set its timeouts, and serve it with gunicorn until Ctrl-C."""
         _require_free_port(settings)

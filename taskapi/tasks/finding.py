@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
-from taskapi.db.listing import Page, ReferenceNotFound, RowFactory, read_page
-from taskapi.db.pages import PageRequest, page_request
-from taskapi.db.statement import Statement
+from taskapi.db.listing import Page, ReferenceNotFound, read_page
+from taskapi.db.pages import page_request
 from taskapi.identity import Caller
 from taskapi.problems import StatementTimeout
 from taskapi.tasks.filters.service import ResolvedFilter, resolve
@@ -15,6 +15,8 @@ from taskapi.tasks.lists.service import inbox_of, require_list
 from taskapi.tasks.models import Task
 from taskapi.tasks.orders import SORTS
 from taskapi.tasks.queries import Within, filtered_page, task_page, tasks
+
+T = TypeVar("T")
 
 
 def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | None) -> Page[Task]:
@@ -36,7 +38,8 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
         statement = filtered_page(
             request.ordering, is_completed=is_completed, shape=found.shape, counts=counts
         )
-        return read_filtered_page(caller, tasks, statement, request, found, known=known)
+        read = partial(read_page, caller, tasks, statement, request)
+        return read_filtered(found, read, known=known)
     within = _within(caller, list_id)
     statement = task_page(request.ordering, is_completed=is_completed, within=within, counts=counts)
     page = read_page(caller, tasks, statement, request, known=known, list_id=list_id)
@@ -45,31 +48,24 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
     return page
 
 
-def read_filtered_page(  # noqa: PLR0913 - a page, a filter, and which versions the client has
-    caller: Caller,
-    table: RowFactory[Task],
-    statement: Statement,
-    request: PageRequest,
-    found: ResolvedFilter,
-    *,
-    known: list[int] | None,
-    **parameters: Any,
-) -> Page[Task]:
+def read_filtered(
+    found: ResolvedFilter, read: Callable[..., Page[T]], *, known: list[int] | None
+) -> Page[T]:
     """A page of the tasks that match a filter.
 
     Args:
-        statement: has `conditions.MISSING` and the condition of the filter's shape.
-        parameters: further parameters of the statement.
+        read: `read_page` for a statement with `conditions.MISSING` and the condition of the
+            filter's shape.
+        known: as `read_page`.
 
     Raises:
         InvalidInput: what the filter references does not exist, or it takes too long.
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     # The version of the workspace does not change when the time does.
     known = [] if found.is_time_dependent else known
-    values = {**found.parameters, **parameters}
     try:
-        page = read_page(caller, table, statement, request, known=known, **values)
+        page = read(known=known, **found.parameters)
     except ReferenceNotFound as missing:
         raise found.missing(missing.number) from None
     except StatementTimeout as timeout:

@@ -156,7 +156,7 @@ class Task(Schema):
     updated_at = Timestamp("When the task was last changed.", dump_only=True)
 
 
-TASK = Resource("task", Task, EXAMPLE)
+TASK = Resource(noun="task", declared=Task, example=EXAMPLE)
 
 SORTED_NUMBERS = {
     name: field.most

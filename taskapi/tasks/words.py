@@ -192,10 +192,10 @@ def lexemes(workspace_id: int, words: Iterable[str]) -> list[str]:
     return [_lexeme(workspace_id, word) for word in words]
 
 
-def tsquery(workspace_id: int, word: str, is_prefix: bool) -> str:  # noqa: FBT001 - of a SearchWord
+def tsquery(workspace_id: int, word: SearchWord) -> str:
     """The term of a tsquery that matches a word, quoted; join terms with ` & `."""
-    quoted = _lexeme(workspace_id, word).replace("\\", "\\\\").replace("'", "''")
-    return f"'{quoted}':*" if is_prefix else f"'{quoted}'"
+    quoted = _lexeme(workspace_id, word.text).replace("\\", "\\\\").replace("'", "''")
+    return f"'{quoted}':*" if word.is_prefix else f"'{quoted}'"
 
 
 def folded(token: re.Match[str]) -> str:

@@ -69,7 +69,8 @@ class Content:
     """
 
     @declared_attr
-    def workspace_id(cls) -> Mapped[int]:  # noqa: N805 - SQLAlchemy passes the class
+    @classmethod
+    def workspace_id(cls) -> Mapped[int]:
         return mapped_column(
             ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True, sort_order=-3
         )

@@ -79,6 +79,8 @@ def test_an_unreachable_database_is_an_error_at_once() -> None:
             assert pool.size == 0
 
 
+# A bug in the opening of connections has a traceback; it must not take a place.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("error", [OSError("away"), ValueError("no address")], ids=repr)
 def test_an_error_that_is_not_of_psycopg_is_reported_and_takes_no_place(
     database_url: str, error: Exception

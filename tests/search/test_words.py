@@ -246,9 +246,9 @@ def test_a_search_does_not_find(text: str, title: str) -> None:
 
 def test_lexemes_begin_with_the_workspace_and_are_quoted_in_a_tsquery() -> None:
     assert lexemes(42, ["bank", "日本"]) == ["42:bank", "42:日本"]
-    assert tsquery(42, "ban", is_prefix=True) == "'42:ban':*"
-    assert tsquery(42, "日本", is_prefix=False) == "'42:日本'"
-    assert tsquery(1, "a'b\\c", is_prefix=True) == r"'1:a''b\\c':*"
+    assert tsquery(42, SearchWord("ban", is_prefix=True)) == "'42:ban':*"
+    assert tsquery(42, SearchWord("日本", is_prefix=False)) == "'42:日本'"
+    assert tsquery(1, SearchWord("a'b\\c", is_prefix=True)) == r"'1:a''b\\c':*"
 
 
 @pytest.mark.parametrize("word", ["a" * 5_000, "é" * 2_000, "😀" * 1_000])

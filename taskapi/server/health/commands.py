@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
 
-openapi_commands = AppGroup("openapi", help="The OpenAPI document.")
+from taskapi.cli import CommandGroup
+
+openapi_commands = CommandGroup("openapi", help="The OpenAPI document.")
 
 
 @openapi_commands.command()

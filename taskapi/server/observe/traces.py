@@ -6,6 +6,9 @@ The SDK reads its own environment variables, such as OTEL_SERVICE_NAME and OTEL_
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -20,7 +23,6 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from taskapi.db.database import pools
 from taskapi.http.application import current_request
-from taskapi.runtime.connection import Connection, Row
 
 _UNTRACED = "livez,readyz"
 _WRITE = re.compile(r"\b(INSERT INTO|DELETE FROM|(?<!KEY )UPDATE) (\w+)")
@@ -37,7 +39,7 @@ def send(app: Flask) -> None:
     instrumentor.instrument_app(app, tracer_provider=provider, excluded_urls=_UNTRACED)
     tracer = provider.get_tracer("taskapi")
     for pool in pools(app):
-        pool.connection_class = _traced(pool.connection_class, tracer)
+        pool.trace = partial(_traced, tracer)
 
     @app.after_request
     def name_trace(response: Response) -> Response:
@@ -47,30 +49,24 @@ def send(app: Flask) -> None:
         return response
 
 
-def _traced(plain: type[Connection], tracer: Tracer) -> type[Connection]:
-    """The class, extended to trace statements: their SQL, without values."""
-
-    class TracedConnection(plain):  # type: ignore[misc, valid-type]  # one of two classes
-        def run(self, sql: bytes, *args: Any, **options: Any) -> list[Row]:
-            text = sql.decode()
-            about = {"db.system.name": "postgresql", "db.query.text": text}
-            # Error messages may contain values.
-            with tracer.start_as_current_span(
-                _summary(text),
-                kind=SpanKind.CLIENT,
-                attributes=about,
-                record_exception=False,
-                set_status_on_exception=False,
-            ) as span:
-                try:
-                    rows: list[Row] = super().run(sql, *args, **options)
-                except psycopg.Error as error:
-                    span.set_status(Status(StatusCode.ERROR))
-                    span.set_attribute("error.type", error.sqlstate or type(error).__name__)
-                    raise
-                return rows
-
-    return TracedConnection
+@contextmanager
+def _traced(tracer: Tracer, sql: bytes) -> Iterator[None]:
+    """Trace a statement: its SQL, without values."""
+    text = sql.decode()
+    # Error messages may contain values.
+    with tracer.start_as_current_span(
+        _summary(text),
+        kind=SpanKind.CLIENT,
+        attributes={"db.system.name": "postgresql", "db.query.text": text},
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield
+        except psycopg.Error as error:
+            span.set_status(Status(StatusCode.ERROR))
+            span.set_attribute("error.type", error.sqlstate or type(error).__name__)
+            raise
 
 
 def _summary(sql: str) -> str:

@@ -1,8 +1,9 @@
-"""`flask purge`, `flask backup`, `flask restore`, `flask set-timeouts`."""
+"""`flask db`, `flask purge`, `flask backup`, `flask restore`, `flask set-timeouts`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -12,15 +13,41 @@ from config import Settings
 from taskapi.auth import ratelimit
 from taskapi.auth.administration import purge_sessions
 from taskapi.auth.deletion import delete_closed_accounts
-from taskapi.cli import explained
+from taskapi.cli import Command, CommandGroup
 from taskapi.http import idempotency
+from taskapi.runtime.context import request_globals
 from taskapi.server.operate.archive import ArchiveError, Counts, Say, back_up, bring_back
 from taskapi.server.operate.timeouts import TimeoutsError, set_timeouts
 
+_UNSUITED = ("branches", "init", "list-templates", "merge")
+"""Commands of Flask-Migrate for new directories and for several heads, which are not offered."""
 
-@click.command()
+
+class DatabaseCommands(CommandGroup):
+    """Flask-Migrate's commands, imported when one is used: see `extensions.Migrations`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in self._all().list_commands(ctx) if name not in _UNSUITED]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return None if name in _UNSUITED else self._all().get_command(ctx, name)
+
+    def _all(self) -> click.Group:
+        found: click.Group = import_module("flask_migrate.cli").db
+        return found
+
+
+@click.group("db", cls=DatabaseCommands)
 @with_appcontext
-@explained
+def database() -> None:
+    """Migrate the database."""
+    # The options of Flask-Migrate's own group, which this one does not have.
+    options = request_globals()
+    options.directory, options.x_arg = None, ()
+
+
+@click.command(cls=Command)
+@with_appcontext
 def purge() -> None:
     """Delete expired sessions, stored responses, rate limit counters and rows of deleted accounts.
 
@@ -36,13 +63,13 @@ def archive_commands(settings: Settings) -> list[click.Command]:
     """`flask backup` and `flask restore` for the database of these settings."""
     url = settings.database_url_direct or settings.database_url or ""
 
-    @click.command()
+    @click.command(cls=Command)
     @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
     def backup(file: Path) -> None:
         """Write a snapshot of all data to FILE while the service runs, and verify it."""
         _do(back_up, url, file)
 
-    @click.command()
+    @click.command(cls=Command)
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     def restore(file: Path) -> None:
         """Restore FILE into an empty database, and verify it.
@@ -58,7 +85,7 @@ def archive_commands(settings: Settings) -> list[click.Command]:
 def timeouts_command(settings: Settings) -> click.Command:
     """`flask set-timeouts` for the database of these settings."""
 
-    @click.command("set-timeouts")
+    @click.command("set-timeouts", cls=Command)
     def set_timeouts_() -> None:
         """Set the database's timeouts for the role of the service.
 

@@ -45,7 +45,7 @@ class SavedFilter(Schema):
     updated_at = Timestamp("When the filter was last changed.", dump_only=True)
 
 
-FILTER = Resource("filter", SavedFilter, EXAMPLE)
+FILTER = Resource(noun="filter", declared=SavedFilter, example=EXAMPLE)
 
 
 class FilterQuery(PageQuery):

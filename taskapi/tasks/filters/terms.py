@@ -217,7 +217,7 @@ class Resolver:
 
     def _search(self, text: str) -> Shape:
         search = parse_search(text)
-        terms = [tsquery(self._workspace_id, *word) for word in search.words]
+        terms = [tsquery(self._workspace_id, word) for word in search.words]
         return self._test("text ~", " & ".join(terms) or None, list(search.substrings))
 
     def _reference(self, name: str, value: Value) -> Shape:

@@ -36,7 +36,7 @@ class Label(Schema):
     updated_at = Timestamp("When the label was last changed.", dump_only=True)
 
 
-LABEL = Resource("label", Label, EXAMPLE)
+LABEL = Resource(noun="label", declared=Label, example=EXAMPLE)
 
 
 class LabelMerge(Input):

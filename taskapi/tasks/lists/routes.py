@@ -22,10 +22,7 @@ _UPDATE = LIST.updating(InboxStays, ListExists)
 
 
 @lists.get("")
-@operation(
-    summary="List lists",
-    **LIST.listing(schemas.ListQuery(), schemas.TaskListPage, schemas.COUNTED_EXAMPLE),
-)
+@operation(summary="List lists", **LIST.listing(schemas.ListQuery()))
 def list_lists(caller: Caller, query: dict[str, Any]) -> Response:
     """Returns the caller's lists with their numbers of tasks, by default in order of creation.
 
@@ -33,7 +30,7 @@ def list_lists(caller: Caller, query: dict[str, Any]) -> Response:
     """
     known = if_none_match(request, caller.workspace_id)
     page = service.list_lists(caller, query, known=known)
-    return page_response("lists", page, caller, schemas.represent_counted)
+    return page_response("lists", page, caller, LIST.represent_in_page)
 
 
 @lists.post("")

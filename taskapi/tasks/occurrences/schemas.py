@@ -102,9 +102,9 @@ class Occurrence(Schema):
     created_at = Timestamp("When it was completed or skipped.")
 
 
-represent = representation("occurrence", Occurrence)
+represent = representation(Occurrence)
 OUTPUT = output_schema(Occurrence)
-OccurrencePage = page_schema("occurrences", OUTPUT)
+OccurrencePage = page_schema("OccurrencePage", "occurrences", OUTPUT)
 
 
 class OccurrenceResult(Schema):

@@ -33,6 +33,6 @@ def preview_recurrence(caller: Caller, body: dict[str, Any]) -> Response:
     With the anchor `completion`, the rule restarts on the day of each completion. If its day of the
     month comes from that day, shorter months use their last day.
     """
-    found = service.preview(caller, **body)
+    found = service.preview(caller, body)
     dues = [due.represent() for due in found.occurrences]
     return json_response({"occurrences": dues, "has_more": found.has_more})

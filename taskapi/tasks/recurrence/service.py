@@ -8,11 +8,11 @@ occurrence: COUNT does not count it, and lists do not contain it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from taskapi.db.tenancy import require_session
 from taskapi.identity import Caller
@@ -53,6 +53,9 @@ __all__ = [
     "recurrence_for_due",
 ]
 
+
+DEFAULT_COUNT = 10
+"""The number of occurrences of a preview."""
 
 _ONE_DAY = timedelta(1)
 
@@ -211,33 +214,25 @@ def _with_days(rule: Rule, day: date) -> Rule:
     return parse(f"{rule.text};BYMONTHDAY={day.day}{month}")
 
 
-def preview(  # noqa: PLR0913 - the fields of the body
-    caller: Caller,
-    rrule: Rule,
-    due: Due,
-    *,
-    anchor: Anchor = Anchor.DUE,
-    timezone: str | None = None,
-    count: int = 10,
-    completed_at: datetime | None = None,
-) -> Preview:
+def preview(caller: Caller, values: Mapping[str, Any]) -> Preview:
     """The first occurrences of a rule.
 
     Args:
-        timezone: of the recurrence; None for that of the due, and UTC for a date.
-        completed_at: see `occurrences`.
+        values: the validated fields of `NewRecurrencePreview`.
 
     Raises:
         InvalidInput: see `recurrence_for_due`; or `completed_at` is given with the anchor DUE.
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
+    anchor, completed_at = values.get("anchor", Anchor.DUE), values.get("completed_at")
     if completed_at and anchor is not Anchor.COMPLETION:
         message = "Requires the anchor completion."
         raise InvalidInput.at("/completed_at", message, "not_together")
-    recurrence = recurrence_for_due(rrule, anchor, timezone, due)
+    due = values["due"]
+    recurrence = recurrence_for_due(values["rrule"], anchor, values.get("timezone"), due)
     found = occurrences(recurrence, due, completed_at=completed_at)
     require_session(caller)
-    first = list(islice(found, count))
+    first = list(islice(found, values.get("count", DEFAULT_COUNT)))
     return Preview(first, has_more=next(found, None) is not None)
 
 

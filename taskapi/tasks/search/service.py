@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, cast
 
-from taskapi.db.listing import Page
+from taskapi.db.listing import Page, read_page
 from taskapi.db.pages import page_request
 from taskapi.identity import Caller
 from taskapi.tasks.filters.service import resolve
-from taskapi.tasks.finding import read_filtered_page
+from taskapi.tasks.finding import read_filtered
 from taskapi.tasks.models import Task
 from taskapi.tasks.search.queries import BEST_FIRST, SORTS, FoundTask, search_page
 from taskapi.tasks.snippets import Piece, mark, snippet
@@ -55,21 +56,21 @@ def search_tasks(
     search = parse_search(query["text"])
     terms = [
         (
-            tsquery(caller.workspace_id, word.text, is_prefix=False),
-            tsquery(caller.workspace_id, *word),
+            tsquery(caller.workspace_id, word._replace(is_prefix=False)),
+            tsquery(caller.workspace_id, word),
         )
         for word in search.words
     ]
-    page = read_filtered_page(
+    read = partial(
+        read_page,
         caller,
         _FoundTasks(),
         statement,
         request,
-        found,
-        known=known,
         exact=[exact for exact, _ in terms],
         prefix=[prefix for _, prefix in terms],
     )
+    page = read_filtered(found, read, known=known)
     rows: list[Any] | None = page.rows
     results = rows and [
         Result(row, row.rank, mark(row.title, search), snippet(row.description, search))
