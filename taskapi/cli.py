@@ -60,5 +60,5 @@ def _reported(error: BaseException | None) -> click.ClickException:
         facts.append(f"constraint {error.diag.constraint_name}")
     return click.ClickException(
         f"The database rejected a statement: {type(error).__name__} ({', '.join(facts)})."
-        " Its log has the details."
+        " The log of the database has the details."
     )

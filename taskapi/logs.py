@@ -28,7 +28,7 @@ events = logging.getLogger("taskapi.event")
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 _HELD_RECORDS = 1_000
-"""More are written at once."""
+"""A command with more of them writes these first."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

@@ -12,14 +12,9 @@
     ├── MethodNotAllowed        405  with Allow
     ├── RequestTimeout          408  the body did not arrive in time
     ├── KeyInUse                409  with Retry-After; a request with the same key is in progress
-<<<<<<< HEAD
-    ├── PreconditionFailed      412  If-Match or If-None-Match excludes the version
-=======
-    ├── LengthRequired          411
     ├── ProblemWithRow               the response contains a row
     │   ├── NameTaken           409  another row has the name
-    │   └── PreconditionFailed  412  If-Match has another version
->>>>>>> 36acc9671fd9707e354ae33b8842322e3ed08960
+    │   └── PreconditionFailed  412  If-Match or If-None-Match excludes the version
     ├── ContentTooLarge         413
     ├── UnsupportedMediaType    415
     ├── KeyReused               422  the key was used for another request

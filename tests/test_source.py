@@ -24,19 +24,34 @@ def _without_reason(source: str) -> list[str]:
     ]
 
 
-def test_each_exemption_from_a_rule_has_a_reason() -> None:
+def _files(*patterns: str) -> list[Path]:
+    """The files of the project, tracked or new."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    files = [ROOT / name for name in listed.stdout.split()]
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    return [file for file in files if file.is_file()]
+
+
+def test_each_exemption_from_a_rule_has_a_reason() -> None:
+    files = _files("*.py")
     assert Path(__file__) in files
     files.remove(Path(__file__))
-    found = {file.name: _without_reason(file.read_text()) for file in files if file.exists()}
+    found = {file.name: _without_reason(file.read_text()) for file in files}
     assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_no_file_has_a_marker_of_a_conflict() -> None:
+    markers = tuple(mark * 7 + b" " for mark in (b"<", b">"))
+    assert [
+        file.name
+        for file in _files()
+        if any(line.startswith(markers) for line in file.read_bytes().splitlines())
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ from collections import deque
 from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from taskapi.problems import RateLimited
 
 MAX_UNSENT_BYTES = 16_000_000
 """The maximum size of large responses to one account that are still to be sent."""
+
+T = TypeVar("T")
 
 _UNLIMITED = nullcontext()
 
@@ -49,27 +51,30 @@ class Share(NamedTuple):
             raise TooManyConcurrentRequests
 
 
-class _Turn:
-    """A request that waits for a slot."""
+class Waiter(Generic[T]):
+    """A request that waits for an outcome, which another one sets.
 
-    has_come = False
+    `threading.Event` and `Condition` do the same and cost more.
+    """
+
+    outcome: T | None = None
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._lock.acquire()
+        self._is_set = Lock()
+        self._is_set.acquire()
 
-    def give(self) -> None:
-        self.has_come = True
-        self._lock.release()
+    def set(self, outcome: T) -> None:
+        self.outcome = outcome
+        self._is_set.release()
 
     def wait(self, seconds: float) -> None:
-        self._lock.acquire(timeout=seconds)
+        self._is_set.acquire(timeout=seconds)
 
 
 class _Queue:
     def __init__(self) -> None:
         self.active = 0
-        self.waiting: deque[_Turn] = deque()
+        self.waiting: deque[Waiter[bool]] = deque()
 
 
 class Slots:
@@ -98,15 +103,15 @@ class Slots:
             if queue.active < self._limit:
                 queue.active += 1
                 return
-            turn = _Turn()
+            turn = Waiter[bool]()
             queue.waiting.append(turn)
         try:
             turn.wait(seconds)
         finally:
             with self._lock:
-                if not turn.has_come:
+                if not turn.outcome:
                     queue.waiting.remove(turn)
-        if not turn.has_come:
+        if not turn.outcome:
             raise TooManyConcurrentRequests
 
     def release(self, key: Hashable) -> None:
@@ -114,7 +119,7 @@ class Slots:
         with self._lock:
             queue = self._queues[key]
             if queue.waiting:
-                queue.waiting.popleft().give()
+                queue.waiting.popleft().set(True)
                 return
             queue.active -= 1
             if not queue.active:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from taskapi.db.concurrency import ConcurrencyLimits, Share
+from taskapi.db.concurrency import ConcurrencyLimits, Share, Waiter
 from taskapi.runtime.connection import MAX_PREPARED, Connection
 
 MAX_IDLE_SECONDS = 240
@@ -44,23 +44,6 @@ class Limits(NamedTuple):
     waiting: int
 
 
-class _Waiter:
-    """A request that waits for a connection, or for the reason why there is none."""
-
-    outcome: Connection | psycopg.Error | None = None
-
-    def __init__(self) -> None:
-        self._is_set = Lock()
-        self._is_set.acquire()
-
-    def set(self, outcome: Connection | psycopg.Error) -> None:
-        self.outcome = outcome
-        self._is_set.release()
-
-    def wait(self, seconds: float) -> None:
-        self._is_set.acquire(timeout=seconds)
-
-
 class Pool:
     """Connections in autocommit, each handed to the request that has waited longest.
 
@@ -86,7 +69,7 @@ class Pool:
         self._prepares = prepares
         self._lock = Lock()
         self._idle: deque[Connection] = deque()
-        self._waiting: deque[_Waiter] = deque()
+        self._waiting: deque[Waiter[Connection | psycopg.Error]] = deque()
         self._size = 0
         self._is_closed = False
 
@@ -159,7 +142,7 @@ class Pool:
                 return self._idle.pop()
             if len(self._waiting) >= self.limits.waiting:
                 raise PoolTimeout("too many requests are waiting for a connection")
-            waiter = _Waiter()
+            waiter = Waiter[Connection | psycopg.Error]()
             self._waiting.append(waiter)
             grows = self._size < self.limits.connections
             self._size += grows

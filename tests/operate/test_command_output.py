@@ -116,7 +116,7 @@ def test_an_error_of_the_database_shows_no_values(migrated: str, command: str) -
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == (
         "Error: The database rejected a statement: CheckViolation (SQLSTATE 23514, constraint"
-        " ck_users_test). Its log has the details."
+        " ck_users_test). The log of the database has the details."
     )
     for part in (SECRET, "$2b$", "Traceback", "a long enough password"):
         assert part not in done.stdout
