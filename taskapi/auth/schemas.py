@@ -61,6 +61,7 @@ class Credentials(Input):
     """The credentials of an account."""
 
     read_only = _READ_ONLY
+    drops_null = True
     email = EmailAddress(
         required=True,
         metadata={
@@ -69,7 +70,6 @@ class Credentials(Input):
         },
     )
     password = CurrentPassword("The password.", required=True)
-    drops_null = True
     refresh_token = Text(
         least=1,
         most=255,

@@ -107,7 +107,7 @@ class Operation:
             found += [errors.TokenInvalid, errors.SessionEnded]
         if self.is_idempotent_by_key:
             found += [errors.KeyInUse, errors.KeyReused, idempotency.StorageRateExceeded]
-        if self.body:
+        if self.body or writes:  # a body that is not expected is read, too
             found += [
                 errors.MalformedBody,
                 errors.RequestTimeout,

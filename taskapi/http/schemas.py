@@ -74,11 +74,8 @@ def _is_required(schema: Input, name: str) -> bool:
     return field is None or field.required
 
 
-def load_nested(schema: Input, value: Any, *, partial: bool = False) -> dict[str, Any]:
+def load_nested(schema: Input, value: Any) -> dict[str, Any]:
     """Validate and deserialize a nested object, for a field's `_deserialize`.
-
-    Args:
-        partial: whether required fields can be missing.
 
     Raises:
         ValidationError: with all violations.
@@ -86,7 +83,7 @@ def load_nested(schema: Input, value: Any, *, partial: bool = False) -> dict[str
     if not isinstance(value, dict):
         raise ValidationError(Message("Must be an object.", "not_an_object"))
     known = _given(schema, value)
-    loaded: dict[str, Any] = schema.load(_limited(schema, known, most=_MAX_NESTED), partial=partial)
+    loaded: dict[str, Any] = schema.load(_limited(schema, known, most=_MAX_NESTED))
     return loaded
 
 

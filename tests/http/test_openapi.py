@@ -148,7 +148,7 @@ def test_an_operation_lists_its_errors(call: Call) -> None:
     assert statuses >= {"400", "500", "503"}
     if described["security"] == [{"bearer": []}]:
         assert "401" in statuses
-    if "requestBody" in described:
+    if call.method != "get":
         assert statuses >= {"408", "413", "415"}
     taken = {parameter["name"] for parameter in described["parameters"]}
     assert ("304" in statuses) == ("If-None-Match" in taken)

@@ -112,6 +112,9 @@ def test_a_body_where_none_is_expected_returns_400(user: Api, method: str, path:
     problem = user.problem(400, "invalid_input", method, path, json={"keep_missed": True})
     assert problem["errors"][0]["code"] == "unknown_field"
     user.problem(400, "malformed_body", method, path, data=b"{", content_type="application/json")
+    user.problem(415, "unsupported_media_type", method, path, data={"keep_missed": "true"})
+    large = {"keep_missed": "x" * 1_000_000}
+    user.problem(413, "content_too_large", method, path, json=large)
     assert user.send(method, path, json={}).status_code != 400
 
 

@@ -121,8 +121,8 @@ def test_a_search_reads_its_matches_from_the_index(large: Large, text: str, coun
             "caller_workspace_id": owner,
             "caller_user_id": owner,
             "caller_session_id": session_id,
-            "exact": [tsquery(owner, word.text, is_prefix=False) for word in search.words],
-            "prefix": [tsquery(owner, *word) for word in search.words],
+            "exact": [tsquery(owner, word._replace(is_prefix=False)) for word in search.words],
+            "prefix": [tsquery(owner, word) for word in search.words],
             **filled(resolver.values, resolver.references),
         },
     )
