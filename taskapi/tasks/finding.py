@@ -29,7 +29,7 @@ def list_tasks(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
     Raises:
         InvalidInput: the cursor belongs to another list or order, a filter is invalid, or what it
             references does not exist.
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     request, list_id = page_request(query, SORTS), query.get("list_id")
     is_completed, counts = query.get("is_completed"), query.get("count", False)

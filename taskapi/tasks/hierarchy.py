@@ -39,7 +39,7 @@ def create_subtask(caller: Caller, values: Values) -> Task:
     """Add a subtask.
 
     Raises:
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
         InvalidInput: the parent is invalid, or not in that list.
     """
     columns = column_values(caller.workspace_id, values)
@@ -54,7 +54,7 @@ def update(caller: Caller, task_id: int, values: Values, if_match: list[int] | N
     Completing a recurring task completes its current occurrence.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InvalidInput: a field is invalid, or fields do not match.
         QuotaExceeded: as it says.
     """
@@ -88,7 +88,7 @@ def delete(caller: Caller, task_id: int, if_match: list[int] | None) -> None:
     """Delete a task and its subtasks.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
     with locked(caller):
         tasks.require(caller, task_id, "delete", if_match)
@@ -103,7 +103,7 @@ def move(caller: Caller, task_id: int, values: Values, if_match: list[int] | Non
             moves the task to the start; without it, it moves to the end.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InvalidInput: the list, parent or sibling is invalid.
     """
     with locked(caller):

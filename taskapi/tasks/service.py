@@ -34,7 +34,7 @@ def get_task(caller: Caller, task_id: int) -> Task:
     """One task.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound: see `ContentTable`.
     """
     return tasks.get(caller, task_id)
 
@@ -43,7 +43,7 @@ def create_task(caller: Caller, values: Values) -> Task:
     """Add a task.
 
     Raises:
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
         InvalidInput: the list, the parent or a label is invalid, or the due and the recurrence do
             not match.
     """
@@ -60,7 +60,7 @@ def update_task(caller: Caller, task_id: int, values: Values, if_match: list[int
     """Set the given fields of a task.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InvalidInput: the list, the parent or a label is invalid, or the due and the recurrence do
             not match.
     """
@@ -93,7 +93,7 @@ def delete_task(caller: Caller, task_id: int, if_match: list[int] | None) -> Non
     """Delete a task and its subtasks.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
     try:
         tasks.delete(caller, task_id, if_match)
@@ -108,7 +108,7 @@ def add_label(caller: Caller, task_id: int, label_id: int, if_match: list[int] |
     """Add a label to a task. A task that has the label does not change.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`; also for the
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`; also for the
             label.
         TooManyLabels: the task has the maximum number of labels.
     """
@@ -122,7 +122,7 @@ def remove_label(caller: Caller, task_id: int, label_id: int, if_match: list[int
     """Remove a label from a task. A task without the label does not change.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`; also for the
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`; also for the
             label.
     """
     return _labelled(caller, task_id, label_id, if_match, adds=False)

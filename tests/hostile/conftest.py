@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from support.api import PASSWORD, new_email
 from support.servers import serving
+from support.writers import person as registered
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,5 @@ def service(database_url: str) -> Iterator[str]:
 @pytest.fixture
 def person(service: str) -> Iterator[httpx.Client]:
     """A client of a new user."""
-    # There is no TLS, and loading the system's certificates takes long.
-    with httpx.Client(base_url=service, timeout=30, verify=False) as client:
-        account = {"email": new_email(), "password": PASSWORD}
-        login = client.post("/auth/register", json=account).raise_for_status().json()
-        client.headers["Authorization"] = f"Bearer {login['access_token']}"
+    with registered(service) as client:
         yield client

@@ -17,6 +17,8 @@ from config import Settings
 
 NOBODYS = 9_007_199_254_740_991
 
+LOCK = "SELECT 1 FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
+
 
 @pytest.fixture
 def garden(user: Api) -> int:
@@ -135,6 +137,20 @@ def test_an_empty_list_returns_an_empty_page(user: Api, garden: int) -> None:
     assert again.status_code == 304
 
 
+def _add_late_task(connection: psycopg.Connection, user: Api, list_id: int) -> None:
+    """Add a task to a list, in a transaction that holds the lock."""
+    connection.execute(
+        "INSERT INTO tasks (workspace_id, user_id, list_id, title, version)"
+        " VALUES (%s, 1, %s, 'Late', 2)",
+        [user.user_id, list_id],
+    )
+    connection.execute(
+        "UPDATE workspaces SET version = version + 1, task_count = task_count + 1 WHERE id = %s",
+        [user.user_id],
+    )
+    connection.commit()
+
+
 @pytest.mark.parametrize(
     ("tasks", "status", "list_of_task"),
     [("move", 204, "inbox"), ("delete", 204, None), (None, 409, "garden")],
@@ -151,24 +167,13 @@ def test_deleting_a_list_sees_a_task_that_was_added_concurrently(
 ) -> None:
     """It waits for the workspace, and the foreign key reports that its snapshot was outdated."""
     query = f"?tasks={tasks}" if tasks else ""
-    lock = "SELECT 1 FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
-    with world.holding(settings, lock, user.user_id) as connection:
+    with world.holding(settings, LOCK, user.user_id) as connection:
         deleter = world.person(app, contract, user)
         with world.meanwhile(
             lambda: deleter.send("DELETE", f"/lists/{garden}{query}").status_code
         ) as deleted:
             world.until_blocked(settings, 1)
-            connection.execute(
-                "INSERT INTO tasks (workspace_id, user_id, list_id, title, version)"
-                " VALUES (%s, 1, %s, 'Late', 2)",
-                [user.user_id, garden],
-            )
-            connection.execute(
-                "UPDATE workspaces SET version = version + 1, task_count = task_count + 1"
-                " WHERE id = %s",
-                [user.user_id],
-            )
-            connection.commit()
+            _add_late_task(connection, user, garden)
             assert deleted.result(20) == status
     found = user.expect(200, "GET", "/tasks")
     list_ids = {"inbox": [user.user_id], "garden": [garden], None: []}[list_of_task]
@@ -181,27 +186,18 @@ def test_deleting_a_list_waits_its_turn_beside_clients_that_keep_adding_tasks(
     settings: Settings, app: Flask, contract: Contract, user: Api, garden: int, tasks: str
 ) -> None:
     """Each client waits for the workspace behind the deletion, and then adds a task."""
-    lock = "SELECT 1 FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
     deleter = world.person(app, contract, user)
     added = 0
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(2))
-        holder = stack.enter_context(world.holding(settings, lock, user.user_id))
+        holder = stack.enter_context(world.holding(settings, LOCK, user.user_id))
         deleted = pool.submit(deleter.send, "DELETE", f"/lists/{garden}?tasks={tasks}")
         for _ in range(4):
             world.until_blocked(settings, 1)
             following = stack.enter_context(world.holding(settings, "SELECT 1"))
-            waiting = pool.submit(following.execute, lock, [user.user_id])
+            waiting = pool.submit(following.execute, LOCK, [user.user_id])
             world.until_blocked(settings, 2)
-            holder.execute(
-                "INSERT INTO tasks (workspace_id, user_id, list_id, title, version)"
-                " VALUES (%s, 1, %s, 'Late', 2)",
-                [user.user_id, garden],
-            )
-            holder.execute(
-                "UPDATE workspaces SET task_count = task_count + 1 WHERE id = %s", [user.user_id]
-            )
-            holder.commit()
+            _add_late_task(holder, user, garden)
             added += 1
             waiting.result(20)
             holder = following

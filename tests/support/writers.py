@@ -130,8 +130,12 @@ def writing(url: str, trust: ssl.SSLContext | bool = True) -> Iterator[Writers]:
 
 
 @contextmanager
-def person(url: str, trust: ssl.SSLContext | bool = True) -> Iterator[httpx.Client]:
-    """A client of a new user."""
+def person(url: str, trust: ssl.SSLContext | bool = False) -> Iterator[httpx.Client]:
+    """A client of a new user.
+
+    Args:
+        trust: the certificates of a server with TLS. Loading those of the system takes long.
+    """
     with httpx.Client(base_url=url, timeout=_PATIENCE, verify=trust) as client:
         account = {"email": new_email(), "password": PASSWORD}
         login = client.post("/auth/register", json=account).raise_for_status().json()

@@ -29,6 +29,19 @@ def _in_own_thread(app: Flask, user: Api, *call: Any, **kwargs: Any) -> Callable
     return run
 
 
+def _after(
+    settings: Settings, user: Api, writes: tuple[str, str], call: Callable[[], Any]
+) -> TestResponse:
+    """The response of a call that waited for another transaction with these two writes."""
+    first, second = writes
+    with ThreadPoolExecutor(1) as threads:
+        with world.holding(settings, first, user.user_id) as other:
+            other.execute(second, [user.user_id])
+            waiting = threads.submit(call)
+            world.until_blocked(settings, 1)
+        return waiting.result()
+
+
 def test_one_of_fifty_concurrent_writes_of_one_version_is_performed(
     app: Flask, user: Api, settings: Settings
 ) -> None:
@@ -117,12 +130,7 @@ def test_a_write_that_waited_takes_the_next_version(
     call = _in_own_thread(app, user, method, address, json=body)
     count = "UPDATE workspaces SET version = 2, completed_task_count = 1 WHERE id = %s"
     complete = "UPDATE tasks SET version = 2, is_completed = true WHERE workspace_id = %s"
-    with ThreadPoolExecutor(1) as threads:
-        with world.holding(settings, count, user.user_id) as other:
-            other.execute(complete, [user.user_id])
-            waiting = threads.submit(call)
-            world.until_blocked(settings, 1)
-        response = waiting.result()
+    response = _after(settings, user, (count, complete), call)
     assert response.status_code in (200, 204)
     statement = "SELECT version, task_count, completed_task_count FROM workspaces WHERE id = %s"
     assert world.sql(settings, statement, user.user_id) == [(3, *totals)]
@@ -143,12 +151,7 @@ def test_a_write_that_waited_checks_the_version_after_the_wait(
     )
     count = "UPDATE workspaces SET version = 2 WHERE id = %s"
     rename = "UPDATE tasks SET version = 2, title = 'Early' WHERE workspace_id = %s"
-    with ThreadPoolExecutor(1) as threads:
-        with world.holding(settings, count, user.user_id) as other:
-            other.execute(rename, [user.user_id])
-            waiting = threads.submit(call)
-            world.until_blocked(settings, 1)
-        response = waiting.result()
+    response = _after(settings, user, (count, rename), call)
     assert response.status_code == 412
     assert response.get_json()["task"]["title"] == "Early"
     assert _kept_version(settings, user) == 2

@@ -62,7 +62,7 @@ def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
 
     Raises:
         InvalidInput: a filter is invalid, or the saved filter does not exist.
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     if not needs_filter(query):
         return None
@@ -92,7 +92,7 @@ def list_filters(
 
     Raises:
         InvalidInput: the cursor belongs to another list or order.
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     request = page_request(query, SORTS)
     return read_page(caller, filters, filter_page(request.ordering), request, known=known)
@@ -102,7 +102,7 @@ def get_filter(caller: Caller, filter_id: int) -> SavedFilter:
     """One filter.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound: see `ContentTable`.
     """
     return filters.get(caller, filter_id)
 
@@ -112,7 +112,7 @@ def create_filter(caller: Caller, values: dict[str, Any]) -> SavedFilter:
 
     Raises:
         InvalidInput: its query is invalid.
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
         FilterExists: another filter has its name.
     """
     _check(caller, values)
@@ -128,7 +128,7 @@ def update_filter(
 
     Raises:
         InvalidInput: its query is invalid.
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         FilterExists: another filter has the name.
     """
     _check(caller, values)
@@ -142,7 +142,7 @@ def delete_filter(caller: Caller, filter_id: int, if_match: list[int] | None) ->
     """Delete a saved filter.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
     filters.delete(caller, filter_id, if_match)
     log_event("filter_deleted", filter_id=filter_id)

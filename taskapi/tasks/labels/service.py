@@ -54,7 +54,7 @@ def list_labels(
 
     Raises:
         InvalidInput: the cursor belongs to another list or order.
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     request = page_request(query, SORTS)
     return read_page(caller, labels, label_page(request.ordering), request, known=known)
@@ -64,7 +64,7 @@ def get_label(caller: Caller, label_id: int) -> Label:
     """One label.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound: see `ContentTable`.
     """
     return labels.get(caller, label_id)
 
@@ -73,7 +73,7 @@ def create_label(caller: Caller, values: dict[str, Any]) -> Label:
     """Add a label.
 
     Raises:
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
         LabelExists: another label has its name.
     """
     created = labels.create(caller, values)
@@ -87,7 +87,7 @@ def update_label(
     """Set the given fields of a label.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         LabelExists: another label has the name.
     """
     updated = labels.update(caller, label_id, values, if_match)
@@ -100,7 +100,7 @@ def delete_label(caller: Caller, label_id: int, if_match: list[int] | None) -> N
     """Delete a label, and remove it from all tasks.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
     removal = _Removal(deletion, deletion_piece)
     if not _execute_locked(caller, removal, label_id, if_match):
@@ -112,7 +112,7 @@ def merge_label(caller: Caller, label_id: int, into: int, if_match: list[int] | 
     """Replace a label by the label `into` on all tasks, delete it, and return the other.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InvalidInput: `into` is the same label, or does not exist.
     """
     merged = _execute_locked(caller, _Removal(merge, merge_piece), label_id, if_match, into=into)

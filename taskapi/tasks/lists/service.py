@@ -62,7 +62,7 @@ def list_lists(caller: Caller, query: Mapping[str, Any], *, known: list[int] | N
 
     Raises:
         InvalidInput: the cursor belongs to another list or order.
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     request = page_request(query, SORTS)
     statement = list_page(request.ordering, is_archived=query.get("is_archived"))
@@ -73,7 +73,7 @@ def get_list(caller: Caller, list_id: int) -> List:
     """One list.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound: see `ContentTable`.
     """
     return lists.get(caller, list_id)
 
@@ -82,7 +82,7 @@ def create_list(caller: Caller, values: dict[str, Any]) -> List:
     """Add a list.
 
     Raises:
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
         ListExists: another list has its name.
     """
     created = lists.create(caller, values)
@@ -96,7 +96,7 @@ def update_list(
     """Set the given fields of a list.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InboxStays: the inbox cannot be archived.
         ListExists: another list has the name.
     """
@@ -117,7 +117,7 @@ def move_list(
         values: after, see `ManualOrder.new_position`.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InvalidInput: the other list does not exist.
     """
     with locked(caller):
@@ -137,7 +137,7 @@ def delete_list(
         tasks: `move` them to the inbox, or `delete` them; None deletes only an empty list.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InboxStays: it is the inbox.
         ListNotEmpty: it contains tasks, and `tasks` is None.
     """

@@ -67,7 +67,7 @@ def complete(
         keep_missed: whether the next occurrence can be in the past.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
     with locked(caller):
         task = tasks.require(caller, task_id, "update", if_match)
@@ -92,7 +92,7 @@ def skip(
         keep_missed: whether the next occurrence can be in the past.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         NotRecurring: the task has no current occurrence.
     """
     with locked(caller):
@@ -109,7 +109,7 @@ def undo(caller: Caller, task_id: int, if_match: list[int] | None) -> Occurrence
     """Undo the last completed or skipped occurrence: reopen the task and restore its due.
 
     Raises:
-        TokenInvalid, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         NothingToUndo: the history is empty.
         InvalidInput: the task has another rule now, which does not match that due.
     """
@@ -140,7 +140,7 @@ def list_occurrences(caller: Caller, task_id: int, query: Mapping[str, Any]) -> 
 
     Raises:
         InvalidInput: the cursor belongs to another list.
-        TokenInvalid, Forbidden, NotFound: see `ContentTable`.
+        SessionEnded, Forbidden, NotFound: see `ContentTable`.
     """
     request = page_request(query, SORTS)
     statement = occurrence_page(request.ordering)

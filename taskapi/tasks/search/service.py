@@ -45,7 +45,7 @@ def search_tasks(
     Raises:
         InvalidInput: the cursor belongs to another list, a filter is invalid, or what it references
             does not exist.
-        TokenInvalid: the caller's session has ended.
+        SessionEnded: the caller's session has ended.
     """
     request = page_request({**query, "sort": BEST_FIRST}, SORTS)
     found = resolve(caller, query)

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from hostile.raw import talk, titles, written
-from support.servers import serving
-from support.writers import person as registered
 
 from taskapi.http.bodies import MAX_BYTES
 from taskapi.runtime import MAX_CHUNKS
@@ -20,18 +18,6 @@ from taskapi.runtime import MAX_CHUNKS
 pytestmark = pytest.mark.slow
 
 CHUNKED = "Transfer-Encoding: chunked"
-
-
-@pytest.fixture(scope="module")
-def service(database_url: str) -> Iterator[str]:
-    with serving(database_url, WEB_CONCURRENCY="1") as url:
-        yield url
-
-
-@pytest.fixture
-def person(service: str) -> Iterator[httpx.Client]:
-    with registered(service) as client:
-        yield client
 
 
 def _pieces(size: int, of: int, title: str = "chunked") -> Iterator[bytes]:
