@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +96,7 @@ def test_an_error_that_is_not_of_psycopg_is_reported_and_takes_no_place(
         with pytest.raises(ConnectFailed):
             pool.take()
         assert pool.size == 0
+        _until(lambda: all(thread.name != "connect" for thread in threading.enumerate()))
         pool.connection_class = Connection
         pool.give_back(pool.take())
 
