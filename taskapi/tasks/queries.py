@@ -45,6 +45,7 @@ from taskapi.db.tenancy import (
     ID,
     ONE,
     WORKSPACE_ID,
+    SqlRow,
     increment_version,
     locked_workspace,
     version_matches,
@@ -80,11 +81,11 @@ def list_column(rows: FromClause) -> ColumnElement[int]:
     return func.coalesce(rows.c.list_id, rows.c.workspace_id)
 
 
-def _is_completed(rows: FromClause) -> ColumnElement[int]:
+def _is_completed(rows: SqlRow) -> ColumnElement[int]:
     return cast(cast(rows.c.is_completed, Boolean), Integer)
 
 
-def text_bytes(rows: FromClause) -> ColumnElement[int]:
+def text_bytes(rows: SqlRow) -> ColumnElement[int]:
     """The size of a task's texts."""
     description = func.coalesce(func.octet_length(rows.c.description), literal_column("0", Integer))
     return func.octet_length(rows.c.title) + description
@@ -94,6 +95,8 @@ class _TaskStatements(ContentStatements):
     """The statements of tasks, with completion times, numbers of occurrences, and words."""
 
     growing_totals = ("text_bytes",)
+    previous_columns = ("title", "description", "is_completed", "list_id")
+    simple_columns = ("title", "description", "priority", "estimate_minutes")
 
     def initial(self, column: Column[Any], moment: Moment) -> Any:
         if column.name == "completed_at":
@@ -101,7 +104,7 @@ class _TaskStatements(ContentStatements):
             return case((cast(self.value("is_completed"), Boolean), completed_at))
         return super().initial(column, moment)
 
-    def assignment(self, column: Column[Any], before: FromClause, moment: Moment) -> Any:
+    def assignment(self, column: Column[Any], before: SqlRow, moment: Moment) -> Any:
         usual = super().assignment(column, before, moment)
         if column.name == "completed_at":
             since = case(
@@ -117,7 +120,7 @@ class _TaskStatements(ContentStatements):
             return case((is_reset, null()), else_=usual)
         return usual
 
-    def standalone(self, before: FromClause) -> list[ColumnElement[bool]]:
+    def standalone(self, before: SqlRow) -> list[ColumnElement[bool]]:
         """List and parent do not change, no subtask or occurrence is completed, and dates match.
 
         Due and recurrence match if both are given, which is validated before, or if the omitted one
@@ -147,7 +150,7 @@ class _TaskStatements(ContentStatements):
             ),
         ]
 
-    def _starts_in_time(self, before: FromClause) -> ColumnElement[bool]:
+    def _starts_in_time(self, before: SqlRow) -> ColumnElement[bool]:
         """As `dues.starts_in_time`, after the update."""
         names = ("start_date", "start_at", "due_date", "due_at")
         start_date, start_at, due_date, due_at = (
@@ -163,12 +166,12 @@ class _TaskStatements(ContentStatements):
             true(),
         )
 
-    def dependent_writes(self, after: CTE | None, before: CTE | None) -> Sequence[CTE]:
+    def dependent_writes(self, after: SqlRow | None, before: CTE | None) -> Sequence[CTE]:
         """Writes the counts of lists, and the words of the task if its texts have changed."""
         counted = counts_of_task(before, after)
-        return [counted, *self._words(after, before)] if after is not None else [counted]
+        return [*counted, *([] if after is None else self._words(after, before))]
 
-    def _words(self, after: CTE, before: CTE | None) -> Sequence[CTE]:
+    def _words(self, after: SqlRow, before: CTE | None) -> Sequence[CTE]:
         title, description = map(func.array_to_tsvector, (_TITLE_WORDS, _DESCRIPTION_WORDS))
         if before is None:
             row = select(after.c.workspace_id, after.c.id, title, description)
@@ -186,7 +189,7 @@ class _TaskStatements(ContentStatements):
                 ),
             )
             .where(_words.c.workspace_id == WORKSPACE_ID, _words.c.task_id == ID)
-            .where(before.c.id == ID, after.c.id == ID, or_(*is_new.values()))
+            .where(before.c.id == ID, or_(*is_new.values()))
         )
         return [changed.cte("words")]
 
