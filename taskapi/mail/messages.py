@@ -5,8 +5,8 @@ A template is two files: `NAME.txt`, which begins with a line `Subject: ...`, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -28,6 +28,11 @@ from markupsafe import Markup
 
 _SUBJECT = "Subject: "
 _MAX_SUBJECT = 200
+
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-z:.]+\]")
+_LOCAL_PART = re.compile(r"""[^\s"(),:;<>@\[\\\]]+""")
+_QUOTED = re.compile(r'"([^"\\]|\\.)*"')
+_ESCAPED = re.compile(r"\\(.)")
 
 
 class InvalidRecipient(Exception):
@@ -60,8 +65,8 @@ class Messages:
         message = EmailMessage(policy=SMTP)
         message["From"] = self._sender
         try:
-            message["To"] = Address(addr_spec=_in_ascii(recipient))
-        except (ValueError, MessageError, IndexError):
+            message["To"] = _address(recipient)
+        except ValueError:
             raise InvalidRecipient from None
         subject, text = self._text(template, values)
         message["Subject"] = subject
@@ -106,13 +111,18 @@ def _on_one_line(value: Any) -> Any:
     return value
 
 
-def _in_ascii(address: str) -> str:
-    """The address with its domain in ASCII, which mail servers without SMTPUTF8 need.
+def _address(text: str) -> Address:
+    """The address for a header, with its domain in ASCII, as all mail servers know it.
 
     Raises:
-        ValueError: the address has no such form.
+        ValueError: the text is not an address.
     """
-    local, at, domain = address.rpartition("@")
-    if not at or not local or not address.isprintable():
+    local, _, domain = text.rpartition("@")
+    domain = domain.encode("idna").decode().lower()
+    if not local or not text.isprintable() or not _DOMAIN.fullmatch(domain):
         raise ValueError("not an address")
-    return f"{local}@{domain.encode('idna').decode()}"
+    if not _LOCAL_PART.fullmatch(local):
+        if not _QUOTED.fullmatch(local):
+            raise ValueError("not an address")
+        local = _ESCAPED.sub(r"\1", local[1:-1])
+    return Address(username=local, domain=domain)
