@@ -21,6 +21,7 @@ from taskapi.http.admission import RequestRateExceeded, Turn, admission
 from taskapi.http.application import Request, current_request
 from taskapi.http.bodies import JSON, read_object, require_no_content
 from taskapi.http.schemas import Input, load
+from taskapi.http.verification import needs_verified_email, require_verified_email
 from taskapi.identity import MAX_ID, Caller, authenticate
 
 _CACHED_QUERIES = 256
@@ -96,8 +97,8 @@ class Operation:
         """Whether the operation supports Idempotency-Key."""
         return idempotency.HEADER in self.parameters
 
-    def all_problems(self, *, writes: bool) -> list[type[errors.Problem]]:
-        """All errors that the operation can return."""
+    def all_problems(self, path: str, *, writes: bool) -> list[type[errors.Problem]]:
+        """All errors that the operation can return at this path."""
         found: list[type[errors.Problem]] = [*self.problems, errors.InvalidInput]
         found += [errors.OutcomeUnknown, errors.InsufficientStorage] if writes else []
         found += [errors.InternalError, errors.Unavailable]
@@ -105,6 +106,7 @@ class Operation:
         if not self.is_public:
             found += [errors.Unauthenticated, errors.TokenExpired]
             found += [errors.TokenInvalid, errors.SessionEnded]
+            found += [errors.EmailNotVerified] if needs_verified_email(path) else []
         if self.is_idempotent_by_key:
             found += [errors.KeyInUse, errors.KeyReused, idempotency.StorageRateExceeded]
         if self.body or writes:  # a body that is not expected is read, too
@@ -133,6 +135,8 @@ def operation(**arguments_of_operation: Any) -> Callable[[View], View]:
         def respond(request: Request, in_path: dict[str, Any], turn: Turn) -> Response:
             arguments = _arguments(declared, request, in_path)
             with turn:
+                if not declared.is_public:
+                    require_verified_email(request, arguments["caller"])
                 if is_idempotent_by_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
                     return _once(declared, request, arguments, partial(view, **arguments))
                 return view(**arguments)

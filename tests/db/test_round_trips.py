@@ -61,7 +61,8 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 
 
 SEVERAL = {
-    "change_password": 5,
+    "change_email": 7,
+    "change_password": 6,
     "complete_task": 9,
     "delete_account": 17,  # each table of content
     "delete_label": 4,
