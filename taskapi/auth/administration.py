@@ -128,6 +128,20 @@ def purge_sessions() -> int:
     return statements.sessions_purge.run()
 
 
+def purge_email_tokens() -> int:
+    """Delete the expired tokens that were sent by mail, and return their number."""
+    return emails.tokens_purge.run()
+
+
+def purge_email_changes() -> int:
+    """Delete the changes of emails that can be neither confirmed nor undone any more.
+
+    Returns:
+        Their number.
+    """
+    return emails.changes_purge.run()
+
+
 @contextmanager
 def session_of(email: str) -> Iterator[Caller]:
     """Create a session of an account for a command, and end it afterwards.
