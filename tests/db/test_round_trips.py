@@ -70,6 +70,7 @@ SEVERAL = {
     "merge_label": 4,
     "move_list": 6,
     "move_task": 7,
+    "send_verification": 4,
     "skip_occurrence": 9,
     "undo_occurrence": 9,
 }

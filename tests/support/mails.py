@@ -36,7 +36,7 @@ _TAKE_JOBS = "DELETE FROM procrastinate_jobs WHERE status = 'todo' RETURNING id,
 _read: dict[Path, EmailMessage] = {}
 
 
-def mail_folder() -> Path:
+def data_folder() -> Path:
     """The data directory of all applications of this run, where they write mails."""
     return Path(os.environ["TASKAPI_TEST_FOLDER"]) / "data"
 
@@ -54,7 +54,7 @@ class Mails:
                 jobs = database.lent_connection().execute(_TAKE_JOBS).fetchall()
             for _, name, arguments in sorted(jobs)[-_MOST_JOBS:]:
                 _JOBS[name](**arguments)
-        paths = (mail_folder() / "mail").glob("*.eml")
+        paths = (data_folder() / "mail").glob("*.eml")
         for path in sorted(set(paths) - _read.keys(), key=lambda path: path.stat().st_mtime_ns):
             _read[path] = email.message_from_bytes(path.read_bytes(), policy=default)
         found = [mail for mail in _read.values() if mail["To"] == address]
