@@ -17,7 +17,7 @@ from marshmallow import Schema, ValidationError, fields
 from taskapi.http.fields import Message, Messages, Value
 from taskapi.http.merging import PatchField
 from taskapi.http.schemas import Input, load_nested
-from taskapi.tasks.timezones import (
+from taskapi.http.timezones import (
     FIRST_INSTANT,
     LAST_INSTANT,
     OUT_OF_RANGE,

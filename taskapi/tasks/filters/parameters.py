@@ -12,12 +12,12 @@ from marshmallow import ValidationError
 
 from taskapi.http.fields import Message, Messages, QueryBoolean, QueryInteger, Text, Value
 from taskapi.http.schemas import Input
+from taskapi.http.timezones import INSTANT, Timezone
 from taskapi.identity import MAX_ID
 from taskapi.tasks.filters import nodes
 from taskapi.tasks.filters.grammar import DATE, MAX_CONDITIONS, MAX_LENGTH, time_of
 from taskapi.tasks.filters.nodes import All, Comparison, Either, Kind, Node, Not
 from taskapi.tasks.models import MAX_PRIORITY
-from taskapi.tasks.timezones import INSTANT, Timezone
 
 MAX_TEXT = 200
 _ONE_ID = "[1-9][0-9]{0,15}"

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from taskapi.db.names import name_key
 from taskapi.db.pages import ascii_lower
+from taskapi.http.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, is_known, local_time_of
 from taskapi.identity import MAX_ID
 from taskapi.tasks.filters.conditions import Reference, Shape
 from taskapi.tasks.filters.hints import hint
@@ -30,7 +31,6 @@ from taskapi.tasks.filters.nodes import (
     Value,
 )
 from taskapi.tasks.filters.numbers import NUMBERS
-from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, is_known, local_time_of
 from taskapi.tasks.words import parse_search, tsquery
 
 _DAY = timedelta(days=1)

@@ -9,6 +9,7 @@ from marshmallow import Schema, ValidationError, fields
 from taskapi.http.fields import Message, Messages, Value
 from taskapi.http.merging import PatchField
 from taskapi.http.schemas import Input, load_nested
+from taskapi.http.timezones import Timezone
 from taskapi.tasks.recurrence.rules import (
     MAX_LENGTH,
     PATTERN,
@@ -18,7 +19,6 @@ from taskapi.tasks.recurrence.rules import (
     RuleError,
     parse,
 )
-from taskapi.tasks.timezones import Timezone
 
 _ABOUT = (
     "A recurrence rule (RFC 5545 section 3.3.10), in upper case and without `RRULE:`. FREQ is"

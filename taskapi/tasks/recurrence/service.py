@@ -15,6 +15,13 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from taskapi.db.tenancy import require_session
+from taskapi.http.timezones import (
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    instant_of,
+    is_known,
+    local_time_of,
+)
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
 from taskapi.tasks.dues import DateDue, Due, TimedDue
@@ -27,13 +34,6 @@ from taskapi.tasks.recurrence.rules import (
     RuleError,
     Skip,
     parse,
-)
-from taskapi.tasks.timezones import (
-    FIRST_INSTANT,
-    LAST_INSTANT,
-    instant_of,
-    is_known,
-    local_time_of,
 )
 
 __all__ = [
