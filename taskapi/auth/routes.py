@@ -13,9 +13,17 @@ from taskapi.http import idempotency
 from taskapi.http.addresses import client_address
 from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
+from taskapi.http.personal_tokens import authenticate_by_token
 from taskapi.http.responses import json_response
-from taskapi.identity import Caller, authenticate
-from taskapi.problems import NotFound, RateLimited, SessionEnded, TokenInvalid, Unauthenticated
+from taskapi.identity import Caller
+from taskapi.problems import (
+    InsufficientScope,
+    NotFound,
+    RateLimited,
+    SessionEnded,
+    TokenInvalid,
+    Unauthenticated,
+)
 
 auth = Blueprint("auth", __name__, url_prefix="/auth")
 
@@ -90,13 +98,13 @@ def refresh(body: dict[str, Any]) -> Response:
     is_token_optional=True,
     response=schemas.Message,
     example={"message": "Logged out"},
-    problems=(TokenInvalid,),
+    problems=(TokenInvalid, InsufficientScope),
 )
 def logout() -> Response:
     """Ends the session of the access token. Its tokens are invalid immediately.
 
     Without a token, or if the session has ended, the response is the same. An expired access token
-    is accepted. An invalid one returns 401.
+    is accepted. An invalid one returns 401. Personal access tokens are revoked otherwise.
     """
     caller = _caller_to_log_out()
     if caller:
@@ -105,7 +113,12 @@ def logout() -> Response:
 
 
 @auth.get("/me")
-@operation(summary="Get the account", response=schemas.Account, example=schemas.ACCOUNT_EXAMPLE)
+@operation(
+    summary="Get the account",
+    scopes=("profile:read",),
+    response=schemas.Account,
+    example=schemas.ACCOUNT_EXAMPLE,
+)
 def get_me(caller: Caller) -> Response:
     """Returns the account of the access token, and how much of its quotas it uses."""
     return json_response(service.get_me(caller))
@@ -122,7 +135,10 @@ def get_me(caller: Caller) -> Response:
     **_KEYED,
 )
 def change_password(caller: Caller, body: dict[str, Any]) -> Response:
-    """Changes the password and ends all other sessions. Requires the current password."""
+    """Changes the password and ends all other sessions. Requires the current password.
+
+    Personal access tokens stay valid, unless `revoke_tokens` is true.
+    """
     service.change_password(caller, **body, address=client_address(request))
     return json_response({"message": "Password changed"})
 
@@ -183,8 +199,11 @@ def _device() -> Device:
 
 def _caller_to_log_out() -> Caller | None:
     try:
-        return authenticate(request, accept_expired=True)
+        caller = authenticate_by_token(request, accept_expired=True)
     except TokenInvalid:
         raise
     except Unauthenticated:
         return None
+    if caller.scopes is not None:
+        raise InsufficientScope
+    return caller

@@ -5,7 +5,15 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from taskapi.db.quotas import QUOTAS
-from taskapi.http.fields import CurrentPassword, EmailAddress, Id, Password, Text, Timestamp
+from taskapi.http.fields import (
+    CurrentPassword,
+    EmailAddress,
+    Id,
+    Password,
+    Text,
+    Timestamp,
+    TrueOrFalse,
+)
 from taskapi.http.pagination import PageFields
 from taskapi.http.schemas import Input
 
@@ -99,6 +107,11 @@ class PasswordChange(Input):
 
     current_password = CurrentPassword("The current password.", required=True)
     new_password = Password("The new password.", required=True)
+    revoke_tokens = TrueOrFalse(
+        metadata={
+            "description": "Whether to revoke all personal access tokens too. `false` by default."
+        }
+    )
 
 
 class Reauthentication(Input):

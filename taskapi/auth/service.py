@@ -223,9 +223,17 @@ def get_me(caller: Caller) -> User:
 
 
 def change_password(
-    caller: Caller, current_password: str, new_password: str, address: str | None
+    caller: Caller,
+    current_password: str,
+    new_password: str,
+    address: str | None,
+    *,
+    revoke_tokens: bool = False,
 ) -> None:
     """Change the caller's password and end the other sessions.
+
+    Args:
+        revoke_tokens: whether to revoke the personal access tokens too.
 
     Raises:
         WrongPassword: the current password is wrong.
@@ -242,7 +250,8 @@ def change_password(
             new_hash=new_hash,
             **scope(caller),
         )
-        ended = database.rows(statements.revoke_others, **_ids(caller)) if changed else []
+        ending = statements.revoke_all_others if revoke_tokens else statements.revoke_others
+        ended = database.rows(ending, **_ids(caller)) if changed else []
     if not changed:
         _raise_for_unchanged_row(caller, "/current_password")
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))
