@@ -37,9 +37,8 @@ from taskapi.auth.models import LOGIN, Session, User
 from taskapi.db.names import name_key
 from taskapi.db.pages import BY_CREATION, Ordering
 from taskapi.db.purging import Purge
-from taskapi.db.quotas import QUOTAS
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import ONE, SESSION_ID, USER_ID, WORKSPACE_ID, has_live_session
+from taskapi.db.tenancy import ONE, SESSION_ID, USER_ID, has_live_session
 from taskapi.extensions import table_of
 from taskapi.tasks.lists.models import List
 from taskapi.workspaces.models import Workspace
@@ -127,8 +126,13 @@ def _new_account() -> CTE:
 
 
 def _close_account(*conditions: ColumnElement[bool]) -> Statement:
-    """Takes the email and the password from the account that meets these conditions."""
-    values = {"email": null(), "hashed_password": literal_column("''"), "is_active": false()}
+    """Takes the email, the name and the password from the account that meets these conditions."""
+    values = {
+        "email": null(),
+        "name": null(),
+        "hashed_password": literal_column("''"),
+        "is_active": false(),
+    }
     closed = (
         update(_users)
         .values(**values, updated_at=func.now())
@@ -227,13 +231,6 @@ revoke_others = _end_sessions(_is_other, IS_LOGIN)
 
 revoke_all_others = _end_sessions(_is_other)
 """The same, and revokes the personal access tokens of the account."""
-
-own_user = Statement(
-    select(*ACCOUNT_COLUMNS, *(_workspaces.c[quota.total] for quota in QUOTAS))
-    .join(_workspaces, _workspaces.c.id == WORKSPACE_ID)
-    .where(_is_caller)
-)
-"""The caller's account, and the totals of its workspace that have quotas."""
 
 own_password = Statement(select(_users.c.hashed_password).where(_is_caller))
 """The stored hash of the caller's password."""

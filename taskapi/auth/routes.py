@@ -8,9 +8,12 @@ from flask import Blueprint, Response, request
 
 from taskapi.auth import schemas, service, sessions
 from taskapi.auth.fairness import TooBusy
+from taskapi.auth.profile import service as profiles
+from taskapi.auth.profile.schemas import EXAMPLE as PROFILE_EXAMPLE
 from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPassword
 from taskapi.http import idempotency
 from taskapi.http.addresses import client_address
+from taskapi.http.bodies import JSON, MERGE_PATCH
 from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
 from taskapi.http.personal_tokens import authenticate_by_token
@@ -120,8 +123,25 @@ def logout() -> Response:
     example=schemas.ACCOUNT_EXAMPLE,
 )
 def get_me(caller: Caller) -> Response:
-    """Returns the account of the access token, and how much of its quotas it uses."""
-    return json_response(service.get_me(caller))
+    """Returns the account of the access token, its profile and how much of its quotas it uses."""
+    return json_response(profiles.get_me(caller))
+
+
+@auth.patch("/me")
+@operation(
+    summary="Update the profile",
+    body=schemas.ProfileChanges(),
+    body_example=PROFILE_EXAMPLE,
+    media_types=(JSON, MERGE_PATCH),
+    response=schemas.Account,
+    example=schemas.ACCOUNT_EXAMPLE,
+)
+def update_me(caller: Caller, body: dict[str, Any]) -> Response:
+    """Applies a JSON merge patch (RFC 7396) to the profile. Null clears a field.
+
+    The time zone is the default wherever a request can have a time zone.
+    """
+    return json_response(profiles.update_profile(caller, body))
 
 
 @auth.post("/password")

@@ -42,6 +42,7 @@ def test_these_operations_accept_no_personal_access_token() -> None:
         "list_tokens",
         "revoke_all_tokens",
         "revoke_token",
+        "update_me",
     }
 
 

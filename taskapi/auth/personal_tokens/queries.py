@@ -46,7 +46,7 @@ COLUMNS = (
 _is_of_caller = and_(_sessions.c.user_id == USER_ID, ~IS_LOGIN, IS_LIVE, has_live_session())
 
 
-def _create() -> Statement:
+def _create_token() -> Statement:
     valid = _sessions.alias("valid")
     number = (
         select(func.count())
@@ -86,10 +86,10 @@ lock_account = Statement(
 )
 """Locks the caller's account, so that its tokens are counted and created one at a time."""
 
-create = _create()
+create_token = _create_token()
 """Creates a token; no row if the account has as many as its quota."""
 
-revoke = Statement(
+revoke_token = Statement(
     update(_sessions)
     .values(revoked_at=func.now())
     .where(_is_of_caller, _sessions.c.id == bindparam("session_id", type_=BigInteger))
@@ -98,7 +98,7 @@ revoke = Statement(
 )
 """Revokes one of the caller's tokens."""
 
-revoke_all = Statement(
+revoke_tokens = Statement(
     update(_sessions).values(revoked_at=func.now()).where(_is_of_caller).returning(_sessions.c.id),
     writes=True,
 )

@@ -10,8 +10,8 @@ from flask import current_app
 
 from taskapi.auth import attempts, ratelimit
 from taskapi.auth.personal_tokens import queries as statements
+from taskapi.auth.profile.service import get_me
 from taskapi.auth.queries import SESSION_SORTS
-from taskapi.auth.service import get_me
 from taskapi.db import database
 from taskapi.db.pages import page_request
 from taskapi.db.quotas import QuotaExceeded
@@ -54,7 +54,7 @@ def create_token(
         if database.row(statements.lock_account, **scope(caller)) is None:
             raise SessionEnded
         created = database.row(
-            statements.create,
+            statements.create_token,
             token_hash=token.secret_hash,
             quota=quota,
             **values,
@@ -93,7 +93,7 @@ def revoke_token(caller: Caller, token_id: int) -> None:
         NotFound: it is not valid any more, or it is another user's.
         SessionEnded: the caller's session has ended.
     """
-    if database.row(statements.revoke, session_id=token_id, **scope(caller)) is None:
+    if database.row(statements.revoke_token, session_id=token_id, **scope(caller)) is None:
         get_me(caller)
         raise NotFound("Token not found")
     log_event("token_revoked", token_id=token_id)
@@ -105,7 +105,7 @@ def revoke_all_tokens(caller: Caller) -> int:
     Raises:
         SessionEnded: the caller's session has ended.
     """
-    revoked = database.rows(statements.revoke_all, **scope(caller))
+    revoked = database.rows(statements.revoke_tokens, **scope(caller))
     if not revoked:
         get_me(caller)
     log_event("all_tokens_revoked", revoked=len(revoked))

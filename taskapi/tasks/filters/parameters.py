@@ -91,8 +91,10 @@ class FilterParameters(Input):
         least=1, most=MAX_ID, metadata={"description": "Only tasks that match this saved filter."}
     )
     timezone = Timezone(
-        load_default="UTC",
-        metadata={"description": "The IANA time zone of dates in filters and parameters."},
+        metadata={
+            "description": "The IANA time zone of dates in filters and parameters. By default that"
+            " of the account, or UTC. Results that depend on that default have no ETag."
+        },
     )
     label = QueryIds("Only tasks with any of these labels: IDs, separated by commas.")
     label_all = QueryIds("Only tasks with all of these labels: IDs, separated by commas.")

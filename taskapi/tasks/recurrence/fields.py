@@ -81,7 +81,8 @@ class AnchorField(Value):
 EXAMPLE = {"rrule": "FREQ=MONTHLY;BYDAY=-1FR", "anchor": "due", "timezone": "Europe/Berlin"}
 
 TIMEZONE_ABOUT = (
-    "The time zone in which the rule is evaluated. By default that of the due, or UTC for a date."
+    "The time zone in which the rule is evaluated. By default that of the due, or for a date that"
+    " of the account, or UTC."
 )
 
 
