@@ -11,7 +11,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
-from taskapi import identity
+from taskapi import identity, mail
 from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import sessions, users
@@ -24,6 +24,8 @@ from taskapi.http import admission, idempotency, openapi, personal_tokens, respo
 from taskapi.http.application import Application
 from taskapi.http.operations import IdConverter
 from taskapi.http.origins import EXPOSED_HEADERS, origin_patterns
+from taskapi.jobs import wakeup
+from taskapi.jobs.commands import jobs
 from taskapi.server.docs.routes import blueprint as docs
 from taskapi.server.health.commands import openapi_commands
 from taskapi.server.health.routes import health
@@ -67,6 +69,8 @@ def create_app(settings: Settings) -> Flask:
     personal_tokens.init_app(app)
     passwords.init_app(app, settings)
     ratelimit.init_app(app, settings)
+    wakeup.init_app(app, settings)
+    mail.init_app(app, settings)
     db.init_app(app)
     migrate.init_app(app, db)
     if settings.cors_origins:
@@ -84,7 +88,7 @@ def create_app(settings: Settings) -> Flask:
     features = (auth, tokens, lists, labels, filters, tasks, search, occurrences, recurrence)
     for blueprint in (*features, health, docs):
         app.register_blueprint(blueprint)
-    for command in (users, sessions, demo, openapi_commands, purge, database_commands):
+    for command in (users, sessions, jobs, demo, openapi_commands, purge, database_commands):
         app.cli.add_command(command)
     app.extensions["taskapi_openapi"] = cache(lambda: openapi_json(app))
     _trust_proxies(app, settings.trusted_proxy_hops)
