@@ -16,11 +16,19 @@ from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import sessions, users
 from taskapi.auth.emails.routes import emails
+from taskapi.auth.personal_tokens.routes import personal_tokens as tokens
 from taskapi.auth.routes import auth
 from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
 from taskapi.extensions import cors, db, migrate
-from taskapi.http import admission, idempotency, openapi, responses, verification
+from taskapi.http import (
+    admission,
+    idempotency,
+    openapi,
+    personal_tokens,
+    responses,
+    verification,
+)
 from taskapi.http.application import Application
 from taskapi.http.operations import IdConverter
 from taskapi.http.origins import EXPOSED_HEADERS, origin_patterns
@@ -54,6 +62,7 @@ def create_app(settings: Settings) -> Flask:
         QUOTA_SESSIONS=settings.quota_sessions,
         APP_URL=settings.app_url,
         PUBLIC_URL=settings.public_url or f"http://localhost:{settings.port}",
+        QUOTA_TOKENS=settings.quota_tokens,
         **database.engine_config(settings),
     )
     app.url_map.converters["id"] = IdConverter
@@ -69,6 +78,7 @@ def create_app(settings: Settings) -> Flask:
     database.init_app(app, settings)
     quotas.init_app(app, settings)
     identity.init_app(app, settings)
+    personal_tokens.init_app(app)
     passwords.init_app(app, settings)
     ratelimit.init_app(app, settings)
     wakeup.init_app(app, settings)
@@ -87,7 +97,18 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    features = (auth, emails, lists, labels, filters, tasks, search, occurrences, recurrence)
+    features = (
+        auth,
+        emails,
+        tokens,
+        lists,
+        labels,
+        filters,
+        tasks,
+        search,
+        occurrences,
+        recurrence,
+    )
     for blueprint in (*features, health, docs, account_pages):
         app.register_blueprint(blueprint)
     for command in (users, sessions, jobs, demo, openapi_commands, purge, database_commands):

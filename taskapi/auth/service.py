@@ -15,6 +15,7 @@ from taskapi.auth.emails import queries as emails
 from taskapi.auth.emails.jobs import send_verification
 from taskapi.auth.fairness import Group
 from taskapi.auth.passwords import hash_password, verify_password
+from taskapi.auth.profile.service import get_me
 from taskapi.auth.refresh_queries import (
     REFRESH_GRACE_TOKENS,
     any_session,
@@ -24,7 +25,6 @@ from taskapi.auth.refresh_queries import (
 )
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.db import database
-from taskapi.db.quotas import QUOTAS, limits
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
 from taskapi.http.addresses import network
@@ -212,20 +212,6 @@ def logout(caller: Caller) -> None:
         log_event("logged_out", **_ids(caller))
 
 
-def get_me(caller: Caller) -> User:
-    """Return the caller's account, with the use of its quotas.
-
-    Raises:
-        SessionEnded: the caller's session has ended.
-    """
-    user = _require_live(database.row(statements.own_user, **scope(caller)))
-    quotas = {
-        quota.name: {"used": user.pop(quota.total), "limit": limits()[f"quota_{quota.total}"]}
-        for quota in QUOTAS
-    }
-    return {**user, "quotas": quotas}
-
-
 def confirm_password(caller: Caller, password: str, address: str | None) -> str:
     """Verify the caller's password, and return its hash.
 
@@ -237,9 +223,17 @@ def confirm_password(caller: Caller, password: str, address: str | None) -> str:
 
 
 def change_password(
-    caller: Caller, current_password: str, new_password: str, address: str | None
+    caller: Caller,
+    current_password: str,
+    new_password: str,
+    address: str | None,
+    *,
+    revoke_tokens: bool = False,
 ) -> None:
     """Change the caller's password and end the other sessions.
+
+    Args:
+        revoke_tokens: whether to revoke the personal access tokens too.
 
     Raises:
         WrongPassword: the current password is wrong.
@@ -258,7 +252,8 @@ def change_password(
         )
         if not changed:
             _raise_for_unchanged_row(caller, "/current_password")
-        ended = database.rows(statements.revoke_others, **_ids(caller))
+        ending = statements.revoke_all_others if revoke_tokens else statements.revoke_others
+        ended = database.rows(ending, **_ids(caller))
         # Somebody who knew the old password may have requested them.
         database.rows(emails.void_requests, user_id=caller.user_id)
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))

@@ -64,6 +64,7 @@ SEVERAL = {
     "change_email": 7,
     "change_password": 6,
     "complete_task": 9,
+    "create_token": 4,
     "delete_account": 17,  # each table of content
     "delete_label": 4,
     "end_other_sessions": 2,
@@ -71,6 +72,7 @@ SEVERAL = {
     "move_list": 6,
     "move_task": 7,
     "send_verification": 4,
+    "revoke_all_tokens": 2,
     "skip_occurrence": 9,
     "undo_occurrence": 9,
 }

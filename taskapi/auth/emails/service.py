@@ -16,7 +16,8 @@ from taskapi.auth.emails.jobs import (
 from taskapi.auth.emails.models import CHANGE, RESET, UNDO, VERIFY
 from taskapi.auth.fairness import Group
 from taskapi.auth.passwords import hash_password
-from taskapi.auth.service import EmailTaken, User, WrongPassword, confirm_password, get_me
+from taskapi.auth.profile.service import get_me
+from taskapi.auth.service import EmailTaken, User, WrongPassword, confirm_password
 from taskapi.db import database
 from taskapi.db.database import ValueTaken
 from taskapi.db.tenancy import scope
