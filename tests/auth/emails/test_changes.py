@@ -111,8 +111,10 @@ def test_a_link_confirms_until_it_expires(settings: Settings, verified: Api, mai
 def test_the_old_address_restores_the_account(verified: Api, anonymous: Api, mails: Mails) -> None:
     email = change(verified, mails)
     undo = mails.token(verified.email)
+    script = verified.with_token("tasks:read")
     assert use(anonymous, "undo", undo).status_code == 200
     verified.problem(401, "session_ended", "GET", "/auth/me")
+    script.problem(401, "session_ended", "GET", "/tasks")
     for address in (email, verified.email):
         assert log_in(anonymous, address).status_code == 401
     body = {"token": mails.token(verified.email), "new_password": NEW_PASSWORD}

@@ -117,6 +117,19 @@ def test_a_change_of_the_password_voids_resets_and_pending_changes(user: Api, ma
     assert code(response) == "link_invalid"
 
 
+@pytest.mark.parametrize("is_proven", [True, False], ids=["verified", "unverified"])
+def test_personal_tokens_survive_a_reset_if_the_owner_created_them(
+    user: Api, mails: Mails, is_proven: bool
+) -> None:
+    """Before the email was verified, somebody else may have registered the account."""
+    if is_proven:
+        body = {"token": mails.token(user.email)}
+        user.expect(200, "POST", "/auth/email/verify", json=body)
+    script = user.with_token("tasks:read")
+    assert reset(user, link(user, mails)).status_code == 200
+    assert script.send("GET", "/tasks").status_code == (200 if is_proven else 401)
+
+
 def test_an_account_that_was_deactivated_meanwhile_is_not_reset(
     settings: Settings, user: Api, mails: Mails
 ) -> None:

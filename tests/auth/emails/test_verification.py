@@ -123,8 +123,10 @@ def test_a_verified_email_can_be_required(
             api.problem(403, "email_not_verified", method, path)
         assert not _is_verified(api)
         api.expect(200, "GET", "/auth/sessions")
+        script = api.with_token("tasks:read")
+        script.problem(403, "email_not_verified", "GET", "/tasks")
         _verify(api, mails.token(user.email))
-        assert api.expect(200, "GET", "/tasks")["total"] == 1
+        assert script.expect(200, "GET", "/tasks")["total"] == 1
         api.expect(204, "DELETE", f"/tasks/{task['id']}")
 
 
