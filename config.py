@@ -185,6 +185,9 @@ class Settings:
         "sessions of an account; a login beyond it ends the session unused for longest",
         _integer(1, 10**6),
     )
+    quota_tokens: int = _setting(
+        100, "valid personal access tokens of an account", _integer(1, 10**6)
+    )
     quota_text_bytes: int = _setting(
         100_000_000,
         "bytes of titles and descriptions of tasks in a workspace",

@@ -15,11 +15,12 @@ from taskapi import identity, mail
 from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import sessions, users
+from taskapi.auth.personal_tokens.routes import personal_tokens as tokens
 from taskapi.auth.routes import auth
 from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
 from taskapi.extensions import cors, db, migrate
-from taskapi.http import admission, idempotency, openapi, responses
+from taskapi.http import admission, idempotency, openapi, personal_tokens, responses
 from taskapi.http.application import Application
 from taskapi.http.operations import IdConverter
 from taskapi.http.origins import EXPOSED_HEADERS, origin_patterns
@@ -50,6 +51,7 @@ def create_app(settings: Settings) -> Flask:
     app.config.update(
         SESSION_EXPIRES=settings.session_expires,
         QUOTA_SESSIONS=settings.quota_sessions,
+        QUOTA_TOKENS=settings.quota_tokens,
         **database.engine_config(settings),
     )
     app.url_map.converters["id"] = IdConverter
@@ -64,6 +66,7 @@ def create_app(settings: Settings) -> Flask:
     database.init_app(app, settings)
     quotas.init_app(app, settings)
     identity.init_app(app, settings)
+    personal_tokens.init_app(app)
     passwords.init_app(app, settings)
     ratelimit.init_app(app, settings)
     wakeup.init_app(app, settings)
@@ -82,7 +85,7 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    features = (auth, lists, labels, filters, tasks, search, occurrences, recurrence)
+    features = (auth, tokens, lists, labels, filters, tasks, search, occurrences, recurrence)
     for blueprint in (*features, health, docs):
         app.register_blueprint(blueprint)
     for command in (users, sessions, jobs, demo, openapi_commands, purge, database_commands):

@@ -63,12 +63,14 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 SEVERAL = {
     "change_password": 5,
     "complete_task": 9,
+    "create_token": 4,
     "delete_account": 17,  # each table of content
     "delete_label": 4,
     "end_other_sessions": 2,
     "merge_label": 4,
     "move_list": 6,
     "move_task": 7,
+    "revoke_all_tokens": 2,
     "skip_occurrence": 9,
     "undo_occurrence": 9,
 }

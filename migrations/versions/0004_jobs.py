@@ -7,10 +7,12 @@ from alembic import op
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import ExecutableDDLElement
 
-revision = "0002"
-down_revision = "0001"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
+
+exempt = {"prefer-identity": "the schema is that of the library"}
 
 SCHEMA = Path(__file__).parents[1] / "procrastinate_3_10_0.sql"
 
