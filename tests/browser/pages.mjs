@@ -70,6 +70,7 @@ async function checkSwagger({ page, picture, service, token, email }) {
   const dialog = page.locator(".modal-ux");
   await dialog.locator("input").first().fill(token);
   await picture("2 authorize");
+  // The first form is for access tokens, the second one for personal access tokens.
   await dialog.locator("button.authorize").first().click();
   await dialog.getByRole("button", { name: "Close" }).first().click();
 
