@@ -10,6 +10,7 @@ from taskapi.auth.emails import tokens
 from taskapi.auth.emails.jobs import (
     send_email_change,
     send_email_changed,
+    send_email_restored,
     send_password_reset,
     send_verification,
 )
@@ -134,7 +135,7 @@ def undo_change(token: str, address: str | None) -> None:
             parameters = {"user_id": proof.user_id, "change_id": proof.change_id}
             database.rows(statements.delete_changes_since, **parameters)
             _end_access(proof.user_id, is_proven=False)
-            send_password_reset.defer(user_id=proof.user_id)
+            send_email_restored.defer(user_id=proof.user_id)
     except ValueTaken:
         raise EmailTaken from None
     log_event("email_change_undone", user_id=proof.user_id)
