@@ -65,7 +65,7 @@ SEVERAL = {
     "change_password": 6,
     "complete_task": 9,
     "create_token": 4,
-    "delete_account": 17,  # each table of content
+    "delete_account": 18,  # each table of content
     "delete_label": 4,
     "end_other_sessions": 2,
     "merge_label": 4,

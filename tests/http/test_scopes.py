@@ -33,6 +33,7 @@ def _is_refused(token: Api, call: Call, owner: Api) -> None:
 
 def test_these_operations_accept_no_personal_access_token() -> None:
     assert {call.name for call in FOR_LOGINS} == {
+        "change_email",
         "change_password",
         "create_token",
         "delete_account",
@@ -42,6 +43,7 @@ def test_these_operations_accept_no_personal_access_token() -> None:
         "list_tokens",
         "revoke_all_tokens",
         "revoke_token",
+        "send_verification",
         "update_me",
     }
 

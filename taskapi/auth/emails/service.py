@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 from taskapi.auth import attempts, ratelimit
@@ -26,7 +27,7 @@ from taskapi.http.addresses import network
 from taskapi.http.verification import is_verified
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import InvalidInput, Problem
+from taskapi.problems import InvalidInput, Problem, Unavailable
 
 
 class LinkInvalid(Problem):
@@ -175,7 +176,8 @@ def reset_password(token: str, new_password: str, address: str | None) -> None:
         database.rows(statements.reset_password, user_id=proof.user_id, new_hash=new_hash)
         database.rows(statements.delete_pending_changes, user_id=proof.user_id, change_id=0)
         _end_access(proof.user_id, is_proven=account["email_verified"])
-    attempts.forget_logins(proof.email, address)
+    with suppress(Unavailable):  # the password is set, whether or not the limits are reset
+        attempts.forget_logins(proof.email, address)
     log_event("password_reset", user_id=proof.user_id)
 
 
