@@ -16,6 +16,7 @@ from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import sessions, users
 from taskapi.auth.routes import auth
+from taskapi.auth.second_factor.routes import second_factor
 from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
 from taskapi.extensions import cors, db, migrate
@@ -48,6 +49,7 @@ def create_app(settings: Settings) -> Flask:
     app.config.update(
         SESSION_EXPIRES=settings.session_expires,
         QUOTA_SESSIONS=settings.quota_sessions,
+        SECOND_FACTOR_ISSUER=settings.second_factor_issuer,
         **database.engine_config(settings),
     )
     app.url_map.converters["id"] = IdConverter
@@ -78,7 +80,7 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    features = (auth, lists, labels, filters, tasks, search, occurrences, recurrence)
+    features = (auth, second_factor, lists, labels, filters, tasks, search, occurrences, recurrence)
     for blueprint in (*features, health, docs):
         app.register_blueprint(blueprint)
     for command in (users, sessions, demo, openapi_commands, purge, database_commands):

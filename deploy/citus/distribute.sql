@@ -39,6 +39,7 @@ $$;
 BEGIN;
 SELECT create_reference_table('users');
 SELECT create_reference_table('sessions');
+SELECT create_reference_table('second_factors');
 SELECT create_reference_table('alembic_version');
 COMMIT;
 

@@ -24,6 +24,9 @@ REFRESH_PER_SESSION = Limit("refresh-session", 30, "minute")
 REAUTHENTICATE_PER_NETWORK = Limit("reauthenticate-address", 30, "minute")
 REAUTHENTICATE_PER_ACCOUNT = Limit("reauthenticate-account", 10, "minute")
 
+SECOND_FACTOR = (Limit("second-factor", 10, "hour"), Limit("second-factor", 30, "day"))
+"""Codes of an authenticator app: in logins to an account, of a known device, in a session."""
+
 FAILURES_OF_ACCOUNT = Limit("login-failures", 1_000, "hour")
 """Failed logins to an account from anywhere."""
 

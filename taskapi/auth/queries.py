@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    exists,
     false,
     func,
     insert,
@@ -32,6 +33,7 @@ from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from taskapi.auth.models import Session, User
+from taskapi.auth.second_factor.models import SecondFactor
 from taskapi.db.names import name_key
 from taskapi.db.pages import BY_CREATION, Ordering
 from taskapi.db.purging import Purge
@@ -43,6 +45,7 @@ from taskapi.tasks.lists.models import List
 from taskapi.workspaces.models import Workspace
 
 _users, _sessions = table_of(User), table_of(Session)
+_factors = table_of(SecondFactor)
 _workspaces, _lists = table_of(Workspace), table_of(List)
 
 _INBOX_NAME = "Inbox"
@@ -58,6 +61,8 @@ _hashed_password = bindparam("hashed_password", type_=Text)
 _new_hash = bindparam("new_hash", type_=Text)
 _refresh_hash = bindparam("refresh_hash", type_=LargeBinary)
 _family_hash = bindparam("family_hash", type_=LargeBinary)
+# False where a login does not know about second factors: it then fails if there is one.
+_is_proven = bindparam("is_proven", value=False, type_=Boolean)
 EXPIRY = func.now() + cast(bindparam("lifetime", type_=BigInteger), BigInteger) * SECOND
 
 _DELETION_SECONDS = 25.0
@@ -66,6 +71,7 @@ _DELETION_SECONDS = 25.0
 ACCOUNT_COLUMNS = (_users.c.id, _users.c.email, _users.c.created_at)
 _is_caller = and_(_users.c.id == USER_ID, has_live_session())
 _is_of_caller = and_(_sessions.c.user_id == USER_ID, has_live_session())
+_has_factor = and_(_factors.c.user_id == _users.c.id, _factors.c.confirmed_at.is_not(None))
 IS_LIVE = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
 _ended_long_ago = or_(
     _sessions.c.expires_at < func.now() - _RETENTION,
@@ -164,6 +170,7 @@ def _open_session() -> Statement:
             _users.c.id == _user_id,
             _users.c.hashed_password == _hashed_password,
             _users.c.is_active,
+            or_(_is_proven, ~exists().where(_has_factor)),
         )
         .with_for_update(read=True)
         .cte("account")
@@ -192,15 +199,23 @@ register = _register()
 """Creates an account and its first session; no row if the email is taken."""
 
 credentials = Statement(
-    select(_users.c.id, _users.c.hashed_password, _users.c.is_active).where(
-        _users.c.email == _email
+    select(
+        _users.c.id,
+        _users.c.hashed_password,
+        _users.c.is_active,
+        _factors.c.created_at.label("factor_created_at"),
+        _factors.c.encrypted_secret,
+        _factors.c.last_step,
     )
+    .select_from(_users.outerjoin(_factors, _has_factor))
+    .where(_users.c.email == _email)
 )
-"""The credentials that a login is verified against."""
+"""The credentials that a login is verified against. Without a second factor, its part is null."""
 
 open_session = _open_session()
 """Creates a session if the account is active and still has the verified password.
 
+Unless a code was used, it must have no second factor.
 Beyond the quota of sessions, it replaces those that have not been used for longest.
 """
 
@@ -221,11 +236,20 @@ revoke_others = _end_sessions(
 """Ends all sessions of an account except one, even if that one has ended meanwhile."""
 
 own_user = Statement(
-    select(*ACCOUNT_COLUMNS, *(_workspaces.c[quota.total] for quota in QUOTAS))
-    .join(_workspaces, _workspaces.c.id == WORKSPACE_ID)
+    select(
+        *ACCOUNT_COLUMNS,
+        func.cardinality(_factors.c.recovery_hashes).label("recovery_codes_left"),
+        *(_workspaces.c[quota.total] for quota in QUOTAS),
+    )
+    .select_from(
+        _users.join(_workspaces, _workspaces.c.id == WORKSPACE_ID).outerjoin(_factors, _has_factor)
+    )
     .where(_is_caller)
 )
-"""The caller's account, and the totals of its workspace that have quotas."""
+"""The caller's account, and the totals of its workspace that have quotas.
+
+`recovery_codes_left` is null without a second factor.
+"""
 
 own_password = Statement(select(_users.c.hashed_password).where(_is_caller))
 """The stored hash of the caller's password."""
@@ -305,6 +329,7 @@ described_user = Statement(
         .where(_sessions.c.user_id == _users.c.id, IS_LIVE)
         .scalar_subquery()
         .label("session_count"),
+        exists().where(_has_factor).label("second_factor"),
     )
     .join(_workspaces, _workspaces.c.id == _users.c.id)
     .where(_users.c.email == _email)

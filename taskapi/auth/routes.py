@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 
 from taskapi.auth import schemas, service, sessions
 from taskapi.auth.fairness import TooBusy
+from taskapi.auth.second_factor.verification import SecondFactorInvalid, SecondFactorRequired
 from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPassword
 from taskapi.http import idempotency
 from taskapi.http.addresses import client_address
@@ -50,13 +51,24 @@ def register(body: dict[str, Any]) -> Response:
     body_example=schemas.CREDENTIALS_EXAMPLE,
     response=schemas.Login,
     example=schemas.LOGIN_EXAMPLE,
-    problems=(InvalidCredentials, service.AccountInactive, RateLimited, TooBusy),
+    problems=(
+        InvalidCredentials,
+        SecondFactorRequired,
+        SecondFactorInvalid,
+        service.AccountInactive,
+        RateLimited,
+        TooBusy,
+    ),
     idempotency_owner=lambda body: idempotency.owner_by_email(body["email"]),
     links=_LINKS,
     **_KEYED,
 )
 def login(body: dict[str, Any]) -> Response:
-    """Creates a session. Each device has its own session, which can be ended separately."""
+    """Creates a session. Each device has its own session, which can be ended separately.
+
+    If the account has a second factor, a login without a `code` returns 401 with the code
+    `second_factor_required`.
+    """
     return _login_response(service.login(**body, device=_device()))
 
 
@@ -107,7 +119,7 @@ def logout() -> Response:
 @auth.get("/me")
 @operation(summary="Get the account", response=schemas.Account, example=schemas.ACCOUNT_EXAMPLE)
 def get_me(caller: Caller) -> Response:
-    """Returns the account of the access token, and how much of its quotas it uses."""
+    """Returns the account of the access token, its second factor, and the use of its quotas."""
     return json_response(service.get_me(caller))
 
 

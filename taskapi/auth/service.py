@@ -20,6 +20,7 @@ from taskapi.auth.refresh_queries import (
     live_session,
     rotate,
 )
+from taskapi.auth.second_factor.verification import used, verify_login
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.db import database
 from taskapi.db.quotas import QUOTAS, limits
@@ -120,16 +121,21 @@ def register(email: str, password: str, device: Device) -> Login:
     return login
 
 
-def login(email: str, password: str, device: Device, refresh_token: str = "") -> Login:
+def login(
+    email: str, password: str, device: Device, refresh_token: str = "", code: str = ""
+) -> Login:
     """Create a session.
 
     Args:
+        code: of the account's second factor, if it has one.
         refresh_token: of any session of the account, even if the session has ended. It proves that
             the account knows the device, which has its own limits and its own queue.
 
     Raises:
         InvalidCredentials: there is no such account, or the password is wrong. Both take the same
             time.
+        SecondFactorRequired, SecondFactorInvalid: the password is right, but the code is missing,
+            wrong or used.
         AccountInactive, RateLimited, TooBusy: see there.
     """
     known = _known_device(email, refresh_token)
@@ -150,11 +156,18 @@ def login(email: str, password: str, device: Device, refresh_token: str = "") ->
     if not account["is_active"]:
         _events.warning("login_refused", extra={"user_id": account["id"], "reason": "inactive"})
         raise AccountInactive
-    opened = _open(
-        statements.open_session, device, user_id=account["id"], hashed_password=hashed_password
-    )
-    if opened is None:  # the password or the state of the account has changed since it was verified
-        raise InvalidCredentials
+    by = f"device {known.family_hash.hex()}" if known else f"account {account['id']}"
+    proof = verify_login(account, code, by)
+    with used(account["id"], proof):
+        opened = _open(
+            statements.open_session,
+            device,
+            user_id=account["id"],
+            hashed_password=hashed_password,
+            is_proven=proof is not None,
+        )
+        if opened is None:  # the account has changed since its password was verified
+            raise InvalidCredentials
     log_event("logged_in", user_id=account["id"])
     return opened
 
@@ -209,7 +222,7 @@ def logout(caller: Caller) -> None:
 
 
 def get_me(caller: Caller) -> User:
-    """Return the caller's account, with the use of its quotas.
+    """Return the caller's account, with the use of its quotas and whether it has a second factor.
 
     Raises:
         SessionEnded: the caller's session has ended.
@@ -219,7 +232,9 @@ def get_me(caller: Caller) -> User:
         quota.name: {"used": user.pop(quota.total), "limit": limits()[f"quota_{quota.total}"]}
         for quota in QUOTAS
     }
-    return {**user, "quotas": quotas}
+    left = user.pop("recovery_codes_left")
+    second_factor = {"is_enabled": left is not None, "recovery_codes_left": left or 0}
+    return {**user, "second_factor": second_factor, "quotas": quotas}
 
 
 def change_password(
@@ -256,9 +271,7 @@ def delete_account(caller: Caller, password: str, address: str | None) -> None:
     Raises:
         WrongPassword, SessionEnded, RateLimited, TooBusy: see there.
     """
-    _spend_reauthentication(caller, address)
-    group = _group(address, is_known=True)
-    hashed_password = _reauthenticate(caller, password, group, "/password")
+    hashed_password = reauthenticate(caller, password, address)
     parameters = {"hashed_password": hashed_password, **scope(caller)}
     if not deletion.close(statements.close_own_account, **parameters):
         _raise_for_unchanged_row(caller, "/password")
@@ -266,6 +279,16 @@ def delete_account(caller: Caller, password: str, address: str | None) -> None:
     # The account is closed already; `flask purge` deletes remaining rows.
     with suppress(Unavailable, RateLimited):
         deletion.delete_rows(caller.user_id, _DELETION_SECONDS)
+
+
+def reauthenticate(caller: Caller, password: str, address: str | None) -> str:
+    """Verify the caller's password and return its hash.
+
+    Raises:
+        WrongPassword, SessionEnded, RateLimited, TooBusy: see there.
+    """
+    _spend_reauthentication(caller, address)
+    return _reauthenticate(caller, password, _group(address, is_known=True), "/password")
 
 
 def _known_device(email: str, refresh_token: str) -> RefreshToken | None:

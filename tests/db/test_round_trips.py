@@ -63,12 +63,16 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 SEVERAL = {
     "change_password": 5,
     "complete_task": 9,
+    "confirm_second_factor": 2,
     "delete_account": 17,  # each table of content
     "delete_label": 4,
+    "disable_second_factor": 3,
     "end_other_sessions": 2,
+    "enroll_second_factor": 2,
     "merge_label": 4,
     "move_list": 6,
     "move_task": 7,
+    "replace_recovery_codes": 3,
     "skip_occurrence": 9,
     "undo_occurrence": 9,
 }
