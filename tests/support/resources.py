@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from support.api import PASSWORD, Api, new_email
 from support.calls import BY_NAME, Call, Request
-from support.factor import code_of, enabled, enroll
+from support.factor import confirmation_code, new_code
 
 Factory = Callable[[Api], object]
 
@@ -38,8 +38,8 @@ FIELDS: dict[str, Factory] = {
     "new_password": lambda person: PASSWORD,
     "refresh_token": lambda person: person.login["refresh_token"],
     "name": lambda person: f"Name of {new_email()}",
-    "confirm_second_factor code": lambda person: code_of(enroll(person)),
-    "code": lambda person: enabled(person).recovery_codes[0],
+    "confirm_second_factor code": confirmation_code,
+    "code": new_code,
     "into": lambda person: create("label_id", person),
 }
 """Fields, of one operation or of all, whose values cannot be in the document."""
