@@ -6,9 +6,20 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from taskapi.auth.profile.schemas import EXAMPLE as PROFILE_EXAMPLE
+from taskapi.auth.profile.schemas import Profile
 from taskapi.db.quotas import QUOTAS
-from taskapi.http.fields import CurrentPassword, EmailAddress, Id, Password, Text, Timestamp
+from taskapi.http.fields import (
+    CurrentPassword,
+    EmailAddress,
+    Id,
+    Password,
+    Text,
+    Timestamp,
+    TrueOrFalse,
+)
 from taskapi.http.pagination import PageFields
+from taskapi.http.representation import declared_fields, input_schemas, output_schema
 from taskapi.http.schemas import Input
 
 _READ_ONLY = frozenset({"id", "created_at"})
@@ -16,6 +27,7 @@ _READ_ONLY = frozenset({"id", "created_at"})
 USER_EXAMPLE = {"id": 1, "email": "ada@example.com", "created_at": "2026-01-05T09:30:00.123456Z"}
 ACCOUNT_EXAMPLE = {
     **USER_EXAMPLE,
+    **PROFILE_EXAMPLE,
     "second_factor": {"is_enabled": True, "recovery_codes_left": 10},
     "quotas": {
         "tasks": {"used": 42, "limit": 100_000},
@@ -113,6 +125,11 @@ class PasswordChange(Input):
 
     current_password = CurrentPassword("The current password.", required=True)
     new_password = Password("The new password.", required=True)
+    revoke_tokens = TrueOrFalse(
+        metadata={
+            "description": "Whether to revoke all personal access tokens too. `false` by default."
+        }
+    )
 
 
 class Reauthentication(Input):
@@ -156,18 +173,25 @@ class SecondFactorState(Schema):
     )
 
 
-class Account(User):
-    """An account, with its second factor and the use of its quotas."""
+_ABOUT_QUOTAS = {"description": "How much the personal workspace can store."}
 
-    second_factor = fields.Nested(
-        SecondFactorState, required=True, metadata={"description": "The second factor."}
-    )
+Account = type(
+    "Account",
+    (output_schema(Profile), User),
+    {
+        "__doc__": "An account, with its profile, second factor and use of its quotas.",
+        "second_factor": fields.Nested(
+            SecondFactorState, required=True, metadata={"description": "The second factor."}
+        ),
+        "quotas": fields.Nested(
+            Schema.from_dict({q.name: _quota_field(q.name) for q in QUOTAS}, name="Quotas"),
+            required=True,
+            metadata=_ABOUT_QUOTAS,
+        ),
+    },
+)
 
-    quotas = fields.Nested(
-        Schema.from_dict({quota.name: _quota_field(quota.name) for quota in QUOTAS}, name="Quotas"),
-        required=True,
-        metadata={"description": "How much the personal workspace can store."},
-    )
+ProfileChanges = input_schemas(Profile, declared_fields(Account)).changes
 
 
 class Login(Schema):

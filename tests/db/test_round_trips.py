@@ -64,6 +64,7 @@ SEVERAL = {
     "change_password": 5,
     "complete_task": 9,
     "confirm_second_factor": 2,
+    "create_token": 4,
     "delete_account": 17,  # each table of content
     "delete_label": 4,
     "disable_second_factor": 3,
@@ -73,6 +74,7 @@ SEVERAL = {
     "move_list": 6,
     "move_task": 7,
     "replace_recovery_codes": 3,
+    "revoke_all_tokens": 2,
     "skip_occurrence": 9,
     "undo_occurrence": 9,
 }
