@@ -10,12 +10,15 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from email.policy import SMTP
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 MINIMUM_KEY_BYTES = 32
 """An HS256 key must be at least as long as the hash output (RFC 7518 section 3.2)."""
+
+_NO_SENDER = "taskapi <noreply@localhost>"
 
 _NEW_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
 
@@ -85,6 +88,31 @@ def _database_url(text: str) -> str:
     if urlsplit(text).scheme not in ("postgres", "postgresql"):
         raise ValueError("must be a postgres:// or postgresql:// URL")
     return text
+
+
+def _mail_url(text: str) -> str:
+    parts = urlsplit(text)
+    try:
+        is_valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if parts.scheme not in ("smtp", "smtps") or not is_valid or parts.path.strip("/"):
+        raise ValueError("must be such as smtps://user:password@host:465 or smtp://host:587")
+    return text
+
+
+def _mailbox(text: str) -> str:
+    found = SMTP.header_factory("From", text) if text.isprintable() else None
+    if found is None or found.defects or len(found.addresses) != 1 or not found.addresses[0].domain:
+        raise ValueError("must be an address such as Tasks <noreply@example.com>")
+    return text
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http:// or https:// URL, without a query")
+    return text.rstrip("/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +213,36 @@ class Settings:
         "store of the rate limit counters, such as redis://host:6379; unset: the database",
         secret=True,
     )
+    jobs_poll_seconds: int = _setting(
+        5,
+        "seconds between a worker's queries for jobs that other machines have queued",
+        _integer(1, 86_400),
+    )
+    mail_url: str | None = _setting(
+        None,
+        "mail server, such as smtps://user:password@host:465, or smtp:// for STARTTLS; unset:"
+        " messages are written to `mail/` in the data directory",
+        _mail_url,
+        secret=True,
+    )
+    mail_from: str = _setting(_NO_SENDER, "sender of messages; required with `MAIL_URL`", _mailbox)
+    mail_templates: Path | None = _setting(
+        None, "directory of templates that replace those of messages", Path
+    )
+    app_url: str | None = _setting(
+        None,
+        "URL of the front end, to which links in messages lead; unset: pages of the service",
+        _http_url,
+    )
+    public_url: str | None = _setting(
+        None,
+        "URL of this service for browsers, such as https://api.example.com; unset:"
+        " http://localhost with `PORT`",
+        _http_url,
+    )
+    require_verified_email: bool = _setting(
+        False, "return 403 for everything but `/auth` until the email is verified", _boolean
+    )
     host: str | None = _setting(
         None,
         "address to listen on; unset: 127.0.0.1 with the embedded server, otherwise 0.0.0.0",
@@ -262,6 +320,8 @@ def settings_or_exit(check: Callable[[Settings], None] | None = None) -> Setting
 def _checked(settings: Settings) -> Settings:
     if settings.metrics_port == settings.port:
         raise ConfigError("METRICS_PORT must differ from PORT, because metrics are not public.")
+    if settings.mail_url and settings.mail_from == _NO_SENDER:
+        raise ConfigError("MAIL_FROM is not set. Set it to the sender of messages.")
     if settings.session_expires < settings.jwt_access_token_expires:
         raise ConfigError("SESSION_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES.")
     for name in ("database_url_direct", "database_url_replica"):
