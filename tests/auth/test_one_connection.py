@@ -50,6 +50,7 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
         "new_password": "staple 42 times",
         "new_email": new_email(),
         "token": "te_unknown",
+        "code": "000000",
         "refresh_token": person.login["refresh_token"] if is_right else "tr_forged",
         "name": "A script" if is_right else "",
         "scopes": ["tasks:read"],
