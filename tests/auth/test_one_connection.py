@@ -52,8 +52,10 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
         "token": "te_unknown",
         "code": "000000",
         "refresh_token": person.login["refresh_token"] if is_right else "tr_forged",
+        "name": "A script" if is_right else "",
+        "scopes": ["tasks:read"],
     }
-    required = call.body["required"] if call.body else ()
+    required = call.body.get("required", ()) if call.body else ()
     return {name: values[name] for name in required}
 
 
@@ -63,7 +65,10 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
 def test_a_pool_of_one_serves_every_account_operation(
     person: Api, call: Call, is_right: bool, has_key: bool
 ) -> None:
-    path = call.path.format(session_id=person.again().login["user"]["id"])
+    token = person.with_token("tasks:read").created
+    path = call.path.format(
+        session_id=person.again().login["user"]["id"], token_id=token["id"] if is_right else 1
+    )
     body = _body(call, person, is_right=is_right)
     headers = {"Idempotency-Key": next(_keys)} if has_key else {}
     sent: dict[str, Any] = {"json": body} if call.body else {}

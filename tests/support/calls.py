@@ -167,7 +167,8 @@ def _names(schema: dict[str, Any]) -> Iterator[str]:
 def accepts(schema: dict[str, Any], value: Any) -> bool:
     """Whether the document allows a value."""
     checker = Draft202012Validator.FORMAT_CHECKER
-    return Draft202012Validator(schema, format_checker=checker).is_valid(value)
+    rooted = schema | {"components": DOCUMENT["components"]}
+    return Draft202012Validator(rooted, format_checker=checker).is_valid(value)
 
 
 def _all_calls() -> Iterator[Call]:
