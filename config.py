@@ -331,6 +331,11 @@ def _checked(settings: Settings) -> Settings:
         raise ConfigError("METRICS_PORT must differ from PORT, because metrics are not public.")
     if settings.mail_url and settings.mail_from == _NO_SENDER:
         raise ConfigError("MAIL_FROM is not set. Set it to the sender of messages.")
+    if settings.mail_url and not (settings.app_url or settings.public_url):
+        raise ConfigError(
+            "APP_URL is not set. Set it to the front end that links in messages lead to, or set"
+            " PUBLIC_URL to this service, which has pages for them."
+        )
     if settings.session_expires < settings.jwt_access_token_expires:
         raise ConfigError("SESSION_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES.")
     for name in ("database_url_direct", "database_url_replica"):

@@ -16,6 +16,7 @@ from config import ConfigError, Settings
 ROOT = Path(__file__).parents[1]
 KEY = "k" * 32
 DATABASE = {"DATABASE_URL": "postgresql://db.example.com/tasks", "JWT_SECRET_KEY": KEY}
+MAIL = {"MAIL_URL": "smtps://mail.example.com", "MAIL_FROM": "tasks@example.com"}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,8 @@ DATABASE = {"DATABASE_URL": "postgresql://db.example.com/tasks", "JWT_SECRET_KEY
         ("APP_URL", "app.example.com", "must be an http:// or https:// URL"),
         ("APP_URL", "javascript:alert(1)", "must be an http:// or https:// URL"),
         ("APP_URL", "https://app.example.com/?a=b", "must be an http:// or https:// URL"),
+        ("PUBLIC_URL", "//api.example.com", "must be an http:// or https:// URL"),
+        ("REQUIRE_VERIFIED_EMAIL", "always", "must be true or false"),
         ("PORT", "65536", "must be a whole number from 1 to 65535"),
         ("PORT", "8_000", "must be a whole number from 1 to 65535"),
         ("PORT", "٨٠٠٠", "must be a whole number from 1 to 65535"),
@@ -69,6 +72,7 @@ def test_an_invalid_value_is_reported_with_the_rule(name: str, value: str, sente
             "JWT_SECRET_KEY is not set. Generate one with: ",
         ),
         (DATABASE | {"MAIL_URL": "smtps://mail.example.com"}, "MAIL_FROM is not set. Set it to"),
+        (DATABASE | MAIL, "APP_URL is not set. Set it to the front end"),
         (DATABASE | {"JWT_SECRET_KEY": "k" * 31}, "is shorter than 32 bytes. Generate one with: "),
         (DATABASE | {"JWT_PREVIOUS_SECRET_KEYS": f"{KEY},old"}, "is shorter than 32 bytes"),
         ({"JWT_SECRET_KEY": "short"}, "is shorter than 32 bytes"),

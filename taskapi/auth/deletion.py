@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Table, and_, bindparam, exists, not_, true
 
 from taskapi.auth import queries as statements
+from taskapi.auth.emails import queries as emails
 from taskapi.db import database
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
@@ -38,6 +39,8 @@ def close(statement: Statement, **parameters: Any) -> bool:
         if closed:
             # A later statement also sees a session that was opened while this one waited.
             database.rows(statements.revoke_all, user_id=closed["id"])
+            # Its earlier emails are free at once too.
+            database.rows(emails.delete_changes_since, user_id=closed["id"], change_id=0)
     return closed is not None
 
 

@@ -66,7 +66,7 @@ SEVERAL = {
     "complete_task": 9,
     "confirm_second_factor": 2,
     "create_token": 4,
-    "delete_account": 17,  # each table of content
+    "delete_account": 18,  # each table of content
     "delete_label": 4,
     "disable_second_factor": 3,
     "end_other_sessions": 2,
