@@ -61,7 +61,8 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 
 
 SEVERAL = {
-    "change_password": 5,
+    "change_email": 7,
+    "change_password": 6,
     "complete_task": 9,
     "confirm_second_factor": 2,
     "create_token": 4,
@@ -74,6 +75,7 @@ SEVERAL = {
     "move_list": 6,
     "move_task": 7,
     "replace_recovery_codes": 3,
+    "send_verification": 4,
     "revoke_all_tokens": 2,
     "skip_occurrence": 9,
     "undo_occurrence": 9,

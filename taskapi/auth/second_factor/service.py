@@ -8,7 +8,7 @@ from flask import current_app
 
 from taskapi.auth.second_factor import codes, verification
 from taskapi.auth.second_factor import queries as statements
-from taskapi.auth.service import WrongPassword, reauthenticate
+from taskapi.auth.service import WrongPassword, confirm_password
 from taskapi.db import database
 from taskapi.db.tenancy import scope
 from taskapi.identity import Caller
@@ -57,7 +57,7 @@ def enroll(caller: Caller, password: str, address: str | None) -> Enrollment:
         SecondFactorEnabled: there is one that is confirmed.
         WrongPassword, SessionEnded, RateLimited, TooBusy: see there.
     """
-    hashed_password = reauthenticate(caller, password, address)
+    hashed_password = confirm_password(caller, password, address)
     secret = codes.new_secret()
     enrolled = database.row(
         statements.enroll,
@@ -141,7 +141,7 @@ def _reauthenticate(
     caller: Caller, password: str, code: str, address: str | None
 ) -> dict[str, Any]:
     """Verify the password, and return the parameters of a statement that uses the code."""
-    hashed_password = reauthenticate(caller, password, address)
+    hashed_password = confirm_password(caller, password, address)
     factor = _own_factor(caller)
     if not factor["confirmed_at"]:
         raise SecondFactorNotEnabled
