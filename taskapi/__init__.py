@@ -61,9 +61,9 @@ def create_app(settings: Settings) -> Flask:
     app.config.update(
         SESSION_EXPIRES=settings.session_expires,
         QUOTA_SESSIONS=settings.quota_sessions,
-        SECOND_FACTOR_ISSUER=settings.second_factor_issuer,
         APP_URL=settings.app_url,
         PUBLIC_URL=settings.public_url or f"http://localhost:{settings.port}",
+        SECOND_FACTOR_ISSUER=settings.second_factor_issuer,
         QUOTA_TOKENS=settings.quota_tokens,
         **database.engine_config(settings),
     )

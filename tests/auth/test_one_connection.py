@@ -48,9 +48,9 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
         "password": password,
         "current_password": password,
         "new_password": "staple 42 times",
-        "code": "000000",
         "new_email": new_email(),
         "token": "te_unknown",
+        "code": "000000",
         "refresh_token": person.login["refresh_token"] if is_right else "tr_forged",
     }
     required = call.body["required"] if call.body else ()

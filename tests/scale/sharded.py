@@ -82,9 +82,9 @@ DISTRIBUTED = {
 REFERENCE = {
     "users",
     "sessions",
-    "second_factors",
     "email_changes",
     "email_tokens",
+    "second_factors",
     "alembic_version",
 }
 """Reference tables, of which each node has a copy."""
