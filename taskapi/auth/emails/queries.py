@@ -28,7 +28,7 @@ from taskapi.auth.emails.models import CHANGE, RESET, UNDO, VERIFY, EmailChange,
 from taskapi.auth.emails.reservations import is_reserved
 from taskapi.auth.models import Session, User
 from taskapi.auth.queries import ACCOUNT_COLUMNS, EXPIRY, IS_CALLER, revoke_all
-from taskapi.auth.second_factor.queries import remove
+from taskapi.auth.second_factor.queries import remove, remove_recent
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
 from taskapi.extensions import table_of
@@ -247,6 +247,12 @@ end_logins = Statement(
 
 OTHER_ACCESS = (revoke_all, remove)
 """Statements that revoke what else grants access to an account, given `user_id`."""
+
+OTHER_ACCESS_BEFORE_UNDO = (revoke_all, remove_recent)
+"""The same, when a change of the email is undone.
+
+A second factor that is older stays: the old address may have another owner now.
+"""
 
 tokens_purge = Purge(_tokens, _tokens.c.expires_at <= func.now())
 """Deletes expired tokens."""
