@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 from flask import Flask
 from support import databases, jobs, world
 from support.jobs import lines, until, working
+from support.servers import ROOT
 
 from taskapi import create_app
 from taskapi.db import database
-from taskapi.jobs.queue import PAUSES
+from taskapi.jobs.queue import PAUSES, queue
+from taskapi.jobs.wakeup import address_of
 
 pytestmark = pytest.mark.slow
 
@@ -166,3 +169,22 @@ def test_a_worker_survives_lost_connections(url: str, queueing: Flask, file: Pat
         jobs.append.defer(file=str(file), line="done")
         until(lambda: lines(file) == ["done"])
         assert worker.stop() == 0
+
+
+def test_signals_of_strangers_start_nothing(url: str, queueing: Flask, file: Path) -> None:
+    with working(url, JOBS_POLL_SECONDS="3600") as worker:
+        until(lambda: _rows(url, "SELECT 1 FROM procrastinate_workers"))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+            for content in (b"", b"{}", b"x" * 10_000):
+                for _ in range(100):
+                    with suppress(BlockingIOError):
+                        stranger.setblocking(False)
+                        stranger.sendto(content, address_of(databases.settings_for(url)))
+        jobs.append.defer(file=str(file), line="done")
+        until(lambda: lines(file) == ["done"])
+        assert worker.stop() == 0
+
+
+def test_the_schema_is_that_of_the_installed_library() -> None:
+    ours = (ROOT / "migrations" / "procrastinate_3_10_0.sql").read_text()
+    assert ours.endswith(queue.schema_manager.get_schema())
