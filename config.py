@@ -234,6 +234,15 @@ class Settings:
         "URL of the front end, to which links in messages lead; unset: pages of the service",
         _http_url,
     )
+    public_url: str | None = _setting(
+        None,
+        "URL of this service for browsers, such as https://api.example.com; unset:"
+        " http://localhost with `PORT`",
+        _http_url,
+    )
+    require_verified_email: bool = _setting(
+        False, "return 403 for everything but `/auth` until the email is verified", _boolean
+    )
     host: str | None = _setting(
         None,
         "address to listen on; unset: 127.0.0.1 with the embedded server, otherwise 0.0.0.0",

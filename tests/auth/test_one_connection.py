@@ -48,6 +48,8 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
         "password": password,
         "current_password": password,
         "new_password": "staple 42 times",
+        "new_email": new_email(),
+        "token": "te_unknown",
         "refresh_token": person.login["refresh_token"] if is_right else "tr_forged",
     }
     required = call.body["required"] if call.body else ()

@@ -21,7 +21,15 @@ from werkzeug.routing import Rule
 
 from taskapi.http.operations import Operation, operation_of
 
-NO_OPERATION = {"docs.swagger_ui", "docs.redoc", "docs.asset", "service.get_openapi"}
+NO_OPERATION = {
+    "docs.swagger_ui",
+    "docs.redoc",
+    "docs.asset",
+    "service.get_openapi",
+    "account.verify_email",
+    "account.undo_email",
+    "account.reset_password",
+}
 """Views that are not operations of the API: pages, their assets, and the document."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -100,6 +108,10 @@ def test_the_public_operations_are_these() -> None:
         "POST /auth/login",
         "POST /auth/refresh",
         "POST /auth/logout",
+        "POST /auth/email/verify",
+        "POST /auth/email/undo",
+        "POST /auth/password/forgot",
+        "POST /auth/password/reset",
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from support.api import PASSWORD, Api, new_email
 from support.calls import BY_NAME, Call, Request
+from support.mails import reset_token, undo_token, verification_token
 
 Factory = Callable[[Api], object]
 
@@ -35,6 +36,10 @@ FIELDS: dict[str, Factory] = {
     "password": lambda person: PASSWORD,
     "current_password": lambda person: PASSWORD,
     "new_password": lambda person: PASSWORD,
+    "new_email": lambda person: new_email(),
+    "verify_email token": verification_token,
+    "undo_email_change token": undo_token,
+    "reset_password token": reset_token,
     "refresh_token": lambda person: person.login["refresh_token"],
     "name": lambda person: f"Name of {new_email()}",
     "into": lambda person: create("label_id", person),
