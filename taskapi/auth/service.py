@@ -14,6 +14,7 @@ from taskapi.auth import queries as statements
 from taskapi.auth.emails import queries as emails
 from taskapi.auth.emails.jobs import send_verification
 from taskapi.auth.fairness import Group
+from taskapi.auth.notices.jobs import notify_new_device, notify_password_changed
 from taskapi.auth.passwords import hash_password, verify_password
 from taskapi.auth.profile.service import get_me
 from taskapi.auth.refresh_queries import (
@@ -154,9 +155,13 @@ def login(email: str, password: str, device: Device, refresh_token: str = "") ->
     if not account["is_active"]:
         _events.warning("login_refused", extra={"user_id": account["id"], "reason": "inactive"})
         raise AccountInactive
-    opened = _open(
-        statements.open_session, device, user_id=account["id"], hashed_password=hashed_password
-    )
+    with database.transaction():
+        opened = _open(
+            statements.open_session, device, user_id=account["id"], hashed_password=hashed_password
+        )
+        token = opened and parse_refresh_token(opened.refresh_token)
+        if token and not known:
+            notify_new_device.defer(**_ids(token.caller))
     if opened is None:  # the password or the state of the account has changed since it was verified
         raise InvalidCredentials
     log_event("logged_in", user_id=account["id"])
@@ -256,6 +261,7 @@ def change_password(
         ended = database.rows(ending, **_ids(caller))
         # Somebody who knew the old password may have requested them.
         database.rows(emails.void_requests, user_id=caller.user_id)
+        notify_password_changed.defer(caller.user_id)
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))
 
 

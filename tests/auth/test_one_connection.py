@@ -50,9 +50,11 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
         "new_password": "staple 42 times",
         "new_email": new_email(),
         "token": "te_unknown",
+        "name": "Backup",
+        "scopes": ["tasks:read"],
         "refresh_token": person.login["refresh_token"] if is_right else "tr_forged",
     }
-    required = call.body["required"] if call.body else ()
+    required = call.body.get("required", ()) if call.body else ()
     return {name: values[name] for name in required}
 
 
@@ -62,7 +64,8 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
 def test_a_pool_of_one_serves_every_account_operation(
     person: Api, call: Call, is_right: bool, has_key: bool
 ) -> None:
-    path = call.path.format(session_id=person.again().login["user"]["id"])
+    some_id = person.again().login["user"]["id"]
+    path = call.path.format(session_id=some_id, token_id=some_id)
     body = _body(call, person, is_right=is_right)
     headers = {"Idempotency-Key": next(_keys)} if has_key else {}
     sent: dict[str, Any] = {"json": body} if call.body else {}

@@ -15,6 +15,7 @@ from taskapi.auth.emails.jobs import (
 )
 from taskapi.auth.emails.models import CHANGE, RESET, UNDO, VERIFY
 from taskapi.auth.fairness import Group
+from taskapi.auth.notices.jobs import notify_password_changed
 from taskapi.auth.passwords import hash_password
 from taskapi.auth.profile.service import get_me
 from taskapi.auth.service import EmailTaken, User, WrongPassword, confirm_password
@@ -174,6 +175,7 @@ def reset_password(token: str, new_password: str, address: str | None) -> None:
         database.rows(statements.reset_password, user_id=proof.user_id, new_hash=new_hash)
         database.rows(statements.delete_pending_changes, user_id=proof.user_id, change_id=0)
         _end_access(proof.user_id, is_proven=account["email_verified"])
+        notify_password_changed.defer(proof.user_id)
     attempts.forget_logins(proof.email, address)
     log_event("password_reset", user_id=proof.user_id)
 
