@@ -62,9 +62,9 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 
 SEVERAL = {
     "change_email": 7,
-    "change_password": 6,
+    "change_password": 7,
     "complete_task": 9,
-    "create_token": 4,
+    "create_token": 5,
     "delete_account": 17,  # each table of content
     "delete_label": 4,
     "end_other_sessions": 2,
