@@ -140,6 +140,26 @@ def test_a_killed_worker_loses_no_job(url: str, queueing: Flask, file: Path) -> 
     assert _jobs(url) == [("doing", 1)]
 
 
+def test_a_job_that_kills_its_workers_fails_in_the_end(
+    url: str, queueing: Flask, file: Path
+) -> None:
+    jobs.append.defer(file=str(file), line="done")
+    # Its last worker is dead.
+    _rows(url, f"UPDATE procrastinate_jobs SET status = 'doing', attempts = {len(PAUSES)}")
+    with working(url):
+        until(lambda: _jobs(url) == [("failed", len(PAUSES) + 1)])
+    assert lines(file) == []
+
+
+def test_a_job_of_another_release_is_repeated(url: str, queueing: Flask, file: Path) -> None:
+    jobs.append.defer(file=str(file), line="done")
+    _rows(url, "UPDATE procrastinate_jobs SET task_name = 'test_of_the_future'")
+    with working(url) as worker:
+        until(lambda: _jobs(url) == [("todo", 1)])
+        assert worker.stop() == 0
+        assert "job_unknown" in worker.log.read_text()
+
+
 def test_a_job_is_not_taken_from_a_worker_that_runs(url: str, queueing: Flask, file: Path) -> None:
     jobs.slow.defer(file=str(file), seconds=5)
     with working(url):
