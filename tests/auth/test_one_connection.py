@@ -52,6 +52,7 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
         "token": "te_unknown",
         "name": "Backup",
         "scopes": ["tasks:read"],
+        "code": "000000",
         "refresh_token": person.login["refresh_token"] if is_right else "tr_forged",
     }
     required = call.body.get("required", ()) if call.body else ()

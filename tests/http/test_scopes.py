@@ -34,12 +34,16 @@ def _is_refused(token: Api, call: Call, owner: Api) -> None:
 def test_these_operations_accept_no_personal_access_token() -> None:
     assert {call.name for call in FOR_LOGINS} == {
         "change_password",
+        "confirm_second_factor",
         "create_token",
         "delete_account",
+        "disable_second_factor",
         "end_other_sessions",
         "end_session",
+        "enroll_second_factor",
         "list_sessions",
         "list_tokens",
+        "replace_recovery_codes",
         "revoke_all_tokens",
         "revoke_token",
         "update_me",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from support.api import PASSWORD, Api, new_email
 from support.calls import BY_NAME, Call, Request
+from support.factor import confirmation_code, new_code
 from support.mails import reset_token, undo_token, verification_token
 
 Factory = Callable[[Api], object]
@@ -42,6 +43,8 @@ FIELDS: dict[str, Factory] = {
     "reset_password token": reset_token,
     "refresh_token": lambda person: person.login["refresh_token"],
     "name": lambda person: f"Name of {new_email()}",
+    "confirm_second_factor code": confirmation_code,
+    "code": new_code,
     "into": lambda person: create("label_id", person),
 }
 """Fields, of one operation or of all, whose values cannot be in the document."""
