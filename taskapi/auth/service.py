@@ -14,6 +14,8 @@ from taskapi.auth import queries as statements
 from taskapi.auth.emails import queries as emails
 from taskapi.auth.emails.jobs import send_verification
 from taskapi.auth.fairness import Group
+from taskapi.auth.notices.jobs import notify_password_changed
+from taskapi.auth.notices.service import report_login
 from taskapi.auth.passwords import hash_password, verify_password
 from taskapi.auth.profile.service import get_me
 from taskapi.auth.refresh_queries import (
@@ -162,7 +164,7 @@ def login(
         raise AccountInactive
     by = f"device {known.family_hash.hex()}" if known else f"account {account['id']}"
     proof = verify_login(account, code, by)
-    with used(account["id"], proof):
+    with database.transaction(), used(account["id"], proof):
         opened = _open(
             statements.open_session,
             device,
@@ -172,6 +174,8 @@ def login(
         )
         if opened is None:  # the account has changed since its password was verified
             raise InvalidCredentials
+        if not known:
+            report_login(opened.refresh_token)
     log_event("logged_in", user_id=account["id"])
     return opened
 
@@ -269,6 +273,7 @@ def change_password(
         ended = database.rows(ending, **_ids(caller))
         # Somebody who knew the old password may have requested them.
         database.rows(emails.void_requests, user_id=caller.user_id)
+        notify_password_changed.defer(caller.user_id)
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))
 
 

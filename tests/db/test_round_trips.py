@@ -62,10 +62,10 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 
 SEVERAL = {
     "change_email": 7,
-    "change_password": 6,
+    "change_password": 7,
     "complete_task": 9,
     "confirm_second_factor": 2,
-    "create_token": 4,
+    "create_token": 5,
     "delete_account": 18,  # each table of content
     "delete_label": 4,
     "disable_second_factor": 3,

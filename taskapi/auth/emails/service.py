@@ -17,6 +17,7 @@ from taskapi.auth.emails.jobs import (
 )
 from taskapi.auth.emails.models import CHANGE, RESET, UNDO, VERIFY
 from taskapi.auth.fairness import Group
+from taskapi.auth.notices.jobs import notify_password_changed
 from taskapi.auth.passwords import hash_password
 from taskapi.auth.profile.service import get_me
 from taskapi.auth.service import EmailTaken, User, WrongPassword, confirm_password
@@ -178,6 +179,7 @@ def reset_password(token: str, new_password: str, address: str | None) -> None:
         database.rows(statements.delete_pending_changes, user_id=proof.user_id, change_id=0)
         others = () if account["email_verified"] else statements.OTHER_ACCESS
         _end_access(proof.user_id, others)
+        notify_password_changed.defer(proof.user_id)
     with suppress(Unavailable):  # the password is set, whether or not the limits are reset
         attempts.forget_logins(proof.email, address)
     log_event("password_reset", user_id=proof.user_id)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from flask import current_app
 
 from taskapi.auth import attempts, ratelimit
+from taskapi.auth.notices.jobs import notify_token_created
 from taskapi.auth.personal_tokens import queries as statements
 from taskapi.auth.profile.service import get_me
 from taskapi.auth.queries import SESSION_SORTS
@@ -60,6 +61,8 @@ def create_token(
             **values,
             **scope(caller),
         )
+        if created:
+            notify_token_created.defer(caller.user_id)
     if created is None:
         require_session(caller)
         raise QuotaExceeded(f"An account can have {quota:,} personal access tokens. Revoke one.")
