@@ -6,7 +6,9 @@ Each field of `Settings` is read from the environment variable of the same name 
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -79,6 +81,73 @@ def _is_origin(origin: str) -> bool:
     is_pattern = domain != parts.netloc
     is_valid_pattern = parts.scheme == "https" and "." in domain
     return not set("*@ \\") & set(domain) and (is_valid_pattern or not is_pattern)
+
+
+@dataclass(frozen=True)
+class OidcProvider:
+    """An OpenID Connect provider, and the client that is registered there for this service."""
+
+    name: str
+    issuer: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    scope: str = "openid email"
+
+
+def _oidc_providers(text: str) -> tuple[OidcProvider, ...]:
+    try:
+        providers = tuple(OidcProvider(**one) for one in json.loads(text))
+    except (ValueError, TypeError):
+        # The cause contains the secrets.
+        raise ValueError(
+            'must be a JSON array of objects like {"name": "example", "issuer":'
+            ' "https://id.example.com", "client_id": "...", "client_secret": "..."}'
+        ) from None
+    for one in providers:
+        texts = [one.name, one.issuer, one.client_id, one.client_secret or "", one.scope]
+        if not all(isinstance(value, str) for value in texts) or not one.client_id:
+            raise ValueError("must have strings as values, and a client_id in each provider")
+        if not re.fullmatch("[a-z0-9-]{1,32}", one.name):
+            raise ValueError("must have names of lower-case letters, digits and hyphens")
+        if not is_secure_url(one.issuer) or set("?#") & set(one.issuer):
+            raise ValueError("must have issuers like https://id.example.com, without ? and #")
+        if "openid" not in one.scope.split():
+            raise ValueError("must have openid in each scope")
+    if len({one.name for one in providers} | {one.issuer for one in providers}) < 2 * len(
+        providers
+    ):
+        raise ValueError("must have a name and an issuer of its own for each provider")
+    return providers
+
+
+def is_secure_url(url: str) -> bool:
+    """Whether a URL is https, or http on this machine."""
+    parts = urlsplit(url)
+    is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_local)
+    )
+
+
+def _redirect_uris(text: str) -> tuple[str, ...]:
+    uris = _words(text)
+    for uri in uris:
+        parts = urlsplit(uri)
+        # An app's own scheme is a reversed domain (RFC 8252 section 7.1).
+        is_of_app = "." in parts.scheme and bool(parts.path)
+        if not (is_secure_url(uri) or is_of_app) or set("#*\\ ") & set(uri):
+            raise ValueError(
+                "must list addresses such as https://app.example.com/signed-in or"
+                " com.example.app:/signed-in, separated by commas (no # and no *)"
+            )
+    return uris
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if not is_secure_url(text) or parts.query or parts.fragment:
+        raise ValueError("must be a URL such as https://api.example.com, without ? and #")
+    return text.rstrip("/")
 
 
 def _database_url(text: str) -> str:
@@ -182,6 +251,25 @@ class Settings:
         "store of the rate limit counters, such as redis://host:6379; unset: the database",
         secret=True,
     )
+    public_url: str | None = _setting(
+        None,
+        "URL of this service for browsers, such as https://api.example.com; required with"
+        " `OIDC_PROVIDERS`",
+        _public_url,
+    )
+    oidc_providers: tuple[OidcProvider, ...] = _setting(
+        (),
+        "OpenID Connect providers to sign in with, as a JSON array of objects with name, issuer,"
+        " client_id, client_secret and scope; see docs/operate.md",
+        _oidc_providers,
+        secret=True,
+    )
+    oidc_redirect_uris: tuple[str, ...] = _setting(
+        (),
+        "addresses of front ends to which a sign-in returns, separated by commas; required with"
+        " `OIDC_PROVIDERS`",
+        _redirect_uris,
+    )
     host: str | None = _setting(
         None,
         "address to listen on; unset: 127.0.0.1 with the embedded server, otherwise 0.0.0.0",
@@ -266,6 +354,9 @@ def _checked(settings: Settings) -> Settings:
             raise ConfigError(f"{name.upper()} is set without DATABASE_URL. Set both or neither.")
     if not settings.is_embedded and not settings.jwt_secret_key:
         raise ConfigError(f"JWT_SECRET_KEY is not set. Generate one with: {_NEW_KEY}")
+    for name in ("public_url", "oidc_redirect_uris"):
+        if settings.oidc_providers and not getattr(settings, name):
+            raise ConfigError(f"{name.upper()} is not set. OIDC_PROVIDERS requires it.")
     for key in filter(None, (settings.jwt_secret_key, *settings.jwt_previous_secret_keys)):
         if len(key.encode()) < MINIMUM_KEY_BYTES:
             raise ConfigError(

@@ -15,6 +15,8 @@ from taskapi import identity
 from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import sessions, users
+from taskapi.auth.oidc import service as sign_ins
+from taskapi.auth.oidc.routes import oidc
 from taskapi.auth.routes import auth
 from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
@@ -64,6 +66,7 @@ def create_app(settings: Settings) -> Flask:
     identity.init_app(app, settings)
     passwords.init_app(app, settings)
     ratelimit.init_app(app, settings)
+    sign_ins.init_app(app, settings)
     db.init_app(app)
     migrate.init_app(app, db)
     if settings.cors_origins:
@@ -78,7 +81,7 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    features = (auth, lists, labels, filters, tasks, search, occurrences, recurrence)
+    features = (auth, oidc, lists, labels, filters, tasks, search, occurrences, recurrence)
     for blueprint in (*features, health, docs):
         app.register_blueprint(blueprint)
     for command in (users, sessions, demo, openapi_commands, purge, database_commands):

@@ -29,7 +29,7 @@ class User(Model):
     """An account.
 
     The email of a deleted account is null until all its rows are deleted, so another account can
-    have it.
+    have it. The password hash of an account without a password is empty.
     """
 
     __tablename__ = "users"
@@ -43,6 +43,7 @@ class User(Model):
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, server_default=NEXT_ID)
     email: Mapped[str | None] = mapped_column(String(255, collation="C"), unique=True)
     hashed_password: Mapped[str] = mapped_column(Text)
+    email_verified: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     is_active: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)

@@ -8,7 +8,8 @@ from flask import Blueprint, Response, request
 
 from taskapi.auth import schemas, service, sessions
 from taskapi.auth.fairness import TooBusy
-from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPassword
+from taskapi.auth.responses import device_of, login_response
+from taskapi.auth.service import EmailTaken, InvalidCredentials, WrongPassword
 from taskapi.http import idempotency
 from taskapi.http.addresses import client_address
 from taskapi.http.operations import Link, operation
@@ -39,7 +40,7 @@ _LINKS = (Link("refresh", body={"refresh_token": "$response.body#/refresh_token"
 )
 def register(body: dict[str, Any]) -> Response:
     """Creates an account and its first session."""
-    return _login_response(service.register(**body, device=_device()), 201)
+    return login_response(service.register(**body, device=device_of(request)), 201)
 
 
 @auth.post("/login")
@@ -57,7 +58,7 @@ def register(body: dict[str, Any]) -> Response:
 )
 def login(body: dict[str, Any]) -> Response:
     """Creates a session. Each device has its own session, which can be ended separately."""
-    return _login_response(service.login(**body, device=_device()))
+    return login_response(service.login(**body, device=device_of(request)))
 
 
 @auth.post("/refresh")
@@ -80,7 +81,7 @@ def refresh(body: dict[str, Any]) -> Response:
     token of the session, in case a response is lost or several tabs refresh. Later reuse ends the
     session, because the token may have been stolen.
     """
-    return _login_response(service.refresh(**body, address=client_address(request)))
+    return login_response(service.refresh(**body, address=client_address(request)))
 
 
 @auth.post("/logout")
@@ -171,14 +172,6 @@ def end_session(caller: Caller, session_id: int) -> Response:
 def end_other_sessions(caller: Caller) -> Response:
     """Ends all sessions of the account except the current one."""
     return json_response({"ended": sessions.end_other_sessions(caller)})
-
-
-def _login_response(opened: service.Login, status: int = 200) -> Response:
-    return json_response(opened._asdict() | {"token_type": "bearer"}, status)
-
-
-def _device() -> Device:
-    return Device(request.headers.get("User-Agent", "")[:255] or None, client_address(request))
 
 
 def _caller_to_log_out() -> Caller | None:

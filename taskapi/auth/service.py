@@ -113,7 +113,7 @@ def register(email: str, password: str, device: Device) -> Login:
     if account and not verify_password(password, account["hashed_password"], group):
         raise EmailTaken
     hashed_password = account["hashed_password"] if account else hash_password(password, group)
-    login = _open(statements.register, device, email=email, hashed_password=hashed_password)
+    login = open_login(statements.register, device, email=email, hashed_password=hashed_password)
     if login is None:
         raise EmailTaken
     log_event("registered", user_id=login.user["id"])
@@ -150,7 +150,7 @@ def login(email: str, password: str, device: Device, refresh_token: str = "") ->
     if not account["is_active"]:
         _events.warning("login_refused", extra={"user_id": account["id"], "reason": "inactive"})
         raise AccountInactive
-    opened = _open(
+    opened = open_login(
         statements.open_session, device, user_id=account["id"], hashed_password=hashed_password
     )
     if opened is None:  # the password or the state of the account has changed since it was verified
@@ -280,7 +280,8 @@ def _group(address: str | None, *, is_known: bool = False) -> Group:
     return Group(network(address, attempts.PARTY), is_known)
 
 
-def _open(statement: Statement, device: Device, **parameters: Any) -> Login | None:
+def open_login(statement: Statement, device: Device, **parameters: Any) -> Login | None:
+    """Execute a statement that creates a session, and return its tokens; None without a row."""
     family, secret = new_family()
     token = RefreshToken(Caller.of(0, 0), family, secret)
     opened = database.row(
@@ -326,6 +327,26 @@ def _repeated_refresh(token: RefreshToken) -> tuple[User, RefreshToken]:
     database.run_afterwards(statements.revoke, **_ids(token.caller))
     _events.warning("refresh_token_reused", extra=_ids(token.caller))
     raise SessionEnded
+
+
+def confirm_password(caller: Caller, password: str, address: str | None) -> None:
+    """Verify the password that confirms an operation.
+
+    Raises:
+        WrongPassword, SessionEnded, RateLimited, TooBusy: see there.
+    """
+    _spend_reauthentication(caller, address)
+    _reauthenticate(caller, password, _group(address, is_known=True), "/password")
+
+
+def hash_new_password(caller: Caller, password: str, address: str | None) -> str:
+    """The hash of a new password for the caller, to be stored.
+
+    Raises:
+        RateLimited, TooBusy: see there.
+    """
+    _spend_reauthentication(caller, address)
+    return hash_password(password, _group(address, is_known=True))
 
 
 def _spend_reauthentication(caller: Caller, address: str | None) -> None:

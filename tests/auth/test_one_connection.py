@@ -13,6 +13,8 @@ from support import world
 from support.api import PASSWORD, Api, new_email
 from support.calls import CALLS, Call
 from support.contract import Contract
+from support.resources import sign_in_code
+from support.signing_in import VERIFIER
 
 from config import Settings
 from taskapi.db import database
@@ -49,6 +51,8 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
         "current_password": password,
         "new_password": "staple 42 times",
         "refresh_token": person.login["refresh_token"] if is_right else "tr_forged",
+        "code": sign_in_code(person, new_email()) if is_right else "forged",
+        "code_verifier": VERIFIER,
     }
     required = call.body["required"] if call.body else ()
     return {name: values[name] for name in required}
@@ -60,7 +64,8 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
 def test_a_pool_of_one_serves_every_account_operation(
     person: Api, call: Call, is_right: bool, has_key: bool
 ) -> None:
-    path = call.path.format(session_id=person.again().login["user"]["id"])
+    session_id = person.again().login["user"]["id"]
+    path = call.path.format(session_id=session_id, identity_id=1, provider="unknown")
     body = _body(call, person, is_right=is_right)
     headers = {"Idempotency-Key": next(_keys)} if has_key else {}
     sent: dict[str, Any] = {"json": body} if call.body else {}

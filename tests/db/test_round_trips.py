@@ -64,11 +64,14 @@ SEVERAL = {
     "change_password": 5,
     "complete_task": 9,
     "delete_account": 17,  # each table of content
+    "create_identity": 8,
+    "delete_identity": 4,
     "delete_label": 4,
     "end_other_sessions": 2,
     "merge_label": 4,
     "move_list": 6,
     "move_task": 7,
+    "set_password_by_identity": 8,
     "skip_occurrence": 9,
     "undo_occurrence": 9,
 }

@@ -21,8 +21,13 @@ from werkzeug.routing import Rule
 
 from taskapi.http.operations import Operation, operation_of
 
-NO_OPERATION = {"docs.swagger_ui", "docs.redoc", "docs.asset", "service.get_openapi"}
-"""Views that are not operations of the API: pages, their assets, and the document."""
+NO_OPERATION = {
+    *("docs.swagger_ui", "docs.redoc", "docs.asset", "service.get_openapi"),
+    "oidc.callback",
+}
+"""Views that are not operations of the API: pages, their assets, the document, and an address that
+providers send browsers to, with parameters of their own.
+"""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -100,6 +105,9 @@ def test_the_public_operations_are_these() -> None:
         "POST /auth/login",
         "POST /auth/refresh",
         "POST /auth/logout",
+        "GET /auth/oidc/providers",
+        "GET /auth/oidc/<provider>/authorize",
+        "POST /auth/oidc/token",
     }
 
 

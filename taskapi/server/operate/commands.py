@@ -13,6 +13,7 @@ from config import Settings
 from taskapi.auth import ratelimit
 from taskapi.auth.administration import purge_sessions
 from taskapi.auth.deletion import delete_closed_accounts
+from taskapi.auth.oidc.queries import codes_purge
 from taskapi.cli import Command, CommandGroup
 from taskapi.http import idempotency
 from taskapi.runtime.context import request_globals
@@ -49,13 +50,14 @@ def database() -> None:
 @click.command(cls=Command)
 @with_appcontext
 def purge() -> None:
-    """Delete expired sessions, stored responses, rate limit counters and rows of deleted accounts.
+    """Delete expired sessions, responses, sign-in codes, counters and rows of deleted accounts.
 
     It can run at any time, while the service runs, and on several machines at once.
     """
     click.echo(f"{purge_sessions()} sessions that ended thirty days ago or more")
     click.echo(f"{idempotency.purge.run()} stored responses of idempotency keys")
     click.echo(f"{ratelimit.purge.run()} rate limit counters")
+    click.echo(f"{codes_purge.run()} expired codes of sign-ins")
     click.echo(f"{delete_closed_accounts()} deleted accounts with remaining rows")
 
 

@@ -1,0 +1,160 @@
+"""SQL of identities and of codes for front ends."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    LargeBinary,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from taskapi.auth.models import Session, User
+from taskapi.auth.oidc.models import LinkedIdentity, SignInCode
+from taskapi.auth.queries import SECOND
+from taskapi.db.purging import Purge
+from taskapi.db.statement import Statement
+from taskapi.db.tenancy import SESSION_ID, USER_ID, has_live_session
+from taskapi.extensions import table_of
+
+_users, _sessions = table_of(User), table_of(Session)
+_identities, _codes = table_of(LinkedIdentity), table_of(SignInCode)
+
+_user_id = bindparam("user_id", type_=BigInteger)
+_issuer = bindparam("issuer", type_=Text)
+_subject = bindparam("subject", type_=Text)
+_email = bindparam("email", type_=Text)
+_code_hash = bindparam("code_hash", type_=LargeBinary)
+
+IDENTITY_COLUMNS = (
+    _identities.c.id,
+    _identities.c.issuer,
+    _identities.c.subject,
+    _identities.c.email,
+    _identities.c.created_at,
+)
+_ACCOUNT_COLUMNS = (
+    _users.c.id,
+    _users.c.email,
+    _users.c.hashed_password,
+    _users.c.is_active,
+    _users.c.email_verified,
+)
+_is_identity = and_(_identities.c.issuer == _issuer, _identities.c.subject == _subject)
+
+store_code = Statement(
+    insert(_codes)
+    .values(
+        code_hash=_code_hash,
+        challenge=bindparam("challenge", type_=Text),
+        issuer=_issuer,
+        subject=_subject,
+        email=_email,
+        expires_at=func.now() + bindparam("seconds", type_=BigInteger) * SECOND,
+    )
+    .returning(_codes.c.code_hash),
+    writes=True,
+)
+"""Stores the hash of a code with the identity that it stands for."""
+
+redeem_code = Statement(
+    delete(_codes)
+    .where(_codes.c.code_hash == _code_hash)
+    .returning(
+        _codes.c.challenge,
+        _codes.c.issuer,
+        _codes.c.subject,
+        _codes.c.email,
+        (_codes.c.expires_at > func.now()).label("is_valid"),
+    ),
+    writes=True,
+    independent=True,
+)
+"""Deletes a code, even if the request fails, and returns what it stands for."""
+
+codes_purge = Purge(_codes, _codes.c.expires_at <= func.now())
+"""Deletes the expired codes."""
+
+account_of_identity = Statement(
+    select(*_ACCOUNT_COLUMNS)
+    .join(_identities, _identities.c.user_id == _users.c.id)
+    .where(_is_identity)
+    .with_for_update(read=True, of=_users),
+    writes=True,
+)
+"""The account that an identity is linked to, locked against a change of its password."""
+
+account_of_email = Statement(
+    select(*_ACCOUNT_COLUMNS).where(_users.c.email == _email).with_for_update(of=_users),
+    writes=True,
+)
+"""The account with an email, locked."""
+
+own_account = Statement(
+    select(*_ACCOUNT_COLUMNS)
+    .where(_users.c.id == USER_ID, has_live_session())
+    .with_for_update(of=_users),
+    writes=True,
+)
+"""The caller's account, locked, so that its identities are changed one at a time."""
+
+verify_email = Statement(
+    update(_users)
+    .values(email_verified=true(), updated_at=func.now())
+    .where(_users.c.id == _user_id)
+    .returning(_users.c.id),
+    writes=True,
+)
+"""Marks the email of an account as verified."""
+
+link = Statement(
+    upsert(_identities)
+    .values(user_id=_user_id, issuer=_issuer, subject=_subject, email=_email)
+    .on_conflict_do_nothing(index_elements=["issuer", "subject"])
+    .returning(*IDENTITY_COLUMNS),
+    writes=True,
+)
+"""Links an identity to an account; no row if it is linked already."""
+
+own_identity = Statement(
+    select(*IDENTITY_COLUMNS).where(_identities.c.user_id == USER_ID, _is_identity)
+)
+"""An identity, if it is linked to the caller's account."""
+
+own_identities = Statement(
+    select(*IDENTITY_COLUMNS)
+    .select_from(_sessions.outerjoin(_identities, _identities.c.user_id == _sessions.c.user_id))
+    .where(_sessions.c.user_id == USER_ID, _sessions.c.id == SESSION_ID, has_live_session())
+    .order_by(_identities.c.id)
+)
+"""The caller's identities; one row of nulls if there are none, and no row without a session."""
+
+count_identities = Statement(
+    select(func.count().label("count")).where(_identities.c.user_id == _user_id)
+)
+"""The number of an account's identities."""
+
+remove = Statement(
+    delete(_identities)
+    .where(
+        _identities.c.user_id == USER_ID,
+        _identities.c.id == bindparam("identity_id", type_=BigInteger),
+    )
+    .returning(_identities.c.id),
+    writes=True,
+)
+"""Removes one of the caller's identities."""
+
+remove_all = Statement(
+    delete(_identities).where(_identities.c.user_id == _user_id).returning(_identities.c.id),
+    writes=True,
+)
+"""Removes all identities of an account."""
