@@ -47,6 +47,7 @@ lint: environment-dev
 	$(BIN) ruff check .
 	$(BIN) ruff format --check .
 	$(BIN) mypy
+	$(BIN) mypy --config-file tests/mypy.ini
 	.venv/bin/lint-imports
 	.venv/bin/python scripts/lint-migrations
 	scripts/lint-openapi

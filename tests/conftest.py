@@ -59,8 +59,11 @@ def template(server_url: str, run_folder: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def database_url(server_url: str, template: str, worker_id: str) -> str:
-    return databases.create(server_url, f"test_{worker_id}", template)
+def database_url(server_url: str, template: str, worker_id: str) -> Iterator[str]:
+    """A database of all tests of a worker. At the end, each of its tasks must follow the rules."""
+    url = databases.create(server_url, f"test_{worker_id}", template)
+    yield url
+    assert databases.violated_rules(url) == []
 
 
 @pytest.fixture(scope="session")

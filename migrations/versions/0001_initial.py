@@ -56,12 +56,6 @@ CREATE TRIGGER keep_labels AFTER DELETE OR UPDATE OF workspace_id, id ON labels
 FOR EACH ROW EXECUTE FUNCTION keep_labels()
 """
 
-RECURS = (
-    "(rrule IS NULL OR due_date IS NOT NULL)"
-    " AND (rrule IS NULL) = (recurrence_anchor IS NULL)"
-    " AND (rrule IS NULL) = (recurrence_timezone IS NULL)"
-)
-
 TABLES = (
     "task_words",
     "occurrences",
@@ -108,15 +102,6 @@ def _constraints(table: str) -> list[sa.Constraint]:
         ),
         sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f(f"pk_{table}")),
     ]
-
-
-def _is_moment(name: str) -> str:
-    """A date, or a local time in a time zone with its instant."""
-    return (
-        f"({name}_date IS NOT NULL OR {name}_time IS NULL)"
-        f" AND ({name}_time IS NULL) = ({name}_timezone IS NULL)"
-        f" AND ({name}_time IS NULL) = ({name}_at IS NULL)"
-    )
 
 
 def upgrade() -> None:
@@ -305,18 +290,6 @@ def upgrade() -> None:
         sa.Column("estimate_minutes", sa.Integer()),
         sa.Column("label_ids", sa.ARRAY(sa.BigInteger())),
         *_changes(),
-        sa.CheckConstraint("title <> ''", name=op.f("ck_tasks_title")),
-        sa.CheckConstraint(
-            "(depth = 0) = (parent_id IS NULL) AND depth BETWEEN 0 AND 15",
-            name=op.f("ck_tasks_depth"),
-        ),
-        sa.CheckConstraint(_is_moment("due"), name=op.f("ck_tasks_due")),
-        sa.CheckConstraint(RECURS, name=op.f("ck_tasks_recurs")),
-        sa.CheckConstraint(_is_moment("start"), name=op.f("ck_tasks_start")),
-        sa.CheckConstraint("cardinality(label_ids) <= 100", name=op.f("ck_tasks_labels")),
-        sa.CheckConstraint("estimate_minutes BETWEEN 1 AND 525600", name=op.f("ck_tasks_estimate")),
-        sa.CheckConstraint("length(description) <= 10000", name=op.f("ck_tasks_description")),
-        sa.CheckConstraint("priority BETWEEN 0 AND 4", name=op.f("ck_tasks_priority")),
         sa.ForeignKeyConstraint(
             ["workspace_id", "list_id"],
             ["lists.workspace_id", "lists.id"],

@@ -7,7 +7,7 @@ an update sets the column.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from types import SimpleNamespace
@@ -48,6 +48,7 @@ from taskapi.db.tenancy import (
     WORKSPACE_ID,
     WORKSPACES,
     Counts,
+    SqlRow,
     counted_workspace,
     has_live_session,
     increment_version,
@@ -94,7 +95,13 @@ class ContentStatements:
     growing_totals: Sequence[str] = ()
     """Totals with a quota that an update can increase."""
 
-    def assignment(self, column: Column[Any], before: FromClause, moment: Moment) -> Any:
+    previous_columns: Sequence[str] = ()
+    """Columns of which totals and `dependent_writes` need the value before an update."""
+
+    simple_columns: Collection[str] = ()
+    """Columns that are often updated without others, for which there is a shorter statement."""
+
+    def assignment(self, column: Column[Any], before: SqlRow, moment: Moment) -> Any:
         """The value of a column in an update: its parameter if that is given."""
         name = column.name
         return case((self.is_given(name), self.value(name)), else_=before.c[name])
@@ -103,16 +110,17 @@ class ContentStatements:
         """The value of a column in an insert: its parameter."""
         return self.value(column.name)
 
-    def standalone(self, before: FromClause) -> Sequence[ColumnElement[bool]]:
+    def standalone(self, before: SqlRow) -> Sequence[ColumnElement[bool]]:
         """Conditions under which an update affects no other row: see `update_standalone`."""
         return ()
 
-    def dependent_writes(self, after: CTE | None, before: CTE | None) -> Sequence[CTE]:
+    def dependent_writes(self, after: SqlRow | None, before: CTE | None) -> Sequence[CTE]:
         """Writes to other tables that belong to a write of a row.
 
         Args:
             after: the row after an insert or an update.
-            before: the row before an update or a deletion.
+            before: the row before an update or a deletion. In an update, both have the ID and
+                `previous_columns`.
         """
         return ()
 
@@ -225,45 +233,51 @@ class ContentStatements:
 
     @cached_property
     def update(self) -> Statement:
-        return self._new_update(standalone=False)
+        return self._new_update(self._bits)
+
+    @cached_property
+    def update_simple(self) -> Statement:
+        return self._new_update(self.simple_columns)
 
     @cached_property
     def update_standalone(self) -> Statement:
-        return self._new_update(standalone=True)
+        return self._new_update(self._bits, standalone=True)
 
-    def _new_update(self, *, standalone: bool) -> Statement:
-        workspace = locked_workspace(self._counts)
-        conditions = self.standalone(self.table) if standalone else ()
+    def _new_update(self, names: Collection[str], *, standalone: bool = False) -> Statement:
+        """An update that can set the columns of these names.
+
+        It returns the row itself; what other writes need to know of it is in `before` and `after`,
+        which have few columns, because each column of a common table expression costs time.
+        """
+        row, workspace = self.table, locked_workspace(self._counts)
+        columns = [column for column in self._writable if column.name in names]
+        moment = workspace.c.moment
         before = (
-            select(*self.table.c)
-            .join(workspace, self.table.c.workspace_id == workspace.c.id)
-            .where(self.table.c.workspace_id == WORKSPACE_ID, self.table.c.id == ID)
-            .where(version_matches(self.table), *conditions)
-            .with_for_update(of=self.table, key_share=True)
+            select(row.c.workspace_id, row.c.id, *(row.c[name] for name in self.previous_columns))
+            .join(workspace, row.c.workspace_id == workspace.c.id)
+            .where(row.c.workspace_id == WORKSPACE_ID, row.c.id == ID, version_matches(row))
+            .where(*(self.standalone(row) if standalone else ()))
+            .where(*self._within_quotas(workspace, row, self._changed(columns, row, moment)))
+            .with_for_update(of=row, key_share=True)
             .cte("before")
         )
-        moment = workspace.c.moment
-        values = {c.name: self.assignment(c, before, moment) for c in self._writable}
-        after = (
-            update(self.table)
-            .values(**values, version=workspace.c.next_version, updated_at=moment)
-            .where(
-                # By the parameters: without statistics the planner would scan the workspace's rows.
-                self.table.c.workspace_id == WORKSPACE_ID,
-                self.table.c.id == ID,
-                before.c.id == ID,
-                workspace.c.id == WORKSPACE_ID,
-                *self._within_quotas(workspace, before, values),
+        after = self._changed(columns, before, moment)
+        written = (
+            update(row)
+            .values(
+                **{column.name: self.assignment(column, row, moment) for column in columns},
+                version=workspace.c.next_version,
+                updated_at=moment,
             )
-            .returning(*self.table.c)
-            .cte("after")
+            # By the parameters: without statistics the planner would scan the workspace's rows.
+            .where(row.c.workspace_id == WORKSPACE_ID, row.c.id == ID)
+            .where(before.c.id == ID, workspace.c.id == WORKSPACE_ID)
+            .returning(*row.c)
         )
-        gained, lost = self._weights(after), self._weights(before)
-        counted = increment_version(
-            workspace, after, {total: gained[total] - lost[total] for total in gained}
+        counted = increment_version(workspace, before, self._growth(before, after))
+        return Statement(
+            written.add_cte(counted, *self.dependent_writes(after, before)), writes=True
         )
-        dependent = self.dependent_writes(after, before)
-        return Statement(select(*after.c).add_cte(counted, *dependent), writes=True)
 
     @cached_property
     def delete(self) -> Statement:
@@ -304,26 +318,43 @@ class ContentStatements:
         """The parameter `given` of an update that sets these values."""
         return sum(self._bits[name] for name in values)
 
+    def _changed(self, columns: Sequence[Column[Any]], before: SqlRow, moment: Moment) -> SqlRow:
+        """The row after an update of these columns, with the previous columns."""
+        kept = {name: before.c[name] for name in self.previous_columns}
+        changed = {c.name: self.assignment(c, before, moment) for c in columns if c.name in kept}
+        return _Values({"id": before.c.id, **kept, **changed})
+
     def _within_quotas(
-        self, workspace: CTE, before: CTE, values: Mapping[str, ColumnElement[Any]]
+        self, workspace: CTE, before: SqlRow, after: SqlRow
     ) -> list[ColumnElement[bool]]:
         """Conditions that an update increases no total, or keeps it within its quota."""
-        gained, lost = self._weights(_Values(values)), self._weights(before)
-        growth = {t: gained[t] - lost[t] for t in gained if t in self.growing_totals}
         return [
             or_(more <= _ZERO, workspace.c[total] + more <= limit_of(total))
-            for total, more in growth.items()
+            for total, more in self._growth(before, after).items()
+            if total in self.growing_totals
         ]
 
-    def _weights(self, rows: Any) -> dict[str, ColumnElement[int]]:
+    def _growth(self, before: SqlRow, after: SqlRow) -> dict[str, ColumnElement[int]]:
+        """How much an update adds to the totals that it changes."""
+        lost, gained = self._weights(before), self._weights(after)
+        return {t: gained[t] - lost[t] for t in gained if not gained[t].compare(lost[t])}
+
+    def _weights(self, rows: SqlRow) -> dict[str, ColumnElement[int]]:
         return {total: weight(rows) for total, weight in self._counts.items()}
 
 
+class _Columns(SimpleNamespace):
+    """Values by attribute and by key."""
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
 class _Values:
-    """SQL values with the interface of a row's columns."""
+    """A row of calculated values."""
 
     def __init__(self, values: Mapping[str, ColumnElement[Any]]) -> None:
-        self.c = SimpleNamespace(**values)
+        self.c = _Columns(**values)
 
 
 def _bytes_before(rows: FromClause, ordering: Ordering) -> ColumnElement[int]:

@@ -106,7 +106,9 @@ class ContentTable(Generic[M]):
         """
         if not values:
             return self.require(caller, row_id, "update", if_match)
-        updated = self._updated(self.sql.update, caller, row_id, values, if_match)
+        is_simple = values.keys() <= set(self.sql.simple_columns)
+        statement = self.sql.update_simple if is_simple else self.sql.update
+        updated = self._updated(statement, caller, row_id, values, if_match)
         return updated or self.raise_for_missing(
             caller, row_id, "update", if_match, self._growth_problem()
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 from sqlalchemy import (
     ARRAY,
@@ -39,7 +40,16 @@ from taskapi.identity import Caller
 from taskapi.problems import SessionEnded
 from taskapi.workspaces.models import Workspace
 
-Counts = Mapping[str, Callable[[FromClause], ColumnElement[int]]]
+
+class SqlRow(Protocol):
+    """A row in SQL: of a table, of a common table expression, or of calculated values."""
+
+    @property
+    def c(self) -> Any:
+        """The columns, by attribute and by key."""
+
+
+Counts = Mapping[str, Callable[[SqlRow], ColumnElement[int]]]
 """For columns of the workspace that store totals, how much a row adds to each."""
 
 WORKSPACES = table_of(Workspace)

@@ -45,6 +45,7 @@ from taskapi.db.tenancy import (
     ID,
     ONE,
     WORKSPACE_ID,
+    SqlRow,
     increment_version,
     locked_workspace,
     version_matches,
@@ -68,8 +69,10 @@ _MAX_LABELS = literal_column(str(MAX_LABELS), Integer)
 _NO_LABELS: ColumnElement[Any] = literal_column("'{}'::bigint[]", ARRAY(BigInteger))
 
 _SEARCHED = ("title", "description")
-_TITLE_WORDS = bindparam("title_words", type_=ARRAY(Text))
-_DESCRIPTION_WORDS = bindparam("description_words", type_=ARRAY(Text))
+# One text each, separated by spaces: psycopg converts arrays of texts in Python, which is slow.
+_TITLE_WORDS = bindparam("title_words", type_=Text)
+_DESCRIPTION_WORDS = bindparam("description_words", type_=Text)
+_SPACE = literal_column("' '", Text)
 
 FILTER_STATEMENTS = 32
 """The number of filter statements that a worker caches. Clients can send any number of filters."""
@@ -80,11 +83,15 @@ def list_column(rows: FromClause) -> ColumnElement[int]:
     return func.coalesce(rows.c.list_id, rows.c.workspace_id)
 
 
-def _is_completed(rows: FromClause) -> ColumnElement[int]:
+def _tsvector(words: ColumnElement[str]) -> ColumnElement[Any]:
+    return func.array_to_tsvector(func.string_to_array(words, _SPACE))
+
+
+def _is_completed(rows: SqlRow) -> ColumnElement[int]:
     return cast(cast(rows.c.is_completed, Boolean), Integer)
 
 
-def text_bytes(rows: FromClause) -> ColumnElement[int]:
+def text_bytes(rows: SqlRow) -> ColumnElement[int]:
     """The size of a task's texts."""
     description = func.coalesce(func.octet_length(rows.c.description), literal_column("0", Integer))
     return func.octet_length(rows.c.title) + description
@@ -94,6 +101,8 @@ class _TaskStatements(ContentStatements):
     """The statements of tasks, with completion times, numbers of occurrences, and words."""
 
     growing_totals = ("text_bytes",)
+    previous_columns = ("title", "description", "is_completed", "list_id")
+    simple_columns = ("title", "description", "priority", "estimate_minutes")
 
     def initial(self, column: Column[Any], moment: Moment) -> Any:
         if column.name == "completed_at":
@@ -101,7 +110,7 @@ class _TaskStatements(ContentStatements):
             return case((cast(self.value("is_completed"), Boolean), completed_at))
         return super().initial(column, moment)
 
-    def assignment(self, column: Column[Any], before: FromClause, moment: Moment) -> Any:
+    def assignment(self, column: Column[Any], before: SqlRow, moment: Moment) -> Any:
         usual = super().assignment(column, before, moment)
         if column.name == "completed_at":
             since = case(
@@ -117,7 +126,7 @@ class _TaskStatements(ContentStatements):
             return case((is_reset, null()), else_=usual)
         return usual
 
-    def standalone(self, before: FromClause) -> list[ColumnElement[bool]]:
+    def standalone(self, before: SqlRow) -> list[ColumnElement[bool]]:
         """List and parent do not change, no subtask or occurrence is completed, and dates match.
 
         Due and recurrence match if both are given, which is validated before, or if the omitted one
@@ -147,7 +156,7 @@ class _TaskStatements(ContentStatements):
             ),
         ]
 
-    def _starts_in_time(self, before: FromClause) -> ColumnElement[bool]:
+    def _starts_in_time(self, before: SqlRow) -> ColumnElement[bool]:
         """As `dues.starts_in_time`, after the update."""
         names = ("start_date", "start_at", "due_date", "due_at")
         start_date, start_at, due_date, due_at = (
@@ -163,13 +172,13 @@ class _TaskStatements(ContentStatements):
             true(),
         )
 
-    def dependent_writes(self, after: CTE | None, before: CTE | None) -> Sequence[CTE]:
+    def dependent_writes(self, after: SqlRow | None, before: CTE | None) -> Sequence[CTE]:
         """Writes the counts of lists, and the words of the task if its texts have changed."""
         counted = counts_of_task(before, after)
-        return [counted, *self._words(after, before)] if after is not None else [counted]
+        return [*counted, *([] if after is None else self._words(after, before))]
 
-    def _words(self, after: CTE, before: CTE | None) -> Sequence[CTE]:
-        title, description = map(func.array_to_tsvector, (_TITLE_WORDS, _DESCRIPTION_WORDS))
+    def _words(self, after: SqlRow, before: CTE | None) -> Sequence[CTE]:
+        title, description = map(_tsvector, (_TITLE_WORDS, _DESCRIPTION_WORDS))
         if before is None:
             row = select(after.c.workspace_id, after.c.id, title, description)
             names = ["workspace_id", "task_id", "title_words", "description_words"]
@@ -186,7 +195,7 @@ class _TaskStatements(ContentStatements):
                 ),
             )
             .where(_words.c.workspace_id == WORKSPACE_ID, _words.c.task_id == ID)
-            .where(before.c.id == ID, after.c.id == ID, or_(*is_new.values()))
+            .where(before.c.id == ID, or_(*is_new.values()))
         )
         return [changed.cte("words")]
 
@@ -194,10 +203,8 @@ class _TaskStatements(ContentStatements):
         title, description = values.get("title"), values.get("description")
         workspace = caller.workspace_id
         return {
-            "title_words": lexemes(workspace, title_words(title)) if title else [],
-            "description_words": lexemes(workspace, description_words(description))
-            if description
-            else [],
+            "title_words": " ".join(lexemes(workspace, title_words(title or ""))),
+            "description_words": " ".join(lexemes(workspace, description_words(description))),
         }
 
 

@@ -131,8 +131,9 @@ def test_a_reuse_after_the_grace_ends_the_session_and_is_logged(
     assert _lives(other)
     reused = [record for record in caplog.records if record.msg == "refresh_token_reused"]
     assert len(reused) == 1
-    assert (reused[0].user_id, reused[0].levelname) == (user.user_id, "WARNING")
-    assert reused[0].session_id == int.from_bytes(_bytes(stolen)[8:16], "big")
+    fields = vars(reused[0])
+    assert (fields["user_id"], fields["levelname"]) == (user.user_id, "WARNING")
+    assert fields["session_id"] == int.from_bytes(_bytes(stolen)[8:16], "big")
     assert stolen not in str([vars(record) for record in caplog.records])
 
 

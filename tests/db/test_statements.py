@@ -27,7 +27,8 @@ def test_no_combination_of_fields_adds_a_statement(settings: Settings, contract:
             person = world.person(app, contract).registered()
             task = person.task()
             address = f"/tasks/{task['id']}"
-            for first in ("title", "start"):  # one that cannot affect other tasks, and one that can
+            # A simple one, another that cannot affect other tasks, and one that can.
+            for first in ("title", "label_ids", "start"):
                 person.expect(200, "PATCH", address, json={first: FIELDS[first]})
             for count in range(1, 4):
                 for names in itertools.combinations(FIELDS, count):

@@ -16,6 +16,7 @@ from support.api import Api
 
 from config import Settings
 from taskapi.server.operate import archive
+from taskapi.tasks.models import RULES
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +37,23 @@ OBJECTS = {
     "default": "ALTER TABLE users ALTER COLUMN is_active SET DEFAULT attack() = 1",
     "check": "ALTER TABLE users ADD CHECK (attack() = 1)",
     "trigger": "CREATE TRIGGER attack BEFORE INSERT ON users EXECUTE FUNCTION fire()",
+}
+WORKSPACE = """
+INSERT INTO workspaces (id, owner_id, name) VALUES (1, 1, 'Personal');
+INSERT INTO labels (workspace_id, user_id, version, name, name_key)
+SELECT 1, 1, 1, n::text, n::text FROM generate_series(1, 101) AS n;
+INSERT INTO tasks (workspace_id, user_id, version, title) VALUES (1, 1, 1, 'Task');
+"""
+VIOLATIONS = {
+    "title": "title = ''",
+    "description": "description = repeat('é', 10001)",
+    "priority": "priority = 5",
+    "estimate": "estimate_minutes = 0",
+    "due": "due_date = '2026-11-27', due_time = '18:00'",
+    "start": "start_timezone = 'Europe/Berlin'",
+    "recurs": "rrule = 'FREQ=DAILY'",
+    "depth": "depth = 1",
+    "labels": "label_ids = ARRAY(SELECT id FROM labels)",
 }
 
 
@@ -185,6 +203,19 @@ def test_rows_that_violate_a_constraint_are_an_error_and_nothing_is_restored(
         connection.execute("INSERT INTO users (email, hashed_password) VALUES ('NOBODY', 'x')")
     archive.back_up(source, file, silent)
     check_refused(file, target, "ck_users_email")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_tasks_that_violate_a_rule_are_an_error_and_nothing_is_restored(
+    source: str, target: str, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "tasks.backup"
+    with psycopg.connect(source, autocommit=True) as connection:
+        connection.execute(WORKSPACE)
+        connection.execute(f"UPDATE tasks SET {VIOLATIONS[name]}")
+    assert databases.violated_rules(source) == [name]
+    archive.back_up(source, file, silent)
+    check_refused(file, target, rf"the rule {name} \(1\)")
 
 
 def test_an_archive_of_a_later_release_is_an_error(

@@ -276,6 +276,8 @@ def test_every_character_that_folds_or_decomposes_has_one_word_in_every_normal_f
         words = title_words(text)
         assert words == title_words(normalize("NFD", text)) == title_words(normalize("NFC", text))
         assert [title_words(word)[0] for word in words] == words, hex(ord(character))
+        # They are sent with spaces between them.
+        assert " ".join(words).split(" ") == words, hex(ord(character))
 
 
 @settings(max_examples=200)

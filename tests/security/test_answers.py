@@ -45,7 +45,7 @@ def _is_guarded(headers: httpx.Headers) -> None:
 
 @pytest.mark.parametrize("who", ["anonymous", "somebody", "with nonsense"])
 def test_every_operation_returns_security_headers(
-    attacker: httpx.Client, person: Person, who: str, record_property: pytest.RecordProperty
+    attacker: httpx.Client, person: Person, who: str, record_property: Callable[[str, object], None]
 ) -> None:
     own = {"anonymous": {}, "somebody": person.headers, "with nonsense": {"Authorization": "x"}}
     calls = [route for route in routes(attacker) if route.path != "/auth/logout"]

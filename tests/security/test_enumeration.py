@@ -62,7 +62,7 @@ def test_all_failed_logins_get_the_same_response(client: httpx.Client, emails: E
 
 
 def test_all_failed_logins_take_the_same_time(
-    client: httpx.Client, emails: Emails, record_property: pytest.RecordProperty
+    client: httpx.Client, emails: Emails, record_property: Callable[[str, object], None]
 ) -> None:
     """When the machine is busy with something else, more turns even that out; no leak goes away."""
     times: dict[str, list[float]] = {email: [] for email in emails}

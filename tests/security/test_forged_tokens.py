@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -35,7 +36,10 @@ def _refused_everywhere(client: httpx.Client, token: str, challenge: str) -> int
 
 @pytest.mark.parametrize("name", SENDABLE)
 def test_no_operation_accepts_a_forged_token(
-    attacker: httpx.Client, person: Person, name: str, record_property: pytest.RecordProperty
+    attacker: httpx.Client,
+    person: Person,
+    name: str,
+    record_property: Callable[[str, object], None],
 ) -> None:
     token = FORGERIES[name](parts_of(person.login["access_token"]))
     calls = _refused_everywhere(attacker, token, INVALID)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -115,7 +116,7 @@ def test_sql_in_strings_is_not_executed(
     person: Person,
     untouched: Any,
     text: str,
-    record_property: pytest.RecordProperty,
+    record_property: Callable[[str, object], None],
 ) -> None:
     before = untouched()
     begun = time.monotonic()

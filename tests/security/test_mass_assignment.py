@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -84,7 +84,11 @@ ONLY_IN_PAGES = {"open_count", "completed_count"}
 
 @pytest.mark.parametrize("call", WITH_A_BODY, ids=str)
 def test_a_body_cannot_set_a_read_only_or_hidden_column(
-    user: Api, stranger: Api, private: str, call: Call, record_property: pytest.RecordProperty
+    user: Api,
+    stranger: Api,
+    private: str,
+    call: Call,
+    record_property: Callable[[str, object], None],
 ) -> None:
     assert call.body
     settable, read_only = call.body["properties"], call.response_names()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -206,7 +206,7 @@ def test_secrets_are_neither_logged_nor_returned(
     attacker: httpx.Client,
     private_life: Secrets,
     errors: list[str],
-    record_property: pytest.RecordProperty,
+    record_property: Callable[[str, object], None],
 ) -> None:
     with _stalled(service, private_life) as connection:
         _use(attacker, private_life)

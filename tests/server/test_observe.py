@@ -66,6 +66,21 @@ def test_a_request_and_its_statement_are_spans(url: str, collector: Receiver) ->
     assert "$1" in str(_attributes(statement)["db.query.text"])
 
 
+def test_the_name_of_a_span_is_the_write_of_its_statement(url: str, collector: Receiver) -> None:
+    parent = "1bf7651916cd43dd8448eb211c80319c"
+    with person(url) as client:
+        task = client.post("/tasks", json={"title": "New"}).json()
+        headers = {"traceparent": f"00-{parent}-b7ad6b7169203331-01"}
+        for body in ({"title": "Newer"}, {"is_completed": True}):
+            client.patch(f"/tasks/{task['id']}", json=body, headers=headers).raise_for_status()
+        client.delete(f"/tasks/{task['id']}", headers=headers).raise_for_status()
+    content = collector.first(bytes.fromhex(parent))
+    spans = [span for span in _spans(content) if span.trace_id.hex() == parent]
+    names = {span.name for span in spans if span.kind == Span.SPAN_KIND_CLIENT}
+    assert names <= {"UPDATE tasks", "DELETE tasks"}
+    assert "UPDATE tasks" in names
+
+
 def test_an_unexpected_error_is_reported_without_user_data(
     url: str, collector: Receiver, database_url: str
 ) -> None:

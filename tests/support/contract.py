@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from werkzeug.test import TestResponse
 
@@ -18,9 +18,7 @@ class Contract:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
-        self._registry = Registry().with_resource(
-            _DOCUMENT, Resource(contents=document, specification=DRAFT202012)
-        )
+        self._registry = Registry().with_resource(_DOCUMENT, DRAFT202012.create_resource(document))
         self._paths = [
             (re.compile(re.sub(r"\{\w+\}", "[^/]+", path) + "$"), path, operations)
             for path, operations in document["paths"].items()

@@ -39,7 +39,8 @@ class Times(NamedTuple):
     def of(cls, seconds: array[float]) -> Times:
         ordered = sorted(seconds)
         places = [len(ordered) * share // 100 for share in (50, 95, 99)]
-        return cls(*(round(1000 * ordered[place], 1) for place in places), 1000 * ordered[-1])
+        p50, p95, p99 = (round(1000 * ordered[place], 1) for place in places)
+        return cls(p50, p95, p99, 1000 * ordered[-1])
 
     def __str__(self) -> str:
         return f"p50 {self.p50:.0f}, p95 {self.p95:.0f}, slowest {self.slowest:.0f} ms"

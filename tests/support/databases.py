@@ -15,6 +15,7 @@ from psycopg import sql
 
 from config import Settings
 from taskapi import create_app, embedded
+from taskapi.tasks.models import RULES
 
 KEY = "a key for tests, which is long enough for HS256"
 MIGRATIONS = str(Path(__file__).parents[2] / "migrations")
@@ -85,3 +86,13 @@ def migrate(url: str, revision: str = "head") -> None:
     """Migrate a database up to a revision."""
     with create_app(settings_for(url, log_level="warning")).app_context():
         flask_migrate.upgrade(MIGRATIONS, revision)
+
+
+def violated_rules(url: str) -> list[str]:
+    """The names of the rules that a task in this database violates."""
+    with psycopg.connect(url) as connection:
+        return [
+            name
+            for name, rule in RULES.items()
+            if connection.execute(f"SELECT 1 FROM tasks WHERE NOT ({rule})".encode()).fetchone()
+        ]

@@ -15,12 +15,15 @@ from typing import IO, Any, NamedTuple
 
 import psycopg
 from psycopg import IsolationLevel, sql
+from sqlalchemy import func, select, text
 
 from taskapi.cli import NO_SCHEMA
+from taskapi.extensions import table_of
 from taskapi.server.operate import schema
 from taskapi.server.operate.archive_data import SequenceValue, TableData, parse
 from taskapi.server.operate.files import new_file, opened
 from taskapi.server.operate.programs import ArchiveError, Programs
+from taskapi.tasks.models import RULES, Task
 
 __all__ = ["ArchiveError", "Counts", "Say", "back_up", "bring_back"]
 
@@ -131,6 +134,7 @@ def bring_back(url: str, file: Path, say: Say) -> Counts:
             found = _counts(connection)
             if found != contents.counts:
                 raise ArchiveError(f"Not everything was restored: {found} of {contents.counts}.")
+            _check_tasks(connection)
             connection.execute(b"ANALYZE")
     return found
 
@@ -178,6 +182,15 @@ def _fill(
             raise ArchiveError(f"The archive has an unknown sequence: {sequence}.")
         name = sql.Identifier("public", sequence).as_string(connection)
         connection.execute("SELECT setval(%s::regclass, %s, %s)", [name, value, is_called])
+
+
+def _check_tasks(connection: psycopg.Connection) -> None:
+    """Check the rules that the table of tasks does not enforce itself."""
+    for name, rule in RULES.items():
+        violations = select(func.count()).select_from(table_of(Task)).where(text(f"NOT ({rule})"))
+        (number,) = connection.execute(str(violations).encode()).fetchone() or (0,)
+        if number:
+            raise ArchiveError(f"Tasks violate the rule {name} ({number:,}): {rule}.")
 
 
 def _copy(connection: psycopg.Connection, data: TableData, known: set[str]) -> None:
