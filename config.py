@@ -109,7 +109,8 @@ def _oidc_providers(text: str) -> tuple[OidcProvider, ...]:
             raise ValueError("must have strings as values, and a client_id in each provider")
         if not re.fullmatch("[a-z0-9-]{1,32}", one.name):
             raise ValueError("must have names of lower-case letters, digits and hyphens")
-        if not is_secure_url(one.issuer) or set("?#") & set(one.issuer):
+        is_short = len(one.issuer) <= 255
+        if not is_short or not is_secure_url(one.issuer) or set("?#") & set(one.issuer):
             raise ValueError("must have issuers like https://id.example.com, without ? and #")
         if "openid" not in one.scope.split():
             raise ValueError("must have openid in each scope")

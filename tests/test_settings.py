@@ -68,6 +68,7 @@ def _provider(**changes: object) -> str:
         ("OIDC_PROVIDERS", _provider(name="A/b"), "must have names of lower-case letters"),
         ("OIDC_PROVIDERS", _provider(issuer="http://a.b"), "must have issuers like https://"),
         ("OIDC_PROVIDERS", _provider(issuer="https://a.b?c"), "must have issuers like https://"),
+        ("OIDC_PROVIDERS", _provider(issuer=f"https://a.b/{'c' * 250}"), "must have issuers like"),
         ("OIDC_PROVIDERS", _provider(scope="email"), "must have openid in each scope"),
         ("OIDC_PROVIDERS", f"[{_ONE}, {_ONE}]", "must have a name and an issuer of its own"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from time import time
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from taskapi.http.encryption import decrypt, encrypt
 
 SECONDS = 600
 """How long a user may take to sign in at the provider."""
+
+MAX_COOKIES = 4
+"""Sign-ins of a browser in progress. The server limits the bytes of a header."""
 
 _PURPOSE = b"taskapi sign-in v1"
 
@@ -64,5 +68,14 @@ class Flow(NamedTuple):
 
 def cookie_name(state: str, *, is_secure: bool) -> str:
     """The name of a sign-in's cookie. Each tab has its own."""
-    digest = hashlib.sha256(state.encode()).hexdigest()[:16]
-    return f"{'__Secure-' if is_secure else ''}sign_in_{digest}"
+    return _prefix(is_secure=is_secure) + hashlib.sha256(state.encode()).hexdigest()[:16]
+
+
+def surplus_cookies(names: Iterable[str], *, is_secure: bool) -> list[str]:
+    """The names of the first cookies of sign-ins, if a further one would be too many."""
+    prefix = _prefix(is_secure=is_secure)
+    return [name for name in names if name.startswith(prefix)][: 1 - MAX_COOKIES]
+
+
+def _prefix(*, is_secure: bool) -> str:
+    return f"{'__Secure-' if is_secure else ''}sign_in_"

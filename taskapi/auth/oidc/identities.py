@@ -70,8 +70,8 @@ class IdentityNotLinked(Problem):
     detail = "The identity that signed in is not linked to this account."
 
 
-def list_identities(caller: Caller) -> list[dict[str, Any]]:
-    """Return the caller's identities, the first linked first.
+def list_identities(caller: Caller) -> dict[str, Any]:
+    """Return the caller's identities, the first linked first, and whether there is a password.
 
     Raises:
         SessionEnded: the caller's session has ended.
@@ -79,8 +79,9 @@ def list_identities(caller: Caller) -> list[dict[str, Any]]:
     rows = database.rows(statements.own_identities, **scope(caller))
     if not rows:
         raise SessionEnded
-    names = statements.own_identities.columns
-    return [dict(zip(names, row, strict=True)) for row in rows if row[0] is not None]
+    _, *names = statements.own_identities.columns
+    identities = [dict(zip(names, row[1:], strict=True)) for row in rows if row[1] is not None]
+    return {"identities": identities, "has_password": rows[0][0]}
 
 
 def link_identity(

@@ -11,21 +11,22 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal_column,
     select,
     true,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from taskapi.auth.models import Session, User
+from taskapi.auth.models import User
 from taskapi.auth.oidc.models import LinkedIdentity, SignInCode
 from taskapi.auth.queries import SECOND
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import SESSION_ID, USER_ID, has_live_session
+from taskapi.db.tenancy import USER_ID, has_live_session
 from taskapi.extensions import table_of
 
-_users, _sessions = table_of(User), table_of(Session)
+_users = table_of(User)
 _identities, _codes = table_of(LinkedIdentity), table_of(SignInCode)
 
 _user_id = bindparam("user_id", type_=BigInteger)
@@ -93,7 +94,9 @@ account_of_identity = Statement(
 """The account that an identity is linked to, locked against a change of its password."""
 
 account_of_email = Statement(
-    select(*_ACCOUNT_COLUMNS).where(_users.c.email == _email).with_for_update(of=_users),
+    select(*_ACCOUNT_COLUMNS)
+    .where(_users.c.email == _email)
+    .with_for_update(key_share=True, of=_users),
     writes=True,
 )
 """The account with an email, locked."""
@@ -101,7 +104,7 @@ account_of_email = Statement(
 own_account = Statement(
     select(*_ACCOUNT_COLUMNS)
     .where(_users.c.id == USER_ID, has_live_session())
-    .with_for_update(of=_users),
+    .with_for_update(key_share=True, of=_users),
     writes=True,
 )
 """The caller's account, locked, so that its identities are changed one at a time."""
@@ -130,12 +133,16 @@ own_identity = Statement(
 """An identity, if it is linked to the caller's account."""
 
 own_identities = Statement(
-    select(*IDENTITY_COLUMNS)
-    .select_from(_sessions.outerjoin(_identities, _identities.c.user_id == _sessions.c.user_id))
-    .where(_sessions.c.user_id == USER_ID, _sessions.c.id == SESSION_ID, has_live_session())
+    select((_users.c.hashed_password != literal_column("''")).label("has_password"))
+    .add_columns(*IDENTITY_COLUMNS)
+    .select_from(_users.outerjoin(_identities, _identities.c.user_id == _users.c.id))
+    .where(_users.c.id == USER_ID, has_live_session())
     .order_by(_identities.c.id)
 )
-"""The caller's identities; one row of nulls if there are none, and no row without a session."""
+"""Whether the caller has a password, and the caller's identities.
+
+One row with nulls if there are no identities, and no row without a session.
+"""
 
 count_identities = Statement(
     select(func.count().label("count")).where(_identities.c.user_id == _user_id)

@@ -50,7 +50,11 @@ def authorize(provider: str, query: dict[str, Any]) -> Response:
     `POST /auth/oidc/token`, or with `error`: `access_denied`, `sign_in_failed` or
     `temporarily_unavailable`. Both have the `state` of this request.
     """
-    return _redirect(service.begin(provider, query, client_address(request)))
+    target = service.begin(provider, query, client_address(request))
+    response = _redirect(target)
+    for name in service.surplus_cookies(request.cookies):
+        response.delete_cookie(name, **service.cookie_options())
+    return response
 
 
 @oidc.get("/oidc/<provider>/callback")
@@ -108,11 +112,11 @@ def set_password_by_identity(caller: Caller, body: dict[str, Any]) -> Response:
 @operation(
     summary="List identities",
     response=schemas.Identities,
-    example={"identities": [schemas.IDENTITY_EXAMPLE]},
+    example={"identities": [schemas.IDENTITY_EXAMPLE], "has_password": True},
 )
 def list_identities(caller: Caller) -> Response:
-    """Returns the identities that can log in to the account."""
-    return json_response({"identities": identities.list_identities(caller)})
+    """Returns the identities that can log in to the account, and whether a password can, too."""
+    return json_response(identities.list_identities(caller))
 
 
 @oidc.post("/identities")

@@ -137,3 +137,6 @@ class Identities(Schema):
         required=True,
         metadata={"description": "The identities, the first linked first."},
     )
+    has_password = fields.Boolean(
+        required=True, metadata={"description": "Whether the account has a password."}
+    )

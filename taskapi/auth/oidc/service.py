@@ -15,6 +15,7 @@ from config import Settings
 from taskapi.auth import attempts
 from taskapi.auth import queries as accounts
 from taskapi.auth.oidc import codes
+from taskapi.auth.oidc import flow as flows
 from taskapi.auth.oidc import queries as statements
 from taskapi.auth.oidc.flow import Flow, cookie_name
 from taskapi.auth.oidc.identity import Identity, ProviderError, ProviderUnavailableError
@@ -116,6 +117,11 @@ def cookie_options() -> dict[str, Any]:
         "httponly": True,
         "samesite": "Lax",
     }
+
+
+def surplus_cookies(cookies: Mapping[str, str]) -> list[str]:
+    """The names of cookies to delete before a new sign-in, since the browser has too many."""
+    return flows.surplus_cookies(cookies, is_secure=_registry().is_secure)
 
 
 def providers() -> list[dict[str, str]]:

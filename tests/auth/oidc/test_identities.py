@@ -36,7 +36,7 @@ def test_the_owner_links_the_identity_with_the_same_email(
     new_front_end().problem(409, "account_not_linked")
     linked = _link(user, new_front_end())
     assert linked["email"] == user.email
-    assert user.expect(200, "GET", "/auth/identities") == {"identities": [linked]}
+    assert user.expect(200, "GET", "/auth/identities")["identities"] == [linked]
     assert new_front_end().logged_in().user_id == user.user_id
     assert _is_verified(settings, user)
 
@@ -47,7 +47,7 @@ def test_an_identity_with_another_email_requires_a_verified_account(
     """Otherwise, who registered another's address would keep the account after its recovery."""
     body = new_front_end().body(password=PASSWORD)
     user.problem(409, "account_email_not_verified", "POST", "/auth/identities", json=body)
-    assert user.expect(200, "GET", "/auth/identities") == {"identities": []}
+    assert user.expect(200, "GET", "/auth/identities")["identities"] == []
     _verified(settings, user)
     _link(user, new_front_end())
     assert new_front_end().logged_in().user_id == user.user_id
@@ -133,17 +133,19 @@ def test_another_users_identity_is_not_removed(
     _verified(settings, user)
     linked = _link(user, new_front_end())
     stranger.problem(404, "not_found", "DELETE", f"/auth/identities/{linked['id']}")
-    assert user.expect(200, "GET", "/auth/identities") == {"identities": [linked]}
+    assert user.expect(200, "GET", "/auth/identities")["identities"] == [linked]
 
 
 def test_the_last_way_to_log_in_is_not_removed(front_end: FrontEnd, new_front_end) -> None:
     account = front_end.logged_in()
     (identity,) = account.expect(200, "GET", "/auth/identities")["identities"]
     path = f"/auth/identities/{identity['id']}"
+    assert account.expect(200, "GET", "/auth/identities")["has_password"] is False
     account.problem(409, "last_login_method", "DELETE", path)
     assert new_front_end().logged_in().user_id == account.user_id
     body = new_front_end().body(new_password=PASSWORD)
     account.expect(200, "POST", "/auth/oidc/password", json=body)
+    assert account.expect(200, "GET", "/auth/identities")["has_password"] is True
     account.expect(204, "DELETE", path)
     account.again()
 

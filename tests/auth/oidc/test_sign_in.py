@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import bcrypt
 import pytest
 from flask import Flask
 from support.api import PASSWORD, Api
@@ -121,7 +122,7 @@ def test_an_account_with_an_unverified_email_is_not_opened_or_taken_over(
     for _ in range(2):
         new_front_end().problem(409, "account_not_linked")
     assert _accounts(settings, user.email)[0][1] is False
-    assert user.expect(200, "GET", "/auth/identities") == {"identities": []}
+    assert user.expect(200, "GET", "/auth/identities")["identities"] == []
     assert user.expect(200, "GET", "/auth/sessions")["total"] == 1
 
 
@@ -170,6 +171,23 @@ def test_an_account_without_a_password_has_none_that_works(
         account.problem(400, "wrong_password", "POST", "/auth/delete", json={"password": password})
     body = {"email": account.email, "password": PASSWORD}
     anonymous.problem(400, "email_taken", "POST", "/auth/register", json=body)
+
+
+def test_a_login_to_an_account_without_a_password_costs_as_much_work_as_others(
+    front_end: FrontEnd, anonymous: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, checked, check = front_end.logged_in(), [], bcrypt.checkpw
+
+    def counting(password: bytes, hashed: bytes) -> bool:
+        checked.append(hashed)
+        return check(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counting)
+    body = {"email": account.email, "password": PASSWORD}
+    anonymous.problem(401, "invalid_credentials", "POST", "/auth/login", json=body)
+    (hashed,) = checked
+    assert len(hashed) == 60
+    assert hashed.split(b"$")[2] == b"04"
 
 
 def test_a_user_who_declines_comes_back_with_an_error(front_end: FrontEnd) -> None:
@@ -223,6 +241,17 @@ def test_the_cookie_is_limited_to_the_sign_in(front_end: FrontEnd) -> None:
     assert "Path=/auth/oidc/" in attributes
     assert "Max-Age=600" in attributes
     assert "Secure" not in attributes  # on this machine, without https
+
+
+def test_a_browser_has_a_limited_number_of_sign_ins_in_progress(
+    example: Provider, front_end: FrontEnd
+) -> None:
+    """More cookies would exceed the size of a header that the server accepts."""
+    addresses = [front_end.begin() for _ in range(20)]
+    expired = front_end.open(example.sign_in(addresses[-5]))
+    assert expired.get_json()["code"] == "sign_in_expired"
+    for address in addresses[-4:]:
+        assert "code" in front_end.returned(example.sign_in(address))
 
 
 def test_behind_https_the_cookie_is_secure(
