@@ -6,18 +6,21 @@ Each field of `Settings` is read from the environment variable of the same name 
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from email.policy import SMTP
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from config_oidc import OidcProvider, oidc_providers, public_url, redirect_uris
+
 MINIMUM_KEY_BYTES = 32
 """An HS256 key must be at least as long as the hash output (RFC 7518 section 3.2)."""
+
+_NO_SENDER = "taskapi <noreply@localhost>"
 
 _NEW_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
 
@@ -83,78 +86,35 @@ def _is_origin(origin: str) -> bool:
     return not set("*@ \\") & set(domain) and (is_valid_pattern or not is_pattern)
 
 
-@dataclass(frozen=True)
-class OidcProvider:
-    """An OpenID Connect provider, and the client that is registered there for this service."""
-
-    name: str
-    issuer: str
-    client_id: str
-    client_secret: str | None = field(default=None, repr=False)
-    scope: str = "openid email"
-
-
-def _oidc_providers(text: str) -> tuple[OidcProvider, ...]:
-    try:
-        providers = tuple(OidcProvider(**one) for one in json.loads(text))
-    except (ValueError, TypeError):
-        # The cause contains the secrets.
-        raise ValueError(
-            'must be a JSON array of objects like {"name": "example", "issuer":'
-            ' "https://id.example.com", "client_id": "...", "client_secret": "..."}'
-        ) from None
-    for one in providers:
-        texts = [one.name, one.issuer, one.client_id, one.client_secret or "", one.scope]
-        if not all(isinstance(value, str) for value in texts) or not one.client_id:
-            raise ValueError("must have strings as values, and a client_id in each provider")
-        if not re.fullmatch("[a-z0-9-]{1,32}", one.name):
-            raise ValueError("must have names of lower-case letters, digits and hyphens")
-        is_short = len(one.issuer) <= 255
-        if not is_short or not is_secure_url(one.issuer) or set("?#") & set(one.issuer):
-            raise ValueError("must have issuers like https://id.example.com, without ? and #")
-        if "openid" not in one.scope.split():
-            raise ValueError("must have openid in each scope")
-    if len({one.name for one in providers} | {one.issuer for one in providers}) < 2 * len(
-        providers
-    ):
-        raise ValueError("must have a name and an issuer of its own for each provider")
-    return providers
-
-
-def is_secure_url(url: str) -> bool:
-    """Whether a URL is https, or http on this machine."""
-    parts = urlsplit(url)
-    is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    return bool(parts.hostname) and (
-        parts.scheme == "https" or (parts.scheme == "http" and is_local)
-    )
-
-
-def _redirect_uris(text: str) -> tuple[str, ...]:
-    uris = _words(text)
-    for uri in uris:
-        parts = urlsplit(uri)
-        # An app's own scheme is a reversed domain (RFC 8252 section 7.1).
-        is_of_app = "." in parts.scheme and bool(parts.path)
-        if not (is_secure_url(uri) or is_of_app) or set("#*\\ ") & set(uri):
-            raise ValueError(
-                "must list addresses such as https://app.example.com/signed-in or"
-                " com.example.app:/signed-in, separated by commas (no # and no *)"
-            )
-    return uris
-
-
-def _public_url(text: str) -> str:
-    parts = urlsplit(text)
-    if not is_secure_url(text) or parts.query or parts.fragment:
-        raise ValueError("must be a URL such as https://api.example.com, without ? and #")
-    return text.rstrip("/")
-
-
 def _database_url(text: str) -> str:
     if urlsplit(text).scheme not in ("postgres", "postgresql"):
         raise ValueError("must be a postgres:// or postgresql:// URL")
     return text
+
+
+def _mail_url(text: str) -> str:
+    parts = urlsplit(text)
+    try:
+        is_valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if parts.scheme not in ("smtp", "smtps") or not is_valid or parts.path.strip("/"):
+        raise ValueError("must be such as smtps://user:password@host:465 or smtp://host:587")
+    return text
+
+
+def _mailbox(text: str) -> str:
+    found = SMTP.header_factory("From", text) if text.isprintable() else None
+    if found is None or found.defects or len(found.addresses) != 1 or not found.addresses[0].domain:
+        raise ValueError("must be an address such as Tasks <noreply@example.com>")
+    return text
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http:// or https:// URL, without a query")
+    return text.rstrip("/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +187,9 @@ class Settings:
         "sessions of an account; a login beyond it ends the session unused for longest",
         _integer(1, 10**6),
     )
+    quota_tokens: int = _setting(
+        100, "valid personal access tokens of an account", _integer(1, 10**6)
+    )
     quota_text_bytes: int = _setting(
         100_000_000,
         "bytes of titles and descriptions of tasks in a workspace",
@@ -256,20 +219,41 @@ class Settings:
         None,
         "URL of this service for browsers, such as https://api.example.com; required with"
         " `OIDC_PROVIDERS`",
-        _public_url,
+        public_url,
     )
     oidc_providers: tuple[OidcProvider, ...] = _setting(
         (),
         "OpenID Connect providers to sign in with, as a JSON array of objects with name, issuer,"
         " client_id, client_secret and scope; see docs/operate.md",
-        _oidc_providers,
+        oidc_providers,
         secret=True,
     )
     oidc_redirect_uris: tuple[str, ...] = _setting(
         (),
         "addresses of front ends to which a sign-in returns, separated by commas; required with"
         " `OIDC_PROVIDERS`",
-        _redirect_uris,
+        lambda text: redirect_uris(_words(text)),
+    )
+    jobs_poll_seconds: int = _setting(
+        5,
+        "seconds between a worker's queries for jobs that other machines have queued",
+        _integer(1, 86_400),
+    )
+    mail_url: str | None = _setting(
+        None,
+        "mail server, such as smtps://user:password@host:465, or smtp:// for STARTTLS; unset:"
+        " messages are written to `mail/` in the data directory",
+        _mail_url,
+        secret=True,
+    )
+    mail_from: str = _setting(_NO_SENDER, "sender of messages; required with `MAIL_URL`", _mailbox)
+    mail_templates: Path | None = _setting(
+        None, "directory of templates that replace those of messages", Path
+    )
+    app_url: str | None = _setting(
+        None,
+        "URL of the front end, to which links in messages lead; unset: pages of the service",
+        _http_url,
     )
     host: str | None = _setting(
         None,
@@ -348,6 +332,8 @@ def settings_or_exit(check: Callable[[Settings], None] | None = None) -> Setting
 def _checked(settings: Settings) -> Settings:
     if settings.metrics_port == settings.port:
         raise ConfigError("METRICS_PORT must differ from PORT, because metrics are not public.")
+    if settings.mail_url and settings.mail_from == _NO_SENDER:
+        raise ConfigError("MAIL_FROM is not set. Set it to the sender of messages.")
     if settings.session_expires < settings.jwt_access_token_expires:
         raise ConfigError("SESSION_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES.")
     for name in ("database_url_direct", "database_url_replica"):
@@ -355,9 +341,7 @@ def _checked(settings: Settings) -> Settings:
             raise ConfigError(f"{name.upper()} is set without DATABASE_URL. Set both or neither.")
     if not settings.is_embedded and not settings.jwt_secret_key:
         raise ConfigError(f"JWT_SECRET_KEY is not set. Generate one with: {_NEW_KEY}")
-    for name in ("public_url", "oidc_redirect_uris"):
-        if settings.oidc_providers and not getattr(settings, name):
-            raise ConfigError(f"{name.upper()} is not set. OIDC_PROVIDERS requires it.")
+    _require_with_providers(settings, "public_url", "oidc_redirect_uris")
     for key in filter(None, (settings.jwt_secret_key, *settings.jwt_previous_secret_keys)):
         if len(key.encode()) < MINIMUM_KEY_BYTES:
             raise ConfigError(
@@ -369,3 +353,9 @@ def _checked(settings: Settings) -> Settings:
         host=settings.host or ("127.0.0.1" if settings.is_embedded else "0.0.0.0"),
         log_format=settings.log_format or ("text" if settings.is_embedded else "json"),
     )
+
+
+def _require_with_providers(settings: Settings, *names: str) -> None:
+    for name in names:
+        if settings.oidc_providers and not getattr(settings, name):
+            raise ConfigError(f"{name.upper()} is not set. OIDC_PROVIDERS requires it.")

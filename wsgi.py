@@ -12,6 +12,7 @@ from flask.cli import cli
 
 from config import Settings, settings_or_exit
 from taskapi import create_app, embedded
+from taskapi.jobs.commands import worker_command
 from taskapi.server.operate.commands import archive_commands, timeouts_command
 from taskapi.server.serve import serve_command
 
@@ -36,6 +37,7 @@ _settings = _provide(settings_or_exit())
 app = create_app(_settings)
 for _command in (
     serve_command(_settings),
+    worker_command(app, _settings),
     timeouts_command(_settings),
     *archive_commands(_settings),
 ):

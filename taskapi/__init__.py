@@ -11,20 +11,23 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
-from taskapi import identity
+from taskapi import identity, mail
 from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import sessions, users
 from taskapi.auth.oidc import service as sign_ins
 from taskapi.auth.oidc.routes import oidc
+from taskapi.auth.personal_tokens.routes import personal_tokens as tokens
 from taskapi.auth.routes import auth
 from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
 from taskapi.extensions import cors, db, migrate
-from taskapi.http import admission, idempotency, openapi, responses
+from taskapi.http import admission, idempotency, openapi, personal_tokens, responses
 from taskapi.http.application import Application
 from taskapi.http.operations import IdConverter
 from taskapi.http.origins import EXPOSED_HEADERS, origin_patterns
+from taskapi.jobs import wakeup
+from taskapi.jobs.commands import jobs
 from taskapi.server.docs.routes import blueprint as docs
 from taskapi.server.health.commands import openapi_commands
 from taskapi.server.health.routes import health
@@ -50,6 +53,7 @@ def create_app(settings: Settings) -> Flask:
     app.config.update(
         SESSION_EXPIRES=settings.session_expires,
         QUOTA_SESSIONS=settings.quota_sessions,
+        QUOTA_TOKENS=settings.quota_tokens,
         **database.engine_config(settings),
     )
     app.url_map.converters["id"] = IdConverter
@@ -64,9 +68,12 @@ def create_app(settings: Settings) -> Flask:
     database.init_app(app, settings)
     quotas.init_app(app, settings)
     identity.init_app(app, settings)
+    personal_tokens.init_app(app)
     passwords.init_app(app, settings)
     ratelimit.init_app(app, settings)
     sign_ins.init_app(app, settings)
+    wakeup.init_app(app, settings)
+    mail.init_app(app, settings)
     db.init_app(app)
     migrate.init_app(app, db)
     if settings.cors_origins:
@@ -81,10 +88,10 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    features = (auth, oidc, lists, labels, filters, tasks, search, occurrences, recurrence)
+    features = (auth, oidc, tokens, lists, labels, filters, tasks, search, occurrences, recurrence)
     for blueprint in (*features, health, docs):
         app.register_blueprint(blueprint)
-    for command in (users, sessions, demo, openapi_commands, purge, database_commands):
+    for command in (users, sessions, jobs, demo, openapi_commands, purge, database_commands):
         app.cli.add_command(command)
     app.extensions["taskapi_openapi"] = cache(lambda: openapi_json(app))
     _trust_proxies(app, settings.trusted_proxy_hops)

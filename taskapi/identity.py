@@ -47,6 +47,8 @@ class Caller(NamedTuple):
     user_id: int
     session_id: int
     workspace_id: int
+    scopes: frozenset[str] | None = None
+    """Of a personal access token. None for a login, which may use all operations."""
 
     @classmethod
     def of(cls, user_id: int, session_id: int) -> Caller:
@@ -99,21 +101,30 @@ def issue_access_token(caller: Caller) -> str:
     return token
 
 
-def authenticate(request: Request, *, accept_expired: bool = False) -> Caller:
-    """The caller of a request, from its bearer token.
+def bearer_token(request: Request) -> str:
+    """The bearer token of a request.
+
+    Raises:
+        Unauthenticated: there is none (RFC 6750 section 2.1).
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated
+    return token
+
+
+def authenticate(token: str, *, accept_expired: bool = False) -> Caller:
+    """The caller that an access token names.
 
     Args:
         accept_expired: accept an expired token, for logging out.
 
     Raises:
-        Unauthenticated: there is no bearer token (RFC 6750 section 2.1).
         TokenExpired: the token has expired. It may lack claims that older versions did not issue.
         TokenInvalid: the token is invalid.
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated
-    claims: _Claims = extensions()["taskapi_verify"](token.strip())
+    claims: _Claims = extensions()["taskapi_verify"](token)
     if claims.expires_at <= time() and not accept_expired:
         raise TokenExpired
     return claims.caller

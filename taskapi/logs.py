@@ -51,7 +51,12 @@ def logging_config(settings: Settings) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
-        "loggers": {"alembic": {"level": "WARNING"}},
+        "loggers": {
+            "alembic": {"level": "WARNING"},
+            # Their lines contain arguments of jobs, and errors with values.
+            "procrastinate": {"level": "CRITICAL"},
+            "psycopg.pool": {"level": "CRITICAL"},
+        },
     }
 
 

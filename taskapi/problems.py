@@ -8,6 +8,7 @@
     │   └── TokenInvalid        401
     │       └── SessionEnded    401
     ├── Forbidden               403
+    │   └── InsufficientScope   403  the personal access token lacks a scope
     ├── NotFound                404
     ├── MethodNotAllowed        405  with Allow
     ├── RequestTimeout          408  the body did not arrive in time
@@ -184,6 +185,30 @@ class Forbidden(Problem):
     code = "forbidden"
     title = "Forbidden"
     detail = "Not authorized."
+
+
+class InsufficientScope(Forbidden):
+    """The personal access token lacks a scope, or the operation accepts no such token.
+
+    `WWW-Authenticate` lists the scopes that the operation needs (RFC 6750 section 3.1). It has none
+    if only the access token of a login can use the operation.
+    """
+
+    code = "insufficient_scope"
+    title = "Insufficient scope"
+    detail = "A personal access token cannot use this operation. Log in."
+    headers = {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope"'}
+
+    @classmethod
+    def of(cls, scopes: Sequence[str]) -> InsufficientScope:
+        """The problem for an operation that needs these scopes."""
+        if not scopes:
+            return cls()
+        needed = " ".join(scopes)
+        return cls(
+            f"This operation needs a token with the scope {' and '.join(scopes)}.",
+            headers={"WWW-Authenticate": f'{cls.headers["WWW-Authenticate"]}, scope="{needed}"'},
+        )
 
 
 class NotFound(Problem):

@@ -43,7 +43,7 @@ def tokens(response: Any) -> set[str]:
     """The tokens in a response."""
     body = response.get_json(silent=True)
     fields = body if isinstance(body, dict) else {}
-    return {fields[name] for name in ("access_token", "refresh_token") if name in fields}
+    return {fields[name] for name in ("access_token", "refresh_token", "token") if name in fields}
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)

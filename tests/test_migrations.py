@@ -269,6 +269,7 @@ USER = "INSERT INTO users (email, hashed_password"
 WORKSPACE = "INSERT INTO workspaces (owner_id, name"
 TASK = "INSERT INTO tasks (user_id, workspace_id, version, title"
 SESSION = "INSERT INTO sessions (user_id, expires_at, family_hash, refresh_hash"
+TOKEN = "INSERT INTO sessions (user_id, expires_at, token_hash, name, scopes"
 BROKEN = [
     (f"{USER}) VALUES ('A@example.com', 'x')", errors.CheckViolation),
     (f"{USER}) VALUES ('example.com', 'x')", errors.CheckViolation),
@@ -295,8 +296,17 @@ BROKEN = [
     (f"{TASK}, is_completed) VALUES (1, 1, 1, 'a', NULL)", errors.NotNullViolation),
     (f"{SESSION}) VALUES (2, now(), 'a', 'b')", errors.ForeignKeyViolation),
     (f"{SESSION}) VALUES (1, NULL, 'a', 'b')", errors.NotNullViolation),
-    (f"{SESSION}) VALUES (1, now(), NULL, 'b')", errors.NotNullViolation),
-    (f"{SESSION}) VALUES (1, now(), 'a', NULL)", errors.NotNullViolation),
+    (f"{SESSION}) VALUES (1, now(), NULL, 'b')", errors.CheckViolation),
+    (f"{SESSION}) VALUES (1, now(), 'a', NULL)", errors.CheckViolation),
+    (f"{SESSION}, last_used_at) VALUES (1, now(), 'a', 'b', NULL)", errors.CheckViolation),
+    (f"{SESSION}, token_hash) VALUES (1, now(), 'a', 'b', 'c')", errors.CheckViolation),
+    (f"{SESSION}, scopes) VALUES (1, now(), 'a', 'b', '{{tasks:read}}')", errors.CheckViolation),
+    (f"{SESSION}, kind) VALUES (1, now(), 'a', 'b', 'token')", errors.CheckViolation),
+    (f"{TOKEN}, kind) VALUES (1, now(), 'a', 'b', '{{}}', 'token')", errors.CheckViolation),
+    (f"{TOKEN}, kind) VALUES (1, now(), NULL, 'b', '{{a}}', 'token')", errors.CheckViolation),
+    (f"{TOKEN}, kind) VALUES (1, now(), 'a', NULL, '{{a}}', 'token')", errors.CheckViolation),
+    (f"{TOKEN}, kind) VALUES (1, now(), 'a', 'b', NULL, 'token')", errors.CheckViolation),
+    (f"{TOKEN}, kind) VALUES (1, now(), 'a', 'b', '{{a}}', 'other')", errors.CheckViolation),
     (f"{SESSION}, address) VALUES (1, now(), 'a', 'b', 'here')", errors.InvalidTextRepresentation),
     (f"{SESSION}, id) VALUES (1, now(), 'a', 'b', 1)", errors.UniqueViolation),
 ]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from config import ConfigError, OidcProvider, Settings
+from config import ConfigError, Settings
+from config_oidc import OidcProvider
 
 ROOT = Path(__file__).parents[1]
 KEY = "k" * 32
@@ -45,6 +46,17 @@ def _provider(**changes: object) -> str:
         ("CORS_ORIGINS", "https://a.example.com,null", "must list origins such as"),
         ("TRUSTED_PROXY_HOPS", "-1", "must be a whole number from 0 to 10"),
         ("RATELIMIT_ENABLED", "2", "must be true or false"),
+        ("JOBS_POLL_SECONDS", "0", "must be a whole number from 1 to 86400"),
+        ("MAIL_URL", "mail.example.com", "must be such as smtps://user:password@host:465"),
+        ("MAIL_URL", "https://mail.example.com", "must be such as smtps://"),
+        ("MAIL_URL", "smtp://", "must be such as smtps://"),
+        ("MAIL_URL", "smtp://mail.example.com:port", "must be such as smtps://"),
+        ("MAIL_FROM", "Tasks", "must be an address such as Tasks <noreply@example.com>"),
+        ("MAIL_FROM", "a@example.com, b@example.com", "must be an address such as"),
+        ("MAIL_FROM", "a@example.com\r\nBcc: b@example.com", "must be an address such as"),
+        ("APP_URL", "app.example.com", "must be an http:// or https:// URL"),
+        ("APP_URL", "javascript:alert(1)", "must be an http:// or https:// URL"),
+        ("APP_URL", "https://app.example.com/?a=b", "must be an http:// or https:// URL"),
         ("PORT", "65536", "must be a whole number from 1 to 65535"),
         ("PORT", "8_000", "must be a whole number from 1 to 65535"),
         ("PORT", "٨٠٠٠", "must be a whole number from 1 to 65535"),
@@ -85,6 +97,7 @@ def test_an_invalid_value_is_reported_with_the_rule(name: str, value: str, sente
             {"DATABASE_URL": DATABASE["DATABASE_URL"]},
             "JWT_SECRET_KEY is not set. Generate one with: ",
         ),
+        (DATABASE | {"MAIL_URL": "smtps://mail.example.com"}, "MAIL_FROM is not set. Set it to"),
         (DATABASE | {"JWT_SECRET_KEY": "k" * 31}, "is shorter than 32 bytes. Generate one with: "),
         (DATABASE | {"JWT_PREVIOUS_SECRET_KEYS": f"{KEY},old"}, "is shorter than 32 bytes"),
         ({"JWT_SECRET_KEY": "short"}, "is shorter than 32 bytes"),

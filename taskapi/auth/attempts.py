@@ -23,6 +23,7 @@ REFRESH_PER_NETWORK = Limit("refresh-address", 120, "minute")
 REFRESH_PER_SESSION = Limit("refresh-session", 30, "minute")
 REAUTHENTICATE_PER_NETWORK = Limit("reauthenticate-address", 30, "minute")
 REAUTHENTICATE_PER_ACCOUNT = Limit("reauthenticate-account", 10, "minute")
+CREATE_TOKEN_PER_ACCOUNT = Limit("create-token-account", 60, "hour")
 
 FAILURES_OF_ACCOUNT = Limit("login-failures", 1_000, "hour")
 """Failed logins to an account from anywhere."""

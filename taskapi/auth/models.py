@@ -44,30 +44,60 @@ class User(Model):
     email: Mapped[str | None] = mapped_column(String(255, collation="C"), unique=True)
     hashed_password: Mapped[str] = mapped_column(Text)
     email_verified: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    name: Mapped[str | None] = mapped_column(String(255))
+    timezone: Mapped[str | None] = mapped_column(String(64))
+    locale: Mapped[str | None] = mapped_column(String(35))
+    week_start: Mapped[str | None] = mapped_column(String(9))
     is_active: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
 
 
-class Session(Model):
-    """A session: a login on one device. It ends when it is revoked or has expired.
+LOGIN, TOKEN = "login", "token"
+"""The kinds of sessions."""
 
-    Only hashes of the refresh token are stored: of its constant part (family) and of its rotating
-    part. `last_used_at` is the time of the last refresh, or else of the login. `previous_uses` are
-    its earlier values, newest first, if they are at most ten seconds apart.
+
+class Session(Model):
+    """A session: a login on one device, or a personal access token.
+
+    It ends when it is revoked or has expired. `expires_at` of a token can be infinity.
+
+    Of a login, only hashes of the refresh token are stored: of its constant part (family) and of
+    its rotating part. `last_used_at` is the time of the last refresh, or else of the login.
+    `previous_uses` are its earlier values, newest first, if they are at most ten seconds apart.
+
+    Of a personal access token, only the hash of its secret is stored. Its scopes never change,
+    because workers cache them. `last_used_at` is null until it is used.
     """
 
     __tablename__ = "sessions"
-    __table_args__ = (PrimaryKeyConstraint("user_id", "id"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "id"),
+        CheckConstraint(
+            "kind = 'login' AND family_hash IS NOT NULL AND refresh_hash IS NOT NULL"
+            " AND last_used_at IS NOT NULL"
+            " AND token_hash IS NULL AND name IS NULL AND scopes IS NULL"
+            " OR kind = 'token' AND family_hash IS NULL AND refresh_hash IS NULL"
+            " AND token_hash IS NOT NULL AND name IS NOT NULL"
+            " AND scopes IS NOT NULL AND cardinality(scopes) > 0",
+            name="kind",
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity())
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    family_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    refresh_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    kind: Mapped[str] = mapped_column(Text, server_default=text("'login'"))
+    family_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    refresh_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    token_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    name: Mapped[str | None] = mapped_column(String(255))
+    scopes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     user_agent: Mapped[str | None] = mapped_column(String(255))
     address: Mapped[str | None] = mapped_column(INET)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
-    last_used_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
+    last_used_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), server_default=NOW
+    )
     previous_uses: Mapped[list[datetime]] = mapped_column(
         ARRAY(DateTime(timezone=True)), server_default=text("'{}'")
     )

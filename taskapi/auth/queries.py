@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     CTE,
@@ -31,13 +33,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from taskapi.auth.models import Session, User
+from taskapi.auth.models import LOGIN, Session, User
 from taskapi.db.names import name_key
 from taskapi.db.pages import BY_CREATION, Ordering
 from taskapi.db.purging import Purge
-from taskapi.db.quotas import QUOTAS
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import ONE, SESSION_ID, USER_ID, WORKSPACE_ID, has_live_session
+from taskapi.db.tenancy import ONE, SESSION_ID, USER_ID, has_live_session
 from taskapi.extensions import table_of
 from taskapi.tasks.lists.models import List
 from taskapi.workspaces.models import Workspace
@@ -67,7 +68,8 @@ ACCOUNT_COLUMNS = (_users.c.id, _users.c.email, _users.c.created_at)
 _is_caller = and_(_users.c.id == USER_ID, has_live_session())
 _is_of_caller = and_(_sessions.c.user_id == USER_ID, has_live_session())
 IS_LIVE = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
-_ended_long_ago = or_(
+IS_LOGIN = _sessions.c.kind == literal_column(f"'{LOGIN}'", Text)
+ENDED_LONG_AGO = or_(
     _sessions.c.expires_at < func.now() - _RETENTION,
     _sessions.c.revoked_at < func.now() - _RETENTION,
 )
@@ -124,8 +126,13 @@ def _new_account() -> CTE:
 
 
 def _close_account(*conditions: ColumnElement[bool]) -> Statement:
-    """Takes the email and the password from the account that meets these conditions."""
-    values = {"email": null(), "hashed_password": literal_column("''"), "is_active": false()}
+    """Takes the email, the name and the password from the account that meets these conditions."""
+    values = {
+        "email": null(),
+        "name": null(),
+        "hashed_password": literal_column("''"),
+        "is_active": false(),
+    }
     closed = (
         update(_users)
         .values(**values, updated_at=func.now())
@@ -170,14 +177,14 @@ def _open_session() -> Statement:
     )
     beyond_quota = (
         select(_sessions.c.id)
-        .where(_sessions.c.user_id == _user_id)
+        .where(_sessions.c.user_id == _user_id, IS_LOGIN)
         .order_by(_sessions.c.last_used_at.desc(), _sessions.c.id.desc())
         .offset(bindparam("quota_sessions", type_=BigInteger) - ONE)
     )
     swept = (
         delete(_sessions)
         .where(_sessions.c.user_id == _user_id)
-        .where(or_(_ended_long_ago, _sessions.c.id.in_(beyond_quota)))
+        .where(or_(ENDED_LONG_AGO, _sessions.c.id.in_(beyond_quota)))
         .cte("swept")
     )
     session = _new_session(account)
@@ -185,7 +192,7 @@ def _open_session() -> Statement:
     return Statement(created.add_cte(swept), writes=True)
 
 
-sessions_purge = Purge(_sessions, _ended_long_ago)
+sessions_purge = Purge(_sessions, ENDED_LONG_AGO)
 """Deletes sessions that ended 30 days ago or earlier."""
 
 register = _register()
@@ -213,19 +220,17 @@ revoke = _end_sessions(
 """Ends a session, even if the request fails: for logout and for a reused refresh token."""
 
 revoke_all = _end_sessions(_sessions.c.user_id == _user_id, _sessions.c.revoked_at.is_(None))
-"""Ends all sessions of an account."""
+"""Ends all sessions of an account, and its personal access tokens."""
 
-revoke_others = _end_sessions(
+_is_other = and_(
     _sessions.c.user_id == _user_id, _sessions.c.id != _session_id, _sessions.c.revoked_at.is_(None)
 )
-"""Ends all sessions of an account except one, even if that one has ended meanwhile."""
 
-own_user = Statement(
-    select(*ACCOUNT_COLUMNS, *(_workspaces.c[quota.total] for quota in QUOTAS))
-    .join(_workspaces, _workspaces.c.id == WORKSPACE_ID)
-    .where(_is_caller)
-)
-"""The caller's account, and the totals of its workspace that have quotas."""
+revoke_others = _end_sessions(_is_other, IS_LOGIN)
+"""Ends all logins of an account except one, even if that one has ended meanwhile."""
+
+revoke_all_others = _end_sessions(_is_other)
+"""The same, and revokes the personal access tokens of the account."""
 
 own_password = Statement(select(_users.c.hashed_password).where(_is_caller))
 """The stored hash of the caller's password."""
@@ -242,11 +247,11 @@ set_own_password = Statement(
 close_own_account = _close_account(_is_caller, _users.c.hashed_password == _hashed_password)
 """Closes the caller's account, unless its password has changed since it was verified."""
 
-end_own_session = _end_sessions(_is_of_caller, _sessions.c.id == _session_id, IS_LIVE)
-"""Ends one of the caller's sessions."""
+end_own_session = _end_sessions(_is_of_caller, _sessions.c.id == _session_id, IS_LOGIN, IS_LIVE)
+"""Ends one of the caller's logins."""
 
-end_other_sessions = _end_sessions(_is_of_caller, _sessions.c.id != SESSION_ID, IS_LIVE)
-"""Ends the caller's other sessions."""
+end_other_sessions = _end_sessions(_is_of_caller, _sessions.c.id != SESSION_ID, IS_LOGIN, IS_LIVE)
+"""Ends the caller's other logins."""
 
 SESSION_SORTS = {"created_at": BY_CREATION}
 
@@ -254,18 +259,20 @@ SESSION_SORTS = {"created_at": BY_CREATION}
 _LIMIT = bindparam("limit", type_=BigInteger)
 
 
-@cache
-def session_page(ordering: Ordering) -> Statement:
-    """A page of the caller's live sessions. The first column is their total number.
+def live_page(
+    ordering: Ordering, kind: ColumnElement[bool], columns: Iterable[ColumnElement[Any]]
+) -> Statement:
+    """A page of the caller's live sessions of a kind. The first column is their total number.
 
     If the page is empty, there is one row, whose other columns are null.
     """
     own = _sessions.alias("own")
-    total = select(func.count()).where(_sessions.c.user_id == USER_ID, IS_LIVE).scalar_subquery()
+    is_shown = and_(_sessions.c.user_id == USER_ID, kind, IS_LIVE)
+    total = select(func.count()).where(is_shown).scalar_subquery()
     ((conditions, order),) = ordering.runs(_sessions)
     page = (
-        select(*_sessions.c)
-        .where(_sessions.c.user_id == USER_ID, IS_LIVE, *conditions)
+        select(*columns)
+        .where(is_shown, *conditions)
         .order_by(*order)
         .limit(_LIMIT)
         .subquery("page")
@@ -277,6 +284,12 @@ def session_page(ordering: Ordering) -> Statement:
         .where(is_own)
         .order_by(*ordering.order(page))
     )
+
+
+@cache
+def session_page(ordering: Ordering) -> Statement:
+    """A page of the caller's live logins: see `live_page`."""
+    return live_page(ordering, IS_LOGIN, _sessions.c)
 
 
 _description_columns = (
@@ -302,21 +315,25 @@ described_user = Statement(
     select(
         *_description_columns,
         select(func.count())
-        .where(_sessions.c.user_id == _users.c.id, IS_LIVE)
+        .where(_sessions.c.user_id == _users.c.id, IS_LOGIN, IS_LIVE)
         .scalar_subquery()
         .label("session_count"),
+        select(func.count())
+        .where(_sessions.c.user_id == _users.c.id, ~IS_LOGIN, IS_LIVE)
+        .scalar_subquery()
+        .label("token_count"),
     )
     .join(_workspaces, _workspaces.c.id == _users.c.id)
     .where(_users.c.email == _email)
 )
-"""An account with the number of its live sessions."""
+"""An account with the numbers of its live logins and of its valid personal access tokens."""
 
 end_sessions = _end_sessions(
     _sessions.c.user_id > bindparam("after_id", type_=BigInteger),
     _sessions.c.user_id <= bindparam("last_id", type_=BigInteger),
     IS_LIVE,
 )
-"""Ends the live sessions of a range of accounts."""
+"""Ends the live sessions and the personal access tokens of a range of accounts."""
 
 set_user_password = Statement(
     update(_users)

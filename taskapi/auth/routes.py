@@ -8,15 +8,26 @@ from flask import Blueprint, Response, request
 
 from taskapi.auth import schemas, service, sessions
 from taskapi.auth.fairness import TooBusy
+from taskapi.auth.profile import service as profiles
+from taskapi.auth.profile.schemas import EXAMPLE as PROFILE_EXAMPLE
 from taskapi.auth.responses import device_of, login_response
 from taskapi.auth.service import EmailTaken, InvalidCredentials, WrongPassword
 from taskapi.http import idempotency
 from taskapi.http.addresses import client_address
+from taskapi.http.bodies import JSON, MERGE_PATCH
 from taskapi.http.operations import Link, operation
 from taskapi.http.pagination import PageQuery
+from taskapi.http.personal_tokens import authenticate_by_token
 from taskapi.http.responses import json_response
-from taskapi.identity import Caller, authenticate
-from taskapi.problems import NotFound, RateLimited, SessionEnded, TokenInvalid, Unauthenticated
+from taskapi.identity import Caller
+from taskapi.problems import (
+    InsufficientScope,
+    NotFound,
+    RateLimited,
+    SessionEnded,
+    TokenInvalid,
+    Unauthenticated,
+)
 
 auth = Blueprint("auth", __name__, url_prefix="/auth")
 
@@ -91,13 +102,13 @@ def refresh(body: dict[str, Any]) -> Response:
     is_token_optional=True,
     response=schemas.Message,
     example={"message": "Logged out"},
-    problems=(TokenInvalid,),
+    problems=(TokenInvalid, InsufficientScope),
 )
 def logout() -> Response:
     """Ends the session of the access token. Its tokens are invalid immediately.
 
     Without a token, or if the session has ended, the response is the same. An expired access token
-    is accepted. An invalid one returns 401.
+    is accepted. An invalid one returns 401. Personal access tokens are revoked otherwise.
     """
     caller = _caller_to_log_out()
     if caller:
@@ -106,10 +117,32 @@ def logout() -> Response:
 
 
 @auth.get("/me")
-@operation(summary="Get the account", response=schemas.Account, example=schemas.ACCOUNT_EXAMPLE)
+@operation(
+    summary="Get the account",
+    scopes=("profile:read",),
+    response=schemas.Account,
+    example=schemas.ACCOUNT_EXAMPLE,
+)
 def get_me(caller: Caller) -> Response:
-    """Returns the account of the access token, and how much of its quotas it uses."""
-    return json_response(service.get_me(caller))
+    """Returns the account of the access token, its profile and how much of its quotas it uses."""
+    return json_response(profiles.get_me(caller))
+
+
+@auth.patch("/me")
+@operation(
+    summary="Update the profile",
+    body=schemas.ProfileChanges(),
+    body_example=PROFILE_EXAMPLE,
+    media_types=(JSON, MERGE_PATCH),
+    response=schemas.Account,
+    example=schemas.ACCOUNT_EXAMPLE,
+)
+def update_me(caller: Caller, body: dict[str, Any]) -> Response:
+    """Applies a JSON merge patch (RFC 7396) to the profile. Null clears a field.
+
+    The time zone is the default wherever a request can have a time zone.
+    """
+    return json_response(profiles.update_profile(caller, body))
 
 
 @auth.post("/password")
@@ -123,7 +156,10 @@ def get_me(caller: Caller) -> Response:
     **_KEYED,
 )
 def change_password(caller: Caller, body: dict[str, Any]) -> Response:
-    """Changes the password and ends all other sessions. Requires the current password."""
+    """Changes the password and ends all other sessions. Requires the current password.
+
+    Personal access tokens stay valid, unless `revoke_tokens` is true.
+    """
     service.change_password(caller, **body, address=client_address(request))
     return json_response({"message": "Password changed"})
 
@@ -176,8 +212,11 @@ def end_other_sessions(caller: Caller) -> Response:
 
 def _caller_to_log_out() -> Caller | None:
     try:
-        return authenticate(request, accept_expired=True)
+        caller = authenticate_by_token(request, accept_expired=True)
     except TokenInvalid:
         raise
     except Unauthenticated:
         return None
+    if caller.scopes is not None:
+        raise InsufficientScope
+    return caller

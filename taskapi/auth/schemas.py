@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+from taskapi.auth.profile.schemas import EXAMPLE as PROFILE_EXAMPLE
+from taskapi.auth.profile.schemas import Profile
 from taskapi.db.quotas import QUOTAS
-from taskapi.http.fields import CurrentPassword, EmailAddress, Id, Password, Text, Timestamp
+from taskapi.http.fields import (
+    CurrentPassword,
+    EmailAddress,
+    Id,
+    Password,
+    Text,
+    Timestamp,
+    TrueOrFalse,
+)
 from taskapi.http.pagination import PageFields
+from taskapi.http.representation import declared_fields, input_schemas, output_schema
 from taskapi.http.schemas import Input
 
 _READ_ONLY = frozenset({"id", "created_at"})
@@ -14,6 +25,7 @@ _READ_ONLY = frozenset({"id", "created_at"})
 USER_EXAMPLE = {"id": 1, "email": "ada@example.com", "created_at": "2026-01-05T09:30:00.123456Z"}
 ACCOUNT_EXAMPLE = {
     **USER_EXAMPLE,
+    **PROFILE_EXAMPLE,
     "quotas": {
         "tasks": {"used": 42, "limit": 100_000},
         "lists": {"used": 3, "limit": 1_000},
@@ -99,6 +111,11 @@ class PasswordChange(Input):
 
     current_password = CurrentPassword("The current password.", required=True)
     new_password = Password("The new password.", required=True)
+    revoke_tokens = TrueOrFalse(
+        metadata={
+            "description": "Whether to revoke all personal access tokens too. `false` by default."
+        }
+    )
 
 
 class Reauthentication(Input):
@@ -130,14 +147,22 @@ class Quota(Schema):
     limit = fields.Integer(required=True, metadata={"minimum": 1, "description": "The maximum."})
 
 
-class Account(User):
-    """An account, with the use of its quotas."""
+_ABOUT_QUOTAS = {"description": "How much the personal workspace can store."}
 
-    quotas = fields.Nested(
-        Schema.from_dict({quota.name: _quota_field(quota.name) for quota in QUOTAS}, name="Quotas"),
-        required=True,
-        metadata={"description": "How much the personal workspace can store."},
-    )
+Account = type(
+    "Account",
+    (output_schema(Profile), User),
+    {
+        "__doc__": "An account, with its profile and the use of its quotas.",
+        "quotas": fields.Nested(
+            Schema.from_dict({q.name: _quota_field(q.name) for q in QUOTAS}, name="Quotas"),
+            required=True,
+            metadata=_ABOUT_QUOTAS,
+        ),
+    },
+)
+
+ProfileChanges = input_schemas(Profile, declared_fields(Account)).changes
 
 
 class Login(Schema):

@@ -13,6 +13,7 @@ from taskapi.auth import attempts, deletion, ratelimit
 from taskapi.auth import queries as statements
 from taskapi.auth.fairness import Group
 from taskapi.auth.passwords import hash_password, verify_password
+from taskapi.auth.profile.service import get_me
 from taskapi.auth.refresh_queries import (
     REFRESH_GRACE_TOKENS,
     any_session,
@@ -22,7 +23,6 @@ from taskapi.auth.refresh_queries import (
 )
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.db import database
-from taskapi.db.quotas import QUOTAS, limits
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
 from taskapi.http.addresses import network
@@ -208,24 +208,18 @@ def logout(caller: Caller) -> None:
         log_event("logged_out", **_ids(caller))
 
 
-def get_me(caller: Caller) -> User:
-    """Return the caller's account, with the use of its quotas.
-
-    Raises:
-        SessionEnded: the caller's session has ended.
-    """
-    user = _require_live(database.row(statements.own_user, **scope(caller)))
-    quotas = {
-        quota.name: {"used": user.pop(quota.total), "limit": limits()[f"quota_{quota.total}"]}
-        for quota in QUOTAS
-    }
-    return {**user, "quotas": quotas}
-
-
 def change_password(
-    caller: Caller, current_password: str, new_password: str, address: str | None
+    caller: Caller,
+    current_password: str,
+    new_password: str,
+    address: str | None,
+    *,
+    revoke_tokens: bool = False,
 ) -> None:
     """Change the caller's password and end the other sessions.
+
+    Args:
+        revoke_tokens: whether to revoke the personal access tokens too.
 
     Raises:
         WrongPassword: the current password is wrong.
@@ -242,7 +236,8 @@ def change_password(
             new_hash=new_hash,
             **scope(caller),
         )
-        ended = database.rows(statements.revoke_others, **_ids(caller)) if changed else []
+        ending = statements.revoke_all_others if revoke_tokens else statements.revoke_others
+        ended = database.rows(ending, **_ids(caller)) if changed else []
     if not changed:
         _raise_for_unchanged_row(caller, "/current_password")
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))

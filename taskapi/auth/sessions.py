@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from taskapi.auth import queries as statements
 from taskapi.auth.models import Session
+from taskapi.auth.profile.service import get_me
 from taskapi.auth.queries import SESSION_SORTS
-from taskapi.auth.service import get_me
 from taskapi.db import database
 from taskapi.db.pages import page_request
 from taskapi.db.rows import row_class

@@ -246,8 +246,8 @@ class ContentStatements:
     def _new_update(self, names: Collection[str], *, standalone: bool = False) -> Statement:
         """An update that can set the columns of these names.
 
-        It returns the row itself; what other writes need to know of it is in `before` and `after`,
-        which have few columns, because each column of a common table expression costs time.
+        The other writes take what they need to know of the row from `before` and `after`, which
+        have few columns, because each column of a common table expression costs time.
         """
         row, workspace = self.table, locked_workspace(self._counts)
         columns = [column for column in self._writable if column.name in names]
@@ -273,11 +273,12 @@ class ContentStatements:
             .where(row.c.workspace_id == WORKSPACE_ID, row.c.id == ID)
             .where(before.c.id == ID, workspace.c.id == WORKSPACE_ID)
             .returning(*row.c)
+            .cte("written")
         )
         counted = increment_version(workspace, before, self._growth(before, after))
-        return Statement(
-            written.add_cte(counted, *self.dependent_writes(after, before)), writes=True
-        )
+        dependent = self.dependent_writes(after, before)
+        # Not the UPDATE itself, which Citus refuses beside other writes.
+        return Statement(select(*written.c).add_cte(written, counted, *dependent), writes=True)
 
     @cached_property
     def delete(self) -> Statement:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -23,6 +22,7 @@ from sqlalchemy import NullPool
 from config import Settings
 from taskapi.db.concurrency import Share
 from taskapi.db.connections import Limits, Pool, Taken, seconds_left
+from taskapi.db.constraints import constraint_of
 from taskapi.db.statement import Statement
 from taskapi.db.timeouts import extended
 from taskapi.problems import InsufficientStorage, OutcomeUnknown, StatementTimeout, Unavailable
@@ -40,9 +40,6 @@ _REPLICA_PAUSE = 5.0
 """Seconds for which a replica is not used after it failed."""
 
 _TIMEOUTS = (psycopg.errors.QueryCanceled, QueryTooLongError)
-
-_QUOTED = re.compile(r'constraint "(\w+)"')
-_NUMBERED = re.compile(r"_?[0-9]+$")
 
 _log = logging.getLogger("taskapi.replica")
 
@@ -78,6 +75,11 @@ class Transaction:
         """The first row by column name, or None."""
         return _named(statement, self.rows(statement, **parameters))
 
+    def lend(self) -> Connection:
+        """The connection, for a library that executes a statement of its own."""
+        self._connection.patience = seconds_left(self._until)
+        return self._connection
+
 
 class Deferred:
     """A transaction that begins with the first write. Until then it uses no connection.
@@ -92,6 +94,7 @@ class Deferred:
         self._first = first
         self._work: Transaction | None = None
         self.afterwards: list[tuple[Statement, dict[str, Any]]] = []
+        self.on_commit: list[Callable[[], None]] = []
 
     @property
     def has_begun(self) -> bool:
@@ -209,6 +212,30 @@ def run_afterwards(statement: Statement, **parameters: Any) -> None:
         rows(statement, **parameters)
 
 
+def lent_connection() -> Connection:
+    """The connection of the current transaction, for a library that executes its own statement.
+
+    Raises:
+        RuntimeError: there is no transaction.
+    """
+    joined = _deferred.get()
+    if joined is None:
+        raise RuntimeError("a connection is lent only inside of a transaction")
+    return joined.begin().lend()
+
+
+def after_commit(action: Callable[[], None]) -> None:
+    """Call a function once the current transaction is committed.
+
+    Raises:
+        RuntimeError: there is no transaction.
+    """
+    joined = _deferred.get()
+    if joined is None:
+        raise RuntimeError("there is no transaction")
+    joined.on_commit.append(action)
+
+
 def has_replica() -> bool:
     """Whether there is a usable replica."""
     replica: _Replica | None = extensions()["taskapi_replica"]
@@ -245,6 +272,8 @@ def deferred(first: Callable[[Transaction], None]) -> Iterator[Deferred]:
                 yield work
             finally:
                 _deferred.reset(token)
+        for action in work.on_commit:
+            action()
     finally:
         for statement, parameters in work.afterwards:
             rows(statement, **parameters)
@@ -358,20 +387,10 @@ def _execute(
         is_kept = not statement.is_dynamic
         return connection.run(statement.sql, values, statement.types, is_kept=is_kept)
     except psycopg.errors.ForeignKeyViolation as error:
-        raise ReferenceMissing(_constraint_of(error)) from error
+        raise ReferenceMissing(constraint_of(error)) from error
     except psycopg.errors.UniqueViolation as error:
-        raise ValueTaken(_constraint_of(error)) from error
+        raise ValueTaken(constraint_of(error)) from error
     except psycopg.OperationalError as error:
         if connection.closed and not isinstance(error, QueryTooLongError):
             raise _ConnectionLost from error
         raise
-
-
-def _constraint_of(error: psycopg.Error) -> str:
-    """The name of the constraint that a write violated.
-
-    A worker of Citus sends it only in the message. Shards and partitions append a number to it.
-    """
-    quoted = _QUOTED.search(error.diag.message_primary or "")
-    name = error.diag.constraint_name or (quoted[1] if quoted else "")
-    return _NUMBERED.sub("", name)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     String,
+    Text,
     Time,
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -35,7 +36,15 @@ _SENT_AS: dict[type[TypeEngine[Any]], str] = {
     Time: "time",
 }
 
+
+class _TextParameter(Text):
+    """A parameter that is cast to TEXT: Citus refuses a cast to VARCHAR for a column of texts."""
+
+    render_bind_cast = True
+
+
 _DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")
+_DIALECT.colspecs = {**_DIALECT.colspecs, String: _TextParameter}
 
 
 class Statement:

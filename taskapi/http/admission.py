@@ -8,8 +8,8 @@ without a token count towards their network.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from time import monotonic, sleep
 
@@ -70,6 +70,7 @@ class Admission:
     def __init__(self, turns: Slots, seconds: float, *, limits_rate: bool) -> None:
         self._turns = turns
         self._unverified_turns = Slots(1)
+        self._lookups = Slots(1)
         self._seconds = seconds
         self._limits_rate = limits_rate
         self._requests = Rate()
@@ -117,6 +118,21 @@ class Admission:
         if isinstance(response, CompleteResponse) and response.size >= _LARGE_BYTES:
             self._count_unsent(share.key, response)
         return response
+
+    @contextmanager
+    def lookup(self, request: Request) -> Iterator[None]:
+        """Look up a token that the worker does not know. It counts towards the network.
+
+        Raises:
+            TooManyConcurrentRequests: the network sends too many such tokens.
+        """
+        key = _network_key(request)
+        database.count_towards(Share(key, None, self._unsent))
+        try:
+            with self._lookups.slot(key, self._seconds):
+                yield
+        except TooManyConcurrentRequests as problem:
+            raise self._refused(key, request, problem) from None
 
     def delay_refusal(self, request: Request) -> None:
         """Delay the error response to a request without a valid token, if there are many."""

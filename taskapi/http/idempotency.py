@@ -163,10 +163,10 @@ _of_user = _Statements(_users.c.id, _users.c.id == bindparam("user_id", type_=Bi
 _of_email = _Statements(_users.c.id, _users.c.email == bindparam("email", type_=Text))
 
 
-def owner_by_caller(caller: Caller) -> Owner:
+def owner_by_caller(caller: Caller, lifetime: timedelta = LIFETIME) -> Owner:
     """The caller, in the workspace of the request."""
     name = f"{caller.workspace_id}/{caller.user_id}"
-    return Owner(_of_caller, scope(caller), name, is_caller=True)
+    return Owner(_of_caller, scope(caller), name, is_caller=True, lifetime=lifetime)
 
 
 def owner_by_id(user_id: int) -> Owner:

@@ -17,6 +17,7 @@ from werkzeug.routing import Rule
 from taskapi.field_errors import FieldError
 from taskapi.http.operations import Link, Operation, operation_of
 from taskapi.http.problem_schema import ProblemDetails, SharedField, code_components
+from taskapi.http.scopes import SCOPES
 from taskapi.identity import MAX_ID
 from taskapi.problems import InvalidInput, Problem, ProblemWithRow, all_problems
 
@@ -28,7 +29,8 @@ _DESCRIPTION = """\
 A REST API for accounts and tasks. Bodies are JSON in UTF-8. Timestamps are in UTC.
 
 - **Authentication.** Register or log in, then send `Authorization: Bearer <access_token>`. When the
-  access token has expired, get a new one with `POST /auth/refresh`.
+  access token has expired, get a new one with `POST /auth/refresh`. Scripts send a personal access
+  token instead, whose scopes limit what it can be used for.
 - **Errors** are `application/problem+json` (RFC 9457). Show `detail` to people. Programs should use
   `code`.
 - **Unknown fields** and parameters are errors (400). Read-only fields such as `id` and `created_at`
@@ -149,6 +151,15 @@ def build(app: Flask, version: str) -> dict[str, Any]:
             "description": "The `access_token` from register, login or refresh.",
         },
     )
+    spec.components.security_scheme(
+        "personal_access_token",
+        {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "tapi_...",
+            "description": _scopes_as_text(),
+        },
+    )
     for name, schema in code_components().items():
         spec.components.schema(name, schema)
     for name, header in HEADERS.items():
@@ -232,8 +243,18 @@ def _operations(app: Flask, rule: Rule, declared: Operation) -> dict[str, Any]:
 
 
 def _security(declared: Operation) -> list[dict[str, list[str]]]:
-    required: list[dict[str, list[str]]] = [] if declared.is_public else [{"bearer": []}]
-    return [{}, {"bearer": []}] if declared.is_token_optional else required
+    login: list[dict[str, list[str]]] = [{"bearer": []}]
+    if declared.is_token_optional:
+        return [{}, *login]
+    if declared.is_public:
+        return []
+    return [*login, *([{"personal_access_token": [*declared.scopes]}] if declared.scopes else [])]
+
+
+def _scopes_as_text() -> str:
+    """The description of personal access tokens, with their scopes in Markdown."""
+    listed = "\n".join(f"- `{name}`: {about}" for name, about in SCOPES.items())
+    return f"A `token` from `POST /auth/tokens`, with all scopes of the operation.\n\n{listed}"
 
 
 def _parameters(rule: Rule, declared: Operation) -> list[Any]:

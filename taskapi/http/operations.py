@@ -15,13 +15,16 @@ from werkzeug.routing import BaseConverter
 
 from taskapi import problems as errors
 from taskapi.db.concurrency import TooManyConcurrentRequests
+from taskapi.db.tenancy import require_session
 from taskapi.field_errors import FieldError
 from taskapi.http import idempotency
 from taskapi.http.admission import RequestRateExceeded, Turn, admission
 from taskapi.http.application import Request, current_request
 from taskapi.http.bodies import JSON, read_object, require_no_content
+from taskapi.http.personal_tokens import authenticate_by_token, record_use
 from taskapi.http.schemas import Input, load
-from taskapi.identity import MAX_ID, Caller, authenticate
+from taskapi.http.scopes import SCOPES
+from taskapi.identity import MAX_ID, Caller
 
 _CACHED_QUERIES = 256
 
@@ -59,6 +62,8 @@ class Operation:
         media_types: the accepted content types of the body.
         query: the schema of the query string; None without parameters.
         is_public: whether the operation needs no token.
+        scopes: the scopes that a personal access token needs, all of them. Without any, the
+            operation accepts no personal access token.
         is_safe: whether the operation changes nothing, although it is a POST.
         is_token_optional: whether a public operation uses a token that is sent.
         problems: errors in addition to those that follow from the other arguments.
@@ -67,6 +72,7 @@ class Operation:
         parameters: names of request headers, which `openapi.PARAMETERS` describes.
         idempotency_owner: for a public operation, returns the account that an idempotency key
             belongs to, given the body and the query; None if there can be no such account.
+        returns_token: whether the response contains a token, so that it is stored for a short time.
         links: links to other operations.
     """
 
@@ -80,6 +86,7 @@ class Operation:
     media_types: tuple[str, ...] = (JSON,)
     query: Input | None = None
     is_public: bool = False
+    scopes: Sequence[str] = ()
     is_safe: bool = False
     is_token_optional: bool = False
     problems: Sequence[type[errors.Problem]] = ()
@@ -89,7 +96,12 @@ class Operation:
     headers: Sequence[str] = ()
     parameters: Sequence[str] = ()
     idempotency_owner: Callable[[Mapping[str, Any]], idempotency.Owner | None] | None = None
+    returns_token: bool = False
     links: Sequence[Link] = ()
+
+    def __post_init__(self) -> None:
+        unknown = set(self.scopes) - SCOPES.keys()
+        assert not unknown, f"{unknown} are not in http.scopes"
 
     @property
     def is_idempotent_by_key(self) -> bool:
@@ -104,7 +116,7 @@ class Operation:
         found += [RequestRateExceeded, TooManyConcurrentRequests]
         if not self.is_public:
             found += [errors.Unauthenticated, errors.TokenExpired]
-            found += [errors.TokenInvalid, errors.SessionEnded]
+            found += [errors.TokenInvalid, errors.SessionEnded, errors.InsufficientScope]
         if self.is_idempotent_by_key:
             found += [errors.KeyInUse, errors.KeyReused, idempotency.StorageRateExceeded]
         if self.body or writes:  # a body that is not expected is read, too
@@ -131,8 +143,11 @@ def operation(**arguments_of_operation: Any) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         def respond(request: Request, in_path: dict[str, Any], turn: Turn) -> Response:
+            with_token = _has_token(declared, in_path.get("caller"), turn)
             arguments = _arguments(declared, request, in_path)
             with turn:
+                if with_token:
+                    record_use(arguments["caller"])
                 if is_idempotent_by_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
                     return _once(declared, request, arguments, partial(view, **arguments))
                 return view(**arguments)
@@ -156,10 +171,26 @@ def operation(**arguments_of_operation: Any) -> Callable[[View], View]:
 
 def _authenticated(request: Request) -> Caller:
     try:
-        return authenticate(request)
+        return authenticate_by_token(request)
     except errors.Unauthenticated:
         admission().delay_refusal(request)
         raise
+
+
+def _has_token(declared: Operation, caller: Caller | None, turn: Turn) -> bool:
+    """Whether the caller has a personal access token, which then has the scopes.
+
+    Raises:
+        InsufficientScope: it lacks a scope, or the operation accepts no such token.
+        SessionEnded: the same, and the token is not valid any more.
+    """
+    if caller is None or caller.scopes is None:
+        return False
+    if not declared.scopes or not caller.scopes.issuperset(declared.scopes):
+        with turn:
+            require_session(caller)
+        raise errors.InsufficientScope.of(declared.scopes)
+    return True
 
 
 def _arguments(declared: Operation, request: Request, in_path: dict[str, Any]) -> dict[str, Any]:
@@ -186,7 +217,9 @@ def _once(
     if declared.idempotency_owner:
         owner = declared.idempotency_owner(values)
     else:
-        owner = idempotency.owner_by_caller(arguments["caller"])
+        is_brief = declared.returns_token
+        lifetime = idempotency.TOKENS_LIFETIME if is_brief else idempotency.LIFETIME
+        owner = idempotency.owner_by_caller(arguments["caller"], lifetime)
     return idempotency.once(request, owner, values, respond) if owner else respond()
 
 

@@ -41,7 +41,8 @@ class Resource:
     """A resource, and the arguments of `operation` for its operations.
 
     For a resource `task` the views are called `list_tasks`, `create_task`, `get_task`,
-    `update_task`, `patch_task` and `delete_task`. Its ID in a path is `task_id`.
+    `update_task`, `patch_task` and `delete_task`. Its ID in a path is `task_id`. The scopes of
+    personal access tokens for it are `tasks:read` and `tasks:write`.
 
     Args:
         noun: the name in messages: `task`.
@@ -64,6 +65,8 @@ class Resource:
     def __post_init__(self) -> None:
         noun, in_pages = self.noun, self.in_pages or self.declared
         self._id = f"{noun}_id"
+        self.reading: Arguments = {"scopes": (f"{noun}s:read",)}
+        self.writing: Arguments = {"scopes": (f"{noun}s:write",)}
         self.represent = representation(self.declared)
         self.represent_in_page = representation(in_pages)
         register(noun, self.represent)
@@ -100,7 +103,7 @@ class Resource:
         following = {"cursor": "$response.body#/next_cursor"}
         if self.parent:
             following[self.parent] = f"$response.body#/{plural}/0/{self.parent}"
-        return {
+        return self.reading | {
             "query": query,
             "parameters": CONDITIONS_OF_READS,
             "problems": (PreconditionFailed,),
@@ -119,25 +122,33 @@ class Resource:
         Args:
             body_example: the fields of the example that the client sends.
         """
-        return self._response | {
-            "body": self.new,
-            "body_example": body_example,
-            "status": 201,
-            "parameters": ("Idempotency-Key",),
-            "headers": ("ETag", "Location", "Idempotency-Replayed"),
-            "problems": (QuotaExceeded, *problems),
-            "problem_schemas": self._taken_if(problems),
-            "links": self._links,
-        }
+        return (
+            self.writing
+            | self._response
+            | {
+                "body": self.new,
+                "body_example": body_example,
+                "status": 201,
+                "parameters": ("Idempotency-Key",),
+                "headers": ("ETag", "Location", "Idempotency-Replayed"),
+                "problems": (QuotaExceeded, *problems),
+                "problem_schemas": self._taken_if(problems),
+                "links": self._links,
+            }
+        )
 
     def getting(self) -> Arguments:
         """Arguments for `GET` of one row."""
-        return self._response | {
-            "parameters": CONDITIONS_OF_READS,
-            "headers": ("ETag",),
-            "problems": (Forbidden, NotFound, PreconditionFailed),
-            "links": self._links_to_writes,
-        }
+        return (
+            self.reading
+            | self._response
+            | {
+                "parameters": CONDITIONS_OF_READS,
+                "headers": ("ETag",),
+                "problems": (Forbidden, NotFound, PreconditionFailed),
+                "links": self._links_to_writes,
+            }
+        )
 
     def updating(self, *problems: type[Problem]) -> Arguments:
         """Arguments for `PUT` and `PATCH`."""
@@ -145,13 +156,17 @@ class Resource:
 
     def updating_without_body(self, *problems: type[Problem]) -> Arguments:
         """Arguments for an operation that changes one row and has no body."""
-        return self._response | {
-            "parameters": ("If-Match",),
-            "headers": ("ETag",),
-            "problems": (*WRITE_PROBLEMS, *problems),
-            "problem_schemas": self.conflict | self._taken_if(problems),
-            "links": self._links,
-        }
+        return (
+            self.writing
+            | self._response
+            | {
+                "parameters": ("If-Match",),
+                "headers": ("ETag",),
+                "problems": (*WRITE_PROBLEMS, *problems),
+                "problem_schemas": self.conflict | self._taken_if(problems),
+                "links": self._links,
+            }
+        )
 
     def acting(self, body: Input, *problems: type[Problem]) -> Arguments:
         """Arguments for `POST` of an action on one row."""
@@ -163,7 +178,7 @@ class Resource:
 
     def deleting(self, *problems: type[Problem]) -> Arguments:
         """Arguments for `DELETE`."""
-        return {
+        return self.writing | {
             "status": 204,
             "parameters": ("If-Match",),
             "problems": (*WRITE_PROBLEMS, *problems),

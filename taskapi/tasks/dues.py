@@ -17,7 +17,7 @@ from marshmallow import Schema, ValidationError, fields
 from taskapi.http.fields import Message, Messages, Value
 from taskapi.http.merging import PatchField
 from taskapi.http.schemas import Input, load_nested
-from taskapi.tasks.timezones import (
+from taskapi.http.timezones import (
     FIRST_INSTANT,
     LAST_INSTANT,
     OUT_OF_RANGE,
@@ -81,6 +81,31 @@ class TimedDue:
 Due = DateDue | TimedDue
 
 
+@dataclass(frozen=True)
+class UnzonedDue:
+    """A timed due in a request without a time zone. It gets that of the account.
+
+    Args:
+        time: the local time, or an instant, in UTC.
+        at: the value of `at` in the request, of any type.
+    """
+
+    time: datetime
+    at: Any
+
+    def in_zone(self, timezone: str) -> TimedDue:
+        """The due in a time zone.
+
+        Raises:
+            ValidationError: it is not in the supported years.
+        """
+        return _timed(self.time, timezone, self.at)
+
+
+GivenDue = Due | UnzonedDue
+"""A due in a request."""
+
+
 def _due_at(instant: datetime, timezone: str) -> TimedDue:
     return TimedDue(local_time_of(instant, timezone), timezone)
 
@@ -135,6 +160,7 @@ class NewDueTime(Input):
     """Due at a time in a time zone."""
 
     read_only = frozenset({"at"})
+    drops_null = True
     datetime = Time(
         required=True,
         metadata={
@@ -143,7 +169,13 @@ class NewDueTime(Input):
             " that occurs twice, `at` chooses one of the two; otherwise it is ignored."
         },
     )
-    timezone = Timezone(required=True, metadata={"description": "The IANA name of the time zone."})
+    timezone = Timezone(
+        allow_none=True,
+        metadata={
+            "description": "The IANA name of the time zone. By default that of the account, and"
+            " required if it has none."
+        },
+    )
 
 
 class DuePatch(Input):
@@ -182,7 +214,7 @@ class OutputDue(fields.Field[Any]):
 
 
 class DueField(Value):
-    """A due in a request, deserialized as a `DateDue` or a `TimedDue`."""
+    """A due in a request, deserialized as a `DateDue`, a `TimedDue` or an `UnzonedDue`."""
 
     alternatives: ClassVar[tuple[type[Schema], ...]] = (DueDate, NewDueTime)
     output_alternatives = OutputDue.alternatives
@@ -193,7 +225,7 @@ class DueField(Value):
         """The field in a merge patch."""
         return PatchField(self, DuePatch(), _is_whole_due)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Due:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> GivenDue:
         if isinstance(value, dict):
             value = {name: item for name, item in value.items() if item is not None}
             if ("date" in value) == ("datetime" in value):
@@ -201,7 +233,8 @@ class DueField(Value):
         if isinstance(value, dict) and "date" in value:
             return DateDue(load_nested(self._date, value)["date"])
         loaded = load_nested(self._time, value)
-        return _timed(loaded["datetime"], loaded["timezone"], value.get("at"))
+        unzoned = UnzonedDue(loaded["datetime"], value.get("at"))
+        return unzoned.in_zone(loaded["timezone"]) if "timezone" in loaded else unzoned
 
 
 def _is_whole_due(changes: Mapping[str, Any]) -> bool:

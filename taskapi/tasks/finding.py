@@ -62,15 +62,15 @@ def read_filtered(
         InvalidInput: what the filter references does not exist, or it takes too long.
         SessionEnded: the caller's session has ended.
     """
-    # The version of the workspace does not change when the time does.
-    known = [] if found.is_time_dependent else known
+    # The version of the workspace does not change with the time, nor with the account.
+    known = [] if found.is_volatile else known
     try:
         page = read(known=known, **found.parameters)
     except ReferenceNotFound as missing:
         raise found.missing(missing.number) from None
     except StatementTimeout as timeout:
         raise found.too_costly() or timeout from None
-    return page._replace(version=None) if found.is_time_dependent else page
+    return page._replace(version=None) if found.is_volatile else page
 
 
 def _within(caller: Caller, list_id: int | None) -> Within:

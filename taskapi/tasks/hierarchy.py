@@ -14,8 +14,9 @@ from taskapi.db.tenancy import locked, scope
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
 from taskapi.tasks import subtrees
+from taskapi.tasks.default_timezone import timezone_or_utc, with_zones
 from taskapi.tasks.due_columns import due_of
-from taskapi.tasks.dues import starts_in_time
+from taskapi.tasks.dues import DateDue, starts_in_time
 from taskapi.tasks.merging import merged
 from taskapi.tasks.models import MAX_DEPTH, Task
 from taskapi.tasks.occurrences.advancing import complete_occurrence
@@ -60,7 +61,7 @@ def update(caller: Caller, task_id: int, values: Values, if_match: list[int] | N
     """
     with locked(caller):
         task = tasks.require(caller, task_id, "update", if_match)
-        columns = _changed_columns(caller, task, merged(task, values))
+        columns = _changed_columns(caller, task, with_zones(caller, merged(task, values)))
         completes, completed_at = columns.get("is_completed"), columns.get("completed_at")
         advances = completes and not task.is_completed and columns.get("rrule", task.rrule)
         if advances:
@@ -80,7 +81,7 @@ def update(caller: Caller, task_id: int, values: Values, if_match: list[int] | N
 def _changed_columns(caller: Caller, task: Task, values: Values) -> dict[str, Any]:
     """The values of the columns, with the recurrence and the start checked against the due."""
     before = {**{name: due_of(task, name) for name in MOMENTS}, "recurrence": recurrence_of(task)}
-    known = matched({**before, **values}) if before.keys() & values.keys() else values
+    known = matched(caller, {**before, **values}) if before.keys() & values.keys() else values
     return column_values(caller.workspace_id, {name: known[name] for name in values})
 
 
@@ -115,20 +116,24 @@ def move(caller: Caller, task_id: int, values: Values, if_match: list[int] | Non
         return tasks.update(caller, task_id, {**place, "position": position})
 
 
-def matched(values: Values) -> dict[str, Any]:
+def matched(caller: Caller, values: Values) -> dict[str, Any]:
     """The fields, with the start and the recurrence checked against the due.
+
+    A recurrence without a time zone gets that of the due, or of the account if the due is a date.
 
     Raises:
         InvalidInput: they do not match.
+        SessionEnded: the caller's session has ended.
     """
     if not starts_in_time(values.get("start"), values.get("due")):
         raise InvalidInput.at("/start", "Must not be after the due.", "after_due")
     given: GivenRecurrence | None = values.get("recurrence")
     if given is None:
         return dict(values)
-    found = recurrence_for_due(
-        given.rule, given.anchor, given.timezone, values.get("due"), pointer="/recurrence"
-    )
+    due, timezone = values.get("due"), given.timezone
+    if timezone is None and isinstance(due, DateDue):
+        timezone = timezone_or_utc(caller)
+    found = recurrence_for_due(given.rule, given.anchor, timezone, due, pointer="/recurrence")
     return {**values, "recurrence": GivenRecurrence(found.rule, found.anchor, found.timezone)}
 
 

@@ -26,6 +26,7 @@ from taskapi.http.pagination import PageQuery, sort_field
 from taskapi.http.representation import computed, declared_fields
 from taskapi.http.resources import Resource
 from taskapi.http.schemas import Input
+from taskapi.http.timezones import ExactInstant
 from taskapi.identity import MAX_ID
 from taskapi.tasks.due_columns import due_representation
 from taskapi.tasks.dues import TIME_EXAMPLE, DueField
@@ -33,7 +34,6 @@ from taskapi.tasks.filters.parameters import FilterParameters
 from taskapi.tasks.models import MAX_ESTIMATE, MAX_LABELS, MAX_PRIORITY
 from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
 from taskapi.tasks.recurrence.fields import RecurrenceField
-from taskapi.tasks.timezones import ExactInstant
 from taskapi.tasks.values import list_of, represent_recurrence
 
 EXAMPLE = {

@@ -11,6 +11,7 @@ from taskapi.identity import Caller
 from taskapi.logs import log_event
 from taskapi.problems import Forbidden, NotFound, Problem
 from taskapi.tasks import hierarchy
+from taskapi.tasks.default_timezone import with_zones
 from taskapi.tasks.labels.service import get_label
 from taskapi.tasks.merging import is_partial
 from taskapi.tasks.models import MAX_LABELS, Task
@@ -47,7 +48,7 @@ def create_task(caller: Caller, values: Values) -> Task:
         InvalidInput: the list, the parent or a label is invalid, or the due and the recurrence do
             not match.
     """
-    values = hierarchy.matched(values)
+    values = hierarchy.matched(caller, with_zones(caller, values))
     if values.get("parent_id") is None:
         task = tasks.create(caller, column_values(caller.workspace_id, values))
     else:
@@ -64,6 +65,7 @@ def update_task(caller: Caller, task_id: int, values: Values, if_match: list[int
         InvalidInput: the list, the parent or a label is invalid, or the due and the recurrence do
             not match.
     """
+    values = with_zones(caller, values)
     if is_partial(values):
         task = hierarchy.update(caller, task_id, values, if_match)
     else:
@@ -74,7 +76,7 @@ def update_task(caller: Caller, task_id: int, values: Values, if_match: list[int
 
 
 def _update_whole(caller: Caller, task_id: int, values: Values, if_match: list[int] | None) -> Task:
-    matched = hierarchy.matched(values) if "due" in values else values
+    matched = hierarchy.matched(caller, values) if "due" in values else values
     columns = column_values(caller.workspace_id, matched)
     if not may_affect_others(columns):
         return tasks.update(caller, task_id, columns, if_match)

@@ -58,9 +58,12 @@ def test_an_account_is_closed_at_once_however_many_rows_it_has(
     app: Flask, settings: Settings, full: Api, anonymous: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "_DELETION_SECONDS", 0.0)
+    full.expect(200, "PATCH", "/auth/me", json={"name": "Ada Lovelace"})
     other = full.again()
     full.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
     assert rows_of(settings, full.user_id)["tasks"] >= MANY - 1_000
+    kept = "SELECT email, name, hashed_password FROM users WHERE id = %s"
+    assert world.sql(settings, kept, full.user_id) == [(None, None, "")]
     for api in (full, other):
         api.problem(401, "session_ended", "GET", "/tasks")
         body = {"refresh_token": api.login["refresh_token"]}

@@ -63,6 +63,7 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 SEVERAL = {
     "change_password": 5,
     "complete_task": 9,
+    "create_token": 4,
     "delete_account": 17,  # each table of content
     "create_identity": 8,
     "delete_identity": 4,
@@ -72,6 +73,7 @@ SEVERAL = {
     "move_list": 6,
     "move_task": 7,
     "set_password_by_identity": 8,
+    "revoke_all_tokens": 2,
     "skip_occurrence": 9,
     "undo_occurrence": 9,
 }

@@ -11,10 +11,10 @@ import pytest
 from support.api import Api
 from support.numbers import FILTER_NAMES, NUMBERS
 
+from taskapi.http.timezones import zone_names
 from taskapi.tasks.filters.grammar import MAX_CONDITIONS, MAX_DEPTH, MAX_LENGTH, parse
 from taskapi.tasks.filters.nodes import FilterError
 from taskapi.tasks.filters.terms import FIELDS, Clock, Resolver
-from taskapi.tasks.timezones import zone_names
 
 INBOX = 1
 NOW = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)

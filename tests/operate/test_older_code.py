@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 EXPAND = """
 op.add_column("tasks", sa.Column("color", sa.BigInteger, server_default=sa.text("0")))
-op.add_column("users", sa.Column("name", sa.Text))
+op.add_column("users", sa.Column("nickname", sa.Text))
 op.create_check_constraint("color", "tasks", "color >= 0", postgresql_not_valid=True)
 op.create_table(
     "colors",

@@ -25,6 +25,8 @@ from sqlalchemy import select
 
 from taskapi.auth import queries as auth
 from taskapi.auth import refresh_queries
+from taskapi.auth.personal_tokens import queries as personal_tokens
+from taskapi.auth.profile import queries as profile
 from taskapi.db.content_table import ContentTable
 from taskapi.db.pages import BY_CREATION, Ordering
 from taskapi.db.quotas import TOTALS
@@ -72,13 +74,14 @@ OF_ONE_TASK: dict[str, tuple[Statement, Node]] = {
 }
 OF_ACCOUNTS = {
     name: statement
-    for module in (auth, refresh_queries)
+    for module in (auth, refresh_queries, profile, personal_tokens)
     for name, statement in vars(module).items()
     if isinstance(statement, Statement)
 }
 OF_ACCOUNTS |= {
     "first page of sessions": auth.session_page(Ordering(BY_CREATION, True, False)),
     "next page of sessions": auth.session_page(Ordering(BY_CREATION, True, True)),
+    "first page of tokens": personal_tokens.token_page(Ordering(BY_CREATION, True, False)),
 }
 ABOUT_ACCOUNTS: Node = {
     "user_id": OWNER,
@@ -92,6 +95,13 @@ ABOUT_ACCOUNTS: Node = {
     "family_hash": b"\1",
     "lifetime": 60,
     "quota_sessions": 200,
+    "token_hash": b"\4",
+    "name": "A",
+    "scopes": ["tasks:read"],
+    "expires_at": None,
+    "quota": 100,
+    **dict.fromkeys(profile.PROFILE, "A"),
+    **dict.fromkeys(map(profile.given, profile.PROFILE), True),
     "last_id": 101,
     "user_agent": None,
     "address": "192.0.2.1",
@@ -290,7 +300,7 @@ def test_account_statements_read_only_that_account(planner: psycopg.Connection, 
     assert rows_read(plan, "tasks") == 0
 
 
-@pytest.mark.parametrize("name", ["credentials", "rotate", "revoke", "own_user"])
+@pytest.mark.parametrize("name", ["credentials", "rotate", "revoke", "own_account", "own_timezone"])
 def test_session_operations_read_only_that_session(planner: psycopg.Connection, name: str) -> None:
     plan = plan_of(planner, OF_ACCOUNTS[name], ABOUT_ACCOUNTS)
     assert plan[0]["Actual Rows"] == 1

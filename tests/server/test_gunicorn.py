@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -297,3 +298,11 @@ def test_a_client_that_accepts_no_data_is_closed(person: httpx.Client, service: 
         time.sleep(23)
         assert person.get("/livez").status_code == 200
         assert _is_closed_within(connection, 5)
+
+
+def test_a_response_that_fails_midway_ends_its_connection(database_url: str) -> None:
+    where = {"PYTHONPATH": str(Path(__file__).parent)}
+    with serving(database_url, "breaking:app", WEB_CONCURRENCY="1", **where) as url:
+        status, body = _exchange(url, b"GET /breaks HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (status, body) == (200, "first part")
+        assert httpx.get(f"{url}/livez").status_code == 200

@@ -36,6 +36,7 @@ class Api:
         self.contract = contract
         self.email = ""
         self.login: dict[str, Any] = {}
+        self.created: dict[str, Any] = {}
 
     @property
     def headers(self) -> dict[str, str]:
@@ -93,6 +94,14 @@ class Api:
         """A new saved filter of this user with a unique name."""
         body = {"name": f"Filter {next(_numbers)}", "query": "priority >= 3"}
         return self.expect(201, "POST", "/filters", json=body | values)
+
+    def with_token(self, *scopes: str, **values: Any) -> Api:
+        """A client of the same user with a new personal access token, as `created`."""
+        body = {"name": f"Token {next(_numbers)}", "scopes": scopes} | values
+        other = Api(self.client, self.contract)
+        other.created = self.expect(201, "POST", "/auth/tokens", json=body)
+        other.login = {**self.login, "access_token": other.created["token"]}
+        return other
 
     def registered(self) -> Api:
         """This client as a new user."""

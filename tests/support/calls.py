@@ -22,6 +22,8 @@ from werkzeug.test import TestResponse
 from taskapi import create_app
 
 JSON = "application/json"
+PERSONAL = "personal_access_token"
+"""The security scheme of personal access tokens."""
 
 
 @cache
@@ -62,7 +64,13 @@ class Call(NamedTuple):
 
     @property
     def needs_token(self) -> bool:
-        return bool(self.described["security"] == [{"bearer": []}])
+        return not self.is_public and {} not in self.described["security"]
+
+    @property
+    def scopes(self) -> list[str]:
+        """The scopes that a personal access token needs; empty if none is accepted."""
+        required = self.described["security"]
+        return next((one[PERSONAL] for one in required if PERSONAL in one), [])
 
     @property
     def arguments(self) -> list[str]:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from config import OidcProvider
+from config_oidc import OidcProvider
 
 CLIENT_ID = "taskapi"
 CLIENT_SECRET = "a secret & of the client"

@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 import httpx
 from support.servers import free_port
 
-from config import OidcProvider
+from config_oidc import OidcProvider
 
 _FORM = re.compile(r'<form[^>]* action="([^"]+)"')
 _PROMPT = re.compile('name="prompt" value="([a-z]+)"')

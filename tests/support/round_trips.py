@@ -77,6 +77,11 @@ def _parent(api: Api) -> str:
     return f"/tasks/{api.task(**_child(api))['parent_id']}"
 
 
+def _due_by_default(api: Api) -> dict[str, object]:
+    api.expect(200, "PATCH", "/auth/me", json={"timezone": "Europe/Berlin"})
+    return {"title": "a", "due": {"datetime": "2030-01-05T09:00:00"}}
+
+
 def _recurring(api: Api) -> str:
     due, recurrence = {"date": "2150-01-05"}, {"rrule": "FREQ=DAILY;COUNT=2"}
     return _address(api, due=due, recurrence=recurrence)
@@ -149,6 +154,12 @@ DONE = [
         ),
     ),
     Case("delete", 204, 1, lambda me, _: request("DELETE", _address(me, is_completed=True))),
+    Case(
+        "create in the default time zone",
+        201,
+        2,
+        lambda me, _: request("POST", "/tasks", _due_by_default(me)),
+    ),
     Case("create in a list", 201, 1, lambda me, _: request("POST", "/tasks", _in_list(me))),
     Case("put back", 200, 1, lambda me, _: request("PUT", _address(me), me.task())),
     Case("list of a list", 200, 1, lambda me, _: request("GET", _tasks_of(me))),
@@ -218,7 +229,10 @@ TOGETHER = [
 
 UNPREPARED = [
     Case("find", 200, 1, lambda me, _: request("GET", "/tasks?filter=list+%3D+inbox")),
-    Case("find overdue", 200, 1, lambda me, _: request("GET", "/tasks?is_overdue=true")),
+    Case(
+        "find overdue", 200, 1, lambda me, _: request("GET", "/tasks?is_overdue=true&timezone=UTC")
+    ),
+    Case("find overdue by default", 200, 2, lambda me, _: request("GET", "/tasks?is_overdue=true")),
     Case("find, kept", 200, 2, lambda me, _: request("GET", _kept_filter(me))),
     Case("find in nothing", 400, 1, lambda me, _: request("GET", "/tasks?filter=list+%3D+a")),
     Case("find of none", 400, 1, lambda me, _: request("GET", "/tasks?parent_id=1")),

@@ -43,14 +43,14 @@ class Service(NamedTuple):
 
 
 @contextmanager
-def serving(database_url: str, **settings: str) -> Iterator[str]:
+def serving(database_url: str, app: str = "wsgi:app", **settings: str) -> Iterator[str]:
     """The base URL of the running service; settings are environment variables."""
-    with started(database_url, **settings) as service:
+    with started(database_url, app, **settings) as service:
         yield service.url
 
 
 @contextmanager
-def started(database_url: str, **settings: str) -> Iterator[Service]:
+def started(database_url: str, app: str = "wsgi:app", **settings: str) -> Iterator[Service]:
     """The running service; settings are environment variables."""
     port = int(settings.get("PORT") or free_port())
     url = f"http://127.0.0.1:{port}"
@@ -65,7 +65,7 @@ def started(database_url: str, **settings: str) -> Iterator[Service]:
         "WEB_CONCURRENCY": "2",
         **settings,
     }
-    command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", app]
     with tempfile.NamedTemporaryFile("w+", prefix="taskapi-log-") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:

@@ -24,7 +24,7 @@ from requests import ConnectionError as RequestsConnectionError
 from requests import HTTPError, RequestException
 from requests import Timeout as RequestsTimeout
 
-from config import OidcProvider, is_secure_url
+from config_oidc import OidcProvider, is_secure_url
 from taskapi.auth.oidc.fetching import json_object, session
 from taskapi.auth.oidc.flow import Flow
 from taskapi.auth.oidc.identity import Identity, ProviderError, ProviderUnavailableError

@@ -25,7 +25,6 @@ from taskapi.db.database import pools
 from taskapi.http.application import current_request
 
 _UNTRACED = "livez,readyz"
-_LAST_WRITE = re.compile(r"^ ?(INSERT INTO|DELETE FROM|UPDATE) (\w+)", re.MULTILINE)
 _WRITE = re.compile(r"\b(INSERT INTO|DELETE FROM|(?<!KEY )UPDATE) (\w+)")
 
 
@@ -71,8 +70,7 @@ def _traced(tracer: Tracer, sql: bytes) -> Iterator[None]:
 
 
 def _summary(sql: str) -> str:
-    """The write that a statement ends with, or its first one beside the workspace's, or SELECT."""
-    found = _LAST_WRITE.findall(sql) or _WRITE.findall(sql)
-    writes = [f"{verb.partition(' ')[0]} {table}" for verb, table in found]
+    """The first write of a statement, other than that of the workspace's version, or SELECT."""
+    writes = [f"{verb.partition(' ')[0]} {table}" for verb, table in _WRITE.findall(sql)]
     writes.sort(key="UPDATE workspaces".__eq__)
     return writes[0] if writes else "SELECT"

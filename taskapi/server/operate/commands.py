@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from taskapi.auth.deletion import delete_closed_accounts
 from taskapi.auth.oidc.queries import codes_purge
 from taskapi.cli import Command, CommandGroup
 from taskapi.http import idempotency
+from taskapi.jobs import job
+from taskapi.jobs import service as jobs
+from taskapi.logs import log_event
 from taskapi.runtime.context import request_globals
 from taskapi.server.operate.archive import ArchiveError, Counts, Say, back_up, bring_back
 from taskapi.server.operate.timeouts import TimeoutsError, set_timeouts
@@ -52,13 +55,26 @@ def database() -> None:
 def purge() -> None:
     """Delete expired sessions, responses, sign-in codes, counters and rows of deleted accounts.
 
-    It can run at any time, while the service runs, and on several machines at once.
+    A worker does this once a day. It can run at any time, and on several machines at once.
     """
-    click.echo(f"{purge_sessions()} sessions that ended thirty days ago or more")
-    click.echo(f"{idempotency.purge.run()} stored responses of idempotency keys")
-    click.echo(f"{ratelimit.purge.run()} rate limit counters")
-    click.echo(f"{codes_purge.run()} expired codes of sign-ins")
-    click.echo(f"{delete_closed_accounts()} deleted accounts with remaining rows")
+    for what, count in _purged():
+        click.echo(f"{count} {what}")
+
+
+@job("purge", cron="17 4 * * *")
+def purge_daily() -> None:
+    """Do what `flask purge` does, once a day."""
+    log_event("purged", rows=sum(count for _, count in _purged()))
+
+
+def _purged() -> Iterator[tuple[str, int]]:
+    """Delete what has expired. Each item is deleted when it is iterated over."""
+    yield "sessions that ended thirty days ago or more", purge_sessions()
+    yield "stored responses of idempotency keys", idempotency.purge.run()
+    yield "rate limit counters", ratelimit.purge.run()
+    yield "expired codes of sign-ins", codes_purge.run()
+    yield "deleted accounts with remaining rows", delete_closed_accounts()
+    yield "jobs that failed thirty days ago or more", jobs.purge()
 
 
 def archive_commands(settings: Settings) -> list[click.Command]:

@@ -13,6 +13,13 @@ from importlib.resources import files
 from typing import Any
 
 from taskapi.http.fields import Message
+from taskapi.http.timezones import (
+    FIRST_INSTANT,
+    INSTANT,
+    LAST_INSTANT,
+    OUT_OF_RANGE,
+    is_known,
+)
 from taskapi.identity import MAX_ID
 from taskapi.tasks.filters.hints import hint
 from taskapi.tasks.filters.nodes import (
@@ -27,13 +34,6 @@ from taskapi.tasks.filters.nodes import (
     Not,
     Value,
     negated,
-)
-from taskapi.tasks.timezones import (
-    FIRST_INSTANT,
-    INSTANT,
-    LAST_INSTANT,
-    OUT_OF_RANGE,
-    is_known,
 )
 
 MAX_LENGTH = 2_000

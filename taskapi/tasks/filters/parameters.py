@@ -12,12 +12,12 @@ from marshmallow import ValidationError
 
 from taskapi.http.fields import Message, Messages, QueryBoolean, QueryInteger, Text, Value
 from taskapi.http.schemas import Input
+from taskapi.http.timezones import INSTANT, Timezone
 from taskapi.identity import MAX_ID
 from taskapi.tasks.filters import nodes
 from taskapi.tasks.filters.grammar import DATE, MAX_CONDITIONS, MAX_LENGTH, time_of
 from taskapi.tasks.filters.nodes import All, Comparison, Either, Kind, Node, Not
 from taskapi.tasks.models import MAX_PRIORITY
-from taskapi.tasks.timezones import INSTANT, Timezone
 
 MAX_TEXT = 200
 _ONE_ID = "[1-9][0-9]{0,15}"
@@ -91,8 +91,10 @@ class FilterParameters(Input):
         least=1, most=MAX_ID, metadata={"description": "Only tasks that match this saved filter."}
     )
     timezone = Timezone(
-        load_default="UTC",
-        metadata={"description": "The IANA time zone of dates in filters and parameters."},
+        metadata={
+            "description": "The IANA time zone of dates in filters and parameters. By default that"
+            " of the account, or UTC. Results that depend on that default have no ETag."
+        },
     )
     label = QueryIds("Only tasks with any of these labels: IDs, separated by commas.")
     label_all = QueryIds("Only tasks with all of these labels: IDs, separated by commas.")

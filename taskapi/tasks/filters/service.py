@@ -11,6 +11,7 @@ from taskapi.field_errors import FieldError
 from taskapi.identity import Caller
 from taskapi.logs import log_event
 from taskapi.problems import Forbidden, InvalidInput, NotFound
+from taskapi.tasks.default_timezone import UTC, timezone_or_utc
 from taskapi.tasks.filters.conditions import Shape, parameters
 from taskapi.tasks.filters.grammar import parse
 from taskapi.tasks.filters.models import SavedFilter
@@ -18,8 +19,6 @@ from taskapi.tasks.filters.nodes import FilterError, Node
 from taskapi.tasks.filters.parameters import needs_filter, nodes_of
 from taskapi.tasks.filters.queries import SORTS, filter_page, filters
 from taskapi.tasks.filters.terms import TOO_COSTLY, Resolver, clock
-
-_UTC = "UTC"
 
 
 class ResolvedFilter(NamedTuple):
@@ -31,8 +30,8 @@ class ResolvedFilter(NamedTuple):
     parameters: Mapping[str, Any]
     """Of a statement with that condition and `conditions.MISSING`."""
 
-    is_time_dependent: bool
-    """Whether the result depends on the current time."""
+    is_volatile: bool
+    """Whether the result depends on the current time or on the account's time zone."""
 
     costly: str | None
     """The parameter of the conditions that make it costly; None if it has few of them."""
@@ -66,7 +65,13 @@ def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
     """
     if not needs_filter(query):
         return None
-    resolver = Resolver(clock(query["timezone"]), caller.workspace_id)
+    defaults: list[str] = []
+
+    def default_zone() -> str:
+        defaults.append(timezone_or_utc(caller))
+        return defaults[0]
+
+    resolver = Resolver(clock(query.get("timezone", default_zone)), caller.workspace_id)
     shapes: list[Shape] = []
     pointers: list[str] = []
     pointers_of_texts: list[str] = []
@@ -78,7 +83,8 @@ def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
     messages = [f"No {r.noun} has this {'ID' if r.id else 'name'}." for r in resolver.references]
     names = tuple(zip(pointers, resolver.offsets, messages, strict=True))
     costly = pointers_of_texts[-1] if len(pointers_of_texts) > 1 else None
-    return ResolvedFilter(("all", *shapes), given, resolver.is_time_dependent, costly, names)
+    is_volatile = resolver.is_time_dependent or bool(defaults)
+    return ResolvedFilter(("all", *shapes), given, is_volatile, costly, names)
 
 
 def list_filters(
@@ -150,7 +156,7 @@ def delete_filter(caller: Caller, filter_id: int, if_match: list[int] | None) ->
 
 def _check(caller: Caller, values: Mapping[str, Any]) -> None:
     if "query" in values:
-        resolver = Resolver(clock(_UTC), caller.workspace_id)
+        resolver = Resolver(clock(UTC), caller.workspace_id)
         _shape(resolver, "/query", _parsed("/query", values["query"]))
 
 

@@ -8,12 +8,15 @@ with values and can use an index.
 from __future__ import annotations
 
 from calendar import monthrange
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any, Final, NamedTuple, TypeVar
 
 from taskapi.db.names import name_key
 from taskapi.db.pages import ascii_lower
+from taskapi.http.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, is_known, local_time_of
 from taskapi.identity import MAX_ID
 from taskapi.tasks.filters.conditions import Reference, Shape
 from taskapi.tasks.filters.hints import hint
@@ -30,7 +33,6 @@ from taskapi.tasks.filters.nodes import (
     Value,
 )
 from taskapi.tasks.filters.numbers import NUMBERS
-from taskapi.tasks.timezones import FIRST_INSTANT, LAST_INSTANT, instant_of, is_known, local_time_of
 from taskapi.tasks.words import parse_search, tsquery
 
 _DAY = timedelta(days=1)
@@ -95,10 +97,18 @@ _REFERENCES = ("list", "label", "parent")
 
 @dataclass(frozen=True)
 class Clock:
-    """The current time and the time zone of a filter's days."""
+    """The current time and the time zone of a filter's days.
+
+    Args:
+        zone: the time zone, or a function that returns it when it is needed.
+    """
 
     now: datetime
-    timezone: str
+    zone: str | Callable[[], str]
+
+    @cached_property
+    def timezone(self) -> str:
+        return self.zone if isinstance(self.zone, str) else self.zone()
 
     def start_of(self, day: date) -> datetime:
         """The first instant of a day."""
@@ -272,9 +282,9 @@ def _negated(shape: Shape) -> Shape:
     return shape[1] if shape[0] == "not" else ("not", shape)
 
 
-def clock(timezone: str) -> Clock:
-    """The current time in a time zone."""
-    return Clock(datetime.now(UTC), timezone)
+def clock(zone: str | Callable[[], str]) -> Clock:
+    """The current time in a time zone, as `Clock`."""
+    return Clock(datetime.now(UTC), zone)
 
 
 def _field(node: Comparison | IsNull) -> tuple[str, Field]:

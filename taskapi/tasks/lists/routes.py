@@ -92,7 +92,7 @@ def move_list(caller: Caller, list_id: int, body: dict[str, Any]) -> Response:
 @operation(
     summary="Delete a list",
     query=schemas.ListDeletion(),
-    **LIST.deleting(InboxStays, ListNotEmpty),
+    **LIST.deleting(InboxStays, ListNotEmpty) | {"scopes": ("lists:write", "tasks:write")},
 )
 def delete_list(caller: Caller, list_id: int, query: dict[str, Any]) -> Response:
     """Deletes a list. If it contains tasks, `tasks` must specify whether to move or delete them.

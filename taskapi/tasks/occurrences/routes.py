@@ -22,7 +22,7 @@ from taskapi.tasks.schemas import TASK
 occurrences = Blueprint("occurrences", __name__, url_prefix="/tasks")
 
 _ID = {"task_id": "$response.body#/task/id"}
-_RESULT: dict[str, Any] = {
+_RESULT: dict[str, Any] = TASK.writing | {
     "parameters": ("If-Match", "Idempotency-Key"),
     "response": schemas.OccurrenceResult,
     "headers": ("ETag", "Idempotency-Replayed"),
@@ -88,6 +88,7 @@ def undo_occurrence(caller: Caller, task_id: int) -> Response:
 @occurrences.get("/<id:task_id>/occurrences")
 @operation(
     summary="List occurrences",
+    **TASK.reading,
     query=PageQuery(),
     response=schemas.OccurrencePage,
     example={"occurrences": [schemas.EXAMPLE], "total": 1, "next_cursor": None},

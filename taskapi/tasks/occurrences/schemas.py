@@ -12,12 +12,12 @@ from taskapi.http.representation import (
     representation,
 )
 from taskapi.http.schemas import Input
+from taskapi.http.timezones import ExactInstant
 from taskapi.tasks.due_columns import due_representation
 from taskapi.tasks.dues import OutputDue
 from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
 from taskapi.tasks.schemas import EXAMPLE as TASK_EXAMPLE
 from taskapi.tasks.schemas import TASK
-from taskapi.tasks.timezones import ExactInstant
 
 EXAMPLE = {
     "id": 5,

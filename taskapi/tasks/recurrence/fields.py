@@ -9,6 +9,7 @@ from marshmallow import Schema, ValidationError, fields
 from taskapi.http.fields import Message, Messages, Value
 from taskapi.http.merging import PatchField
 from taskapi.http.schemas import Input, load_nested
+from taskapi.http.timezones import Timezone
 from taskapi.tasks.recurrence.rules import (
     MAX_LENGTH,
     PATTERN,
@@ -18,7 +19,6 @@ from taskapi.tasks.recurrence.rules import (
     RuleError,
     parse,
 )
-from taskapi.tasks.timezones import Timezone
 
 _ABOUT = (
     "A recurrence rule (RFC 5545 section 3.3.10), in upper case and without `RRULE:`. FREQ is"
@@ -81,7 +81,8 @@ class AnchorField(Value):
 EXAMPLE = {"rrule": "FREQ=MONTHLY;BYDAY=-1FR", "anchor": "due", "timezone": "Europe/Berlin"}
 
 TIMEZONE_ABOUT = (
-    "The time zone in which the rule is evaluated. By default that of the due, or UTC for a date."
+    "The time zone in which the rule is evaluated. By default that of the due, or for a date that"
+    " of the account, or UTC."
 )
 
 

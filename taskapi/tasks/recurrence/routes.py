@@ -18,6 +18,7 @@ recurrence = Blueprint("recurrence", __name__, url_prefix="/recurrence")
 @operation(
     summary="Preview a recurrence",
     is_safe=True,
+    scopes=("tasks:read",),
     body=schemas.NewRecurrencePreview(),
     body_example=schemas.PREVIEW_EXAMPLE,
     response=schemas.RecurrencePreview,

@@ -6,10 +6,10 @@ from marshmallow import Schema, fields
 
 from taskapi.http.fields import WholeNumber
 from taskapi.http.schemas import Input
+from taskapi.http.timezones import Instant, Timezone
 from taskapi.tasks.dues import TIME_EXAMPLE, DueField, OutputDue
 from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
 from taskapi.tasks.recurrence.fields import TIMEZONE_ABOUT, AnchorField, RuleField
-from taskapi.tasks.timezones import Instant, Timezone
 
 MAX_COUNT = 100
 

@@ -15,8 +15,16 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from taskapi.db.tenancy import require_session
+from taskapi.http.timezones import (
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    instant_of,
+    is_known,
+    local_time_of,
+)
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
+from taskapi.tasks.default_timezone import timezone_or_utc, with_zones
 from taskapi.tasks.dues import DateDue, Due, TimedDue
 from taskapi.tasks.recurrence.days import LAST_DAY, Days, days_of, takes_day_from_start
 from taskapi.tasks.recurrence.rules import (
@@ -27,13 +35,6 @@ from taskapi.tasks.recurrence.rules import (
     RuleError,
     Skip,
     parse,
-)
-from taskapi.tasks.timezones import (
-    FIRST_INSTANT,
-    LAST_INSTANT,
-    instant_of,
-    is_known,
-    local_time_of,
 )
 
 __all__ = [
@@ -188,7 +189,7 @@ def recurrence_for_due(
     """The recurrence of a due, checked against it.
 
     Args:
-        timezone: None for that of the due, and UTC for a date.
+        timezone: None for that of the due; a date needs one.
         pointer: the JSON Pointer of the recurrence in the body.
 
     Raises:
@@ -196,8 +197,10 @@ def recurrence_for_due(
     """
     if due is None:
         raise InvalidInput.at("/due", "Required, because the task recurs.", "due_required")
-    zone = timezone or (due.timezone if isinstance(due, TimedDue) else "UTC")
-    recurrence = Recurrence(rule, anchor, zone)
+    if timezone is None:
+        assert isinstance(due, TimedDue), "the caller has the account's time zone for a date"
+        timezone = due.timezone
+    recurrence = Recurrence(rule, anchor, timezone)
     try:
         check(recurrence, due)
         recurrence = replace(recurrence, rule=_with_days(rule, _localized(recurrence, due).date))
@@ -228,8 +231,10 @@ def preview(caller: Caller, values: Mapping[str, Any]) -> Preview:
     if completed_at and anchor is not Anchor.COMPLETION:
         message = "Requires the anchor completion."
         raise InvalidInput.at("/completed_at", message, "not_together")
-    due = values["due"]
-    recurrence = recurrence_for_due(values["rrule"], anchor, values.get("timezone"), due)
+    due, timezone = with_zones(caller, {"due": values["due"]})["due"], values.get("timezone")
+    if timezone is None and isinstance(due, DateDue):
+        timezone = timezone_or_utc(caller)
+    recurrence = recurrence_for_due(values["rrule"], anchor, timezone, due)
     found = occurrences(recurrence, due, completed_at=completed_at)
     require_session(caller)
     first = list(islice(found, values.get("count", DEFAULT_COUNT)))

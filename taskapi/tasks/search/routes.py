@@ -21,6 +21,7 @@ search = Blueprint("search", __name__, url_prefix="/search")
 @search.get("")
 @operation(
     summary="Search tasks",
+    **TASK.reading,
     query=schemas.SearchQuery(),
     parameters=CONDITIONS_OF_READS,
     problems=(PreconditionFailed,),

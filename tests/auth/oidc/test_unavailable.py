@@ -20,7 +20,8 @@ from support.servers import free_port, serving
 from support.signing_in import APP, FrontEnd, challenge_of, parameters_of
 from support.world import meanwhile, person, worker
 
-from config import OidcProvider, Settings
+from config import Settings
+from config_oidc import OidcProvider
 
 
 def _error_of(front_end: FrontEnd) -> str:

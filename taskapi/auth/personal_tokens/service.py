@@ -1,0 +1,112 @@
+"""Use cases of the caller's personal access tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from flask import current_app
+
+from taskapi.auth import attempts, ratelimit
+from taskapi.auth.personal_tokens import queries as statements
+from taskapi.auth.profile.service import get_me
+from taskapi.auth.queries import SESSION_SORTS
+from taskapi.db import database
+from taskapi.db.pages import page_request
+from taskapi.db.quotas import QuotaExceeded
+from taskapi.db.rows import row_class
+from taskapi.db.tenancy import scope
+from taskapi.http.personal_tokens import PersonalToken, new_secret
+from taskapi.identity import Caller
+from taskapi.logs import log_event
+from taskapi.problems import InvalidInput, NotFound, SessionEnded
+
+_TokenRow = row_class("Token", (column.name for column in statements.COLUMNS))
+
+
+class TokenList(NamedTuple):
+    """A page of valid tokens."""
+
+    tokens: list[dict[str, Any]]
+    total: int
+    next_cursor: str | None
+
+
+def create_token(
+    caller: Caller, name: str, scopes: list[str], expires_at: datetime | None = None
+) -> dict[str, Any]:
+    """Create a token. Only the result contains the token itself.
+
+    Raises:
+        InvalidInput: it would have expired already.
+        QuotaExceeded, RateLimited: see there.
+        SessionEnded: the caller's session has ended.
+    """
+    if expires_at and expires_at <= datetime.now(UTC):
+        raise InvalidInput.at("/expires_at", "Must be in the future.", "out_of_range")
+    ratelimit.spend(attempts.CREATE_TOKEN_PER_ACCOUNT, by=caller.user_id)
+    token = PersonalToken(caller.user_id, 0, new_secret())
+    values = {"name": name, "scopes": scopes, "expires_at": expires_at}
+    quota = current_app.config["QUOTA_TOKENS"]
+    with database.transaction():
+        # A separate statement, so that the count is as of when the lock was acquired.
+        if database.row(statements.lock_account, **scope(caller)) is None:
+            raise SessionEnded
+        created = database.row(
+            statements.create_token,
+            token_hash=token.secret_hash,
+            quota=quota,
+            **values,
+            **scope(caller),
+        )
+    if created is None:
+        raise QuotaExceeded(f"An account can have {quota:,} personal access tokens. Revoke one.")
+    log_event("token_created", token_id=created["id"])
+    return {**created, "token": str(token._replace(session_id=created["id"]))}
+
+
+def list_tokens(caller: Caller, query: Mapping[str, Any]) -> TokenList:
+    """Return a page of the caller's valid tokens, newest first.
+
+    Args:
+        query: the validated limit and cursor.
+
+    Raises:
+        InvalidInput: the cursor is invalid.
+        SessionEnded: the caller's session has ended.
+    """
+    request = page_request(query, SESSION_SORTS)
+    statement = statements.token_page(request.ordering)
+    rows = database.rows(statement, **request.parameters(), **scope(caller))
+    if not rows:
+        raise SessionEnded
+    found = [_TokenRow._make(row[1:]) for row in rows if row[1] is not None]
+    page, next_cursor = request.split(found)
+    return TokenList([row._asdict() for row in page], rows[0][0], next_cursor)
+
+
+def revoke_token(caller: Caller, token_id: int) -> None:
+    """Revoke one of the caller's tokens.
+
+    Raises:
+        NotFound: it is not valid any more, or it is another user's.
+        SessionEnded: the caller's session has ended.
+    """
+    if database.row(statements.revoke_token, session_id=token_id, **scope(caller)) is None:
+        get_me(caller)
+        raise NotFound("Token not found")
+    log_event("token_revoked", token_id=token_id)
+
+
+def revoke_all_tokens(caller: Caller) -> int:
+    """Revoke all tokens of the caller, and return their number.
+
+    Raises:
+        SessionEnded: the caller's session has ended.
+    """
+    revoked = database.rows(statements.revoke_tokens, **scope(caller))
+    if not revoked:
+        get_me(caller)
+    log_event("all_tokens_revoked", revoked=len(revoked))
+    return len(revoked)

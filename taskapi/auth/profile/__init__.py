@@ -1,0 +1,1 @@
+"""The profile of an account: name, time zone, locale and first day of the week."""

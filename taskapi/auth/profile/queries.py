@@ -1,0 +1,63 @@
+"""SQL of profiles."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, String, and_, bindparam, case, func, select, true, update
+
+from taskapi.auth.models import User
+from taskapi.db.quotas import QUOTAS
+from taskapi.db.statement import Statement
+from taskapi.db.tenancy import USER_ID, WORKSPACE_ID, WORKSPACES, has_live_session
+from taskapi.extensions import table_of
+
+_users = table_of(User)
+
+PROFILE = ("name", "timezone", "locale", "week_start")
+
+_is_caller = and_(_users.c.id == USER_ID, has_live_session())
+
+COLUMNS = (
+    _users.c.id,
+    _users.c.email,
+    _users.c.created_at,
+    *(_users.c[name] for name in PROFILE),
+)
+
+
+def given(name: str) -> str:
+    """The parameter that says whether a field is changed."""
+    return f"has_{name}"
+
+
+def _update_profile() -> Statement:
+    values = {
+        name: case(
+            (bindparam(given(name), type_=Boolean), bindparam(name, type_=String)),
+            else_=_users.c[name],
+        )
+        for name in PROFILE
+    }
+    updated = (
+        update(_users)
+        .values(**values, updated_at=func.now())
+        .where(_is_caller)
+        .returning(*COLUMNS)
+        .cte("updated")
+    )
+    totals = (WORKSPACES.c[quota.total] for quota in QUOTAS)
+    account = select(*updated.c, *totals).join(WORKSPACES, true())
+    return Statement(account.where(WORKSPACES.c.id == WORKSPACE_ID), writes=True)
+
+
+own_account = Statement(
+    select(*COLUMNS, *(WORKSPACES.c[quota.total] for quota in QUOTAS))
+    .join(WORKSPACES, WORKSPACES.c.id == WORKSPACE_ID)
+    .where(_is_caller)
+)
+"""The caller's account with its profile, and the totals of its workspace that have quotas."""
+
+update_profile = _update_profile()
+"""Changes the given fields of the caller's profile, and returns the same as `own_account`."""
+
+own_timezone = Statement(select(_users.c.timezone).where(_is_caller))
+"""The caller's time zone."""

@@ -1,0 +1,21 @@
+"""Scopes: what a personal access token may be used for.
+
+Each operation declares the scopes that a token needs, all of them. An operation that declares none
+accepts no personal access token. A scope `{resource}:read` is for reading a resource,
+`{resource}:write` for all else.
+"""
+
+from __future__ import annotations
+
+SCOPES: dict[str, str] = {
+    "profile:read": "Read the account, its profile and its quotas.",
+    "tasks:read": "Read and search tasks and their occurrences.",
+    "tasks:write": "Create, change and delete tasks.",
+    "lists:read": "Read lists.",
+    "lists:write": "Create and change lists; to delete one, `tasks:write` is needed too.",
+    "labels:read": "Read labels.",
+    "labels:write": "Create, change, merge and delete labels.",
+    "filters:read": "Read saved filters.",
+    "filters:write": "Create, change and delete saved filters.",
+}
+"""All scopes, with their descriptions."""

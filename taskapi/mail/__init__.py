@@ -1,0 +1,72 @@
+"""Mail: messages from templates, sent by SMTP.
+
+    send("ann@example.com", "password_changed", {"when": when})
+
+`send` waits for the mail server, so it is called from jobs, never in a request. Without `MAIL_URL`,
+messages are written to files. This package does not decide who gets a message; the features do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any, cast
+
+from flask import Flask
+
+from config import Settings
+from taskapi.jobs import JobRejected
+from taskapi.logs import log_event
+from taskapi.mail import limits
+from taskapi.mail.messages import InvalidRecipient, Messages
+from taskapi.mail.transports import Files, RecipientRefused, Smtp, Transport
+from taskapi.runtime.context import extensions
+
+__all__ = ["MailError", "init_app", "send"]
+
+_EXTENSION = "taskapi_mail"
+
+
+class MailError(JobRejected):
+    """A message that will never be delivered, so the job that sends it is not repeated."""
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Configure how the application sends mail. Nothing is opened until the first message."""
+    transport: Transport
+    if settings.mail_url:
+        transport = Smtp(settings.mail_url)
+    else:
+        transport = Files(settings.taskapi_data_dir / "mail")
+    messages = Messages(settings.mail_from, settings.mail_templates)
+    app.extensions[_EXTENSION] = (messages, transport)
+
+
+def send(
+    recipient: str, template: str, values: Mapping[str, Any], *, user_id: int | None = None
+) -> None:
+    """Send a message now.
+
+    Args:
+        recipient: an email address.
+        template: the name of the template.
+        values: of the template. White space in texts is collapsed, because users wrote some.
+        user_id: the account that caused the message, whose messages are limited too.
+
+    Raises:
+        MailError: the address is invalid or refused, or has received too many messages.
+        OSError, SMTPException: the mail server is away, slow, or refuses for now.
+        Unavailable: the limits cannot be counted.
+    """
+    messages, transport = cast("tuple[Messages, Transport]", extensions()[_EXTENSION])
+    started = perf_counter()
+    try:
+        limits.check(recipient, user_id)
+        message = messages.create(recipient, template, values)
+        where = transport.deliver(message)
+    except (InvalidRecipient, RecipientRefused, limits.TooManyMessages) as error:
+        log_event("mail_rejected", template=template, reason=type(error).__name__)
+        raise MailError(type(error).__name__) from None
+    limits.count(recipient, user_id)
+    duration = round((perf_counter() - started) * 1_000, 2)
+    log_event("mail_sent", template=template, duration_ms=duration, **where)

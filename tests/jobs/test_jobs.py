@@ -1,0 +1,198 @@
+"""Jobs: queued by transactions, run by workers, repeated after failures."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from psycopg import sql
+from support import databases, jobs, world
+from support.jobs import lines, until, working
+
+from taskapi import create_app
+from taskapi.db import database
+from taskapi.jobs.queue import PAUSES
+
+pytestmark = pytest.mark.slow
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def url(server_url: str, template: str, worker_id: str) -> Iterator[str]:
+    """The URL of a database without jobs."""
+    name = f"jobs_{worker_id}_{next(_numbers)}"
+    yield databases.create(server_url, name, template)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def queueing(url: str) -> Iterator[Flask]:
+    """An application that queues jobs in it."""
+    app = create_app(databases.settings_for(url))
+    with app.app_context():
+        yield app
+    app.extensions["taskapi_pool"].close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The file to which jobs write."""
+    return tmp_path / "lines"
+
+
+def _rows(url: str, statement: str) -> list[tuple[Any, ...]]:
+    return world.sql(databases.settings_for(url), statement)
+
+
+def _jobs(url: str) -> list[tuple[Any, ...]]:
+    return _rows(
+        url,
+        "SELECT status::text, attempts FROM procrastinate_jobs"
+        " WHERE starts_with(task_name, 'test') ORDER BY id",
+    )
+
+
+def test_a_job_runs_and_is_gone(url: str, queueing: Flask, file: Path) -> None:
+    jobs.append.defer(file=str(file), line="done")
+    with working(url) as worker:
+        until(lambda: lines(file) == ["done"])
+        until(lambda: _jobs(url) == [])
+        assert worker.stop() == 0
+
+
+def test_a_job_exists_exactly_if_its_transaction_was_committed(
+    url: str, queueing: Flask, file: Path
+) -> None:
+    with suppress(ZeroDivisionError), database.transaction():
+        jobs.append.defer(file=str(file), line="rolled back")
+        raise ZeroDivisionError
+    assert _jobs(url) == []
+    with database.transaction():
+        jobs.append.defer(file=str(file), line="committed")
+        assert _jobs(url) == []
+    assert _jobs(url) == [("todo", 0)]
+
+
+def test_arguments_are_those_of_the_handler(url: str, queueing: Flask) -> None:
+    defer: Any = jobs.append.defer
+    with pytest.raises(TypeError):
+        defer(file="a", lines="b")
+    assert _jobs(url) == []
+
+
+def test_a_job_starts_at_once_on_the_same_machine(url: str, queueing: Flask, file: Path) -> None:
+    with working(url, JOBS_POLL_SECONDS="3600"):
+        until(lambda: _rows(url, "SELECT 1 FROM procrastinate_workers"))
+        jobs.append.defer(file=str(file), line="done")
+        until(lambda: lines(file) == ["done"])
+
+
+def test_a_job_that_another_machine_queued_is_found(url: str, file: Path) -> None:
+    with working(url, JOBS_POLL_SECONDS="1"):
+        # An application that takes the worker to be elsewhere, because its URL is another.
+        app = create_app(databases.settings_for(f"{url}&application_name=elsewhere"))
+        with app.app_context():
+            jobs.append.defer(file=str(file), line="done")
+        app.extensions["taskapi_pool"].close()
+        until(lambda: lines(file) == ["done"])
+
+
+def test_a_job_can_queue_another(url: str, queueing: Flask, file: Path) -> None:
+    jobs.chain.defer(file=str(file))
+    with working(url):
+        until(lambda: lines(file) == ["chained"])
+
+
+def test_a_job_that_fails_is_repeated_after_a_pause(url: str, queueing: Flask, file: Path) -> None:
+    jobs.fail_once.defer(file=str(file))
+    with working(url, JOBS_POLL_SECONDS="1") as worker:
+        until(lambda: _jobs(url) == [("todo", 1)])
+        pause = "SELECT extract(epoch FROM scheduled_at - now())::int FROM procrastinate_jobs"
+        assert PAUSES[0] / 2 < _rows(url, pause)[0][0] <= PAUSES[0] * 1.2
+        _rows(url, "UPDATE procrastinate_jobs SET scheduled_at = now()")
+        until(lambda: _jobs(url) == [])
+        worker.stop()
+        log = worker.log.read_text()
+    assert lines(file) == ["attempt", "attempt"]
+    assert '"error":"RuntimeError"' in log
+    assert "secret" not in log
+
+
+def test_a_job_stays_failed_after_its_last_attempt(url: str, queueing: Flask, file: Path) -> None:
+    jobs.fail_once.defer(file=str(file))
+    _rows(url, f"UPDATE procrastinate_jobs SET attempts = {len(PAUSES)}")
+    with working(url):
+        until(lambda: _jobs(url) == [("failed", len(PAUSES) + 1)])
+    assert lines(file) == ["attempt"]
+
+
+def test_a_job_that_rejects_itself_is_not_repeated(url: str, queueing: Flask, file: Path) -> None:
+    jobs.reject.defer(file=str(file))
+    with working(url) as worker:
+        until(lambda: _jobs(url) == [("failed", 1)])
+        worker.stop()
+        assert "secret" not in worker.log.read_text()
+
+
+def test_workers_share_the_jobs(url: str, queueing: Flask, file: Path) -> None:
+    with database.transaction():
+        for number in range(200):
+            jobs.append.defer(file=str(file), line=str(number))
+    with working(url), working(url), working(url):
+        until(lambda: _jobs(url) == [])
+    assert sorted(map(int, lines(file))) == list(range(200))
+
+
+def test_a_killed_worker_loses_no_job(url: str, queueing: Flask, file: Path) -> None:
+    jobs.slow.defer(file=str(file), seconds=3600)
+    with working(url) as worker:
+        until(lambda: lines(file) == ["begins"])
+        os.kill(worker.process.pid, signal.SIGKILL)
+        worker.process.wait()
+    assert _jobs(url) == [("doing", 0)]
+    # It has been dead for long.
+    _rows(url, "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
+    with working(url):
+        until(lambda: lines(file) == ["begins", "begins"])
+    assert _jobs(url) == [("doing", 1)]
+
+
+def test_a_job_is_not_taken_from_a_worker_that_runs(url: str, queueing: Flask, file: Path) -> None:
+    jobs.slow.defer(file=str(file), seconds=5)
+    with working(url):
+        until(lambda: lines(file) == ["begins"])
+        with working(url):
+            until(lambda: _jobs(url) == [])
+    assert lines(file) == ["begins", "ends"]
+
+
+def test_a_worker_that_ends_completes_its_jobs(url: str, queueing: Flask, file: Path) -> None:
+    jobs.slow.defer(file=str(file), seconds=2)
+    with working(url) as worker:
+        until(lambda: lines(file) == ["begins"])
+        assert worker.stop() == 0
+    assert lines(file) == ["begins", "ends"]
+    assert _jobs(url) == []
+
+
+def test_a_worker_survives_lost_connections(url: str, queueing: Flask, file: Path) -> None:
+    with working(url, JOBS_POLL_SECONDS="1") as worker:
+        until(lambda: _rows(url, "SELECT 1 FROM procrastinate_workers"))
+        _rows(
+            url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()",
+        )
+        jobs.append.defer(file=str(file), line="done")
+        until(lambda: lines(file) == ["done"])
+        assert worker.stop() == 0
