@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from config_oidc import OidcProvider, oidc_providers, public_url, redirect_uris
+from config_oidc import OidcProvider, is_secure_url, oidc_providers, redirect_uris
 
 MINIMUM_KEY_BYTES = 32
 """An HS256 key must be at least as long as the hash output (RFC 7518 section 3.2)."""
@@ -215,12 +215,6 @@ class Settings:
         "store of the rate limit counters, such as redis://host:6379; unset: the database",
         secret=True,
     )
-    public_url: str | None = _setting(
-        None,
-        "URL of this service for browsers, such as https://api.example.com; required with"
-        " `OIDC_PROVIDERS`",
-        public_url,
-    )
     oidc_providers: tuple[OidcProvider, ...] = _setting(
         (),
         "OpenID Connect providers to sign in with, as a JSON array of objects with name, issuer,"
@@ -254,6 +248,15 @@ class Settings:
         None,
         "URL of the front end, to which links in messages lead; unset: pages of the service",
         _http_url,
+    )
+    public_url: str | None = _setting(
+        None,
+        "URL of this service for browsers, such as https://api.example.com; unset:"
+        " http://localhost with `PORT`",
+        _http_url,
+    )
+    require_verified_email: bool = _setting(
+        False, "return 403 for everything but `/auth` until the email is verified", _boolean
     )
     host: str | None = _setting(
         None,
@@ -341,7 +344,7 @@ def _checked(settings: Settings) -> Settings:
             raise ConfigError(f"{name.upper()} is set without DATABASE_URL. Set both or neither.")
     if not settings.is_embedded and not settings.jwt_secret_key:
         raise ConfigError(f"JWT_SECRET_KEY is not set. Generate one with: {_NEW_KEY}")
-    _require_with_providers(settings, "public_url", "oidc_redirect_uris")
+    _check_providers(settings)
     for key in filter(None, (settings.jwt_secret_key, *settings.jwt_previous_secret_keys)):
         if len(key.encode()) < MINIMUM_KEY_BYTES:
             raise ConfigError(
@@ -355,7 +358,10 @@ def _checked(settings: Settings) -> Settings:
     )
 
 
-def _require_with_providers(settings: Settings, *names: str) -> None:
-    for name in names:
-        if settings.oidc_providers and not getattr(settings, name):
-            raise ConfigError(f"{name.upper()} is not set. OIDC_PROVIDERS requires it.")
+def _check_providers(settings: Settings) -> None:
+    if not settings.oidc_providers:
+        return
+    if not settings.oidc_redirect_uris:
+        raise ConfigError("OIDC_REDIRECT_URIS is not set. OIDC_PROVIDERS requires it.")
+    if settings.public_url and not is_secure_url(settings.public_url):
+        raise ConfigError("PUBLIC_URL must be an https URL, because OIDC_PROVIDERS is set.")

@@ -75,15 +75,3 @@ def redirect_uris(uris: tuple[str, ...]) -> tuple[str, ...]:
                 " com.example.app:/signed-in, separated by commas (no # and no *)"
             )
     return uris
-
-
-def public_url(text: str) -> str:
-    """The URL of the service, without a slash at the end.
-
-    Raises:
-        ValueError: it is invalid.
-    """
-    parts = urlsplit(text)
-    if not is_secure_url(text) or parts.query or parts.fragment:
-        raise ValueError("must be a URL such as https://api.example.com, without ? and #")
-    return text.rstrip("/")

@@ -15,6 +15,7 @@ from taskapi import identity, mail
 from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import sessions, users
+from taskapi.auth.emails.routes import emails
 from taskapi.auth.oidc import service as sign_ins
 from taskapi.auth.oidc.routes import oidc
 from taskapi.auth.personal_tokens.routes import personal_tokens as tokens
@@ -22,12 +23,20 @@ from taskapi.auth.routes import auth
 from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
 from taskapi.extensions import cors, db, migrate
-from taskapi.http import admission, idempotency, openapi, personal_tokens, responses
+from taskapi.http import (
+    admission,
+    idempotency,
+    openapi,
+    personal_tokens,
+    responses,
+    verification,
+)
 from taskapi.http.application import Application
 from taskapi.http.operations import IdConverter
 from taskapi.http.origins import EXPOSED_HEADERS, origin_patterns
 from taskapi.jobs import wakeup
 from taskapi.jobs.commands import jobs
+from taskapi.server.account.routes import blueprint as account_pages
 from taskapi.server.docs.routes import blueprint as docs
 from taskapi.server.health.commands import openapi_commands
 from taskapi.server.health.routes import health
@@ -53,6 +62,8 @@ def create_app(settings: Settings) -> Flask:
     app.config.update(
         SESSION_EXPIRES=settings.session_expires,
         QUOTA_SESSIONS=settings.quota_sessions,
+        APP_URL=settings.app_url,
+        PUBLIC_URL=settings.public_url or f"http://localhost:{settings.port}",
         QUOTA_TOKENS=settings.quota_tokens,
         **database.engine_config(settings),
     )
@@ -65,6 +76,7 @@ def create_app(settings: Settings) -> Flask:
     responses.init_app(app, settings)
     admission.init_app(app, settings)
     idempotency.init_app(app)
+    verification.init_app(app, settings)
     database.init_app(app, settings)
     quotas.init_app(app, settings)
     identity.init_app(app, settings)
@@ -88,8 +100,20 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    features = (auth, oidc, tokens, lists, labels, filters, tasks, search, occurrences, recurrence)
-    for blueprint in (*features, health, docs):
+    features = (
+        auth,
+        emails,
+        oidc,
+        tokens,
+        lists,
+        labels,
+        filters,
+        tasks,
+        search,
+        occurrences,
+        recurrence,
+    )
+    for blueprint in (*features, health, docs, account_pages):
         app.register_blueprint(blueprint)
     for command in (users, sessions, jobs, demo, openapi_commands, purge, database_commands):
         app.cli.add_command(command)

@@ -8,6 +8,7 @@
     │   └── TokenInvalid        401
     │       └── SessionEnded    401
     ├── Forbidden               403
+    │   ├── EmailNotVerified    403  the service requires a verified email
     │   └── InsufficientScope   403  the personal access token lacks a scope
     ├── NotFound                404
     ├── MethodNotAllowed        405  with Allow
@@ -185,6 +186,18 @@ class Forbidden(Problem):
     code = "forbidden"
     title = "Forbidden"
     detail = "Not authorized."
+
+
+class EmailNotVerified(Forbidden):
+    """The service requires a verified email for everything but `/auth`.
+
+    Use the link that was sent after registration, or request another one with
+    `POST /auth/email/verification`.
+    """
+
+    code = "email_not_verified"
+    title = "Email not verified"
+    detail = "Verify your email address first."
 
 
 class InsufficientScope(Forbidden):

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from support import databases
 from support.api import Api
 from support.contract import Contract
+from support.mails import Mails
 
 from config import Settings
 from taskapi import create_app
@@ -96,6 +97,11 @@ def anonymous(client: FlaskClient, contract: Contract) -> Api:
 @pytest.fixture
 def user(client: FlaskClient, contract: Contract) -> Api:
     return Api(client, contract).registered()
+
+
+@pytest.fixture
+def mails(app: Flask) -> Mails:
+    return Mails(app)
 
 
 @pytest.fixture

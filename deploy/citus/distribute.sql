@@ -41,6 +41,8 @@ SELECT create_reference_table('users');
 SELECT create_reference_table('sessions');
 SELECT create_reference_table('identities');
 SELECT create_reference_table('sign_in_codes');
+SELECT create_reference_table('email_changes');
+SELECT create_reference_table('email_tokens');
 SELECT create_reference_table('alembic_version');
 COMMIT;
 
@@ -81,4 +83,5 @@ END
 $$;
 SELECT truncate_local_data_after_distributing_table('workspaces');
 
--- rate_limits stays local to a node: with several nodes that serve, set RATELIMIT_STORAGE_URI.
+-- rate_limits stays local to a node: with several nodes that serve, set RATELIMIT_STORAGE_URI. The
+-- tables of jobs stay local too: each node that serves has a worker of its own.

@@ -12,7 +12,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-exempt = {"prefer-identity": "the schema is that of procrastinate"}
+exempt = {"prefer-identity": "the schema is that of the library"}
 
 SCHEMA = Path(__file__).parents[1] / "procrastinate_3_10_0.sql"
 

@@ -10,6 +10,7 @@ from flask import current_app
 
 from taskapi.auth import deletion
 from taskapi.auth import queries as statements
+from taskapi.auth.emails import queries as emails
 from taskapi.auth.passwords import LOCAL, hash_password
 from taskapi.auth.service import EmailTaken
 from taskapi.db import database
@@ -68,6 +69,7 @@ def set_password(email: str, password: str) -> int:
     new_hash = hash_password(password, LOCAL)
     with database.transaction():
         database.row(statements.set_user_password, user_id=user_id, new_hash=new_hash)
+        database.rows(emails.void_requests, user_id=user_id)
         ended = database.rows(statements.revoke_all, user_id=user_id)
     _log("password_set", user_id)
     return len(ended)
@@ -85,6 +87,17 @@ def set_active(email: str, *, active: bool) -> int:
         ended = [] if active else database.rows(statements.revoke_all, user_id=user_id)
     _log("user_activated" if active else "user_deactivated", user_id)
     return len(ended)
+
+
+def set_verified(email: str) -> None:
+    """Set that the email of an account is verified.
+
+    Raises:
+        NotFound: there is no such account.
+    """
+    user_id = get_user(email)["id"]
+    database.row(emails.set_verified, user_id=user_id)
+    _log("email_verified", user_id)
 
 
 def delete_user(email: str) -> None:
@@ -113,6 +126,20 @@ def end_all_sessions() -> int:
 def purge_sessions() -> int:
     """Delete the sessions that ended 30 days ago or earlier, and return their number."""
     return statements.sessions_purge.run()
+
+
+def purge_email_tokens() -> int:
+    """Delete the expired tokens that were sent by mail, and return their number."""
+    return emails.tokens_purge.run()
+
+
+def purge_email_changes() -> int:
+    """Delete the changes of emails that can be neither confirmed nor undone any more.
+
+    Returns:
+        Their number.
+    """
+    return emails.changes_purge.run()
 
 
 @contextmanager

@@ -25,6 +25,15 @@ REAUTHENTICATE_PER_NETWORK = Limit("reauthenticate-address", 30, "minute")
 REAUTHENTICATE_PER_ACCOUNT = Limit("reauthenticate-account", 10, "minute")
 CREATE_TOKEN_PER_ACCOUNT = Limit("create-token-account", 60, "hour")
 
+CHANGE_EMAIL_PER_ACCOUNT = Limit("change-email-account", 5, "hour")
+VERIFICATION_PER_ACCOUNT = Limit("verification-account", 5, "hour")
+FORGOT_PER_NETWORK = Limit("forgot-address", 30, "hour")
+FORGOT_PER_ACCOUNT = Limit("forgot-account", 4, "hour")
+"""Each request sends a link that is valid for an hour, so a limited account has a valid link."""
+
+TOKEN_PER_NETWORK = Limit("email-token-address", 60, "minute")
+"""Uses of tokens that were sent by mail."""
+
 FAILURES_OF_ACCOUNT = Limit("login-failures", 1_000, "hour")
 """Failed logins to an account from anywhere."""
 
@@ -105,6 +114,28 @@ def forget(spent: list[Spent]) -> None:
     """
     for one in spent:
         ratelimit.forget(*one)
+
+
+def spend_forgotten(email: str, address: str | None) -> None:
+    """Count a request for a link that resets a password.
+
+    Raises:
+        RateLimited, Unavailable: as `ratelimit.spend`.
+    """
+    spend_by_network(FORGOT_PER_NETWORK, address)
+    ratelimit.spend(FORGOT_PER_ACCOUNT, by=email)
+
+
+def forget_logins(email: str, address: str | None) -> None:
+    """Forget the logins to an account from anywhere, and those from the networks of an address.
+
+    Raises:
+        Unavailable: as `ratelimit.spend`.
+    """
+    ratelimit.forget(FAILURES_OF_ACCOUNT, by=email)
+    for name, factor in _networks(address):
+        for _, limit in LOGIN_PER_ACCOUNT_AND_NETWORK:
+            ratelimit.forget(limit.times(factor), by=f"{email} {name}")
 
 
 def _networks(address: str | None) -> Iterator[tuple[str, int]]:

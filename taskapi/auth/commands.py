@@ -74,6 +74,14 @@ def activate(email: str) -> None:
 
 @users.command()
 @_email
+def verify(email: str) -> None:
+    """Mark EMAIL as verified, without a mail."""
+    administration.set_verified(normalized_email(email))
+    click.echo(f"Marked {normalized_email(email)} as verified.")
+
+
+@users.command()
+@_email
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def delete(email: str, *, yes: bool) -> None:
     """Delete the account of EMAIL and all its data. This cannot be undone."""

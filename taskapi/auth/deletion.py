@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Table, and_, bindparam, exists, not_, true
 
 from taskapi.auth import queries as statements
-from taskapi.auth.oidc.queries import remove_all
+from taskapi.auth.oidc.queries import remove_identities
 from taskapi.db import database
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
@@ -39,7 +39,7 @@ def close(statement: Statement, **parameters: Any) -> bool:
         if closed:
             # A later statement also sees a session that was opened while this one waited.
             database.rows(statements.revoke_all, user_id=closed["id"])
-            database.rows(remove_all, user_id=closed["id"])
+            database.rows(remove_identities, user_id=closed["id"])
     return closed is not None
 
 

@@ -33,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from taskapi.auth.emails.reservations import is_reserved
 from taskapi.auth.models import LOGIN, Session, User
 from taskapi.db.names import name_key
 from taskapi.db.pages import BY_CREATION, Ordering
@@ -64,8 +65,8 @@ EXPIRY = func.now() + cast(bindparam("lifetime", type_=BigInteger), BigInteger) 
 _DELETION_SECONDS = 25.0
 """For the rows of an account that the small steps have left, such as deep subtasks."""
 
-ACCOUNT_COLUMNS = (_users.c.id, _users.c.email, _users.c.created_at)
-_is_caller = and_(_users.c.id == USER_ID, has_live_session())
+ACCOUNT_COLUMNS = (_users.c.id, _users.c.email, _users.c.email_verified, _users.c.created_at)
+IS_CALLER = and_(_users.c.id == USER_ID, has_live_session())
 _is_of_caller = and_(_sessions.c.user_id == USER_ID, has_live_session())
 IS_LIVE = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
 IS_LOGIN = _sessions.c.kind == literal_column(f"'{LOGIN}'", Text)
@@ -115,10 +116,14 @@ def _new_session(account: CTE) -> CTE:
 
 
 def _new_account() -> CTE:
-    """An account whose email no other account has."""
+    """An account whose email no other account has or can get back."""
     return (
         upsert(_users)
-        .values(email=_email, hashed_password=_hashed_password)
+        .from_select(
+            ["email", "hashed_password"],
+            select(_email, _hashed_password).where(~is_reserved(_email)),
+            include_defaults=False,
+        )
         .on_conflict_do_nothing(index_elements=["email"])
         .returning(*ACCOUNT_COLUMNS)
         .cte("account")
@@ -232,19 +237,19 @@ revoke_others = _end_sessions(_is_other, IS_LOGIN)
 revoke_all_others = _end_sessions(_is_other)
 """The same, and revokes the personal access tokens of the account."""
 
-own_password = Statement(select(_users.c.hashed_password).where(_is_caller))
+own_password = Statement(select(_users.c.hashed_password).where(IS_CALLER))
 """The stored hash of the caller's password."""
 
 set_own_password = Statement(
     update(_users)
     .values(hashed_password=_new_hash, updated_at=func.now())
-    .where(_is_caller, _users.c.hashed_password == _hashed_password)
+    .where(IS_CALLER, _users.c.hashed_password == _hashed_password)
     .returning(_users.c.id),
     writes=True,
 )
 """Changes the caller's password, unless it has changed since it was verified."""
 
-close_own_account = _close_account(_is_caller, _users.c.hashed_password == _hashed_password)
+close_own_account = _close_account(IS_CALLER, _users.c.hashed_password == _hashed_password)
 """Closes the caller's account, unless its password has changed since it was verified."""
 
 end_own_session = _end_sessions(_is_of_caller, _sessions.c.id == _session_id, IS_LOGIN, IS_LIVE)

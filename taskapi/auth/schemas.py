@@ -20,9 +20,14 @@ from taskapi.http.pagination import PageFields
 from taskapi.http.representation import declared_fields, input_schemas, output_schema
 from taskapi.http.schemas import Input
 
-_READ_ONLY = frozenset({"id", "created_at"})
+_READ_ONLY = frozenset({"id", "email_verified", "created_at"})
 
-USER_EXAMPLE = {"id": 1, "email": "ada@example.com", "created_at": "2026-01-05T09:30:00.123456Z"}
+USER_EXAMPLE = {
+    "id": 1,
+    "email": "ada@example.com",
+    "email_verified": True,
+    "created_at": "2026-01-05T09:30:00.123456Z",
+}
 ACCOUNT_EXAMPLE = {
     **USER_EXAMPLE,
     **PROFILE_EXAMPLE,
@@ -131,6 +136,10 @@ class User(Schema):
     email = fields.String(
         required=True,
         metadata={"format": "email", "description": "The email address, in lower case."},
+    )
+    email_verified = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether the owner of the email address has confirmed it."},
     )
     created_at = Timestamp("When the account was created.")
 

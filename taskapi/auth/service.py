@@ -11,6 +11,8 @@ from flask import current_app
 
 from taskapi.auth import attempts, deletion, ratelimit
 from taskapi.auth import queries as statements
+from taskapi.auth.emails import queries as emails
+from taskapi.auth.emails.jobs import send_verification
 from taskapi.auth.fairness import Group
 from taskapi.auth.passwords import hash_password, verify_password
 from taskapi.auth.profile.service import get_me
@@ -113,9 +115,13 @@ def register(email: str, password: str, device: Device) -> Login:
     if account and not verify_password(password, account["hashed_password"], group):
         raise EmailTaken
     hashed_password = account["hashed_password"] if account else hash_password(password, group)
-    login = open_login(statements.register, device, email=email, hashed_password=hashed_password)
-    if login is None:
-        raise EmailTaken
+    with database.transaction():
+        login = open_login(
+            statements.register, device, email=email, hashed_password=hashed_password
+        )
+        if login is None:
+            raise EmailTaken
+        send_verification.defer(user_id=login.user["id"])
     log_event("registered", user_id=login.user["id"])
     return login
 
@@ -208,6 +214,16 @@ def logout(caller: Caller) -> None:
         log_event("logged_out", **_ids(caller))
 
 
+def confirm_password(caller: Caller, password: str, address: str | None) -> str:
+    """Verify the caller's password, and return its hash.
+
+    Raises:
+        WrongPassword, SessionEnded, RateLimited, TooBusy: see there.
+    """
+    _spend_reauthentication(caller, address)
+    return _reauthenticate(caller, password, _group(address, is_known=True), "/password")
+
+
 def change_password(
     caller: Caller,
     current_password: str,
@@ -236,10 +252,12 @@ def change_password(
             new_hash=new_hash,
             **scope(caller),
         )
+        if not changed:
+            _raise_for_unchanged_row(caller, "/current_password")
         ending = statements.revoke_all_others if revoke_tokens else statements.revoke_others
-        ended = database.rows(ending, **_ids(caller)) if changed else []
-    if not changed:
-        _raise_for_unchanged_row(caller, "/current_password")
+        ended = database.rows(ending, **_ids(caller))
+        # Somebody who knew the old password may have requested them.
+        database.rows(emails.void_requests, user_id=caller.user_id)
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))
 
 
@@ -251,9 +269,7 @@ def delete_account(caller: Caller, password: str, address: str | None) -> None:
     Raises:
         WrongPassword, SessionEnded, RateLimited, TooBusy: see there.
     """
-    _spend_reauthentication(caller, address)
-    group = _group(address, is_known=True)
-    hashed_password = _reauthenticate(caller, password, group, "/password")
+    hashed_password = confirm_password(caller, password, address)
     parameters = {"hashed_password": hashed_password, **scope(caller)}
     if not deletion.close(statements.close_own_account, **parameters):
         _raise_for_unchanged_row(caller, "/password")
@@ -318,30 +334,11 @@ def _repeated_refresh(token: RefreshToken) -> tuple[User, RefreshToken]:
         generation = [one.successor(key) for one in generation for key in signing_keys()]
         current = [one for one in generation if one.secret_hash == found["refresh_hash"]]
         if current and used_at > found["grace_start"]:
-            return {name: found[name] for name in ("id", "email", "created_at")}, current[0]
+            names = [column.name for column in statements.ACCOUNT_COLUMNS]
+            return {name: found[name] for name in names}, current[0]
     database.run_afterwards(statements.revoke, **_ids(token.caller))
     _events.warning("refresh_token_reused", extra=_ids(token.caller))
     raise SessionEnded
-
-
-def confirm_password(caller: Caller, password: str, address: str | None) -> None:
-    """Verify the password that confirms an operation.
-
-    Raises:
-        WrongPassword, SessionEnded, RateLimited, TooBusy: see there.
-    """
-    _spend_reauthentication(caller, address)
-    _reauthenticate(caller, password, _group(address, is_known=True), "/password")
-
-
-def hash_new_password(caller: Caller, password: str, address: str | None) -> str:
-    """The hash of a new password for the caller, to be stored.
-
-    Raises:
-        RateLimited, TooBusy: see there.
-    """
-    _spend_reauthentication(caller, address)
-    return hash_password(password, _group(address, is_known=True))
 
 
 def _spend_reauthentication(caller: Caller, address: str | None) -> None:

@@ -232,9 +232,7 @@ def _operations(app: Flask, rule: Rule, declared: Operation) -> dict[str, Any]:
         "summary": declared.summary,
         "description": inspect.cleandoc(view.__doc__ or ""),
         "parameters": _parameters(rule, declared),
-        "responses": _responses(
-            declared, writes=not declared.is_safe and "GET" not in (rule.methods or ())
-        ),
+        "responses": _responses(rule, declared),
         "security": _security(declared),
     }
     if declared.body:
@@ -288,7 +286,8 @@ def _request_body(declared: Operation) -> dict[str, Any]:
     return {"required": not declared.is_body_optional, "content": content}
 
 
-def _responses(declared: Operation, *, writes: bool) -> dict[str, Any]:
+def _responses(rule: Rule, declared: Operation) -> dict[str, Any]:
+    writes = not declared.is_safe and "GET" not in (rule.methods or ())
     success: dict[str, Any] = {
         "description": HTTPStatus(declared.status).phrase,
         "headers": _headers(*declared.headers),
@@ -307,7 +306,7 @@ def _responses(declared: Operation, *, writes: bool) -> dict[str, Any]:
             "headers": _headers("ETag"),
         }
     by_status: dict[int, list[type[Problem]]] = {}
-    for problem in declared.all_problems(writes=writes):
+    for problem in declared.all_problems(rule.rule, writes=writes):
         by_status.setdefault(problem.status, []).append(problem)
     for status, kinds in by_status.items():
         responses[str(status)] = _problem_response(declared, status, kinds)

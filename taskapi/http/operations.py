@@ -24,6 +24,7 @@ from taskapi.http.bodies import JSON, read_object, require_no_content
 from taskapi.http.personal_tokens import authenticate_by_token, record_use
 from taskapi.http.schemas import Input, load
 from taskapi.http.scopes import SCOPES
+from taskapi.http.verification import needs_verified_email, require_verified_email
 from taskapi.identity import MAX_ID, Caller
 
 _CACHED_QUERIES = 256
@@ -108,8 +109,8 @@ class Operation:
         """Whether the operation supports Idempotency-Key."""
         return idempotency.HEADER in self.parameters
 
-    def all_problems(self, *, writes: bool) -> list[type[errors.Problem]]:
-        """All errors that the operation can return."""
+    def all_problems(self, path: str, *, writes: bool) -> list[type[errors.Problem]]:
+        """All errors that the operation can return at this path."""
         found: list[type[errors.Problem]] = [*self.problems, errors.InvalidInput]
         found += [errors.OutcomeUnknown, errors.InsufficientStorage] if writes else []
         found += [errors.InternalError, errors.Unavailable]
@@ -117,6 +118,7 @@ class Operation:
         if not self.is_public:
             found += [errors.Unauthenticated, errors.TokenExpired]
             found += [errors.TokenInvalid, errors.SessionEnded, errors.InsufficientScope]
+            found += [errors.EmailNotVerified] if needs_verified_email(path) else []
         if self.is_idempotent_by_key:
             found += [errors.KeyInUse, errors.KeyReused, idempotency.StorageRateExceeded]
         if self.body or writes:  # a body that is not expected is read, too
@@ -146,6 +148,8 @@ def operation(**arguments_of_operation: Any) -> Callable[[View], View]:
             with_token = _has_token(declared, in_path.get("caller"), turn)
             arguments = _arguments(declared, request, in_path)
             with turn:
+                if not declared.is_public:
+                    require_verified_email(request, arguments["caller"])
                 if with_token:
                     record_use(arguments["caller"])
                 if is_idempotent_by_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:

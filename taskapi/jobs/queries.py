@@ -101,11 +101,15 @@ delete_old_failures = Statement(
     writes=True,
 )
 
-_due_at = func.coalesce(
-    _jobs.c.scheduled_at,
-    select(func.min(_events.c.at)).where(_events.c.job_id == _jobs.c.id).scalar_subquery(),
-)
 _is_due = and_(_is("todo"), or_(_jobs.c.scheduled_at.is_(None), _jobs.c.scheduled_at <= func.now()))
+
+_first_new = (
+    select(func.min(_jobs.c.id))
+    .where(_is("todo"), _jobs.c.scheduled_at.is_(None))
+    .scalar_subquery()
+)
+_oldest_new = select(func.min(_events.c.at)).where(_events.c.job_id == _first_new).scalar_subquery()
+_oldest_due = func.min(_jobs.c.scheduled_at).filter(_is_due)
 
 figures = Statement(
     select(
@@ -114,7 +118,7 @@ figures = Statement(
         func.count().filter(_is("doing")).label("running"),
         func.count().filter(_is("failed")).label("failed"),
         func.coalesce(
-            extract("epoch", func.now() - func.min(_due_at).filter(_is_due)).cast(BigInteger), 0
+            cast(extract("epoch", func.now() - func.least(_oldest_new, _oldest_due)), BigInteger), 0
         ).label("oldest_seconds"),
     ).select_from(_jobs)
 )

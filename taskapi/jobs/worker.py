@@ -104,7 +104,9 @@ class _Worker:
         ended = asyncio.Event()
         asyncio.get_running_loop().set_exception_handler(_report_unexpected)
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+            # `flask serve` ignores SIGINT for its children, and ends them itself.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, ended.set)
         _log.info("worker_started", extra={"poll_seconds": self._poll})
         while not ended.is_set():
             await self._run_until(ended)

@@ -61,12 +61,12 @@ def send(
     messages, transport = cast("tuple[Messages, Transport]", extensions()[_EXTENSION])
     started = perf_counter()
     try:
-        limits.check(recipient, user_id)
+        limits.check(recipient, template, user_id)
         message = messages.create(recipient, template, values)
         where = transport.deliver(message)
     except (InvalidRecipient, RecipientRefused, limits.TooManyMessages) as error:
         log_event("mail_rejected", template=template, reason=type(error).__name__)
         raise MailError(type(error).__name__) from None
-    limits.count(recipient, user_id)
+    limits.count(recipient, template, user_id)
     duration = round((perf_counter() - started) * 1_000, 2)
     log_event("mail_sent", template=template, duration_ms=duration, **where)

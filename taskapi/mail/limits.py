@@ -1,4 +1,7 @@
-"""How many messages an address receives, and an account causes.
+"""How many messages of a template an address receives, and how many an account causes.
+
+Others can cause messages to an address. They must not use up those that its owner needs, such as
+the link that undoes a change of the email, so each template has a limit of its own.
 
 The counters are those of the rate limits, so `RATELIMIT_ENABLED` turns them off.
 """
@@ -15,7 +18,7 @@ from limits.strategies import FixedWindowRateLimiter
 from taskapi.problems import Unavailable
 from taskapi.runtime.context import extensions
 
-PER_RECIPIENT = (parse("10/hour"), parse("30/day"))
+PER_RECIPIENT = (parse("10/hour"), parse("100/day"))
 PER_ACCOUNT = (parse("20/hour"), parse("60/day"))
 
 
@@ -23,7 +26,7 @@ class TooManyMessages(Exception):
     """A limit was reached."""
 
 
-def check(recipient: str, user_id: int | None) -> None:
+def check(recipient: str, template: str, user_id: int | None) -> None:
     """Check the limits for another message.
 
     Raises:
@@ -32,25 +35,29 @@ def check(recipient: str, user_id: int | None) -> None:
     """
     limiter = _limiter()
     try:
-        if limiter and not all(limiter.test(*one) for one in _counted(recipient, user_id)):
+        if limiter and not all(
+            limiter.test(*one) for one in _counted(recipient, template, user_id)
+        ):
             raise TooManyMessages
     except StorageError:
         raise Unavailable from None
 
 
-def count(recipient: str, user_id: int | None) -> None:
+def count(recipient: str, template: str, user_id: int | None) -> None:
     """Count a message that was sent. It is not repeated if this fails."""
     limiter = _limiter()
     try:
-        for one in _counted(recipient, user_id) if limiter else ():
+        for one in _counted(recipient, template, user_id) if limiter else ():
             assert limiter
             limiter.hit(*one)
     except (StorageError, Unavailable):
         return
 
 
-def _counted(recipient: str, user_id: int | None) -> Iterator[tuple[RateLimitItem, str, str]]:
-    hashed = hashlib.sha256(recipient.lower().encode()).hexdigest()[:32]
+def _counted(
+    recipient: str, template: str, user_id: int | None
+) -> Iterator[tuple[RateLimitItem, str, str]]:
+    hashed = hashlib.sha256(f"{template} {recipient.lower()}".encode()).hexdigest()[:32]
     for limit in PER_RECIPIENT:
         yield limit, "mail-recipient", hashed
     for limit in PER_ACCOUNT if user_id is not None else ():

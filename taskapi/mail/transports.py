@@ -7,7 +7,7 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from ipaddress import ip_address
@@ -16,12 +16,6 @@ from secrets import token_hex
 from threading import Timer
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
-
-TIMEOUT = 15
-"""Seconds for each response of the mail server."""
-
-DEADLINE = 60
-"""Seconds for the whole delivery of a message. A server may send each byte within the timeout."""
 
 _PORTS = {"smtps": 465, "smtp": 587}
 _PERMANENT = 500
@@ -50,9 +44,12 @@ class Smtp:
 
     Args:
         url: as in `MAIL_URL`.
+        timeout: seconds for each response of the server.
+        deadline: seconds for a whole delivery, since each response may take almost the timeout.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout: float = 15, deadline: float = 60) -> None:
+        self._timeout, self._deadline = timeout, deadline
         parts = urlsplit(url)
         self._host = parts.hostname or ""
         self._port = parts.port or _PORTS[parts.scheme]
@@ -75,23 +72,21 @@ class Smtp:
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
         context = ssl.create_default_context()
-        server = (
-            smtplib.SMTP_SSL(timeout=TIMEOUT, context=context)
-            if self._is_tls
-            else smtplib.SMTP(timeout=TIMEOUT)
-        )
-        with _deadline(server):
-            try:
-                server.connect(self._host, self._port)
-                if not self._is_tls and not _is_local(self._host):
-                    server.starttls(context=context)
-                if self._user:
-                    server.login(self._user, self._password)
-                yield server
-                with suppress(OSError, smtplib.SMTPException):  # the message was accepted
-                    server.quit()
-            finally:
-                server.close()
+        server: smtplib.SMTP
+        if self._is_tls:
+            server = smtplib.SMTP_SSL(
+                self._host, self._port, timeout=self._timeout, context=context
+            )
+        else:
+            server = smtplib.SMTP(self._host, self._port, timeout=self._timeout)
+        with closing(server), _ended_after(self._deadline, server):
+            if not self._is_tls and not _is_local(self._host):
+                server.starttls(context=context)
+            if self._user:
+                server.login(self._user, self._password)
+            yield server
+            with suppress(OSError, smtplib.SMTPException):  # the message was accepted
+                server.quit()
 
 
 class Files:
@@ -111,7 +106,7 @@ class Files:
 
 
 @contextmanager
-def _deadline(server: smtplib.SMTP) -> Iterator[None]:
+def _ended_after(seconds: float, server: smtplib.SMTP) -> Iterator[None]:
     """End the connection of a delivery that takes too long."""
 
     def end() -> None:
@@ -119,7 +114,7 @@ def _deadline(server: smtplib.SMTP) -> Iterator[None]:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    timer = Timer(DEADLINE, end)
+    timer = Timer(seconds, end)
     timer.daemon = True
     timer.start()
     try:

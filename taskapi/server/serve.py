@@ -1,4 +1,4 @@
-"""`flask serve`: migrates the database and runs gunicorn."""
+"""`flask serve`: migrates the database, and runs gunicorn and a worker for jobs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from ipaddress import ip_address
 
@@ -23,13 +24,19 @@ from taskapi.server.operate.timeouts import TimeoutsError, set_timeouts
 
 _PR_SET_PDEATHSIG = 1
 
+_CHECK_SECONDS = 0.2
+"""How often the processes are checked."""
+
+_RESTART_SECONDS = 5
+"""The least time between two starts of a worker."""
+
 
 def serve_command(settings: Settings) -> click.Command:
     """The command for these settings. Their database runs as long as this process."""
 
     @click.command("serve", cls=Command)
     def serve() -> None:
-        """Migrate the database, set its timeouts, and serve it with gunicorn until Ctrl-C."""
+        """Migrate the database, set its timeouts, serve it and run its jobs until Ctrl-C."""
         _require_free_port(settings)
         if not _has_schema(settings):
             click.echo("Migrating the database ...")
@@ -38,17 +45,17 @@ def serve_command(settings: Settings) -> click.Command:
             set_timeouts(settings)
         except TimeoutsError as error:
             click.echo(f"Warning: {error}", err=True)
-        sys.exit(_Gunicorn(settings).run())
+        sys.exit(_Service(settings).run())
 
     return serve
 
 
-class _Gunicorn:
-    """gunicorn as a child process, which ends with this process."""
+class _Service:
+    """gunicorn and a worker as child processes, which end with this process."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
+        self._processes: list[subprocess.Popen[bytes]] = []
         self._is_ending = False
 
     def run(self) -> int:
@@ -56,26 +63,46 @@ class _Gunicorn:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._end)
-        process = self._process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn"],
-            env=os.environ | _environment(self._settings),
-            preexec_fn=_become_gunicorn,  # noqa: PLW1509 - unsafe with threads, of which this process has none
-        )
-        if self._is_ending:
-            process.terminate()
+        process = self._start("gunicorn")
         while process.poll() is None:
             if _is_live(self._settings):
                 click.echo(f"taskapi is ready: {_url(self._settings)}/docs (Ctrl-C ends it)")
                 break
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0.02)
+        self._run_worker_beside(process)
         code = process.wait()
         return 0 if self._is_ending else code
 
+    def _run_worker_beside(self, server: subprocess.Popen[bytes]) -> None:
+        """Run a worker as long as the server runs. One that ends by itself is replaced."""
+        worker, next_start = None, 0.0
+        while server.poll() is None:
+            is_missing = worker is None or worker.poll() is not None
+            if is_missing and not self._is_ending and time.monotonic() >= next_start:
+                worker = self._start("flask", "worker")
+                next_start = time.monotonic() + _RESTART_SECONDS
+            time.sleep(_CHECK_SECONDS)
+        if worker:
+            worker.terminate()
+            worker.wait()
+
+    def _start(self, *module: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module],
+            env=os.environ | _environment(self._settings),
+            preexec_fn=_become_child,  # noqa: PLW1509 - unsafe with threads, of which this process has none
+        )
+        self._processes.append(process)
+        if self._is_ending:
+            process.terminate()
+        return process
+
     def _end(self, number: int, frame: object) -> None:
         self._is_ending = True
-        if self._process and self._process.returncode is None:
-            self._process.terminate()
+        for process in self._processes:
+            if process.returncode is None:
+                process.terminate()
 
 
 def _require_free_port(settings: Settings) -> None:
@@ -123,11 +150,11 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _become_gunicorn() -> None:
+def _become_child() -> None:
     # Ctrl-C reaches the whole process group. Only this process reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
-        # If this process is killed, the kernel ends gunicorn, which would occupy the port.
+        # If this process is killed, the kernel ends the child. gunicorn would occupy the port.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

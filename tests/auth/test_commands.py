@@ -152,6 +152,14 @@ def test_deactivate_ends_sessions_and_activate_permits_logins_again(run: _Run, u
     assert [found["id"] for found in back.expect(200, "GET", "/tasks")["tasks"]] == [task["id"]]
 
 
+def test_verify_marks_the_email_as_verified(run: _Run, user: Api) -> None:
+    assert run(f"users verify {user.email.upper()}") == f"Marked {user.email} as verified.\n"
+    assert user.expect(200, "GET", "/auth/me")["email_verified"] is True
+    assert "email verified:       True\n" in run(f"users show {user.email}")
+    said = run.fails("users verify nobody@example.com", "")
+    assert said == "Error: There is no account with the email nobody@example.com.\n"
+
+
 @pytest.mark.parametrize(("options", "typed"), [("--yes", ""), ("", "y\n")])
 def test_delete_deletes_a_confirmed_account(
     run: _Run, settings: Settings, user: Api, options: str, typed: str
@@ -199,6 +207,7 @@ def test_delete_without_confirmation_keeps_the_account(app: Flask, user: Api) ->
                 "Set the password of EMAIL",
                 "Deactivate the account of EMAIL",
                 "Activate the account of EMAIL again.",
+                "Mark EMAIL as verified",
                 "Delete the account of EMAIL",
             ],
         ),

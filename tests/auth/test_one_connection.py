@@ -50,6 +50,8 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
         "password": password,
         "current_password": password,
         "new_password": "staple 42 times",
+        "new_email": new_email(),
+        "token": "te_unknown",
         "refresh_token": person.login["refresh_token"] if is_right else "tr_forged",
         "code": sign_in_code(person, new_email()) if is_right else "forged",
         "code_verifier": VERIFIER,

@@ -45,7 +45,7 @@ def test_the_response_contains_the_account_and_the_tokens_of_its_first_session(
     assert set(answer) == {"access_token", "token_type", "expires_in", "refresh_token", "user"}
     assert answer["token_type"] == "bearer"
     assert answer["expires_in"] == 86_400
-    assert set(answer["user"]) == {"id", "email", "created_at"}
+    assert set(answer["user"]) == {"id", "email", "email_verified", "created_at"}
     assert answer["user"]["email"] == email
     assert answer["user"]["created_at"].endswith("Z")
     anonymous.login = answer

@@ -70,8 +70,9 @@ async function checkSwagger({ page, picture, service, token, email }) {
   const dialog = page.locator(".modal-ux");
   await dialog.locator("input").first().fill(token);
   await picture("2 authorize");
-  await dialog.locator("button.authorize").click();
-  await dialog.getByRole("button", { name: "Close" }).click();
+  // The first form is for access tokens, the second one for personal access tokens.
+  await dialog.locator("button.authorize").first().click();
+  await dialog.getByRole("button", { name: "Close" }).first().click();
 
   const created = await execute(page, "create_task", { title: "From the documentation" });
   assert.equal(created.status, "201");

@@ -1,10 +1,11 @@
 // Tests a front end on another origin and the documentation pages in a headless Chromium. Run by
 // scripts/test-browser:
-//   node run.mjs --service URL --chromium PATH --port FRONT_END_PORT --screenshots FOLDER
+//   node run.mjs --service URL --chromium PATH --port FRONT_END_PORT --screenshots FOLDER --mails FOLDER
 
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
+import { checkAccount } from "./account.mjs";
 import { checkPages } from "./pages.mjs";
 import { checkFrontend } from "./frontend.mjs";
 import { serveFolder } from "./server.mjs";
@@ -15,6 +16,7 @@ const { values: given } = parseArgs({
     chromium: { type: "string" },
     port: { type: "string" },
     screenshots: { type: "string" },
+    mails: { type: "string" },
   },
 });
 mkdirSync(given.screenshots, { recursive: true });
@@ -62,6 +64,9 @@ async function check(name, run) {
 try {
   await check("front end", (tools) => checkFrontend({ ...tools, allowed, foreign }));
   await check("documentation", checkPages);
+  if (given.mails) {
+    await check("account", (tools) => checkAccount({ ...tools, mails: given.mails }));
+  }
 } finally {
   await browser.close();
   allowed.close();

@@ -61,7 +61,8 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 
 
 SEVERAL = {
-    "change_password": 5,
+    "change_email": 7,
+    "change_password": 6,
     "complete_task": 9,
     "create_token": 4,
     "delete_account": 17,  # each table of content
@@ -72,7 +73,8 @@ SEVERAL = {
     "merge_label": 4,
     "move_list": 6,
     "move_task": 7,
-    "set_password_by_identity": 8,
+    "set_password_by_identity": 9,
+    "send_verification": 4,
     "revoke_all_tokens": 2,
     "skip_occurrence": 9,
     "undo_occurrence": 9,

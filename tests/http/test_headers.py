@@ -96,8 +96,8 @@ def test_tasks_cannot_be_interpreted_as_another_type(user: Api) -> None:
         assert response.headers.getlist("X-Content-Type-Options") == ["nosniff"]
 
 
-@pytest.mark.parametrize("page", ["/docs", "/redoc"])
-def test_documentation_pages_have_their_own_headers(client: FlaskClient, page: str) -> None:
+@pytest.mark.parametrize("page", ["/docs", "/redoc", "/verify-email", "/reset-password"])
+def test_pages_have_their_own_headers(client: FlaskClient, page: str) -> None:
     response = client.get(page)
     assert response.headers.getlist("Cache-Control") == ["no-cache"]
     assert response.headers.getlist("X-Content-Type-Options") == ["nosniff"]

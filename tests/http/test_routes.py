@@ -22,8 +22,14 @@ from werkzeug.routing import Rule
 from taskapi.http.operations import Operation, operation_of
 
 NO_OPERATION = {
-    *("docs.swagger_ui", "docs.redoc", "docs.asset", "service.get_openapi"),
+    "docs.swagger_ui",
+    "docs.redoc",
+    "docs.asset",
+    "service.get_openapi",
     "oidc.callback",
+    "account.verify_email",
+    "account.undo_email",
+    "account.reset_password",
 }
 """Views that are not operations of the API: pages, their assets, the document, and an address that
 providers send browsers to, with parameters of their own.
@@ -105,6 +111,10 @@ def test_the_public_operations_are_these() -> None:
         "POST /auth/login",
         "POST /auth/refresh",
         "POST /auth/logout",
+        "POST /auth/email/verify",
+        "POST /auth/email/undo",
+        "POST /auth/password/forgot",
+        "POST /auth/password/reset",
         "GET /auth/oidc/providers",
         "GET /auth/oidc/<provider>/authorize",
         "POST /auth/oidc/token",

@@ -61,6 +61,7 @@ def rows(url: str) -> dict[str, list[str]]:
         names = connection.execute(
             "SELECT tablename FROM pg_tables"
             " WHERE schemaname = 'public' AND tablename <> 'rate_limits'"
+            " AND NOT starts_with(tablename, 'procrastinate_')"
         ).fetchall()
         return {
             name: sorted(

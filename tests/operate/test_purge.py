@@ -16,7 +16,10 @@ from support.contract import Contract
 from config import Settings
 from taskapi.auth import administration
 
-TABLES = ("sessions", "idempotency_keys", "rate_limits", "sign_in_codes")
+TABLES = (
+    *("sessions", "idempotency_keys", "email_tokens", "email_changes"),
+    *("rate_limits", "sign_in_codes"),
+)
 
 
 @pytest.fixture
@@ -54,6 +57,19 @@ def fill(settings: Settings, count: int, *, is_over: bool) -> None:
     )  # fmt: skip
     world.sql(
         settings,
+        "INSERT INTO email_tokens (user_id, purpose, token_hash, email, expires_at)"
+        " SELECT %s, 'verify', (%s || n)::bytea, '', now() - %s::interval"
+        " FROM generate_series(1, %s) n",
+        user_id, email, ago, count,
+    )  # fmt: skip
+    world.sql(
+        settings,
+        "INSERT INTO email_changes (user_id, old_email, new_email, expires_at)"
+        " SELECT %s, '', '', now() - %s::interval FROM generate_series(1, %s)",
+        user_id, ago, count,
+    )  # fmt: skip
+    world.sql(
+        settings,
         "INSERT INTO rate_limits (key, count, expires_at)"
         " SELECT %s || n, 1, now() - %s::interval FROM generate_series(1, %s) n",
         email, ago, count,
@@ -81,9 +97,9 @@ def test_only_expired_rows_are_purged(app: Flask, own: Settings) -> None:
     fill(own, 2_500, is_over=True)
     fill(own, 1_200, is_over=False)
     said = purge(app)
-    assert [line.split()[0] for line in said.splitlines()] == ["2500"] * 4 + ["0"]
+    assert [line.split()[0] for line in said.splitlines()] == ["2500"] * 6 + ["0"] * 2
     assert counts(own) == dict.fromkeys(TABLES, 1_200)
-    assert [line.split()[0] for line in purge(app).splitlines()] == ["0"] * 5
+    assert [line.split()[0] for line in purge(app).splitlines()] == ["0"] * 8
 
 
 def test_concurrent_purges_share_the_work(app: Flask, own: Settings) -> None:

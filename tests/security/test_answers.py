@@ -83,7 +83,7 @@ def test_errors_of_gunicorn_have_security_headers(service: Service, name: str) -
     _is_guarded(headers)
 
 
-@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+@pytest.mark.parametrize("page", ["/docs", "/redoc", "/verify-email", "/reset-password"])
 def test_pages_load_only_own_assets_and_cannot_be_framed(attacker: httpx.Client, page: str) -> None:
     headers = attacker.get(page).headers
     policy = headers["Content-Security-Policy"]

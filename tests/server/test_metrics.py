@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from support import databases, jobs, world
 from support.servers import ROOT, Service, free_port, started
 from support.writers import person
 
@@ -115,6 +116,28 @@ def test_counters_survive_their_worker_and_gauges_do_not(metrics: Metrics, chang
     until(lambda: len(set(metrics.service.workers()) - set(old)) == 2)
     until(lambda: metrics.value("database_connections") == 0)
     assert metrics.value("request_duration_seconds_count", **labels) == before
+
+
+def test_the_figures_of_jobs_are_exported(
+    server_url: str, template: str, worker_id: str, tmp_path: Path
+) -> None:
+    url = databases.create(server_url, f"metrics_of_jobs_{worker_id}", template)
+    with world.worker(databases.settings_for(url)) as app, app.app_context():
+        for _ in range(2):
+            jobs.append.defer(file=str(tmp_path / "file"), line="never")
+    world.sql(
+        databases.settings_for(url),
+        "UPDATE procrastinate_events SET at = now() - interval '1 hour';"
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, status)"
+        " VALUES ('default', 'test_append', 'failed')",
+    )
+    port = free_port()
+    with started(url, METRICS_PORT=str(port)) as service:
+        metrics = Metrics(service, port)
+        until(lambda: metrics.value("jobs", state="due") == 2)
+        assert metrics.value("jobs", state="failed") == 1
+        assert metrics.value("jobs", state="running") == 0
+        assert 3_600 <= metrics.value("jobs_oldest_seconds") < 3_700
 
 
 @pytest.mark.parametrize("file", ["prometheus/alerts.yml", "grafana/taskapi.json"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,6 +49,7 @@ def settings_for(url: str, **changes: object) -> Settings:
         ratelimit_enabled=False,
         log_format="json",
         log_level="info",
+        taskapi_data_dir=Path(os.environ.get("TASKAPI_TEST_FOLDER", "instance")) / "data",
     )
     return replace(settings, **changes)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from support.api import PASSWORD, Api, new_email
 from support.calls import BY_NAME, Call, Request
+from support.mails import reset_token, undo_token, verification_token
 from support.signing_in import VERIFIER, challenge_of
 
 from taskapi.auth.oidc import codes
@@ -55,6 +56,10 @@ FIELDS: dict[str, Factory] = {
     "password": lambda person: PASSWORD,
     "current_password": lambda person: PASSWORD,
     "new_password": lambda person: PASSWORD,
+    "new_email": lambda person: new_email(),
+    "verify_email token": verification_token,
+    "undo_email_change token": undo_token,
+    "reset_password token": reset_token,
     "refresh_token": lambda person: person.login["refresh_token"],
     "code": lambda person: sign_in_code(person, person.email),
     "set_password_by_identity code": _code_of_linked_identity,

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from taskapi.auth import attempts, ratelimit
 from taskapi.auth import queries as accounts
+from taskapi.auth.emails.queries import set_verified, void_requests
+from taskapi.auth.fairness import Group
 from taskapi.auth.oidc import codes
 from taskapi.auth.oidc import queries as statements
 from taskapi.auth.oidc.identity import Identity
-from taskapi.auth.service import confirm_password, hash_new_password
+from taskapi.auth.passwords import hash_password
+from taskapi.auth.service import confirm_password
 from taskapi.db import database
 from taskapi.db.tenancy import require_session, scope
+from taskapi.http.addresses import network
 from taskapi.identity import Caller
 from taskapi.logs import log_event
 from taskapi.problems import NotFound, Problem, SessionEnded
@@ -117,7 +122,7 @@ def _link(caller: Caller, identity: Identity) -> dict[str, Any]:
     elif _count(caller) > MAX_IDENTITIES:
         raise IdentityLimit
     if has_same_email:
-        database.row(statements.verify_email, user_id=caller.user_id)
+        database.row(set_verified, user_id=caller.user_id)
     return linked
 
 
@@ -146,7 +151,9 @@ def set_password(
         InvalidCode, IdentityNotLinked, SessionEnded, RateLimited, TooBusy: see there.
     """
     require_session(caller)
-    new_hash = hash_new_password(caller, new_password, address)
+    attempts.spend_by_network(attempts.REAUTHENTICATE_PER_NETWORK, address)
+    ratelimit.spend(attempts.REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
+    new_hash = hash_password(new_password, Group(network(address, attempts.PARTY), is_known=True))
     identity = codes.redeem(code, code_verifier)
     with database.transaction():
         _locked_account(caller)
@@ -154,6 +161,7 @@ def set_password(
             raise IdentityNotLinked
         ids = {"user_id": caller.user_id, "session_id": caller.session_id}
         database.row(accounts.set_user_password, user_id=caller.user_id, new_hash=new_hash)
+        database.rows(void_requests, user_id=caller.user_id)
         ended = database.rows(accounts.revoke_others, **ids)
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))
 

@@ -13,8 +13,6 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
-    true,
-    update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -109,15 +107,6 @@ own_account = Statement(
 )
 """The caller's account, locked, so that its identities are changed one at a time."""
 
-verify_email = Statement(
-    update(_users)
-    .values(email_verified=true(), updated_at=func.now())
-    .where(_users.c.id == _user_id)
-    .returning(_users.c.id),
-    writes=True,
-)
-"""Marks the email of an account as verified."""
-
 link = Statement(
     upsert(_identities)
     .values(user_id=_user_id, issuer=_issuer, subject=_subject, email=_email)
@@ -160,7 +149,7 @@ remove = Statement(
 )
 """Removes one of the caller's identities."""
 
-remove_all = Statement(
+remove_identities = Statement(
     delete(_identities).where(_identities.c.user_id == _user_id).returning(_identities.c.id),
     writes=True,
 )

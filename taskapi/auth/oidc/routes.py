@@ -12,7 +12,7 @@ from taskapi.auth.oidc.codes import InvalidCode
 from taskapi.auth.oidc.flow import SECONDS
 from taskapi.auth.responses import device_of, login_response
 from taskapi.auth.schemas import LOGIN_EXAMPLE, Login, Message
-from taskapi.auth.service import AccountInactive, WrongPassword
+from taskapi.auth.service import AccountInactive, EmailTaken, WrongPassword
 from taskapi.http.addresses import client_address
 from taskapi.http.operations import Link, operation
 from taskapi.http.responses import json_response
@@ -74,6 +74,7 @@ def callback(provider: str) -> Response:
     example=LOGIN_EXAMPLE,
     problems=(
         InvalidCode,
+        EmailTaken,
         AccountInactive,
         service.ProviderEmailNotVerified,
         service.AccountNotLinked,

@@ -14,13 +14,14 @@ from flask import Flask
 from config import Settings
 from taskapi.auth import attempts
 from taskapi.auth import queries as accounts
+from taskapi.auth.emails.queries import set_verified
 from taskapi.auth.oidc import codes
 from taskapi.auth.oidc import flow as flows
 from taskapi.auth.oidc import queries as statements
 from taskapi.auth.oidc.flow import Flow, cookie_name
 from taskapi.auth.oidc.identity import Identity, ProviderError, ProviderUnavailableError
 from taskapi.auth.ratelimit import Limit
-from taskapi.auth.service import AccountInactive, Device, Login, open_login
+from taskapi.auth.service import AccountInactive, Device, EmailTaken, Login, open_login
 from taskapi.db import database
 from taskapi.logs import log_event
 from taskapi.problems import Forbidden, InvalidInput, NotFound, Problem
@@ -93,7 +94,7 @@ class _Conflict(Exception):
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Create a client for each provider. They connect with the first sign-in."""
-    public_url = settings.public_url or ""
+    public_url = app.config["PUBLIC_URL"]
     clients = {}
     if settings.oidc_providers:
         # Authlib and requests take eight MiB in each worker.
@@ -191,8 +192,8 @@ def sign_in(code: str, code_verifier: str, device: Device) -> Login:
     """Create a session for the identity that a code stands for, and an account if it has none.
 
     Raises:
-        InvalidCode, ProviderEmailNotVerified, AccountNotLinked, AccountInactive, RateLimited: see
-            there.
+        InvalidCode, ProviderEmailNotVerified, AccountNotLinked, AccountInactive: see there.
+        EmailTaken, RateLimited: see there.
     """
     attempts.spend_by_network(SIGN_IN_PER_NETWORK, device.address)
     identity = codes.redeem(code, code_verifier)
@@ -201,7 +202,7 @@ def sign_in(code: str, code_verifier: str, device: Device) -> Login:
             event, login = _signed_in(identity, device)
             log_event(event, user_id=login.user["id"], issuer=identity.issuer)
             return login
-    raise codes.InvalidCode
+    raise EmailTaken  # an account can get the address back
 
 
 def _signed_in(identity: Identity, device: Device) -> tuple[str, Login]:
@@ -222,8 +223,8 @@ def _sign_in(identity: Identity, device: Device) -> tuple[str, Login]:
     )
     if created:
         _link(created.user["id"], identity)
-        database.row(statements.verify_email, user_id=created.user["id"])
-        return "registered", created
+        user = database.row(set_verified, user_id=created.user["id"])
+        return "registered", created._replace(user=user or created.user)
     account = database.row(statements.account_of_email, email=identity.email)
     if account is None:
         raise _Conflict

@@ -19,6 +19,7 @@ _is_caller = and_(_users.c.id == USER_ID, has_live_session())
 COLUMNS = (
     _users.c.id,
     _users.c.email,
+    _users.c.email_verified,
     _users.c.created_at,
     *(_users.c[name] for name in PROFILE),
 )

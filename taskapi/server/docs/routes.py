@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, render_template, request, url_for
+from flask import Blueprint, Response, abort, request
 
 from .assets import ASSETS, RELEASE
+from .pages import SAME_ORIGIN, page_response
 
 blueprint = Blueprint("docs", __name__, template_folder="templates")
 
 _ONE_YEAR = 31_536_000
 
-_SAME_ORIGIN = {
-    "default-src": "'none'",
-    "script-src": "'self'",
-    "style-src": "'self'",
-    "img-src": "'self' data:",
-    "connect-src": "'self'",
-    "base-uri": "'none'",
-    "form-action": "'none'",
-    "frame-ancestors": "'none'",
-}
-
 # ReDoc adds two style elements: an empty one, which it fills rule by rule, and one for scroll bars.
 # Only their hashes are allowed. Its search runs in a worker made from a string.
-_REDOC = _SAME_ORIGIN | {
+_REDOC = SAME_ORIGIN | {
     "style-src": (
         "'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
         " 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
@@ -35,7 +25,7 @@ _REDOC = _SAME_ORIGIN | {
 @blueprint.get("/docs")
 def swagger_ui() -> Response:
     """Swagger UI, which can send requests."""
-    return _page("swagger_ui", _SAME_ORIGIN)
+    return _page("swagger_ui", SAME_ORIGIN)
 
 
 @blueprint.get("/redoc")
@@ -79,19 +69,4 @@ def _cacheable(response: Response, *, is_immutable: bool) -> Response:
 
 def _page(page: str, policy: dict[str, str]) -> Response:
     document = f"{request.script_root}/openapi.json"
-    html = render_template(f"docs/{page}.html", page=page, document=document, file=_path)
-    response = Response(html, mimetype="text/html")
-    response.headers["Content-Security-Policy"] = "; ".join(
-        f"{directive} {sources}" for directive, sources in policy.items()
-    )
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    response.cache_control.no_cache = True
-    response.add_etag()
-    response.make_conditional(request)
-    return response
-
-
-def _path(name: str) -> str:
-    return url_for("docs.asset", release=RELEASE, name=name)
+    return page_response(request, f"docs/{page}.html", policy, page=page, document=document)

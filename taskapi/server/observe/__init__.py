@@ -56,4 +56,4 @@ def observe(app: Flask, settings: Settings) -> Metrics | None:
         return None
     from taskapi.server.observe import metrics
 
-    return metrics.count(app, settings.metrics_port)
+    return metrics.count(app, settings.metrics_port, settings.jobs_poll_seconds)

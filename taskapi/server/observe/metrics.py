@@ -7,9 +7,11 @@ is imported. The worker that is scraped adds them up.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from time import perf_counter
+from contextlib import suppress
+from time import monotonic, perf_counter
 from typing import Any
 
+import psycopg
 from flask import Flask, Response
 from gevent import get_hub
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
@@ -18,6 +20,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from taskapi.auth.passwords import hasher
 from taskapi.db.connections import Pool
 from taskapi.http.application import Request, current_request
+from taskapi.jobs import service
+from taskapi.problems import Problem
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -28,9 +32,10 @@ class Metrics:
 
     Args:
         port: the port of the metrics.
+        poll_seconds: the least time between two queries for the figures of jobs.
     """
 
-    def __init__(self, app: Flask, port: int) -> None:
+    def __init__(self, app: Flask, port: int, poll_seconds: int) -> None:
         self._app = app
         self.port = port
         registry = CollectorRegistry()
@@ -46,6 +51,7 @@ class Metrics:
         self._problems = _counter("problems", "Error responses, by code.", "code")
         self._events = _counter("events", "Events, such as logged_in.", "event")
         self._children: dict[tuple[str, str, int], Histogram] = {}
+        self._jobs = _Jobs(app, poll_seconds)
         self._sampled = [*_of_pool(app), *_of_passwords(app)]
 
     def observe(self, request: Request, response: Response) -> None:
@@ -66,6 +72,7 @@ class Metrics:
 
     def wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Export all metrics. It runs in a thread, so that no request waits for it."""
+        self._jobs.update()
         pool = get_hub().threadpool
         pieces: Iterable[bytes] = pool.apply(self._export, (environ, start_response))
         return pieces
@@ -79,9 +86,34 @@ class Metrics:
         return child
 
 
-def count(app: Flask, port: int) -> Metrics:
+class _Jobs:
+    """The figures of the queue, which the worker that is scraped queries."""
+
+    def __init__(self, app: Flask, poll_seconds: int) -> None:
+        self._app = app
+        self._poll_seconds = poll_seconds
+        self._next = 0.0
+        most_recent: Any = {"registry": None, "multiprocess_mode": "livemostrecent"}
+        self._jobs = Gauge("taskapi_jobs", "Jobs, by state.", ("state",), **most_recent)
+        self._age = Gauge(
+            "taskapi_jobs_oldest_seconds", "Age of the oldest due job.", **most_recent
+        )
+
+    def update(self) -> None:
+        """Query the figures, unless they are recent. They stay if the database does not respond."""
+        if monotonic() < self._next:
+            return
+        self._next = monotonic() + self._poll_seconds
+        with suppress(Problem, psycopg.Error), self._app.app_context():
+            found = service.figures()
+            self._age.set(found.pop("oldest_seconds"))
+            for state, number in found.items():
+                self._jobs.labels(state).set(number)
+
+
+def count(app: Flask, port: int, poll_seconds: int) -> Metrics:
     """Count the application's requests from here on, to be shown at this port."""
-    metrics = Metrics(app, port)
+    metrics = Metrics(app, port, poll_seconds)
 
     @app.after_request
     def observe(response: Response) -> Response:

@@ -30,8 +30,14 @@ __all__ = ["ArchiveError", "Counts", "Say", "back_up", "bring_back"]
 Counts = dict[str, int]
 Say = Callable[[str], None]
 
-_TRANSIENT = "rate_limits"
-"""Not part of a backup."""
+_TRANSIENT = (
+    "rate_limits",
+    "procrastinate_workers",
+    "procrastinate_jobs",
+    "procrastinate_periodic_defers",
+    "procrastinate_events",
+)
+"""Not part of a backup. The jobs of its time, such as sending mail, must not run once more."""
 
 _REVISION = "alembic_version"
 
@@ -95,7 +101,8 @@ def back_up(url: str, file: Path, say: Say) -> Counts:
                 say(f"{table[1]}: {counts[table[1]]:,} rows")
 
         snapshot = _value(connection, sql.SQL("SELECT pg_export_snapshot()"))
-        options = ("--no-owner", "--no-privileges", f"--exclude-table-data={_TRANSIENT}")
+        excluded = (f"--exclude-table-data={table}" for table in _TRANSIENT)
+        options = ("--no-owner", "--no-privileges", *excluded)
         programs.dump(url, archive, *options, f"--snapshot={snapshot}", log=report)
         found = _read(programs, archive).counts
         if found != counts:
@@ -154,8 +161,8 @@ def _read(programs: Programs, archive: IO[bytes]) -> _Contents:
                 revision = b"".join(rows).strip()
             else:
                 counts[entry.table] = sum(1 for _ in entry.rows)
-    counts.pop(_TRANSIENT, None)
-    return _Contents(dict(sorted(counts.items())), revision.decode(errors="replace"), sequences)
+    kept = {table: number for table, number in sorted(counts.items()) if table not in _TRANSIENT}
+    return _Contents(kept, revision.decode(errors="replace"), sequences)
 
 
 def _fill(
@@ -238,5 +245,5 @@ def _counts(connection: psycopg.Connection) -> Counts:
     return {
         table: _value(connection, counted.format(sql.Identifier("public", table)))
         for (table,) in connection.execute(_TABLES)
-        if table != _TRANSIENT
+        if table not in _TRANSIENT
     }

@@ -11,7 +11,11 @@ from flask.cli import with_appcontext
 
 from config import Settings
 from taskapi.auth import ratelimit
-from taskapi.auth.administration import purge_sessions
+from taskapi.auth.administration import (
+    purge_email_changes,
+    purge_email_tokens,
+    purge_sessions,
+)
 from taskapi.auth.deletion import delete_closed_accounts
 from taskapi.auth.oidc.queries import codes_purge
 from taskapi.cli import Command, CommandGroup
@@ -71,6 +75,8 @@ def _purged() -> Iterator[tuple[str, int]]:
     """Delete what has expired. Each item is deleted when it is iterated over."""
     yield "sessions that ended thirty days ago or more", purge_sessions()
     yield "stored responses of idempotency keys", idempotency.purge.run()
+    yield "expired tokens of mails", purge_email_tokens()
+    yield "changes of emails that cannot be undone any more", purge_email_changes()
     yield "rate limit counters", ratelimit.purge.run()
     yield "expired codes of sign-ins", codes_purge.run()
     yield "deleted accounts with remaining rows", delete_closed_accounts()

@@ -27,6 +27,7 @@ def test_a_first_sign_in_creates_an_account_and_later_ones_open_it(
     first = new_front_end().logged_in()
     assert set(first.login) == set(user.login)
     assert first.login["user"]["email"] == example.user["email"]
+    assert first.login["user"]["email_verified"] is True
     assert first.expect(200, "GET", "/tasks") == {"tasks": [], "total": 0, "next_cursor": None}
     assert _accounts(settings, first.email) == [("", True)]
     again = new_front_end().logged_in()

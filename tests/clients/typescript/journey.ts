@@ -123,8 +123,14 @@ async function refresh(tokens: Login): Promise<void> {
   const unknown = await laptop.client.POST("/auth/refresh", { body: { refresh_token: "none" } });
   expectProblem(unknown, 401);
 
-  const { quotas, ...me } = expect(await laptop.client.GET("/auth/me"), 200);
+  const { quotas, name, timezone, locale, week_start, ...me } = expect(
+    await laptop.client.GET("/auth/me"),
+    200,
+  );
   assert.deepEqual(me, rotated.user);
+  assert.deepEqual([name, timezone, locale, week_start], [null, null, null, null]);
+  const named = await laptop.client.PATCH("/auth/me", { body: { name: "Ada" } });
+  assert.equal(expect(named, 200).name, "Ada");
   assert.equal(quotas.tasks.used, 0);
   assert.ok(Math.abs(Date.now() - Date.parse(me.created_at)) < 600_000);
 }

@@ -1,19 +1,15 @@
-"""Identities of OpenID Connect providers, and verified emails."""
+"""Identities of OpenID Connect providers, and codes of their sign-ins."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column(
-        "users",
-        sa.Column("email_verified", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-    )
     op.create_table(
         "identities",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
@@ -48,4 +44,3 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("sign_in_codes")
     op.drop_table("identities")
-    op.drop_column("users", "email_verified")

@@ -1,0 +1,1 @@
+"""Verified emails, changes of the email, and password resets."""

@@ -1,0 +1,97 @@
+"""The mails that jobs send, read as their recipients do.
+
+Jobs are run here, in their order, and not by a worker: a test then knows when they have ended.
+"""
+
+from __future__ import annotations
+
+import email
+import os
+import re
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+from flask import Flask
+from support.api import PASSWORD, Api, new_email
+
+from taskapi.auth.emails import jobs as jobs_of_emails
+from taskapi.db import database
+
+_LINK = re.compile(r"https?://\S+token=([\w-]+)")
+_MOST_JOBS = 100
+"""Older ones are of other tests."""
+
+_JOBS = {
+    one.name: one
+    for one in (
+        jobs_of_emails.send_verification,
+        jobs_of_emails.send_password_reset,
+        jobs_of_emails.send_email_change,
+        jobs_of_emails.send_email_changed,
+    )
+}
+
+_TAKE_JOBS = "DELETE FROM procrastinate_jobs WHERE status = 'todo' RETURNING id, task_name, args"
+_read: dict[Path, EmailMessage] = {}
+
+
+def data_folder() -> Path:
+    """The data directory of all applications of this run, where they write mails."""
+    return Path(os.environ["TASKAPI_TEST_FOLDER"]) / "data"
+
+
+class Mails:
+    """Runs the jobs of an application, and reads the mails."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def to(self, address: str) -> list[str]:
+        """The texts of all mails to an address, oldest first."""
+        with self._app.app_context():
+            with database.transaction():
+                jobs = database.lent_connection().execute(_TAKE_JOBS).fetchall()
+            for _, name, arguments in sorted(jobs)[-_MOST_JOBS:]:
+                _JOBS[name](**arguments)
+        paths = (data_folder() / "mail").glob("*.eml")
+        for path in sorted(set(paths) - _read.keys(), key=lambda path: path.stat().st_mtime_ns):
+            _read[path] = email.message_from_bytes(path.read_bytes(), policy=default)
+        found = [mail for mail in _read.values() if mail["To"] == address]
+        return [str(mail.get_body(("plain",)).get_content()) for mail in found]
+
+    def links(self, address: str) -> list[str]:
+        """The links in all mails to an address, oldest first."""
+        return [found[0] for text in self.to(address) if (found := _LINK.search(text))]
+
+    def tokens(self, address: str) -> list[str]:
+        """The tokens of the links in all mails to an address, oldest first."""
+        return [found[1] for text in self.to(address) if (found := _LINK.search(text))]
+
+    def token(self, address: str) -> str:
+        """The token of the last link to an address."""
+        return self.tokens(address)[-1]
+
+
+def verification_token(person: Api) -> str:
+    """A token that verifies the email of a user who has not done so."""
+    person.expect(202, "POST", "/auth/email/verification")
+    return Mails(person.client.application).token(person.email)
+
+
+def reset_token(person: Api) -> str:
+    """A token that resets the password of a user."""
+    person.expect(202, "POST", "/auth/password/forgot", json={"email": person.email})
+    return Mails(person.client.application).token(person.email)
+
+
+def undo_token(person: Api) -> str:
+    """A token that undoes a change of the email of a user, which is made."""
+    body = {"token": verification_token(person)}
+    person.expect(200, "POST", "/auth/email/verify", json=body)
+    body = {"new_email": new_email(), "password": PASSWORD}
+    person.expect(202, "POST", "/auth/email", json=body)
+    mails = Mails(person.client.application)
+    body = {"token": mails.token(body["new_email"])}
+    person.expect(200, "POST", "/auth/email/verify", json=body)
+    return mails.token(person.email)
