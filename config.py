@@ -61,6 +61,12 @@ def _choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def _issuer(text: str) -> str:
+    if len(text) > 50 or ":" in text or not text.isprintable():
+        raise ValueError("must have at most 50 printable characters, and no colon")
+    return text
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
@@ -197,6 +203,9 @@ class Settings:
     )
     bcrypt_rounds: int = _setting(
         12, "bcrypt cost factor of passwords; 12 takes about 0.25 s per hash", _integer(4, 16)
+    )
+    second_factor_issuer: str = _setting(
+        "taskapi", "name of the service in authenticator apps, beside the email", _issuer
     )
     cors_origins: tuple[str, ...] = _setting(
         (),

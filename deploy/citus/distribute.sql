@@ -43,6 +43,7 @@ SELECT create_reference_table('identities');
 SELECT create_reference_table('sign_in_codes');
 SELECT create_reference_table('email_changes');
 SELECT create_reference_table('email_tokens');
+SELECT create_reference_table('second_factors');
 SELECT create_reference_table('alembic_version');
 COMMIT;
 

@@ -160,6 +160,7 @@ def session_of(email: str) -> Iterator[Caller]:
         quota_sessions=current_app.config["QUOTA_SESSIONS"],
         user_agent="command line",
         address=None,
+        is_proven=True,
     )
     if opened is None:
         raise NotFound(f"There is no active account with the email {email}.")

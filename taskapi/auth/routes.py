@@ -11,6 +11,7 @@ from taskapi.auth.fairness import TooBusy
 from taskapi.auth.profile import service as profiles
 from taskapi.auth.profile.schemas import EXAMPLE as PROFILE_EXAMPLE
 from taskapi.auth.responses import device_of, login_response
+from taskapi.auth.second_factor.verification import SecondFactorInvalid, SecondFactorRequired
 from taskapi.auth.service import EmailTaken, InvalidCredentials, WrongPassword
 from taskapi.http import idempotency
 from taskapi.http.addresses import client_address
@@ -62,13 +63,24 @@ def register(body: dict[str, Any]) -> Response:
     body_example=schemas.CREDENTIALS_EXAMPLE,
     response=schemas.Login,
     example=schemas.LOGIN_EXAMPLE,
-    problems=(InvalidCredentials, service.AccountInactive, RateLimited, TooBusy),
+    problems=(
+        InvalidCredentials,
+        SecondFactorRequired,
+        SecondFactorInvalid,
+        service.AccountInactive,
+        RateLimited,
+        TooBusy,
+    ),
     idempotency_owner=lambda body: idempotency.owner_by_email(body["email"]),
     links=_LINKS,
     **_KEYED,
 )
 def login(body: dict[str, Any]) -> Response:
-    """Creates a session. Each device has its own session, which can be ended separately."""
+    """Creates a session. Each device has its own session, which can be ended separately.
+
+    If the account has a second factor, a login without a `code` returns 401 with the code
+    `second_factor_required`.
+    """
     return login_response(service.login(**body, device=device_of(request)))
 
 
@@ -124,7 +136,7 @@ def logout() -> Response:
     example=schemas.ACCOUNT_EXAMPLE,
 )
 def get_me(caller: Caller) -> Response:
-    """Returns the account of the access token, its profile and how much of its quotas it uses."""
+    """Returns the account of the access token: its profile, second factor and use of its quotas."""
     return json_response(profiles.get_me(caller))
 
 

@@ -23,6 +23,7 @@ from taskapi.auth.refresh_queries import (
     live_session,
     rotate,
 )
+from taskapi.auth.second_factor.verification import used, verify_login
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.db import database
 from taskapi.db.statement import Statement
@@ -126,16 +127,21 @@ def register(email: str, password: str, device: Device) -> Login:
     return login
 
 
-def login(email: str, password: str, device: Device, refresh_token: str = "") -> Login:
+def login(
+    email: str, password: str, device: Device, refresh_token: str = "", code: str = ""
+) -> Login:
     """Create a session.
 
     Args:
+        code: of the account's second factor, if it has one.
         refresh_token: of any session of the account, even if the session has ended. It proves that
             the account knows the device, which has its own limits and its own queue.
 
     Raises:
         InvalidCredentials: there is no such account, or the password is wrong. Both take the same
             time.
+        SecondFactorRequired, SecondFactorInvalid: the password is right, but the code is missing,
+            wrong or used.
         AccountInactive, RateLimited, TooBusy: see there.
     """
     known = _known_device(email, refresh_token)
@@ -156,11 +162,18 @@ def login(email: str, password: str, device: Device, refresh_token: str = "") ->
     if not account["is_active"]:
         _events.warning("login_refused", extra={"user_id": account["id"], "reason": "inactive"})
         raise AccountInactive
-    opened = open_login(
-        statements.open_session, device, user_id=account["id"], hashed_password=hashed_password
-    )
-    if opened is None:  # the password or the state of the account has changed since it was verified
-        raise InvalidCredentials
+    by = f"device {known.family_hash.hex()}" if known else f"account {account['id']}"
+    proof = verify_login(account, code, by)
+    with used(account["id"], proof):
+        opened = open_login(
+            statements.open_session,
+            device,
+            user_id=account["id"],
+            hashed_password=hashed_password,
+            is_proven=proof is not None,
+        )
+        if opened is None:  # the account has changed since its password was verified
+            raise InvalidCredentials
     log_event("logged_in", user_id=account["id"])
     return opened
 

@@ -170,6 +170,7 @@ def build(app: Flask, version: str) -> dict[str, Any]:
             spec.path(path=_path(rule), operations=_operations(app, rule, declared))
     document: dict[str, Any] = spec.to_dict()
     document["components"]["examples"] = _examples_in(str(document["paths"]))
+    document["components"]["responses"] = _shared_responses(document["paths"])
     return document
 
 
@@ -183,6 +184,19 @@ def _tag(app: Flask, feature: str) -> dict[str, str]:
     """The tag of a feature, described by the first line of its package's docstring."""
     package = sys.modules[app.blueprints[feature].import_name.rpartition(".")[0]]
     return {"name": feature, "description": (package.__doc__ or "").splitlines()[0]}
+
+
+def _shared_responses(paths: dict[str, Any]) -> dict[str, Any]:
+    """Replace the error responses of operations, most of which are equal, by references to them."""
+    shared: dict[str, Any] = {}
+    operations = (one for methods in paths.values() for one in methods.values())
+    for responses in (operation["responses"] for operation in operations):
+        for status, response in responses.items():
+            problem = response.get("content", {}).get("application/problem+json", {})
+            name = "_or_".join(problem.get("examples", ()))
+            if name and shared.setdefault(name, response) == response:
+                responses[status] = {"$ref": f"#/components/responses/{name}"}
+    return dict(sorted(shared.items()))
 
 
 def _examples_in(paths: str) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _media(call: Call) -> Iterator[tuple[str, dict[str, Any]]]:
     for media in call.described.get("requestBody", {}).get("content", {}).values():
         yield "body", media
     for status, response in call.described["responses"].items():
-        for media in response.get("content", {}).values():
+        for media in _resolved(response).get("content", {}).values():
             yield status, media
 
 
@@ -170,7 +170,7 @@ def test_every_content_has_valid_examples(call: Call) -> None:
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_the_example_of_an_error_has_its_status(call: Call) -> None:
     for status, response in call.described["responses"].items():
-        media = response.get("content", {}).get("application/problem+json")
+        media = _resolved(response).get("content", {}).get("application/problem+json")
         assert (media is not None) == (int(status) >= 400)
         for code, example in (media or {}).get("examples", {}).items():
             shown = _resolved(example)["value"]
@@ -183,10 +183,12 @@ def test_response_headers_are_documented(call: Call) -> None:
     needed = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}
     needed |= {"507": "Retry-After", "304": "ETag", "412": "ETag"}
     for status, response in call.described["responses"].items():
-        headers = set(response["headers"])
+        headers = set(_resolved(response)["headers"])
         assert "X-Request-ID" in headers
         assert needed.get(status, "X-Request-ID") in headers
-        assert all(_resolved(header)["description"] for header in response["headers"].values())
+        assert all(
+            _resolved(header)["description"] for header in _resolved(response)["headers"].values()
+        )
 
 
 @pytest.mark.parametrize("code", sorted(all_problems()))

@@ -81,6 +81,7 @@ DISTRIBUTED = {
 
 REFERENCE = {
     *("users", "sessions", "email_changes", "email_tokens", "identities", "sign_in_codes"),
+    "second_factors",
     "alembic_version",
 }
 """Reference tables, of which each node has a copy."""

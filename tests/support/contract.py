@@ -40,6 +40,8 @@ class Contract:
             return
         documented = call["responses"].get(str(response.status_code))
         assert documented, f"{method} {path} answers {response.status_code}: not in the document"
+        name = documented.get("$ref", "").rpartition("/")[2]
+        documented = self.document["components"]["responses"][name] if name else documented
         known = set(documented.get("headers", {}))
         for name in ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate"):
             assert name not in response.headers or name in known, f"{name} is not in the document"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from support.api import PASSWORD, Api, new_email
 from support.calls import BY_NAME, Call, Request
+from support.factor import confirmation_code, new_code
 from support.mails import reset_token, undo_token, verification_token
 from support.signing_in import VERIFIER, challenge_of
 
@@ -61,11 +62,13 @@ FIELDS: dict[str, Factory] = {
     "undo_email_change token": undo_token,
     "reset_password token": reset_token,
     "refresh_token": lambda person: person.login["refresh_token"],
-    "code": lambda person: sign_in_code(person, person.email),
+    "create_identity code": lambda person: sign_in_code(person, person.email),
     "set_password_by_identity code": _code_of_linked_identity,
     "exchange_code code": lambda person: sign_in_code(person, new_email()),
     "code_verifier": lambda person: VERIFIER,
     "name": lambda person: f"Name of {new_email()}",
+    "confirm_second_factor code": confirmation_code,
+    "code": new_code,
     "into": lambda person: create("label_id", person),
 }
 """Fields, of one operation or of all, whose values cannot be in the document."""

@@ -29,6 +29,7 @@ from taskapi.auth.emails.reservations import is_reserved
 from taskapi.auth.models import Session, User
 from taskapi.auth.oidc.queries import remove_identities
 from taskapi.auth.queries import ACCOUNT_COLUMNS, EXPIRY, IS_CALLER, revoke_all
+from taskapi.auth.second_factor.queries import remove
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
 from taskapi.extensions import table_of
@@ -245,7 +246,7 @@ end_logins = Statement(
 )
 """Ends all logins of an account, and makes its devices unknown: see `known_device`."""
 
-OTHER_ACCESS = (revoke_all, remove_identities)
+OTHER_ACCESS = (revoke_all, remove, remove_identities)
 """Statements that revoke what else grants access to an account, given `user_id`."""
 
 tokens_purge = Purge(_tokens, _tokens.c.expires_at <= func.now())

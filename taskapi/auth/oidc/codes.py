@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 from taskapi.auth.oidc import queries as statements
 from taskapi.auth.oidc.identity import Identity
 from taskapi.db import database
 from taskapi.problems import InvalidInput
 
-SECONDS = 60
-"""How long a code can be redeemed."""
+SECONDS = 300
+"""How long a code can be redeemed. Meanwhile, a user may have to enter a second factor."""
 
 _PURGE_ONE_IN = 20
 
@@ -43,6 +45,18 @@ def issue(identity: Identity, challenge: str) -> str:
     return code
 
 
+def find(code: str, code_verifier: str) -> Identity:
+    """The identity that a code stands for. With a wrong verifier, the code becomes invalid.
+
+    Raises:
+        InvalidCode: see there.
+    """
+    found = database.row(statements.find_code, code_hash=_hash(code))
+    if found and _belongs(code_verifier, found["challenge"]):
+        return _identity(found)
+    return redeem(code, code_verifier)
+
+
 def redeem(code: str, code_verifier: str) -> Identity:
     """The identity that a code stands for. The code becomes invalid, whatever the verifier is.
 
@@ -50,7 +64,13 @@ def redeem(code: str, code_verifier: str) -> Identity:
         InvalidCode: see there.
     """
     found = database.row(statements.redeem_code, code_hash=_hash(code))
-    if not found or not found["is_valid"] or not _belongs(code_verifier, found["challenge"]):
+    if not found or not _belongs(code_verifier, found["challenge"]):
+        raise InvalidCode
+    return _identity(found)
+
+
+def _identity(found: Mapping[str, Any]) -> Identity:
+    if not found["is_valid"]:
         raise InvalidCode
     return Identity(found["issuer"], found["subject"], found["email"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     LargeBinary,
     Text,
     and_,
@@ -19,12 +20,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from taskapi.auth.models import User
 from taskapi.auth.oidc.models import LinkedIdentity, SignInCode
 from taskapi.auth.queries import SECOND
+from taskapi.auth.second_factor.models import SecondFactor
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import USER_ID, has_live_session
 from taskapi.extensions import table_of
 
-_users = table_of(User)
+_users, _factors = table_of(User), table_of(SecondFactor)
 _identities, _codes = table_of(LinkedIdentity), table_of(SignInCode)
 
 _user_id = bindparam("user_id", type_=BigInteger)
@@ -47,6 +49,13 @@ _ACCOUNT_COLUMNS = (
     _users.c.is_active,
     _users.c.email_verified,
 )
+_CODE_COLUMNS = (
+    _codes.c.challenge,
+    _codes.c.issuer,
+    _codes.c.subject,
+    _codes.c.email,
+    (_codes.c.expires_at > func.now()).label("is_valid"),
+)
 _is_identity = and_(_identities.c.issuer == _issuer, _identities.c.subject == _subject)
 
 store_code = Statement(
@@ -65,22 +74,40 @@ store_code = Statement(
 """Stores the hash of a code with the identity that it stands for."""
 
 redeem_code = Statement(
-    delete(_codes)
-    .where(_codes.c.code_hash == _code_hash)
-    .returning(
-        _codes.c.challenge,
-        _codes.c.issuer,
-        _codes.c.subject,
-        _codes.c.email,
-        (_codes.c.expires_at > func.now()).label("is_valid"),
-    ),
+    delete(_codes).where(_codes.c.code_hash == _code_hash).returning(*_CODE_COLUMNS),
     writes=True,
-    independent=True,
 )
-"""Deletes a code, even if the request fails, and returns what it stands for."""
+"""Deletes a code, and returns what it stands for."""
+
+find_code = Statement(select(*_CODE_COLUMNS).where(_codes.c.code_hash == _code_hash))
+"""What a code stands for."""
 
 codes_purge = Purge(_codes, _codes.c.expires_at <= func.now())
 """Deletes the expired codes."""
+
+
+def _second_factor(*conditions: ColumnElement[bool]) -> Statement:
+    """The account with these conditions, and its second factor, which is null if it is off."""
+    is_on = and_(_factors.c.user_id == _users.c.id, _factors.c.confirmed_at.is_not(None))
+    return Statement(
+        select(
+            _users.c.id,
+            _factors.c.created_at.label("factor_created_at"),
+            _factors.c.encrypted_secret,
+            _factors.c.last_step,
+        )
+        .select_from(_users.outerjoin(_factors, is_on))
+        .where(*conditions)
+    )
+
+
+factor_of_identity = _second_factor(
+    _users.c.id.in_(select(_identities.c.user_id).where(_is_identity))
+)
+"""The account that an identity is linked to, and its second factor."""
+
+factor_of_email = _second_factor(_users.c.email == _email, _users.c.email_verified)
+"""The account with a verified email, and its second factor."""
 
 account_of_identity = Statement(
     select(*_ACCOUNT_COLUMNS)

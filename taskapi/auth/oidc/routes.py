@@ -12,6 +12,7 @@ from taskapi.auth.oidc.codes import InvalidCode
 from taskapi.auth.oidc.flow import SECONDS
 from taskapi.auth.responses import device_of, login_response
 from taskapi.auth.schemas import LOGIN_EXAMPLE, Login, Message
+from taskapi.auth.second_factor.verification import SecondFactorInvalid, SecondFactorRequired
 from taskapi.auth.service import AccountInactive, EmailTaken, WrongPassword
 from taskapi.http.addresses import client_address
 from taskapi.http.operations import Link, operation
@@ -68,12 +69,14 @@ def callback(provider: str) -> Response:
 @operation(
     summary="Log in with the code of a sign-in",
     is_public=True,
-    body=schemas.CodeExchange(),
+    body=schemas.SignIn(),
     body_example=schemas.CODE_EXAMPLE,
     response=Login,
     example=LOGIN_EXAMPLE,
     problems=(
         InvalidCode,
+        SecondFactorRequired,
+        SecondFactorInvalid,
         EmailTaken,
         AccountInactive,
         service.ProviderEmailNotVerified,
@@ -83,7 +86,10 @@ def callback(provider: str) -> Response:
     links=(Link("refresh", body={"refresh_token": "$response.body#/refresh_token"}),),
 )
 def exchange_code(body: dict[str, Any]) -> Response:
-    """Creates a session, as `POST /auth/login` does. A code works once, for a minute.
+    """Creates a session, as `POST /auth/login` does. A code works once, for five minutes.
+
+    If the account has a second factor, a request without `second_factor_code` returns 401 with the
+    code `second_factor_required`. The code of the sign-in can then be sent again.
 
     An identity that is linked to no account is linked to the account with its email if both sides
     have verified it. If there is no such account, it is created, without a password.

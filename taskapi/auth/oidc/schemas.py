@@ -76,6 +76,20 @@ class CodeExchange(Input):
     )
 
 
+class SignIn(CodeExchange):
+    """The code of a sign-in, to log in with."""
+
+    drops_null = True
+    second_factor_code = Text(
+        most=255,
+        allow_none=True,
+        metadata={
+            "description": "A code of the authenticator app or a recovery code, if the account has"
+            " a second factor."
+        },
+    )
+
+
 class NewIdentity(CodeExchange):
     """An identity to link, by the code of its sign-in."""
 

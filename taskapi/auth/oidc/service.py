@@ -21,6 +21,7 @@ from taskapi.auth.oidc import queries as statements
 from taskapi.auth.oidc.flow import Flow, cookie_name
 from taskapi.auth.oidc.identity import Identity, ProviderError, ProviderUnavailableError
 from taskapi.auth.ratelimit import Limit
+from taskapi.auth.second_factor.verification import used, verify_login
 from taskapi.auth.service import AccountInactive, Device, EmailTaken, Login, open_login
 from taskapi.db import database
 from taskapi.logs import log_event
@@ -188,34 +189,47 @@ def finish(
     return _returned(flow, code=codes.issue(identity, flow.code_challenge))
 
 
-def sign_in(code: str, code_verifier: str, device: Device) -> Login:
+def sign_in(code: str, code_verifier: str, device: Device, second_factor_code: str = "") -> Login:
     """Create a session for the identity that a code stands for, and an account if it has none.
 
+    Args:
+        second_factor_code: of the account's second factor, if it has one. Without it, the code of
+            the sign-in stays valid.
+
     Raises:
+        SecondFactorRequired, SecondFactorInvalid: see there.
         InvalidCode, ProviderEmailNotVerified, AccountNotLinked, AccountInactive: see there.
         EmailTaken, RateLimited: see there.
     """
     attempts.spend_by_network(SIGN_IN_PER_NETWORK, device.address)
-    identity = codes.redeem(code, code_verifier)
+    identity = codes.find(code, code_verifier)
     for _ in range(_ATTEMPTS):
-        with suppress(_Conflict):
-            event, login = _signed_in(identity, device)
+        factor = _second_factor(identity)
+        proof = verify_login(factor, second_factor_code, f"account {factor['id']}")
+        with suppress(_Conflict), database.transaction(), used(factor["id"], proof):
+            codes.redeem(code, code_verifier)
+            event, login = _sign_in(identity, device, is_proven=proof is not None)
             log_event(event, user_id=login.user["id"], issuer=identity.issuer)
             return login
     raise EmailTaken  # an account can get the address back
 
 
-def _signed_in(identity: Identity, device: Device) -> tuple[str, Login]:
-    with database.transaction():
-        return _sign_in(identity, device)
+def _second_factor(identity: Identity) -> Mapping[str, Any]:
+    """The second factor of the account that an identity can open, which is null without one."""
+    found = database.row(
+        statements.factor_of_identity, issuer=identity.issuer, subject=identity.subject
+    )
+    if not found and identity.email:
+        found = database.row(statements.factor_of_email, email=identity.email)
+    return found or {"id": 0, "encrypted_secret": None}
 
 
-def _sign_in(identity: Identity, device: Device) -> tuple[str, Login]:
+def _sign_in(identity: Identity, device: Device, *, is_proven: bool) -> tuple[str, Login]:
     found = database.row(
         statements.account_of_identity, issuer=identity.issuer, subject=identity.subject
     )
     if found:
-        return "logged_in", _opened(found, device)
+        return "logged_in", _opened(found, device, is_proven=is_proven)
     if identity.email is None:
         raise ProviderEmailNotVerified
     created = open_login(
@@ -232,7 +246,7 @@ def _sign_in(identity: Identity, device: Device) -> tuple[str, Login]:
     if not account["email_verified"]:
         raise AccountNotLinked
     _link(account["id"], identity)
-    return "identity_linked", _opened(account, device)
+    return "identity_linked", _opened(account, device, is_proven=is_proven)
 
 
 def _link(user_id: int, identity: Identity) -> None:
@@ -240,7 +254,7 @@ def _link(user_id: int, identity: Identity) -> None:
         raise _Conflict
 
 
-def _opened(account: Mapping[str, Any], device: Device) -> Login:
+def _opened(account: Mapping[str, Any], device: Device, *, is_proven: bool) -> Login:
     """A new session of an account that is locked."""
     if not account["is_active"]:
         raise AccountInactive
@@ -249,6 +263,7 @@ def _opened(account: Mapping[str, Any], device: Device) -> Login:
         device,
         user_id=account["id"],
         hashed_password=account["hashed_password"],
+        is_proven=is_proven,
     )
     if login is None:
         raise _Conflict
