@@ -34,8 +34,13 @@ def unconnected_app() -> Flask:
 
 DOCUMENT: dict[str, Any] = json.loads(unconnected_app().extensions["taskapi_openapi"]())
 
-QUERY = {"text": "water"}
-"""A value for each required query parameter; this one finds a task of `Api.task`."""
+QUERY = {
+    "text": "water",  # finds a task of `Api.task`
+    "redirect_uri": "https://app.example.com/signed-in",
+    "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    "code_challenge_method": "S256",
+}
+"""A value for each required query parameter."""
 
 
 class Call(NamedTuple):
