@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from config_oidc import OidcProvider, is_secure_url, oidc_providers, redirect_uris
+
 MINIMUM_KEY_BYTES = 32
 """An HS256 key must be at least as long as the hash output (RFC 7518 section 3.2)."""
 
@@ -57,6 +59,12 @@ def _choice(*allowed: str) -> Callable[[str], str]:
         return text.lower()
 
     return parse
+
+
+def _issuer(text: str) -> str:
+    if len(text) > 50 or ":" in text or not text.isprintable():
+        raise ValueError("must have at most 50 printable characters, and no colon")
+    return text
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -196,6 +204,9 @@ class Settings:
     bcrypt_rounds: int = _setting(
         12, "bcrypt cost factor of passwords; 12 takes about 0.25 s per hash", _integer(4, 16)
     )
+    second_factor_issuer: str = _setting(
+        "taskapi", "name of the service in authenticator apps, beside the email", _issuer
+    )
     cors_origins: tuple[str, ...] = _setting(
         (),
         "origins of front ends that may call the API, separated by commas, such as"
@@ -212,6 +223,19 @@ class Settings:
         None,
         "store of the rate limit counters, such as redis://host:6379; unset: the database",
         secret=True,
+    )
+    oidc_providers: tuple[OidcProvider, ...] = _setting(
+        (),
+        "OpenID Connect providers to sign in with, as a JSON array of objects with name, issuer,"
+        " client_id, client_secret and scope; see docs/operate.md",
+        oidc_providers,
+        secret=True,
+    )
+    oidc_redirect_uris: tuple[str, ...] = _setting(
+        (),
+        "addresses of front ends to which a sign-in returns, separated by commas; required with"
+        " `OIDC_PROVIDERS`",
+        lambda text: redirect_uris(_words(text)),
     )
     jobs_poll_seconds: int = _setting(
         5,
@@ -334,6 +358,7 @@ def _checked(settings: Settings) -> Settings:
             raise ConfigError(f"{name.upper()} is set without DATABASE_URL. Set both or neither.")
     if not settings.is_embedded and not settings.jwt_secret_key:
         raise ConfigError(f"JWT_SECRET_KEY is not set. Generate one with: {_NEW_KEY}")
+    _check_providers(settings)
     for key in filter(None, (settings.jwt_secret_key, *settings.jwt_previous_secret_keys)):
         if len(key.encode()) < MINIMUM_KEY_BYTES:
             raise ConfigError(
@@ -345,3 +370,12 @@ def _checked(settings: Settings) -> Settings:
         host=settings.host or ("127.0.0.1" if settings.is_embedded else "0.0.0.0"),
         log_format=settings.log_format or ("text" if settings.is_embedded else "json"),
     )
+
+
+def _check_providers(settings: Settings) -> None:
+    if not settings.oidc_providers:
+        return
+    if not settings.oidc_redirect_uris:
+        raise ConfigError("OIDC_REDIRECT_URIS is not set. OIDC_PROVIDERS requires it.")
+    if settings.public_url and not is_secure_url(settings.public_url):
+        raise ConfigError("PUBLIC_URL must be an https URL, because OIDC_PROVIDERS is set.")

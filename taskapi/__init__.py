@@ -16,8 +16,11 @@ from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import sessions, users
 from taskapi.auth.emails.routes import emails
+from taskapi.auth.oidc import service as sign_ins
+from taskapi.auth.oidc.routes import oidc
 from taskapi.auth.personal_tokens.routes import personal_tokens as tokens
 from taskapi.auth.routes import auth
+from taskapi.auth.second_factor.routes import second_factor
 from taskapi.db import database, quotas
 from taskapi.demo.commands import demo
 from taskapi.extensions import cors, db, migrate
@@ -62,6 +65,7 @@ def create_app(settings: Settings) -> Flask:
         QUOTA_SESSIONS=settings.quota_sessions,
         APP_URL=settings.app_url,
         PUBLIC_URL=settings.public_url or f"http://localhost:{settings.port}",
+        SECOND_FACTOR_ISSUER=settings.second_factor_issuer,
         QUOTA_TOKENS=settings.quota_tokens,
         **database.engine_config(settings),
     )
@@ -81,6 +85,7 @@ def create_app(settings: Settings) -> Flask:
     personal_tokens.init_app(app)
     passwords.init_app(app, settings)
     ratelimit.init_app(app, settings)
+    sign_ins.init_app(app, settings)
     wakeup.init_app(app, settings)
     mail.init_app(app, settings)
     db.init_app(app)
@@ -97,19 +102,9 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    features = (
-        auth,
-        emails,
-        tokens,
-        lists,
-        labels,
-        filters,
-        tasks,
-        search,
-        occurrences,
-        recurrence,
-    )
-    for blueprint in (*features, health, docs, account_pages):
+    accounts = (auth, emails, oidc, second_factor, tokens)
+    content = (lists, labels, filters, tasks, search, occurrences, recurrence)
+    for blueprint in (*accounts, *content, health, docs, account_pages):
         app.register_blueprint(blueprint)
     for command in (users, sessions, jobs, demo, openapi_commands, purge, database_commands):
         app.cli.add_command(command)

@@ -50,6 +50,7 @@ FieldErrorCode = Literal[
     "unknown_part",
     "unknown_reference",
     "until_type",
+    "wrong_code",
     "wrong_password",
     "wrong_type",
 ]
@@ -103,6 +104,7 @@ MEANINGS: dict[FieldErrorCode, str] = {
     "unknown_part": "The recurrence rule has a part that does not exist.",
     "unknown_reference": "The referenced row does not exist in the workspace.",
     "until_type": "UNTIL is a date and the due has a time, or the reverse.",
+    "wrong_code": "The code of the second factor is wrong, or it was used before.",
     "wrong_password": "The current password is wrong.",
     "wrong_type": "The field of the filter does not support a value of this type.",
 }

@@ -33,6 +33,8 @@ FORGOT_PER_ACCOUNT = Limit("forgot-account", 4, "hour")
 
 TOKEN_PER_NETWORK = Limit("email-token-address", 60, "minute")
 """Uses of tokens that were sent by mail."""
+SECOND_FACTOR = (Limit("second-factor", 10, "hour"), Limit("second-factor", 30, "day"))
+"""Codes of an authenticator app: in logins to an account, of a known device, in a session."""
 
 FAILURES_OF_ACCOUNT = Limit("login-failures", 1_000, "hour")
 """Failed logins to an account from anywhere."""

@@ -9,6 +9,7 @@ import click
 
 from taskapi.auth import administration
 from taskapi.auth.schemas import NewUser
+from taskapi.auth.second_factor import administration as second_factor
 from taskapi.cli import CommandGroup
 from taskapi.http.fields import normalized_email
 from taskapi.http.schemas import load
@@ -70,6 +71,34 @@ def activate(email: str) -> None:
     """Activate the account of EMAIL again."""
     administration.set_active(normalized_email(email), active=True)
     click.echo(f"Activated {normalized_email(email)}.")
+
+
+@users.command("disable-second-factor")
+@_email
+def disable_second_factor(email: str) -> None:
+    """Turn the second factor of EMAIL off, for somebody who lost the app and the recovery codes.
+
+    Make sure of the identity of whoever asks for it. The password is still required to log in.
+    """
+    second_factor.disable(normalized_email(email))
+    click.echo(f"Disabled the second factor of {normalized_email(email)}.")
+
+
+@users.command()
+def reencrypt() -> None:
+    """Encrypt stored secrets with the current key.
+
+    They are the secrets of second factors.
+
+    Run it before a previous key is removed; see docs/operate.md.
+    """
+    result = second_factor.reencrypt()
+    click.echo(f"Encrypted {result.changed} secrets with the current key.")
+    if result.unreadable:
+        raise click.ClickException(
+            f"{result.unreadable} secrets cannot be decrypted. Add the key that encrypted them to"
+            " JWT_PREVIOUS_SECRET_KEYS, and run this command again."
+        )
 
 
 @users.command()

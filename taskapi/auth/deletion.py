@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, ColumnElement, Table, and_, bindparam, exists
 
 from taskapi.auth import queries as statements
 from taskapi.auth.emails import queries as emails
+from taskapi.auth.oidc.queries import remove_identities
 from taskapi.db import database
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
@@ -23,7 +24,7 @@ _workspace_id = bindparam("workspace_id", type_=BigInteger)
 
 
 def close(statement: Statement, **parameters: Any) -> bool:
-    """Close an account and end its sessions, in one transaction.
+    """Close an account, end its sessions and remove its identities, in one transaction.
 
     Args:
         statement: closes it and returns its id, with these parameters.
@@ -41,6 +42,7 @@ def close(statement: Statement, **parameters: Any) -> bool:
             database.rows(statements.revoke_all, user_id=closed["id"])
             # Its earlier emails are free at once too.
             database.rows(emails.delete_changes_since, user_id=closed["id"], change_id=0)
+            database.rows(remove_identities, user_id=closed["id"])
     return closed is not None
 
 

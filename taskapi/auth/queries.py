@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    exists,
     false,
     func,
     insert,
@@ -35,6 +36,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from taskapi.auth.emails.reservations import is_reserved
 from taskapi.auth.models import LOGIN, Session, User
+from taskapi.auth.second_factor.models import SecondFactor
 from taskapi.db.names import name_key
 from taskapi.db.pages import BY_CREATION, Ordering
 from taskapi.db.purging import Purge
@@ -45,6 +47,7 @@ from taskapi.tasks.lists.models import List
 from taskapi.workspaces.models import Workspace
 
 _users, _sessions = table_of(User), table_of(Session)
+_factors = table_of(SecondFactor)
 _workspaces, _lists = table_of(Workspace), table_of(List)
 
 _INBOX_NAME = "Inbox"
@@ -60,6 +63,8 @@ _hashed_password = bindparam("hashed_password", type_=Text)
 _new_hash = bindparam("new_hash", type_=Text)
 _refresh_hash = bindparam("refresh_hash", type_=LargeBinary)
 _family_hash = bindparam("family_hash", type_=LargeBinary)
+# False where a login does not know about second factors: it then fails if there is one.
+_is_proven = bindparam("is_proven", value=False, type_=Boolean)
 EXPIRY = func.now() + cast(bindparam("lifetime", type_=BigInteger), BigInteger) * SECOND
 
 _DELETION_SECONDS = 25.0
@@ -68,6 +73,7 @@ _DELETION_SECONDS = 25.0
 ACCOUNT_COLUMNS = (_users.c.id, _users.c.email, _users.c.email_verified, _users.c.created_at)
 IS_CALLER = and_(_users.c.id == USER_ID, has_live_session())
 _is_of_caller = and_(_sessions.c.user_id == USER_ID, has_live_session())
+_has_factor = and_(_factors.c.user_id == _users.c.id, _factors.c.confirmed_at.is_not(None))
 IS_LIVE = and_(_sessions.c.revoked_at.is_(None), _sessions.c.expires_at > func.now())
 IS_LOGIN = _sessions.c.kind == literal_column(f"'{LOGIN}'", Text)
 ENDED_LONG_AGO = or_(
@@ -176,6 +182,7 @@ def _open_session() -> Statement:
             _users.c.id == _user_id,
             _users.c.hashed_password == _hashed_password,
             _users.c.is_active,
+            or_(_is_proven, ~exists().where(_has_factor)),
         )
         .with_for_update(read=True)
         .cte("account")
@@ -204,15 +211,23 @@ register = _register()
 """Creates an account and its first session; no row if the email is taken."""
 
 credentials = Statement(
-    select(_users.c.id, _users.c.hashed_password, _users.c.is_active).where(
-        _users.c.email == _email
+    select(
+        _users.c.id,
+        _users.c.hashed_password,
+        _users.c.is_active,
+        _factors.c.created_at.label("factor_created_at"),
+        _factors.c.encrypted_secret,
+        _factors.c.last_step,
     )
+    .select_from(_users.outerjoin(_factors, _has_factor))
+    .where(_users.c.email == _email)
 )
-"""The credentials that a login is verified against."""
+"""The credentials that a login is verified against. Without a second factor, its part is null."""
 
 open_session = _open_session()
 """Creates a session if the account is active and still has the verified password.
 
+Unless a code was used, it must have no second factor.
 Beyond the quota of sessions, it replaces those that have not been used for longest.
 """
 
@@ -327,6 +342,7 @@ described_user = Statement(
         .where(_sessions.c.user_id == _users.c.id, ~IS_LOGIN, IS_LIVE)
         .scalar_subquery()
         .label("token_count"),
+        exists().where(_has_factor).label("second_factor"),
     )
     .join(_workspaces, _workspaces.c.id == _users.c.id)
     .where(_users.c.email == _email)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import Schema, fields
 
 from taskapi.auth.profile.schemas import EXAMPLE as PROFILE_EXAMPLE
@@ -31,6 +33,7 @@ USER_EXAMPLE = {
 ACCOUNT_EXAMPLE = {
     **USER_EXAMPLE,
     **PROFILE_EXAMPLE,
+    "second_factor": {"is_enabled": True, "recovery_codes_left": 10},
     "quotas": {
         "tasks": {"used": 42, "limit": 100_000},
         "lists": {"used": 3, "limit": 1_000},
@@ -57,6 +60,12 @@ SESSION_EXAMPLE = {
     "address": "203.0.113.7",
     "is_current": True,
 }
+
+
+def code_field(about: str, **kwargs: Any) -> Text:
+    """A field for a code of an authenticator app or a recovery code."""
+    text = f"{about} Case, white space and hyphens are ignored."
+    return Text(least=1, most=64, load_only=True, metadata={"description": text}, **kwargs)
 
 
 class NewUser(Input):
@@ -97,6 +106,11 @@ class Credentials(Input):
                 " Failed logins from other devices then do not delay this one."
             )
         },
+    )
+    code = code_field(
+        "A code of the authenticator app, or a recovery code. Required if the account has a second"
+        " factor.",
+        allow_none=True,
     )
 
 
@@ -156,13 +170,28 @@ class Quota(Schema):
     limit = fields.Integer(required=True, metadata={"minimum": 1, "description": "The maximum."})
 
 
+class SecondFactorState(Schema):
+    """Whether an account has a second factor."""
+
+    is_enabled = fields.Boolean(
+        required=True, metadata={"description": "Whether a login needs a code."}
+    )
+    recovery_codes_left = fields.Integer(
+        required=True,
+        metadata={"minimum": 0, "description": "The number of recovery codes that are not used."},
+    )
+
+
 _ABOUT_QUOTAS = {"description": "How much the personal workspace can store."}
 
 Account = type(
     "Account",
     (output_schema(Profile), User),
     {
-        "__doc__": "An account, with its profile and the use of its quotas.",
+        "__doc__": "An account, with its profile, second factor and use of its quotas.",
+        "second_factor": fields.Nested(
+            SecondFactorState, required=True, metadata={"description": "The second factor."}
+        ),
         "quotas": fields.Nested(
             Schema.from_dict({q.name: _quota_field(q.name) for q in QUOTAS}, name="Quotas"),
             required=True,

@@ -14,6 +14,8 @@ from taskapi.auth import queries as statements
 from taskapi.auth.emails import queries as emails
 from taskapi.auth.emails.jobs import send_verification
 from taskapi.auth.fairness import Group
+from taskapi.auth.notices.jobs import notify_password_changed
+from taskapi.auth.notices.service import report_login
 from taskapi.auth.passwords import hash_password, verify_password
 from taskapi.auth.profile.service import get_me
 from taskapi.auth.refresh_queries import (
@@ -23,6 +25,7 @@ from taskapi.auth.refresh_queries import (
     live_session,
     rotate,
 )
+from taskapi.auth.second_factor.verification import used, verify_login
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.db import database
 from taskapi.db.statement import Statement
@@ -116,7 +119,9 @@ def register(email: str, password: str, device: Device) -> Login:
         raise EmailTaken
     hashed_password = account["hashed_password"] if account else hash_password(password, group)
     with database.transaction():
-        login = _open(statements.register, device, email=email, hashed_password=hashed_password)
+        login = open_login(
+            statements.register, device, email=email, hashed_password=hashed_password
+        )
         if login is None:
             raise EmailTaken
         send_verification.defer(user_id=login.user["id"])
@@ -124,16 +129,21 @@ def register(email: str, password: str, device: Device) -> Login:
     return login
 
 
-def login(email: str, password: str, device: Device, refresh_token: str = "") -> Login:
+def login(
+    email: str, password: str, device: Device, refresh_token: str = "", code: str = ""
+) -> Login:
     """Create a session.
 
     Args:
+        code: of the account's second factor, if it has one.
         refresh_token: of any session of the account, even if the session has ended. It proves that
             the account knows the device, which has its own limits and its own queue.
 
     Raises:
         InvalidCredentials: there is no such account, or the password is wrong. Both take the same
             time.
+        SecondFactorRequired, SecondFactorInvalid: the password is right, but the code is missing,
+            wrong or used.
         AccountInactive, RateLimited, TooBusy: see there.
     """
     known = _known_device(email, refresh_token)
@@ -154,11 +164,20 @@ def login(email: str, password: str, device: Device, refresh_token: str = "") ->
     if not account["is_active"]:
         _events.warning("login_refused", extra={"user_id": account["id"], "reason": "inactive"})
         raise AccountInactive
-    opened = _open(
-        statements.open_session, device, user_id=account["id"], hashed_password=hashed_password
-    )
-    if opened is None:  # the password or the state of the account has changed since it was verified
-        raise InvalidCredentials
+    by = f"device {known.family_hash.hex()}" if known else f"account {account['id']}"
+    proof = verify_login(account, code, by)
+    with database.transaction(), used(account["id"], proof):
+        opened = open_login(
+            statements.open_session,
+            device,
+            user_id=account["id"],
+            hashed_password=hashed_password,
+            is_proven=proof is not None,
+        )
+        if opened is None:  # the account has changed since its password was verified
+            raise InvalidCredentials
+        if not known:
+            report_login(opened.refresh_token)
     log_event("logged_in", user_id=account["id"])
     return opened
 
@@ -256,6 +275,7 @@ def change_password(
         ended = database.rows(ending, **_ids(caller))
         # Somebody who knew the old password may have requested them.
         database.rows(emails.void_requests, user_id=caller.user_id)
+        notify_password_changed.defer(caller.user_id)
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))
 
 
@@ -289,7 +309,8 @@ def _group(address: str | None, *, is_known: bool = False) -> Group:
     return Group(network(address, attempts.PARTY), is_known)
 
 
-def _open(statement: Statement, device: Device, **parameters: Any) -> Login | None:
+def open_login(statement: Statement, device: Device, **parameters: Any) -> Login | None:
+    """Execute a statement that creates a session, and return its tokens; None without a row."""
     family, secret = new_family()
     token = RefreshToken(Caller.of(0, 0), family, secret)
     opened = database.row(

@@ -24,6 +24,20 @@ def decrypt(encrypted: bytes, purpose: bytes) -> bytes | None:
         return None
 
 
+def reencrypt(encrypted: bytes, purpose: bytes) -> bytes | None:
+    """Return the content encrypted with the current key, as it is if it was; None as `decrypt`."""
+    try:
+        _fernets(purpose)[0].decrypt(encrypted)
+    except InvalidToken:
+        content = decrypt(encrypted, purpose)
+        return None if content is None else encrypt(content, purpose)
+    return encrypted
+
+
 def _fernet(purpose: bytes) -> MultiFernet:
+    return MultiFernet(_fernets(purpose))
+
+
+def _fernets(purpose: bytes) -> list[Fernet]:
     derived = (hmac.digest(key.encode(), purpose, hashlib.sha256) for key in signing_keys())
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])
+    return [Fernet(base64.urlsafe_b64encode(key)) for key in derived]

@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 from support.api import PASSWORD, Api, new_email
+from support.factor import enabled, enroll
 from support.world import sql
 
 from config import Settings
@@ -174,6 +175,25 @@ def test_delete_deletes_a_confirmed_account(
         assert sql(settings, f"SELECT FROM {table} WHERE user_id = %s", user.user_id) == []
 
 
+def test_the_second_factor_of_an_account_is_disabled(run: _Run, user: Api) -> None:
+    enabled(user)
+    assert "second factor:        True" in run(f"users show {user.email}")
+    assert _log_in(user, user.email, PASSWORD) == 401
+    said = run(f"users disable-second-factor {user.email.upper()}")
+    assert said == f"Disabled the second factor of {user.email}.\n"
+    assert "second factor:        False" in run(f"users show {user.email}")
+    assert _log_in(user, user.email, PASSWORD) == 200
+    user.expect(200, "GET", "/tasks")
+    enabled(user)
+
+
+def test_an_account_without_a_second_factor_has_none_to_disable(run: _Run, user: Api) -> None:
+    error = f"Error: The account {user.email} has no second factor.\n"
+    assert run.fails(f"users disable-second-factor {user.email}") == error
+    enroll(user)
+    assert run.fails(f"users disable-second-factor {user.email}") == error
+
+
 def test_all_sessions_are_ended(
     run: _Run, user: Api, stranger: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +228,8 @@ def test_delete_without_confirmation_keeps_the_account(app: Flask, user: Api) ->
                 "Deactivate the account of EMAIL",
                 "Activate the account of EMAIL again.",
                 "Mark EMAIL as verified",
+                "Turn the second factor of EMAIL off",
+                "Encrypt stored secrets with the current key.",
                 "Delete the account of EMAIL",
             ],
         ),

@@ -79,7 +79,11 @@ DISTRIBUTED = {
 }
 """By the models, what the script ought to ask for."""
 
-REFERENCE = {"users", "sessions", "email_changes", "email_tokens", "alembic_version"}
+REFERENCE = {
+    *("users", "sessions", "email_changes", "email_tokens", "identities", "sign_in_codes"),
+    "second_factors",
+    "alembic_version",
+}
 """Reference tables, of which each node has a copy."""
 
 COLUMN_OF = {one.table: one.column for one in DISTRIBUTED}

@@ -16,6 +16,7 @@ from flask import Flask
 from support.api import PASSWORD, Api, new_email
 
 from taskapi.auth.emails import jobs as jobs_of_emails
+from taskapi.auth.notices import jobs as notices
 from taskapi.db import database
 
 _LINK = re.compile(r"https?://\S+token=([\w-]+)")
@@ -30,6 +31,9 @@ _JOBS = {
         jobs_of_emails.send_email_restored,
         jobs_of_emails.send_email_change,
         jobs_of_emails.send_email_changed,
+        notices.notify_password_changed,
+        notices.notify_token_created,
+        notices.notify_new_device,
     )
 }
 

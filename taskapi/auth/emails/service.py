@@ -17,11 +17,13 @@ from taskapi.auth.emails.jobs import (
 )
 from taskapi.auth.emails.models import CHANGE, RESET, UNDO, VERIFY
 from taskapi.auth.fairness import Group
+from taskapi.auth.notices.jobs import notify_password_changed
 from taskapi.auth.passwords import hash_password
 from taskapi.auth.profile.service import get_me
 from taskapi.auth.service import EmailTaken, User, WrongPassword, confirm_password
 from taskapi.db import database
 from taskapi.db.database import ValueTaken
+from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
 from taskapi.http.addresses import network
 from taskapi.http.verification import is_verified
@@ -135,7 +137,7 @@ def undo_change(token: str, address: str | None) -> None:
             database.rows(statements.restore_email, user_id=proof.user_id, email=proof.email)
             parameters = {"user_id": proof.user_id, "change_id": proof.change_id}
             database.rows(statements.delete_changes_since, **parameters)
-            _end_access(proof.user_id, is_proven=False)
+            _end_access(proof.user_id, statements.OTHER_ACCESS_BEFORE_UNDO)
             send_email_restored.defer(user_id=proof.user_id)
     except ValueTaken:
         raise EmailTaken from None
@@ -161,7 +163,7 @@ def reset_password(token: str, new_password: str, address: str | None) -> None:
     """Set a new password, and end all sessions of the account.
 
     If its email was not verified before, somebody else may have registered the account, so all
-    other access to it ends too.
+    other access to it ends too, and its second factor is removed.
 
     Raises:
         LinkInvalid: the token is invalid.
@@ -175,7 +177,9 @@ def reset_password(token: str, new_password: str, address: str | None) -> None:
             raise LinkInvalid
         database.rows(statements.reset_password, user_id=proof.user_id, new_hash=new_hash)
         database.rows(statements.delete_pending_changes, user_id=proof.user_id, change_id=0)
-        _end_access(proof.user_id, is_proven=account["email_verified"])
+        others = () if account["email_verified"] else statements.OTHER_ACCESS
+        _end_access(proof.user_id, others)
+        notify_password_changed.defer(proof.user_id)
     with suppress(Unavailable):  # the password is set, whether or not the limits are reset
         attempts.forget_logins(proof.email, address)
     log_event("password_reset", user_id=proof.user_id)
@@ -223,15 +227,15 @@ def _confirm_change(proof: _Proof, account: dict[str, Any]) -> User:
     return user
 
 
-def _end_access(user_id: int, *, is_proven: bool) -> None:
+def _end_access(user_id: int, others: tuple[Statement, ...]) -> None:
     """End the logins to a locked account, and void its tokens.
 
     Args:
-        is_proven: whether all other access to the account was granted by the owner of its email.
+        others: statements that end other access, which the owner of its email may not have granted.
     """
     database.rows(statements.end_logins, user_id=user_id)
     database.rows(statements.void_tokens, user_id=user_id)
-    for statement in () if is_proven else statements.OTHER_ACCESS:
+    for statement in others:
         database.rows(statement, user_id=user_id)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, String, and_, bindparam, case, func, select, true, update
+from sqlalchemy import Boolean, and_, bindparam, case, func, select, true, update
 
 from taskapi.auth.models import User
+from taskapi.auth.second_factor.models import SecondFactor
 from taskapi.db.quotas import QUOTAS
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import USER_ID, WORKSPACE_ID, WORKSPACES, has_live_session
 from taskapi.extensions import table_of
 
-_users = table_of(User)
+_users, _factors = table_of(User), table_of(SecondFactor)
 
-PROFILE = ("name", "timezone", "locale", "week_start")
+PROFILE = ("name", "timezone", "locale", "week_start", "notices")
 
 _is_caller = and_(_users.c.id == USER_ID, has_live_session())
 
@@ -24,6 +25,16 @@ COLUMNS = (
     *(_users.c[name] for name in PROFILE),
 )
 
+_recovery_codes_left = (
+    select(func.cardinality(_factors.c.recovery_hashes))
+    .where(_factors.c.user_id == USER_ID, _factors.c.confirmed_at.is_not(None))
+    .scalar_subquery()
+    .label("recovery_codes_left")
+)
+"""Null without a second factor."""
+
+_TOTALS = tuple(WORKSPACES.c[quota.total] for quota in QUOTAS)
+
 
 def given(name: str) -> str:
     """The parameter that says whether a field is changed."""
@@ -33,7 +44,7 @@ def given(name: str) -> str:
 def _update_profile() -> Statement:
     values = {
         name: case(
-            (bindparam(given(name), type_=Boolean), bindparam(name, type_=String)),
+            (bindparam(given(name), type_=Boolean), bindparam(name, type_=_users.c[name].type)),
             else_=_users.c[name],
         )
         for name in PROFILE
@@ -45,17 +56,16 @@ def _update_profile() -> Statement:
         .returning(*COLUMNS)
         .cte("updated")
     )
-    totals = (WORKSPACES.c[quota.total] for quota in QUOTAS)
-    account = select(*updated.c, *totals).join(WORKSPACES, true())
+    account = select(*updated.c, _recovery_codes_left, *_TOTALS).join(WORKSPACES, true())
     return Statement(account.where(WORKSPACES.c.id == WORKSPACE_ID), writes=True)
 
 
 own_account = Statement(
-    select(*COLUMNS, *(WORKSPACES.c[quota.total] for quota in QUOTAS))
+    select(*COLUMNS, _recovery_codes_left, *_TOTALS)
     .join(WORKSPACES, WORKSPACES.c.id == WORKSPACE_ID)
     .where(_is_caller)
 )
-"""The caller's account with its profile, and the totals of its workspace that have quotas."""
+"""The caller's account: its profile, second factor, and the totals that have quotas."""
 
 update_profile = _update_profile()
 """Changes the given fields of the caller's profile, and returns the same as `own_account`."""

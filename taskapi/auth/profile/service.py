@@ -18,7 +18,7 @@ Account = dict[str, Any]
 
 
 def get_me(caller: Caller) -> Account:
-    """Return the caller's account, with its profile and the use of its quotas.
+    """Return the caller's account, with its profile, second factor and use of its quotas.
 
     Raises:
         SessionEnded: the caller's session has ended.
@@ -63,4 +63,6 @@ def _account(found: dict[str, Any] | None) -> Account:
         quota.name: {"used": found.pop(quota.total), "limit": limits()[f"quota_{quota.total}"]}
         for quota in QUOTAS
     }
-    return {**found, "quotas": quotas}
+    left = found.pop("recovery_codes_left")
+    second_factor = {"is_enabled": left is not None, "recovery_codes_left": left or 0}
+    return {**found, "second_factor": second_factor, "quotas": quotas}

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from support.api import PASSWORD, Api, new_email
 from support.attempts import log_in, new_address, send, used_up
+from support.factor import enabled
 from support.mails import Mails
 from support.world import at_once, sql
 from werkzeug.test import TestResponse
@@ -118,7 +119,7 @@ def test_a_change_of_the_password_voids_resets_and_pending_changes(user: Api, ma
 
 
 @pytest.mark.parametrize("is_proven", [True, False], ids=["verified", "unverified"])
-def test_personal_tokens_survive_a_reset_if_the_owner_created_them(
+def test_tokens_and_the_second_factor_survive_a_reset_if_the_owner_created_them(
     user: Api, mails: Mails, is_proven: bool
 ) -> None:
     """Before the email was verified, somebody else may have registered the account."""
@@ -126,8 +127,10 @@ def test_personal_tokens_survive_a_reset_if_the_owner_created_them(
         body = {"token": mails.token(user.email)}
         user.expect(200, "POST", "/auth/email/verify", json=body)
     script = user.with_token("tasks:read")
+    enabled(user)
     assert reset(user, link(user, mails)).status_code == 200
     assert script.send("GET", "/tasks").status_code == (200 if is_proven else 401)
+    assert log_in(user, user.email, NEW_PASSWORD).status_code == (401 if is_proven else 200)
 
 
 def test_an_account_that_was_deactivated_meanwhile_is_not_reset(
