@@ -67,7 +67,7 @@ SEVERAL = {
     "confirm_second_factor": 2,
     "create_token": 5,
     "delete_account": 19,  # each table of content
-    "create_identity": 8,
+    "create_identity": 9,
     "delete_identity": 4,
     "delete_label": 4,
     "disable_second_factor": 3,
@@ -76,7 +76,7 @@ SEVERAL = {
     "merge_label": 4,
     "move_list": 6,
     "move_task": 7,
-    "set_password_by_identity": 9,
+    "set_password_by_identity": 10,
     "send_verification": 4,
     "replace_recovery_codes": 3,
     "revoke_all_tokens": 2,

@@ -28,6 +28,12 @@ def notify_token_created(user_id: int) -> None:
     _notify("token_created", user_id)
 
 
+@job("notify_identity_linked")
+def notify_identity_linked(user_id: int) -> None:
+    """Report that an account has a new identity of an OpenID Connect provider."""
+    _notify("identity_linked", user_id)
+
+
 @job("notify_new_device")
 def notify_new_device(user_id: int, session_id: int) -> None:
     """Report a login, unless the account knows the device or has turned these notices off."""
