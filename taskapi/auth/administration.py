@@ -11,6 +11,7 @@ from flask import current_app
 from taskapi.auth import deletion
 from taskapi.auth import queries as statements
 from taskapi.auth.emails import queries as emails
+from taskapi.auth.notices.jobs import notify_password_changed
 from taskapi.auth.passwords import LOCAL, hash_password
 from taskapi.auth.service import EmailTaken
 from taskapi.db import database
@@ -71,6 +72,7 @@ def set_password(email: str, password: str) -> int:
         database.row(statements.set_user_password, user_id=user_id, new_hash=new_hash)
         database.rows(emails.void_requests, user_id=user_id)
         ended = database.rows(statements.revoke_all, user_id=user_id)
+        notify_password_changed.defer(user_id)
     _log("password_set", user_id)
     return len(ended)
 

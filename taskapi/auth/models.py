@@ -48,6 +48,7 @@ class User(Model):
     timezone: Mapped[str | None] = mapped_column(String(64))
     locale: Mapped[str | None] = mapped_column(String(35))
     week_start: Mapped[str | None] = mapped_column(String(9))
+    notices: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
     is_active: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)

@@ -14,6 +14,8 @@ from taskapi.auth import queries as statements
 from taskapi.auth.emails import queries as emails
 from taskapi.auth.emails.jobs import send_verification
 from taskapi.auth.fairness import Group
+from taskapi.auth.notices.jobs import notify_password_changed
+from taskapi.auth.notices.service import report_login
 from taskapi.auth.passwords import hash_password, verify_password
 from taskapi.auth.profile.service import get_me
 from taskapi.auth.refresh_queries import (
@@ -117,7 +119,9 @@ def register(email: str, password: str, device: Device) -> Login:
         raise EmailTaken
     hashed_password = account["hashed_password"] if account else hash_password(password, group)
     with database.transaction():
-        login = _open(statements.register, device, email=email, hashed_password=hashed_password)
+        login = open_login(
+            statements.register, device, email=email, hashed_password=hashed_password
+        )
         if login is None:
             raise EmailTaken
         send_verification.defer(user_id=login.user["id"])
@@ -162,8 +166,8 @@ def login(
         raise AccountInactive
     by = f"device {known.family_hash.hex()}" if known else f"account {account['id']}"
     proof = verify_login(account, code, by)
-    with used(account["id"], proof):
-        opened = _open(
+    with database.transaction(), used(account["id"], proof):
+        opened = open_login(
             statements.open_session,
             device,
             user_id=account["id"],
@@ -172,6 +176,8 @@ def login(
         )
         if opened is None:  # the account has changed since its password was verified
             raise InvalidCredentials
+        if not known:
+            report_login(opened.refresh_token)
     log_event("logged_in", user_id=account["id"])
     return opened
 
@@ -269,6 +275,7 @@ def change_password(
         ended = database.rows(ending, **_ids(caller))
         # Somebody who knew the old password may have requested them.
         database.rows(emails.void_requests, user_id=caller.user_id)
+        notify_password_changed.defer(caller.user_id)
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))
 
 
@@ -302,7 +309,8 @@ def _group(address: str | None, *, is_known: bool = False) -> Group:
     return Group(network(address, attempts.PARTY), is_known)
 
 
-def _open(statement: Statement, device: Device, **parameters: Any) -> Login | None:
+def open_login(statement: Statement, device: Device, **parameters: Any) -> Login | None:
+    """Execute a statement that creates a session, and return its tokens; None without a row."""
     family, secret = new_family()
     token = RefreshToken(Caller.of(0, 0), family, secret)
     opened = database.row(

@@ -48,6 +48,10 @@ class JobFailed(Exception):
     """A job failed. The message is the type of the error, whose text may contain user data."""
 
 
+class JobUnknown(Exception):
+    """This release has no job of this name."""
+
+
 class JobRejected(Exception):
     """A handler raises this if to repeat the job would not help. The job stays failed."""
 
@@ -133,6 +137,16 @@ def job(name: str, *, cron: str | None = None) -> Callable[[Callable[P, None]], 
     return declare
 
 
+class _KnownTasks(dict[str, Any]):
+    """The jobs of this release. Others fail and are repeated, perhaps by a worker that knows them.
+
+    During a deployment, a process of the next release may queue a job for a worker of this one.
+    """
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name, _unknown)
+
+
 class _Pauses(BaseRetryStrategy):
     """Repeats a job after growing pauses, up to a limit."""
 
@@ -142,3 +156,12 @@ class _Pauses(BaseRetryStrategy):
         spread = 1 + random.SystemRandom().uniform(0, _SPREAD)
         pause = timedelta(seconds=PAUSES[job.attempts] * spread)
         return RetryDecision(retry_at=datetime.now(UTC) + pause)
+
+
+@queue.task(name="unknown", retry=_Pauses(), pass_context=True)
+def _unknown(context: JobContext, /, **_: Any) -> None:
+    log_event("job_unknown", job_id=context.job.id, attempt=context.job.attempts + 1)
+    raise JobUnknown
+
+
+queue.tasks = _KnownTasks(queue.tasks)

@@ -107,6 +107,9 @@ class _Worker:
             # `flask serve` ignores SIGINT for its children, and ends them itself.
             if signal.getsignal(number) != signal.SIG_IGN:
                 asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        if not self._settings.mail_url:
+            folder = self._settings.taskapi_data_dir / "mail"
+            _log.warning("mail_not_configured", extra={"folder": str(folder)})
         _log.info("worker_started", extra={"poll_seconds": self._poll})
         while not ended.is_set():
             await self._run_until(ended)

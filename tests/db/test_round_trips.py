@@ -62,11 +62,13 @@ def _of_transactions(traffic: Traffic) -> list[str]:
 
 SEVERAL = {
     "change_email": 7,
-    "change_password": 6,
+    "change_password": 7,
     "complete_task": 9,
     "confirm_second_factor": 2,
-    "create_token": 4,
-    "delete_account": 17,  # each table of content
+    "create_token": 5,
+    "delete_account": 19,  # each table of content
+    "create_identity": 8,
+    "delete_identity": 4,
     "delete_label": 4,
     "disable_second_factor": 3,
     "end_other_sessions": 2,
@@ -74,6 +76,7 @@ SEVERAL = {
     "merge_label": 4,
     "move_list": 6,
     "move_task": 7,
+    "set_password_by_identity": 9,
     "send_verification": 4,
     "replace_recovery_codes": 3,
     "revoke_all_tokens": 2,

@@ -50,7 +50,7 @@ def test_a_missing_secret_stops_the_start(secret: str) -> None:
     assert "s3cret" not in (ROOT / "compose.yaml").read_text()
 
 
-@pytest.mark.parametrize("name", ["app", "migrate", "pooler"])
+@pytest.mark.parametrize("name", ["app", "worker", "migrate", "pooler"])
 def test_containers_have_no_unneeded_privileges_and_disks(
     services: dict[str, Any], name: str
 ) -> None:
@@ -82,6 +82,7 @@ def test_each_container_waits_for_its_dependencies(services: dict[str, Any]) -> 
         "pooler": {"database": "service_healthy"},
         "migrate": {"database": "service_healthy"},
         "app": {"migrate": "service_completed_successfully", "pooler": "service_healthy"},
+        "worker": {"migrate": "service_completed_successfully", "pooler": "service_healthy"},
     }
     for name in ("database", "pooler"):
         assert services[name]["healthcheck"]["test"]
@@ -91,6 +92,7 @@ def test_each_container_waits_for_its_dependencies(services: dict[str, Any]) -> 
 def test_its_settings_are_valid(services: dict[str, Any]) -> None:
     environment = services["app"]["environment"]
     assert environment == services["migrate"]["environment"]
+    assert environment == services["worker"]["environment"]
     known = {name.upper() for name in Settings.__dataclass_fields__}
     assert environment.keys() <= known
     settings = Settings.from_environment(environment)

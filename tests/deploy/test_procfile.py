@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from support import databases
+from support import databases, jobs
 from support.servers import ROOT, free_port
 from support.writers import person
 
@@ -36,7 +36,7 @@ def test_a_release_is_migrated_and_then_served(server_url: str) -> None:
         "HOST": "127.0.0.1",
         "FLASK_SKIP_DOTENV": "1",
     }
-    assert LINES.keys() == {"release", "web"}
+    assert LINES.keys() == {"release", "web", "worker"}
     subprocess.run(["bash", "-c", LINES["release"]], cwd=ROOT, env=environment, check=True)
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -56,6 +56,14 @@ def test_a_release_is_migrated_and_then_served(server_url: str) -> None:
     finally:
         web.kill()
         web.wait()
+
+    worker = [
+        "bash",
+        "-c",
+        f"exec {LINES['worker']}",
+    ]
+    with jobs.started(worker, url, **environment) as running:
+        assert running.stop() == 0
 
 
 def _until_ready(url: str) -> None:

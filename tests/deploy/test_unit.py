@@ -14,7 +14,7 @@ from support.servers import ROOT
 
 pytestmark = [pytest.mark.deploy, pytest.mark.alone]
 
-UNIT = ROOT / "deploy" / "taskapi.service"
+UNITS = [ROOT / "deploy" / name for name in ("taskapi.service", "taskapi-worker.service")]
 MOST_EXPOSED = 2.0
 """Of 10. systemd calls values below 5 "OK"."""
 
@@ -25,16 +25,18 @@ def _analyse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_systemd_verifies_the_unit(run_folder: Path) -> None:
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
+def test_systemd_verifies_the_unit(run_folder: Path, unit: Path) -> None:
     """The unit with the programs of this environment."""
-    here = run_folder / "taskapi.service"
-    here.write_text(UNIT.read_text().replace("/opt/taskapi", str(ROOT)))
+    here = run_folder / unit.name
+    here.write_text(unit.read_text().replace("/opt/taskapi", str(ROOT)))
     verified = _analyse("verify", "--man=no", here)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
-def test_the_exposure_of_the_unit_is_low() -> None:
-    judged = _analyse("security", "--offline=true", "--no-pager", UNIT)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
+def test_the_exposure_of_the_unit_is_low(unit: Path) -> None:
+    judged = _analyse("security", "--offline=true", "--no-pager", unit)
     found = re.search(r"exposure level for \S+: ([\d.]+)", judged.stdout)
     assert found, judged.stderr
     assert float(found[1]) <= MOST_EXPOSED
@@ -42,7 +44,7 @@ def test_the_exposure_of_the_unit_is_low() -> None:
 
 def test_the_service_needs_no_writable_executable_memory(database_url: str) -> None:
     """Compiled libraries could need what MemoryDenyWriteExecute forbids."""
-    assert "MemoryDenyWriteExecute=yes" in UNIT.read_text()
+    assert all("MemoryDenyWriteExecute=yes" in unit.read_text() for unit in UNITS)
     launch = (
         "import ctypes, mmap, os, sys\n"
         "if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0): sys.exit('no PR_SET_MDWE')\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 from flask import Flask
 from support import databases, jobs, world
 from support.jobs import lines, until, working
+from support.servers import ROOT
 
 from taskapi import create_app
 from taskapi.db import database
-from taskapi.jobs.queue import PAUSES
+from taskapi.jobs.queue import PAUSES, queue
+from taskapi.jobs.wakeup import address_of
 
 pytestmark = pytest.mark.slow
 
@@ -137,6 +140,26 @@ def test_a_killed_worker_loses_no_job(url: str, queueing: Flask, file: Path) -> 
     assert _jobs(url) == [("doing", 1)]
 
 
+def test_a_job_that_kills_its_workers_fails_in_the_end(
+    url: str, queueing: Flask, file: Path
+) -> None:
+    jobs.append.defer(file=str(file), line="done")
+    # Its last worker is dead.
+    _rows(url, f"UPDATE procrastinate_jobs SET status = 'doing', attempts = {len(PAUSES)}")
+    with working(url):
+        until(lambda: _jobs(url) == [("failed", len(PAUSES) + 1)])
+    assert lines(file) == []
+
+
+def test_a_job_of_another_release_is_repeated(url: str, queueing: Flask, file: Path) -> None:
+    jobs.append.defer(file=str(file), line="done")
+    _rows(url, "UPDATE procrastinate_jobs SET task_name = 'test_of_the_future'")
+    with working(url) as worker:
+        until(lambda: _jobs(url) == [("todo", 1)])
+        assert worker.stop() == 0
+        assert "job_unknown" in worker.log.read_text()
+
+
 def test_a_job_is_not_taken_from_a_worker_that_runs(url: str, queueing: Flask, file: Path) -> None:
     jobs.slow.defer(file=str(file), seconds=5)
     with working(url):
@@ -166,3 +189,22 @@ def test_a_worker_survives_lost_connections(url: str, queueing: Flask, file: Pat
         jobs.append.defer(file=str(file), line="done")
         until(lambda: lines(file) == ["done"])
         assert worker.stop() == 0
+
+
+def test_signals_of_strangers_start_nothing(url: str, queueing: Flask, file: Path) -> None:
+    with working(url, JOBS_POLL_SECONDS="3600") as worker:
+        until(lambda: _rows(url, "SELECT 1 FROM procrastinate_workers"))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+            for content in (b"", b"{}", b"x" * 10_000):
+                for _ in range(100):
+                    with suppress(BlockingIOError):
+                        stranger.setblocking(False)
+                        stranger.sendto(content, address_of(databases.settings_for(url)))
+        jobs.append.defer(file=str(file), line="done")
+        until(lambda: lines(file) == ["done"])
+        assert worker.stop() == 0
+
+
+def test_the_schema_is_that_of_the_installed_library() -> None:
+    ours = (ROOT / "migrations" / "procrastinate_3_10_0.sql").read_text()
+    assert ours.endswith(queue.schema_manager.get_schema())

@@ -17,7 +17,8 @@ from support.calls import CALLS
 from support.contract import Contract
 from support.databases import KEY
 from support.factor import enabled
-from support.resources import filled_in
+from support.mails import undo_token
+from support.resources import filled_in, sign_in_code
 from support.servers import ROOT, serving
 from support.writers import person, writing
 
@@ -106,6 +107,8 @@ def test_a_restored_database_works(place: Place, contract: Contract) -> None:
             if call.name.startswith("create_"):
                 assert filled_in(call, other).send(other).status_code == 201
         enabled(other)
+        sign_in_code(other, other.email)
+        assert undo_token(other)  # of a change of the email
     before = rows(place.url)
     assert [name for name, found in before.items() if not found] == []
     done = place.flask("backup", str(place.file))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 from taskapi.auth import attempts, ratelimit
@@ -10,11 +11,13 @@ from taskapi.auth.emails import tokens
 from taskapi.auth.emails.jobs import (
     send_email_change,
     send_email_changed,
+    send_email_restored,
     send_password_reset,
     send_verification,
 )
 from taskapi.auth.emails.models import CHANGE, RESET, UNDO, VERIFY
 from taskapi.auth.fairness import Group
+from taskapi.auth.notices.jobs import notify_password_changed
 from taskapi.auth.passwords import hash_password
 from taskapi.auth.profile.service import get_me
 from taskapi.auth.service import EmailTaken, User, WrongPassword, confirm_password
@@ -26,7 +29,7 @@ from taskapi.http.addresses import network
 from taskapi.http.verification import is_verified
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import InvalidInput, Problem
+from taskapi.problems import InvalidInput, Problem, Unavailable
 
 
 class LinkInvalid(Problem):
@@ -135,7 +138,7 @@ def undo_change(token: str, address: str | None) -> None:
             parameters = {"user_id": proof.user_id, "change_id": proof.change_id}
             database.rows(statements.delete_changes_since, **parameters)
             _end_access(proof.user_id, statements.OTHER_ACCESS_BEFORE_UNDO)
-            send_password_reset.defer(user_id=proof.user_id)
+            send_email_restored.defer(user_id=proof.user_id)
     except ValueTaken:
         raise EmailTaken from None
     log_event("email_change_undone", user_id=proof.user_id)
@@ -176,7 +179,9 @@ def reset_password(token: str, new_password: str, address: str | None) -> None:
         database.rows(statements.delete_pending_changes, user_id=proof.user_id, change_id=0)
         others = () if account["email_verified"] else statements.OTHER_ACCESS
         _end_access(proof.user_id, others)
-    attempts.forget_logins(proof.email, address)
+        notify_password_changed.defer(proof.user_id)
+    with suppress(Unavailable):  # the password is set, whether or not the limits are reset
+        attempts.forget_logins(proof.email, address)
     log_event("password_reset", user_id=proof.user_id)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, String, and_, bindparam, case, func, select, true, update
+from sqlalchemy import Boolean, and_, bindparam, case, func, select, true, update
 
 from taskapi.auth.models import User
 from taskapi.auth.second_factor.models import SecondFactor
@@ -13,7 +13,7 @@ from taskapi.extensions import table_of
 
 _users, _factors = table_of(User), table_of(SecondFactor)
 
-PROFILE = ("name", "timezone", "locale", "week_start")
+PROFILE = ("name", "timezone", "locale", "week_start", "notices")
 
 _is_caller = and_(_users.c.id == USER_ID, has_live_session())
 
@@ -44,7 +44,7 @@ def given(name: str) -> str:
 def _update_profile() -> Statement:
     values = {
         name: case(
-            (bindparam(given(name), type_=Boolean), bindparam(name, type_=String)),
+            (bindparam(given(name), type_=Boolean), bindparam(name, type_=_users.c[name].type)),
             else_=_users.c[name],
         )
         for name in PROFILE

@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema
 
-from taskapi.http.fields import Choice, Message, Messages, Name, Value
+from taskapi.http.fields import Choice, Message, Messages, Name, TrueOrFalse, Value
 from taskapi.http.timezones import Timezone
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -17,6 +17,7 @@ EXAMPLE = {
     "timezone": "Europe/London",
     "locale": "en-GB",
     "week_start": "monday",
+    "notices": True,
 }
 
 _MAX_LOCALE = 35
@@ -71,4 +72,9 @@ class Profile(Schema):
             "enum": [*WEEKDAYS, None],
             "description": "The first day of the week. Null for that of the locale.",
         },
+    )
+    notices = TrueOrFalse(
+        metadata={
+            "description": "Whether a login on a new device is reported by mail. True by default."
+        }
     )

@@ -1,0 +1,1 @@
+"""Notices by mail: what happened to an account that its owner should know."""
