@@ -64,11 +64,11 @@ SEVERAL = {
     "change_email": 7,
     "change_password": 7,
     "complete_task": 9,
-    "confirm_second_factor": 2,
+    "confirm_second_factor": 5,
     "create_token": 5,
     "delete_account": 17,  # each table of content
     "delete_label": 4,
-    "disable_second_factor": 3,
+    "disable_second_factor": 6,
     "end_other_sessions": 2,
     "enroll_second_factor": 2,
     "merge_label": 4,

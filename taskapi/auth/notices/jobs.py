@@ -28,6 +28,18 @@ def notify_token_created(user_id: int) -> None:
     _notify("token_created", user_id)
 
 
+@job("notify_second_factor_enabled")
+def notify_second_factor_enabled(user_id: int) -> None:
+    """Report that logins to an account need a code."""
+    _notify("second_factor_enabled", user_id)
+
+
+@job("notify_second_factor_disabled")
+def notify_second_factor_disabled(user_id: int) -> None:
+    """Report that logins to an account need no code any more."""
+    _notify("second_factor_disabled", user_id)
+
+
 @job("notify_new_device")
 def notify_new_device(user_id: int, session_id: int) -> None:
     """Report a login, unless the account knows the device or has turned these notices off."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.api import PASSWORD, Api
+from support.factor import enabled
 from support.mails import Mails, reset_token
 
 from taskapi.auth.notices.devices import describe
@@ -67,6 +68,17 @@ def test_a_new_token_is_reported(verified: Api, mails: Mails) -> None:
     (text,) = notices(mails, verified, TOKEN)
     assert created["token"] not in text
     assert "private-name" not in text
+
+
+def test_a_second_factor_that_is_turned_on_or_off_is_reported(verified: Api, mails: Mails) -> None:
+    factor = enabled(verified)
+    assert len(notices(mails, verified, "A second factor was turned on")) == 1
+    body = {"password": PASSWORD, "code": factor.code()}
+    wrong = body | {"code": "000000"}
+    verified.expect(400, "POST", "/auth/second-factor/disable", json=wrong)
+    assert notices(mails, verified, "was turned off") == []
+    verified.expect(204, "POST", "/auth/second-factor/disable", json=body)
+    assert len(notices(mails, verified, "was turned off")) == 1
 
 
 def test_a_login_on_a_new_device_is_reported_once(verified: Api, mails: Mails) -> None:
