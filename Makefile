@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN = .venv/bin/python -m
 
 TESTS = test test-faults test-security test-load test-neighbours test-deploy \
-	test-image test-clients test-fuzz test-browser test-first-run test-alerts test-bench
+	test-image test-clients test-fuzz test-browser test-oidc test-first-run test-alerts test-bench
 .PHONY: run install lint format requirements bench $(TESTS)
 
 # Start the service and the embedded PostgreSQL; Ctrl-C stops both.
@@ -64,7 +64,7 @@ requirements: environment-dev
 			--no-emit-find-links --no-emit-trusted-host $(ARGS) $$layer.in || exit 1; \
 	done
 
-test-clients test-fuzz test-browser test-first-run test-alerts test-bench: environment-dev
+test-clients test-fuzz test-browser test-oidc test-first-run test-alerts test-bench: environment-dev
 	@scripts/$@
 
 bench: environment-dev

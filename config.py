@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from config_oidc import OidcProvider, is_secure_url, oidc_providers, redirect_uris
+
 MINIMUM_KEY_BYTES = 32
 """An HS256 key must be at least as long as the hash output (RFC 7518 section 3.2)."""
 
@@ -222,6 +224,19 @@ class Settings:
         "store of the rate limit counters, such as redis://host:6379; unset: the database",
         secret=True,
     )
+    oidc_providers: tuple[OidcProvider, ...] = _setting(
+        (),
+        "OpenID Connect providers to sign in with, as a JSON array of objects with name, issuer,"
+        " client_id, client_secret and scope; see docs/operate.md",
+        oidc_providers,
+        secret=True,
+    )
+    oidc_redirect_uris: tuple[str, ...] = _setting(
+        (),
+        "addresses of front ends to which a sign-in returns, separated by commas; required with"
+        " `OIDC_PROVIDERS`",
+        lambda text: redirect_uris(_words(text)),
+    )
     jobs_poll_seconds: int = _setting(
         5,
         "seconds between a worker's queries for jobs that other machines have queued",
@@ -331,6 +346,11 @@ def _checked(settings: Settings) -> Settings:
         raise ConfigError("METRICS_PORT must differ from PORT, because metrics are not public.")
     if settings.mail_url and settings.mail_from == _NO_SENDER:
         raise ConfigError("MAIL_FROM is not set. Set it to the sender of messages.")
+    if settings.mail_url and not (settings.app_url or settings.public_url):
+        raise ConfigError(
+            "APP_URL is not set. Set it to the front end that links in messages lead to, or set"
+            " PUBLIC_URL to this service, which has pages for them."
+        )
     if settings.session_expires < settings.jwt_access_token_expires:
         raise ConfigError("SESSION_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES.")
     for name in ("database_url_direct", "database_url_replica"):
@@ -338,6 +358,7 @@ def _checked(settings: Settings) -> Settings:
             raise ConfigError(f"{name.upper()} is set without DATABASE_URL. Set both or neither.")
     if not settings.is_embedded and not settings.jwt_secret_key:
         raise ConfigError(f"JWT_SECRET_KEY is not set. Generate one with: {_NEW_KEY}")
+    _check_providers(settings)
     for key in filter(None, (settings.jwt_secret_key, *settings.jwt_previous_secret_keys)):
         if len(key.encode()) < MINIMUM_KEY_BYTES:
             raise ConfigError(
@@ -349,3 +370,12 @@ def _checked(settings: Settings) -> Settings:
         host=settings.host or ("127.0.0.1" if settings.is_embedded else "0.0.0.0"),
         log_format=settings.log_format or ("text" if settings.is_embedded else "json"),
     )
+
+
+def _check_providers(settings: Settings) -> None:
+    if not settings.oidc_providers:
+        return
+    if not settings.oidc_redirect_uris:
+        raise ConfigError("OIDC_REDIRECT_URIS is not set. OIDC_PROVIDERS requires it.")
+    if settings.public_url and not is_secure_url(settings.public_url):
+        raise ConfigError("PUBLIC_URL must be an https URL, because OIDC_PROVIDERS is set.")

@@ -16,6 +16,8 @@ from taskapi import logs as logging
 from taskapi.auth import passwords, ratelimit
 from taskapi.auth.commands import sessions, users
 from taskapi.auth.emails.routes import emails
+from taskapi.auth.oidc import service as sign_ins
+from taskapi.auth.oidc.routes import oidc
 from taskapi.auth.personal_tokens.routes import personal_tokens as tokens
 from taskapi.auth.routes import auth
 from taskapi.auth.second_factor.routes import second_factor
@@ -83,6 +85,7 @@ def create_app(settings: Settings) -> Flask:
     personal_tokens.init_app(app)
     passwords.init_app(app, settings)
     ratelimit.init_app(app, settings)
+    sign_ins.init_app(app, settings)
     wakeup.init_app(app, settings)
     mail.init_app(app, settings)
     db.init_app(app)
@@ -99,7 +102,7 @@ def create_app(settings: Settings) -> Flask:
             max_age=600,
         )
 
-    accounts = (auth, emails, second_factor, tokens)
+    accounts = (auth, emails, oidc, second_factor, tokens)
     content = (lists, labels, filters, tasks, search, occurrences, recurrence)
     for blueprint in (*accounts, *content, health, docs, account_pages):
         app.register_blueprint(blueprint)

@@ -173,7 +173,10 @@ class TokenInvalid(Unauthenticated):
 
 
 class SessionEnded(TokenInvalid):
-    """The session of the token has ended, or its account was deleted. Log in again."""
+    """The session of the token has ended, or its account was deleted. Log in again.
+
+    Of a personal access token: it was revoked or has expired. Create another one.
+    """
 
     code = "session_ended"
     title = "Session ended"

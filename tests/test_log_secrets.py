@@ -54,7 +54,9 @@ def test_no_line_contains_secrets_of_requests_or_responses(
     secrets = {*texts(request.body), *texts(call.required), *texts(user.headers)}
     secrets |= {user.email, PASSWORD, user.login["access_token"], user.login["refresh_token"]}
     response = request.send(user)
-    assert response.status_code == call.status, response.get_data(as_text=True)
+    # The application has no provider.
+    status = 404 if "provider" in call.arguments else call.status
+    assert response.status_code == status, response.get_data(as_text=True)
     spoilt = {"X-Private": "private-header", "Authorization": "Bearer private-token"}
     request.send(user, headers=spoilt)
     request.send(user, query_string={"private-name": "private-value"})

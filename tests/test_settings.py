@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,10 +13,19 @@ from pathlib import Path
 import pytest
 
 from config import ConfigError, Settings
+from config_oidc import OidcProvider
 
 ROOT = Path(__file__).parents[1]
 KEY = "k" * 32
 DATABASE = {"DATABASE_URL": "postgresql://db.example.com/tasks", "JWT_SECRET_KEY": KEY}
+MAIL = {"MAIL_URL": "smtps://mail.example.com", "MAIL_FROM": "tasks@example.com"}
+
+_ONE = '{"name": "a", "issuer": "https://id.example.com", "client_id": "b", "client_secret": "c"}'
+
+
+def _provider(**changes: object) -> str:
+    """The setting for one provider."""
+    return json.dumps([json.loads(_ONE) | changes])
 
 
 @pytest.mark.parametrize(
@@ -48,12 +58,31 @@ DATABASE = {"DATABASE_URL": "postgresql://db.example.com/tasks", "JWT_SECRET_KEY
         ("APP_URL", "app.example.com", "must be an http:// or https:// URL"),
         ("APP_URL", "javascript:alert(1)", "must be an http:// or https:// URL"),
         ("APP_URL", "https://app.example.com/?a=b", "must be an http:// or https:// URL"),
+        ("PUBLIC_URL", "//api.example.com", "must be an http:// or https:// URL"),
+        ("REQUIRE_VERIFIED_EMAIL", "always", "must be true or false"),
         ("PORT", "65536", "must be a whole number from 1 to 65535"),
         ("PORT", "8_000", "must be a whole number from 1 to 65535"),
         ("PORT", "٨٠٠٠", "must be a whole number from 1 to 65535"),
         ("WEB_CONCURRENCY", "1.5", "must be a whole number from 1 to 64"),
         ("LOG_LEVEL", "loud", "must be one of debug, info, warning, error"),
         ("LOG_FORMAT", "xml", "must be one of json, text"),
+        ("OIDC_REDIRECT_URIS", "http://app.example.com/", "must list addresses such as"),
+        ("OIDC_REDIRECT_URIS", "https://*.example.com/", "must list addresses such as"),
+        ("OIDC_REDIRECT_URIS", "https://app.example.com/#a", "must list addresses such as"),
+        ("OIDC_REDIRECT_URIS", "javascript:alert(1)", "must list addresses such as"),
+        ("OIDC_REDIRECT_URIS", "/signed-in", "must list addresses such as"),
+        ("OIDC_PROVIDERS", "google", "must be a JSON array of objects like"),
+        ("OIDC_PROVIDERS", "7", "must be a JSON array of objects like"),
+        ("OIDC_PROVIDERS", '[{"name": "a", "issuer": "https://a.b"}]', "must be a JSON array"),
+        ("OIDC_PROVIDERS", _provider(more="secret"), "must be a JSON array of objects like"),
+        ("OIDC_PROVIDERS", _provider(client_secret=7), "must have strings as values"),
+        ("OIDC_PROVIDERS", _provider(client_id=""), "must have strings as values, and a client_id"),
+        ("OIDC_PROVIDERS", _provider(name="A/b"), "must have names of lower-case letters"),
+        ("OIDC_PROVIDERS", _provider(issuer="http://a.b"), "must have issuers like https://"),
+        ("OIDC_PROVIDERS", _provider(issuer="https://a.b?c"), "must have issuers like https://"),
+        ("OIDC_PROVIDERS", _provider(issuer=f"https://a.b/{'c' * 250}"), "must have issuers like"),
+        ("OIDC_PROVIDERS", _provider(scope="email"), "must have openid in each scope"),
+        ("OIDC_PROVIDERS", f"[{_ONE}, {_ONE}]", "must have a name and an issuer of its own"),
     ],
 )
 def test_an_invalid_value_is_reported_with_the_rule(name: str, value: str, sentence: str) -> None:
@@ -69,12 +98,25 @@ def test_an_invalid_value_is_reported_with_the_rule(name: str, value: str, sente
             "JWT_SECRET_KEY is not set. Generate one with: ",
         ),
         (DATABASE | {"MAIL_URL": "smtps://mail.example.com"}, "MAIL_FROM is not set. Set it to"),
+        (DATABASE | MAIL, "APP_URL is not set. Set it to the front end"),
         (DATABASE | {"JWT_SECRET_KEY": "k" * 31}, "is shorter than 32 bytes. Generate one with: "),
         (DATABASE | {"JWT_PREVIOUS_SECRET_KEYS": f"{KEY},old"}, "is shorter than 32 bytes"),
         ({"JWT_SECRET_KEY": "short"}, "is shorter than 32 bytes"),
         (
             {"JWT_ACCESS_TOKEN_EXPIRES": "3600", "SESSION_EXPIRES": "60"},
             "SESSION_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES",
+        ),
+        (
+            {"OIDC_PROVIDERS": f"[{_ONE}]"},
+            "OIDC_REDIRECT_URIS is not set. OIDC_PROVIDERS requires it.",
+        ),
+        (
+            {
+                "OIDC_PROVIDERS": f"[{_ONE}]",
+                "OIDC_REDIRECT_URIS": "https://app.example.com/",
+                "PUBLIC_URL": "http://api.example.com",
+            },
+            "PUBLIC_URL must be an https URL, because OIDC_PROVIDERS is set.",
         ),
         ({"DATABASE_URL_DIRECT": DATABASE["DATABASE_URL"]}, "DIRECT is set without DATABASE_URL"),
         ({"DATABASE_URL_REPLICA": DATABASE["DATABASE_URL"]}, "REPLICA is set without DATABASE_URL"),
@@ -131,6 +173,9 @@ def test_values_are_read() -> None:
             "RATELIMIT_ENABLED": "no",
             "LOG_LEVEL": "DEBUG",
             "HOST": "::1",
+            "PUBLIC_URL": "https://api.example.com/",
+            "OIDC_PROVIDERS": f"[{_ONE}]",
+            "OIDC_REDIRECT_URIS": "https://app.example.com/, http://localhost:3000/a, com.a:/b",
             "TASKAPI_DATA_DIR": "/srv/data",
         }
     )
@@ -142,6 +187,11 @@ def test_values_are_read() -> None:
     assert not settings.ratelimit_enabled
     assert (settings.log_level, settings.host) == ("debug", "::1")
     assert settings.taskapi_data_dir == Path("/srv/data")
+    assert settings.public_url == "https://api.example.com"
+    assert settings.oidc_providers == (OidcProvider("a", "https://id.example.com", "b", "c"),)
+    assert "'c'" not in repr(settings)
+    expected = ("https://app.example.com/", "http://localhost:3000/a", "com.a:/b")
+    assert settings.oidc_redirect_uris == expected
 
 
 def test_the_example_file_lists_each_setting_with_description_and_default() -> None:

@@ -39,6 +39,8 @@ $$;
 BEGIN;
 SELECT create_reference_table('users');
 SELECT create_reference_table('sessions');
+SELECT create_reference_table('identities');
+SELECT create_reference_table('sign_in_codes');
 SELECT create_reference_table('email_changes');
 SELECT create_reference_table('email_tokens');
 SELECT create_reference_table('second_factors');

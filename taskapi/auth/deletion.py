@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Table, and_, bindparam, exists, not_, true
 
 from taskapi.auth import queries as statements
+from taskapi.auth.emails import queries as emails
+from taskapi.auth.oidc.queries import remove_identities
 from taskapi.db import database
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
@@ -22,7 +24,7 @@ _workspace_id = bindparam("workspace_id", type_=BigInteger)
 
 
 def close(statement: Statement, **parameters: Any) -> bool:
-    """Close an account and end its sessions, in one transaction.
+    """Close an account, end its sessions and remove its identities, in one transaction.
 
     Args:
         statement: closes it and returns its id, with these parameters.
@@ -38,6 +40,9 @@ def close(statement: Statement, **parameters: Any) -> bool:
         if closed:
             # A later statement also sees a session that was opened while this one waited.
             database.rows(statements.revoke_all, user_id=closed["id"])
+            # Its earlier emails are free at once too.
+            database.rows(emails.delete_changes_since, user_id=closed["id"], change_id=0)
+            database.rows(remove_identities, user_id=closed["id"])
     return closed is not None
 
 

@@ -10,8 +10,9 @@ from taskapi.auth import schemas, service, sessions
 from taskapi.auth.fairness import TooBusy
 from taskapi.auth.profile import service as profiles
 from taskapi.auth.profile.schemas import EXAMPLE as PROFILE_EXAMPLE
+from taskapi.auth.responses import device_of, login_response
 from taskapi.auth.second_factor.verification import SecondFactorInvalid, SecondFactorRequired
-from taskapi.auth.service import Device, EmailTaken, InvalidCredentials, WrongPassword
+from taskapi.auth.service import EmailTaken, InvalidCredentials, WrongPassword
 from taskapi.http import idempotency
 from taskapi.http.addresses import client_address
 from taskapi.http.bodies import JSON, MERGE_PATCH
@@ -51,7 +52,7 @@ _LINKS = (Link("refresh", body={"refresh_token": "$response.body#/refresh_token"
 )
 def register(body: dict[str, Any]) -> Response:
     """Creates an account and its first session."""
-    return _login_response(service.register(**body, device=_device()), 201)
+    return login_response(service.register(**body, device=device_of(request)), 201)
 
 
 @auth.post("/login")
@@ -80,7 +81,7 @@ def login(body: dict[str, Any]) -> Response:
     If the account has a second factor, a login without a `code` returns 401 with the code
     `second_factor_required`.
     """
-    return _login_response(service.login(**body, device=_device()))
+    return login_response(service.login(**body, device=device_of(request)))
 
 
 @auth.post("/refresh")
@@ -103,7 +104,7 @@ def refresh(body: dict[str, Any]) -> Response:
     token of the session, in case a response is lost or several tabs refresh. Later reuse ends the
     session, because the token may have been stolen.
     """
-    return _login_response(service.refresh(**body, address=client_address(request)))
+    return login_response(service.refresh(**body, address=client_address(request)))
 
 
 @auth.post("/logout")
@@ -219,14 +220,6 @@ def end_session(caller: Caller, session_id: int) -> Response:
 def end_other_sessions(caller: Caller) -> Response:
     """Ends all sessions of the account except the current one."""
     return json_response({"ended": sessions.end_other_sessions(caller)})
-
-
-def _login_response(opened: service.Login, status: int = 200) -> Response:
-    return json_response(opened._asdict() | {"token_type": "bearer"}, status)
-
-
-def _device() -> Device:
-    return Device(request.headers.get("User-Agent", "")[:255] or None, client_address(request))
 
 
 def _caller_to_log_out() -> Caller | None:

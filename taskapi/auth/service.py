@@ -119,7 +119,9 @@ def register(email: str, password: str, device: Device) -> Login:
         raise EmailTaken
     hashed_password = account["hashed_password"] if account else hash_password(password, group)
     with database.transaction():
-        login = _open(statements.register, device, email=email, hashed_password=hashed_password)
+        login = open_login(
+            statements.register, device, email=email, hashed_password=hashed_password
+        )
         if login is None:
             raise EmailTaken
         send_verification.defer(user_id=login.user["id"])
@@ -165,7 +167,7 @@ def login(
     by = f"device {known.family_hash.hex()}" if known else f"account {account['id']}"
     proof = verify_login(account, code, by)
     with database.transaction(), used(account["id"], proof):
-        opened = _open(
+        opened = open_login(
             statements.open_session,
             device,
             user_id=account["id"],
@@ -307,7 +309,8 @@ def _group(address: str | None, *, is_known: bool = False) -> Group:
     return Group(network(address, attempts.PARTY), is_known)
 
 
-def _open(statement: Statement, device: Device, **parameters: Any) -> Login | None:
+def open_login(statement: Statement, device: Device, **parameters: Any) -> Login | None:
+    """Execute a statement that creates a session, and return its tokens; None without a row."""
     family, secret = new_family()
     token = RefreshToken(Caller.of(0, 0), family, secret)
     opened = database.row(

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    LargeBinary,
     Table,
     and_,
     bindparam,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     select,
     tuple_,
 )
+from sqlalchemy.types import TypeEngine
 
 from taskapi.db import database
 from taskapi.db.statement import Statement
@@ -44,8 +46,7 @@ class Purge:
     ) -> None:
         keys = list(table.primary_key.columns)
         self._names = [f"after_{column.name}" for column in keys]
-        # No key sorts before 0 or an empty text.
-        self._start: Position = [0 if isinstance(c.type, BigInteger) else "" for c in keys]
+        self._start: Position = [_least(column.type) for column in keys]
         key = tuple_(*keys)
         after = tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in keys))
         rows = select(*keys).where(key > after, *within)
@@ -94,3 +95,10 @@ class Purge:
             deleted, after = self._step(self._patient, after)
             total += deleted
         return total
+
+
+def _least(declared: TypeEngine[Any]) -> Any:
+    """A value that sorts before all keys of this type."""
+    if isinstance(declared, BigInteger):
+        return 0
+    return b"" if isinstance(declared, LargeBinary) else ""

@@ -53,9 +53,14 @@ HEADERS: dict[str, dict[str, Any]] = {
         "example": '</tasks?limit=20&cursor=WyItY3JlYXRlZF9hdCIsbnVsbCw0Ml0>; rel="next"',
     },
     "Location": {
-        "description": "The URL of the created resource.",
+        "description": "The URL of the created resource, or where the browser goes next.",
         "schema": {"type": "string", "format": "uri-reference"},
         "example": "/tasks/42",
+    },
+    "Set-Cookie": {
+        "description": "The cookie that binds a sign-in to the browser.",
+        "schema": {"type": "string"},
+        "example": "__Secure-sign_in_0f1e2d3c4b5a6978=gAAAA...; Path=/auth/oidc/; HttpOnly",
     },
     "Idempotency-Replayed": {
         "description": "`true` if this is the stored response to an earlier request with this key.",
@@ -83,6 +88,12 @@ HEADERS: dict[str, dict[str, Any]] = {
 _TAG = '(W/)?"[!#-~]*"'
 _ENTITY_TAGS = rf"^(\*|[ ,]*{_TAG}( *,[ ,]*({_TAG})?)*)$"
 """The form of If-Match: `*`, or entity tags in quotes (RFC 9110 section 13.1.1)."""
+
+_WORDS = {
+    "code": "The code of an error response.",
+    "provider": "The name of the provider.",
+}
+"""Descriptions of the parameters of paths that are not IDs."""
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
@@ -278,7 +289,7 @@ def _argument(name: str) -> dict[str, Any]:
     if name.endswith("_id"):
         schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
         return {"description": f"The ID of the {name.removesuffix('_id')}.", "schema": schema}
-    return {"description": f"The {name} of an error response.", "schema": {"type": "string"}}
+    return {"description": _WORDS[name], "schema": {"type": "string"}}
 
 
 def _request_body(declared: Operation) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def operation(**arguments_of_operation: Any) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         def respond(request: Request, in_path: dict[str, Any], turn: Turn) -> Response:
-            with_token = _has_token(declared, in_path.get("caller"), turn)
+            with_token = _check_scopes(declared, request, in_path.get("caller"), turn)
             arguments = _arguments(declared, request, in_path)
             with turn:
                 if not declared.is_public:
@@ -181,15 +181,16 @@ def _authenticated(request: Request) -> Caller:
         raise
 
 
-def _has_token(declared: Operation, caller: Caller | None, turn: Turn) -> bool:
-    """Whether the caller has a personal access token, which then has the scopes.
+def _check_scopes(declared: Operation, request: Request, caller: Caller | None, turn: Turn) -> bool:
+    """Check the scopes of a personal access token. Return whether the caller has such a token.
 
     Raises:
         InsufficientScope: it lacks a scope, or the operation accepts no such token.
-        SessionEnded: the same, and the token is not valid any more.
+        SessionEnded: it lacks a scope and is not valid any more.
     """
     if caller is None or caller.scopes is None:
         return False
+    request.log_fields["token_id"] = caller.session_id
     if not declared.scopes or not caller.scopes.issuperset(declared.scopes):
         with turn:
             require_session(caller)

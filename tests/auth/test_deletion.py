@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 from support import world
-from support.api import PASSWORD, Api
+from support.api import PASSWORD, Api, new_email
 
 from config import Settings
 from taskapi.auth import service
@@ -57,6 +57,14 @@ def full(settings: Settings, user: Api) -> Api:
 def test_an_account_is_closed_at_once_however_many_rows_it_has(
     app: Flask, settings: Settings, full: Api, anonymous: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    earlier = new_email()
+    changed = (
+        "INSERT INTO email_changes (user_id, old_email, new_email, confirmed_at, expires_at)"
+        " VALUES (%s, %s, %s, now(), now() + interval '7 days')"
+    )
+    world.sql(settings, changed, full.user_id, earlier, full.email)
+    taken = {"email": earlier, "password": PASSWORD}
+    anonymous.problem(400, "email_taken", "POST", "/auth/register", json=taken)
     monkeypatch.setattr(service, "_DELETION_SECONDS", 0.0)
     full.expect(200, "PATCH", "/auth/me", json={"name": "Ada Lovelace"})
     other = full.again()
@@ -78,6 +86,7 @@ def test_an_account_is_closed_at_once_however_many_rows_it_has(
     assert "\n1 deleted accounts" in purged.output
     assert rows_of(settings, full.user_id) == {}
     anonymous.expect(200, "GET", "/auth/me")
+    anonymous.expect(201, "POST", "/auth/register", json=taken)
 
 
 def test_the_rows_are_deleted_with_the_request_if_there_is_time(

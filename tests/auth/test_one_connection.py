@@ -13,6 +13,8 @@ from support import world
 from support.api import PASSWORD, Api, new_email
 from support.calls import CALLS, Call
 from support.contract import Contract
+from support.resources import sign_in_code
+from support.signing_in import VERIFIER
 
 from config import Settings
 from taskapi.db import database
@@ -50,13 +52,15 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
         "new_password": "staple 42 times",
         "new_email": new_email(),
         "token": "te_unknown",
-        "name": "Backup",
-        "scopes": ["tasks:read"],
-        "code": "000000",
         "refresh_token": person.login["refresh_token"] if is_right else "tr_forged",
+        "name": "A script" if is_right else "",
+        "scopes": ["tasks:read"],
+        "code_verifier": VERIFIER,
     }
     required = call.body.get("required", ()) if call.body else ()
-    return {name: values[name] for name in required}
+    if "code_verifier" in required and is_right:
+        values["code"] = sign_in_code(person, new_email())
+    return {name: values.get(name, call.example.get(name)) for name in required}
 
 
 @pytest.mark.parametrize("has_key", [False, True], ids=["without a key", "with a key"])
@@ -65,8 +69,13 @@ def _body(call: Call, person: Api, *, is_right: bool) -> dict[str, Any]:
 def test_a_pool_of_one_serves_every_account_operation(
     person: Api, call: Call, is_right: bool, has_key: bool
 ) -> None:
-    some_id = person.again().login["user"]["id"]
-    path = call.path.format(session_id=some_id, token_id=some_id)
+    token = person.with_token("tasks:read").created
+    ids = {
+        "session_id": person.again().login["user"]["id"],
+        "token_id": token["id"] if is_right else 1,
+        "identity_id": 1,
+    }
+    path = call.path.format(provider="unknown", **ids)
     body = _body(call, person, is_right=is_right)
     headers = {"Idempotency-Key": next(_keys)} if has_key else {}
     sent: dict[str, Any] = {"json": body} if call.body else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from flask import Flask
 from support import databases, wire
 from support.api import PASSWORD, Api
 from support.contract import Contract
-from support.world import at_once, holding, person, sql, worker
+from support.world import at_once, holding, person, sql, until_blocked, worker
 
 from config import Settings
 from taskapi.http import admission
@@ -204,6 +205,25 @@ def test_the_number_of_tokens_has_a_quota_that_concurrent_requests_keep(
         revoked, _ = _tokens(user)
         user.expect(204, "DELETE", f"/auth/tokens/{revoked['id']}")
         clients[0].expect(201, "POST", "/auth/tokens", json=body)
+
+
+def test_a_session_that_ends_while_its_request_waits_creates_no_token(
+    user: Api, settings: Settings
+) -> None:
+    other = user.again()
+    body = {"name": "A", "scopes": ["tasks:read"]}
+    end = "UPDATE sessions SET revoked_at = now() WHERE user_id = %s"
+    lock = "SELECT FROM users WHERE id = %s FOR UPDATE"
+    with (
+        ThreadPoolExecutor(1) as threads,
+        holding(settings, lock, user.user_id) as connection,
+    ):
+        waiting = threads.submit(user.send, "POST", "/auth/tokens", json=body)
+        until_blocked(settings, 1)
+        connection.execute(f"{end} AND id < (SELECT max(id) FROM sessions)", [user.user_id])
+        connection.commit()
+        assert waiting.result().get_json()["code"] == "session_ended"
+    assert _tokens(other) == []
 
 
 def test_the_creation_of_tokens_is_limited(api: Api) -> None:

@@ -83,7 +83,7 @@ export async function checkAccount({ page, log, picture, service, mails }) {
   await click("Restore", "Your email address is restored.");
   assert.equal((await call("GET", "/auth/me")).status, 401);
 
-  await open(await linkTo(mails, email, "Reset your password"));
+  await open(await linkTo(mails, email, "Set a new password"));
   const field = page.getByLabel("New password");
   await field.fill("short");
   await page.getByRole("button", { name: "Set password" }).click();

@@ -63,10 +63,10 @@ async function check(name, run) {
 
 try {
   await check("front end", (tools) => checkFrontend({ ...tools, allowed, foreign }));
-  await check("documentation", checkPages);
   if (given.mails) {
     await check("account", (tools) => checkAccount({ ...tools, mails: given.mails }));
   }
+  await check("documentation", checkPages);
 } finally {
   await browser.close();
   allowed.close();

@@ -243,6 +243,29 @@ def test_account_events_are_logged(
     assert _event(log, logged_out) == {"level": "INFO", "message": "logged_out"} | session
 
 
+def test_lines_name_the_personal_access_token_but_not_its_secret(
+    watched: tuple[Api, Log], user: Api
+) -> None:
+    api, log = watched
+    log.lines()
+    api.login = user.login
+    token = api.with_token("tasks:read")
+    token_id = token.created["id"]
+    (created,) = log.records()
+    assert (created["event"], created["token_id"]) == ("token_created", token_id)
+    responses = [token.send("GET", "/tasks"), token.send("GET", "/lists")]
+    api.expect(204, "DELETE", f"/auth/tokens/{token_id}")
+    responses.append(token.send("GET", "/tasks"))
+    lines = log.lines()
+    assert [response.status_code for response in responses] == [200, 403, 401]
+    assert not [line for line in lines if token.created["token"] in line]
+    seen = [json.loads(line) for line in lines]
+    assert [record["token_id"] for record in seen] == [token_id] * 4
+    problems = [record.get("problem") for record in seen]
+    assert problems == [None, "insufficient_scope", None, "session_ended"]
+    assert seen[2]["event"] == "token_revoked"
+
+
 def test_task_events_are_logged(watched: tuple[Api, Log], stranger: Api) -> None:
     api, log = watched
     log.lines()

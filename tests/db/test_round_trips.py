@@ -66,7 +66,9 @@ SEVERAL = {
     "complete_task": 9,
     "confirm_second_factor": 5,
     "create_token": 5,
-    "delete_account": 17,  # each table of content
+    "delete_account": 19,  # each table of content
+    "create_identity": 8,
+    "delete_identity": 4,
     "delete_label": 4,
     "disable_second_factor": 6,
     "end_other_sessions": 2,
@@ -74,6 +76,7 @@ SEVERAL = {
     "merge_label": 4,
     "move_list": 6,
     "move_task": 7,
+    "set_password_by_identity": 9,
     "send_verification": 4,
     "replace_recovery_codes": 3,
     "revoke_all_tokens": 2,

@@ -157,8 +157,8 @@ def test_an_invalid_value_is_reported_with_the_name_of_its_field(
 ISSUED = {"refresh_token"}
 """Fields whose value in a response is always a new one."""
 
-DEPENDENT = {"is_completed", "completed_at"}
-"""Fields whose value in a response depends on other fields."""
+DEPENDENT = {"is_completed", "completed_at", "expires_at"}
+"""Fields whose value in a response depends on other fields, or is converted to UTC."""
 
 
 @pytest.mark.parametrize("place", FIELDS, ids=str)

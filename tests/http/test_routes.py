@@ -26,11 +26,14 @@ NO_OPERATION = {
     "docs.redoc",
     "docs.asset",
     "service.get_openapi",
+    "oidc.callback",
     "account.verify_email",
     "account.undo_email",
     "account.reset_password",
 }
-"""Views that are not operations of the API: pages, their assets, and the document."""
+"""Views that are not operations of the API: pages, their assets, the document, and an address that
+providers send browsers to, with parameters of their own.
+"""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -112,6 +115,9 @@ def test_the_public_operations_are_these() -> None:
         "POST /auth/email/undo",
         "POST /auth/password/forgot",
         "POST /auth/password/reset",
+        "GET /auth/oidc/providers",
+        "GET /auth/oidc/<provider>/authorize",
+        "POST /auth/oidc/token",
     }
 
 

@@ -8,6 +8,8 @@ from support.attack import UNIQUE, Attack
 from support.forgery import OTHER_KEY, parts_of, signed
 from support.rawhttp import Person, request
 
+from taskapi.http.personal_tokens import PersonalToken, new_secret
+
 pytestmark = [pytest.mark.neighbours, pytest.mark.alone]
 
 
@@ -59,6 +61,14 @@ def test_bodies_that_arrive_slowly(scenario: Scenario, attacker: Person) -> None
 def test_forged_tokens(scenario: Scenario, attacker: Person) -> None:
     forged = signed(*parts_of(attacker.token), key=OTHER_KEY)
     requests = [request("GET", "/tasks", forged), request("POST", "/tasks", forged, {"title": "a"})]
+    outcome = scenario.run(Attack(requests, 500, DURATION, address="127.0.0.2"))
+    assert outcome.responses.statuses[401]
+
+
+def test_unknown_personal_access_tokens(scenario: Scenario) -> None:
+    """Each has a right checksum, so that it is looked up in the database."""
+    forged = [str(PersonalToken(1, 1, new_secret())) for _ in range(500)]
+    requests = [request("GET", "/tasks", token) for token in forged]
     outcome = scenario.run(Attack(requests, 500, DURATION, address="127.0.0.2"))
     assert outcome.responses.statuses[401]
 

@@ -16,7 +16,10 @@ from support.contract import Contract
 from config import Settings
 from taskapi.auth import administration
 
-TABLES = ("sessions", "idempotency_keys", "email_tokens", "email_changes", "rate_limits")
+TABLES = (
+    *("sessions", "idempotency_keys", "email_tokens", "email_changes"),
+    *("rate_limits", "sign_in_codes"),
+)
 
 
 @pytest.fixture
@@ -71,6 +74,13 @@ def fill(settings: Settings, count: int, *, is_over: bool) -> None:
         " SELECT %s || n, 1, now() - %s::interval FROM generate_series(1, %s) n",
         email, ago, count,
     )  # fmt: skip
+    world.sql(
+        settings,
+        "INSERT INTO sign_in_codes (code_hash, challenge, issuer, subject, expires_at)"
+        " SELECT sha256((%s || n)::bytea), '', '', '', now() - %s::interval"
+        " FROM generate_series(1, %s) n",
+        email, ago, count,
+    )  # fmt: skip
 
 
 def counts(settings: Settings) -> dict[str, int]:
@@ -87,9 +97,9 @@ def test_only_expired_rows_are_purged(app: Flask, own: Settings) -> None:
     fill(own, 2_500, is_over=True)
     fill(own, 1_200, is_over=False)
     said = purge(app)
-    assert [line.split()[0] for line in said.splitlines()] == ["2500"] * 5 + ["0"] * 2
+    assert [line.split()[0] for line in said.splitlines()] == ["2500"] * 6 + ["0"] * 2
     assert counts(own) == dict.fromkeys(TABLES, 1_200)
-    assert [line.split()[0] for line in purge(app).splitlines()] == ["0"] * 7
+    assert [line.split()[0] for line in purge(app).splitlines()] == ["0"] * 8
 
 
 def test_concurrent_purges_share_the_work(app: Flask, own: Settings) -> None:

@@ -80,10 +80,7 @@ DISTRIBUTED = {
 """By the models, what the script ought to ask for."""
 
 REFERENCE = {
-    "users",
-    "sessions",
-    "email_changes",
-    "email_tokens",
+    *("users", "sessions", "email_changes", "email_tokens", "identities", "sign_in_codes"),
     "second_factors",
     "alembic_version",
 }

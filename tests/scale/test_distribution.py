@@ -98,6 +98,7 @@ def test_each_foreign_key_stays_in_one_shard(plain: psycopg.Connection[Any]) -> 
         "sessions",
         "email_changes",
         "email_tokens",
+        "identities",
         "second_factors",
         *COLUMN_OF,
     }

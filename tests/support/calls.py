@@ -34,8 +34,13 @@ def unconnected_app() -> Flask:
 
 DOCUMENT: dict[str, Any] = json.loads(unconnected_app().extensions["taskapi_openapi"]())
 
-QUERY = {"text": "water"}
-"""A value for each required query parameter; this one finds a task of `Api.task`."""
+QUERY = {
+    "text": "water",  # finds a task of `Api.task`
+    "redirect_uri": "https://app.example.com/signed-in",
+    "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    "code_challenge_method": "S256",
+}
+"""A value for each required query parameter."""
 
 
 class Call(NamedTuple):
@@ -167,7 +172,8 @@ def _names(schema: dict[str, Any]) -> Iterator[str]:
 def accepts(schema: dict[str, Any], value: Any) -> bool:
     """Whether the document allows a value."""
     checker = Draft202012Validator.FORMAT_CHECKER
-    return Draft202012Validator(schema, format_checker=checker).is_valid(value)
+    rooted = schema | {"components": DOCUMENT["components"]}
+    return Draft202012Validator(rooted, format_checker=checker).is_valid(value)
 
 
 def _all_calls() -> Iterator[Call]:

@@ -28,6 +28,7 @@ _JOBS = {
     for one in (
         jobs_of_emails.send_verification,
         jobs_of_emails.send_password_reset,
+        jobs_of_emails.send_email_restored,
         jobs_of_emails.send_email_change,
         jobs_of_emails.send_email_changed,
         notices.notify_password_changed,
@@ -53,13 +54,17 @@ class Mails:
     def __init__(self, app: Flask) -> None:
         self._app = app
 
-    def to(self, address: str) -> list[str]:
-        """The texts of all mails to an address, oldest first."""
+    def run_jobs(self) -> None:
+        """Run the jobs that wait."""
         with self._app.app_context():
             with database.transaction():
                 jobs = database.lent_connection().execute(_TAKE_JOBS).fetchall()
             for _, name, arguments in sorted(jobs)[-_MOST_JOBS:]:
                 _JOBS[name](**arguments)
+
+    def to(self, address: str) -> list[str]:
+        """The texts of all mails to an address, oldest first."""
+        self.run_jobs()
         paths = (data_folder() / "mail").glob("*.eml")
         for path in sorted(set(paths) - _read.keys(), key=lambda path: path.stat().st_mtime_ns):
             _read[path] = email.message_from_bytes(path.read_bytes(), policy=default)

@@ -12,6 +12,10 @@ from support.api import PASSWORD, Api, new_email
 from support.calls import BY_NAME, Call, Request
 from support.factor import confirmation_code, new_code
 from support.mails import reset_token, undo_token, verification_token
+from support.signing_in import VERIFIER, challenge_of
+
+from taskapi.auth.oidc import codes
+from taskapi.auth.oidc.identity import Identity
 
 Factory = Callable[[Api], object]
 
@@ -22,13 +26,29 @@ def session_of(person: Api) -> int:
     return next(int(session["id"]) for session in sessions if session["is_current"])
 
 
+def sign_in_code(person: Api, email: str, subject: str = "") -> str:
+    """The code of a sign-in by the user of a provider with this verified email address.
+
+    Args:
+        subject: the user; by default a new one.
+    """
+    identity = Identity("https://id.example.com", subject or new_email(), email)
+    with person.client.application.app_context():
+        return codes.issue(identity, challenge_of(VERIFIER))
+
+
+def _code_of_linked_identity(person: Api) -> str:
+    identity = filled_in(BY_NAME["create_identity"], person).send(person).get_json()
+    return sign_in_code(person, person.email, identity["subject"])
+
+
 ARGUMENTS: dict[str, Factory] = {
     "task_id": lambda person: person.recurring()["id"],
     "session_id": lambda person: session_of(person.again()),
 }
 """Path arguments for rows that the example of the create operation cannot express."""
 
-SHARED = {"code": "not_found", "release": "any", "name": "swagger.css"}
+SHARED = {"code": "not_found", "provider": "unknown", "release": "any", "name": "swagger.css"}
 """Path arguments for what belongs to no user."""
 
 FIELDS: dict[str, Factory] = {
@@ -42,6 +62,10 @@ FIELDS: dict[str, Factory] = {
     "undo_email_change token": undo_token,
     "reset_password token": reset_token,
     "refresh_token": lambda person: person.login["refresh_token"],
+    "create_identity code": lambda person: sign_in_code(person, person.email),
+    "set_password_by_identity code": _code_of_linked_identity,
+    "exchange_code code": lambda person: sign_in_code(person, new_email()),
+    "code_verifier": lambda person: VERIFIER,
     "name": lambda person: f"Name of {new_email()}",
     "confirm_second_factor code": confirmation_code,
     "code": new_code,

@@ -52,7 +52,7 @@ def serving(database_url: str, app: str = "wsgi:app", **settings: str) -> Iterat
 @contextmanager
 def started(database_url: str, app: str = "wsgi:app", **settings: str) -> Iterator[Service]:
     """The running service; settings are environment variables."""
-    port = free_port()
+    port = int(settings.get("PORT") or free_port())
     url = f"http://127.0.0.1:{port}"
     environment = {
         "PATH": os.environ["PATH"],

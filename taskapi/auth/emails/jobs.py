@@ -38,6 +38,18 @@ def send_password_reset(user_id: int) -> None:
     )
 
 
+@job("send_email_restored")
+def send_email_restored(user_id: int) -> None:
+    """Send the link that sets a password, after a change of the email was undone."""
+    _send_link(
+        "email_restored",
+        "reset-password",
+        statements.reset_token,
+        user_id=user_id,
+        lifetime=tokens.RESET_SECONDS,
+    )
+
+
 @job("send_email_change")
 def send_email_change(change_id: int) -> None:
     """Send the link that confirms a change to the new address.

@@ -27,8 +27,9 @@ from sqlalchemy import (
 from taskapi.auth.emails.models import CHANGE, RESET, UNDO, VERIFY, EmailChange, EmailToken
 from taskapi.auth.emails.reservations import is_reserved
 from taskapi.auth.models import Session, User
+from taskapi.auth.oidc.queries import remove_identities
 from taskapi.auth.queries import ACCOUNT_COLUMNS, EXPIRY, IS_CALLER, revoke_all
-from taskapi.auth.second_factor.queries import remove
+from taskapi.auth.second_factor.queries import remove, remove_recent
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
 from taskapi.extensions import table_of
@@ -245,8 +246,14 @@ end_logins = Statement(
 )
 """Ends all logins of an account, and makes its devices unknown: see `known_device`."""
 
-OTHER_ACCESS = (revoke_all, remove)
+OTHER_ACCESS = (revoke_all, remove, remove_identities)
 """Statements that revoke what else grants access to an account, given `user_id`."""
+
+OTHER_ACCESS_BEFORE_UNDO = (revoke_all, remove_recent, remove_identities)
+"""The same, when a change of the email is undone.
+
+A second factor that is older stays: the old address may have another owner now.
+"""
 
 tokens_purge = Purge(_tokens, _tokens.c.expires_at <= func.now())
 """Deletes expired tokens."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 from taskapi.auth import attempts, ratelimit
@@ -10,6 +11,7 @@ from taskapi.auth.emails import tokens
 from taskapi.auth.emails.jobs import (
     send_email_change,
     send_email_changed,
+    send_email_restored,
     send_password_reset,
     send_verification,
 )
@@ -21,12 +23,13 @@ from taskapi.auth.profile.service import get_me
 from taskapi.auth.service import EmailTaken, User, WrongPassword, confirm_password
 from taskapi.db import database
 from taskapi.db.database import ValueTaken
+from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
 from taskapi.http.addresses import network
 from taskapi.http.verification import is_verified
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import InvalidInput, Problem
+from taskapi.problems import InvalidInput, Problem, Unavailable
 
 
 class LinkInvalid(Problem):
@@ -134,8 +137,8 @@ def undo_change(token: str, address: str | None) -> None:
             database.rows(statements.restore_email, user_id=proof.user_id, email=proof.email)
             parameters = {"user_id": proof.user_id, "change_id": proof.change_id}
             database.rows(statements.delete_changes_since, **parameters)
-            _end_access(proof.user_id, is_proven=False)
-            send_password_reset.defer(user_id=proof.user_id)
+            _end_access(proof.user_id, statements.OTHER_ACCESS_BEFORE_UNDO)
+            send_email_restored.defer(user_id=proof.user_id)
     except ValueTaken:
         raise EmailTaken from None
     log_event("email_change_undone", user_id=proof.user_id)
@@ -160,7 +163,7 @@ def reset_password(token: str, new_password: str, address: str | None) -> None:
     """Set a new password, and end all sessions of the account.
 
     If its email was not verified before, somebody else may have registered the account, so all
-    other access to it ends too.
+    other access to it ends too, and its second factor is removed.
 
     Raises:
         LinkInvalid: the token is invalid.
@@ -174,9 +177,11 @@ def reset_password(token: str, new_password: str, address: str | None) -> None:
             raise LinkInvalid
         database.rows(statements.reset_password, user_id=proof.user_id, new_hash=new_hash)
         database.rows(statements.delete_pending_changes, user_id=proof.user_id, change_id=0)
-        _end_access(proof.user_id, is_proven=account["email_verified"])
+        others = () if account["email_verified"] else statements.OTHER_ACCESS
+        _end_access(proof.user_id, others)
         notify_password_changed.defer(proof.user_id)
-    attempts.forget_logins(proof.email, address)
+    with suppress(Unavailable):  # the password is set, whether or not the limits are reset
+        attempts.forget_logins(proof.email, address)
     log_event("password_reset", user_id=proof.user_id)
 
 
@@ -222,15 +227,15 @@ def _confirm_change(proof: _Proof, account: dict[str, Any]) -> User:
     return user
 
 
-def _end_access(user_id: int, *, is_proven: bool) -> None:
+def _end_access(user_id: int, others: tuple[Statement, ...]) -> None:
     """End the logins to a locked account, and void its tokens.
 
     Args:
-        is_proven: whether all other access to the account was granted by the owner of its email.
+        others: statements that end other access, which the owner of its email may not have granted.
     """
     database.rows(statements.end_logins, user_id=user_id)
     database.rows(statements.void_tokens, user_id=user_id)
-    for statement in () if is_proven else statements.OTHER_ACCESS:
+    for statement in others:
         database.rows(statement, user_id=user_id)
 
 

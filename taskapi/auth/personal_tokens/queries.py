@@ -68,7 +68,9 @@ def _create_token() -> Statement:
         "last_used_at": literal_column("NULL::timestamptz", DateTime(timezone=True)),
         "expires_at": func.coalesce(_expires_at, _NEVER),
     }
-    row = select(*values.values()).where(number < bindparam("quota", type_=BigInteger))
+    row = select(*values.values()).where(
+        number < bindparam("quota", type_=BigInteger), has_live_session()
+    )
     created = (
         insert(_sessions)
         .from_select([*values], row, include_defaults=False)
@@ -87,7 +89,10 @@ lock_account = Statement(
 """Locks the caller's account, so that its tokens are counted and created one at a time."""
 
 create_token = _create_token()
-"""Creates a token; no row if the account has as many as its quota."""
+"""Creates a token; no row if the account has as many as its quota.
+
+It checks the session again, because `lock_account` sees sessions as of before it waited.
+"""
 
 revoke_token = Statement(
     update(_sessions)

@@ -17,7 +17,7 @@ from taskapi.db import database
 from taskapi.db.pages import page_request
 from taskapi.db.quotas import QuotaExceeded
 from taskapi.db.rows import row_class
-from taskapi.db.tenancy import scope
+from taskapi.db.tenancy import require_session, scope
 from taskapi.http.personal_tokens import PersonalToken, new_secret
 from taskapi.identity import Caller
 from taskapi.logs import log_event
@@ -64,6 +64,7 @@ def create_token(
         if created:
             notify_token_created.defer(caller.user_id)
     if created is None:
+        require_session(caller)
         raise QuotaExceeded(f"An account can have {quota:,} personal access tokens. Revoke one.")
     log_event("token_created", token_id=created["id"])
     return {**created, "token": str(token._replace(session_id=created["id"]))}

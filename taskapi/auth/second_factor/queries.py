@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     DateTime,
+    Interval,
     LargeBinary,
     Text,
     and_,
@@ -32,6 +33,8 @@ from taskapi.db.tenancy import USER_ID, has_live_session
 from taskapi.extensions import table_of
 
 _users, _factors = table_of(User), table_of(SecondFactor)
+
+_RECENT = literal_column("interval '14 days'", Interval)
 
 _user_id = bindparam("user_id", type_=BigInteger)
 _step = bindparam("step", type_=BigInteger)
@@ -82,6 +85,11 @@ def _change(values: dict[str, Any], *conditions: ColumnElement[bool]) -> Stateme
     changed = update(_factors).values(values).where(*conditions)
     left = func.cardinality(_factors.c.recovery_hashes).label("recovery_codes_left")
     return Statement(changed.returning(left), writes=True)
+
+
+def _remove(*conditions: ColumnElement[bool]) -> Statement:
+    removed = delete(_factors).where(_factors.c.user_id == _user_id, *conditions)
+    return Statement(removed.returning(_factors.c.confirmed_at), writes=True)
 
 
 enroll = _enroll()
@@ -140,11 +148,11 @@ disable = Statement(
 )
 """Turns the caller's second factor off by a code."""
 
-remove = Statement(
-    delete(_factors).where(_factors.c.user_id == _user_id).returning(_factors.c.confirmed_at),
-    writes=True,
-)
+remove = _remove()
 """Removes the second factor of an account, whether or not it is confirmed."""
+
+remove_recent = _remove(or_(_is_pending, _factors.c.confirmed_at > func.now() - _RECENT))
+"""Removes the second factor of an account if it was turned on within 14 days."""
 
 some_secrets = Statement(
     select(_factors.c.user_id, _factors.c.encrypted_secret)

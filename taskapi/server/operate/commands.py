@@ -17,6 +17,7 @@ from taskapi.auth.administration import (
     purge_sessions,
 )
 from taskapi.auth.deletion import delete_closed_accounts
+from taskapi.auth.oidc.queries import codes_purge
 from taskapi.cli import Command, CommandGroup
 from taskapi.http import idempotency
 from taskapi.jobs import job
@@ -56,7 +57,7 @@ def database() -> None:
 @click.command(cls=Command)
 @with_appcontext
 def purge() -> None:
-    """Delete expired sessions, stored responses, rate limit counters and rows of deleted accounts.
+    """Delete expired sessions, responses, sign-in codes, counters and rows of deleted accounts.
 
     A worker does this once a day. It can run at any time, and on several machines at once.
     """
@@ -77,6 +78,7 @@ def _purged() -> Iterator[tuple[str, int]]:
     yield "expired tokens of mails", purge_email_tokens()
     yield "changes of emails that cannot be undone any more", purge_email_changes()
     yield "rate limit counters", ratelimit.purge.run()
+    yield "expired codes of sign-ins", codes_purge.run()
     yield "deleted accounts with remaining rows", delete_closed_accounts()
     yield "jobs that failed thirty days ago or more", jobs.purge()
 

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from support.api import PASSWORD, Api, new_email
 from support.contract import Contract
+from support.factor import enabled
 from support.mails import Mails
 from support.world import at_once, sql
 from werkzeug.test import TestResponse
@@ -122,6 +123,23 @@ def test_the_old_address_restores_the_account(verified: Api, anonymous: Api, mai
     response = log_in(anonymous, verified.email, NEW_PASSWORD)
     assert response.get_json()["user"]["id"] == verified.user_id
     assert code(use(anonymous, "undo", undo)) == "link_invalid"
+
+
+@pytest.mark.parametrize("days", [0, 13, 15])
+def test_an_undone_change_removes_a_second_factor_that_is_recent(
+    settings: Settings, verified: Api, anonymous: Api, mails: Mails, days: int
+) -> None:
+    """Whoever changed the email may have turned it on. An older one is its owner's."""
+    factor = enabled(verified)
+    aged = "UPDATE second_factors SET confirmed_at = now() - %s * interval '1 day'"
+    sql(settings, f"{aged} WHERE user_id = %s", days, verified.user_id)
+    change(verified, mails)
+    assert use(anonymous, "undo", mails.token(verified.email)).status_code == 200
+    body = {"token": mails.token(verified.email), "new_password": NEW_PASSWORD}
+    anonymous.expect(200, "POST", "/auth/password/reset", json=body)
+    login = {"email": verified.email, "password": NEW_PASSWORD}
+    anonymous.expect(200 if days < 14 else 401, "POST", "/auth/login", json=login)
+    anonymous.expect(200, "POST", "/auth/login", json=login | {"code": factor.code()})
 
 
 def test_the_old_address_is_reserved_for_seven_days(

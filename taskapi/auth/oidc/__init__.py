@@ -1,0 +1,1 @@
+"""Sign-in with OpenID Connect, and the identities of an account."""
