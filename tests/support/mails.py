@@ -33,6 +33,7 @@ _JOBS = {
         jobs_of_emails.send_email_changed,
         notices.notify_password_changed,
         notices.notify_token_created,
+        notices.notify_identity_linked,
         notices.notify_second_factor_enabled,
         notices.notify_second_factor_disabled,
         notices.notify_new_device,

@@ -40,6 +40,12 @@ def notify_second_factor_disabled(user_id: int) -> None:
     _notify("second_factor_disabled", user_id)
 
 
+@job("notify_identity_linked")
+def notify_identity_linked(user_id: int) -> None:
+    """Report that another identity can log in to an account."""
+    _notify("identity_linked", user_id)
+
+
 @job("notify_new_device")
 def notify_new_device(user_id: int, session_id: int) -> None:
     """Report a login, unless the account knows the device or has turned these notices off."""

@@ -8,6 +8,7 @@ from taskapi.auth import attempts, ratelimit
 from taskapi.auth import queries as accounts
 from taskapi.auth.emails.queries import set_verified, void_requests
 from taskapi.auth.fairness import Group
+from taskapi.auth.notices.jobs import notify_identity_linked
 from taskapi.auth.oidc import codes
 from taskapi.auth.oidc import queries as statements
 from taskapi.auth.oidc.identity import Identity
@@ -121,6 +122,8 @@ def _link(caller: Caller, identity: Identity) -> dict[str, Any]:
             raise IdentityTaken
     elif _count(caller) > MAX_IDENTITIES:
         raise IdentityLimit
+    else:
+        notify_identity_linked.defer(caller.user_id)
     if has_same_email:
         database.row(set_verified, user_id=caller.user_id)
     return linked

@@ -15,6 +15,8 @@ from config import Settings
 from taskapi.auth import attempts
 from taskapi.auth import queries as accounts
 from taskapi.auth.emails.queries import set_verified
+from taskapi.auth.notices.jobs import notify_identity_linked
+from taskapi.auth.notices.service import report_login
 from taskapi.auth.oidc import codes
 from taskapi.auth.oidc import flow as flows
 from taskapi.auth.oidc import queries as statements
@@ -246,6 +248,7 @@ def _sign_in(identity: Identity, device: Device, *, is_proven: bool) -> tuple[st
     if not account["email_verified"]:
         raise AccountNotLinked
     _link(account["id"], identity)
+    notify_identity_linked.defer(account["id"])
     return "identity_linked", _opened(account, device, is_proven=is_proven)
 
 
@@ -267,6 +270,7 @@ def _opened(account: Mapping[str, Any], device: Device, *, is_proven: bool) -> L
     )
     if login is None:
         raise _Conflict
+    report_login(login.refresh_token)
     return login
 
 

@@ -6,6 +6,8 @@ import pytest
 from support.api import PASSWORD, Api
 from support.factor import enabled
 from support.mails import Mails, reset_token
+from support.resources import sign_in_code
+from support.signing_in import VERIFIER
 
 from taskapi.auth.notices.devices import describe
 
@@ -79,6 +81,16 @@ def test_a_second_factor_that_is_turned_on_or_off_is_reported(verified: Api, mai
     assert notices(mails, verified, "was turned off") == []
     verified.expect(204, "POST", "/auth/second-factor/disable", json=body)
     assert len(notices(mails, verified, "was turned off")) == 1
+
+
+def test_a_sign_in_by_a_provider_is_reported_like_a_login(verified: Api, mails: Mails) -> None:
+    for _ in range(2):
+        body = {"code": sign_in_code(verified, verified.email, "Ann"), "code_verifier": VERIFIER}
+        headers = {"User-Agent": FIREFOX}
+        verified.client.post("/auth/oidc/token", json=body, headers=headers)
+    assert len(notices(mails, verified, "was linked to your account")) == 1
+    (text,) = notices(mails, verified, DEVICE)
+    assert "\nDevice: Firefox on Windows\n" in text
 
 
 def test_a_login_on_a_new_device_is_reported_once(verified: Api, mails: Mails) -> None:
