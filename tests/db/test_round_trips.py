@@ -67,7 +67,7 @@ SEVERAL = {
     "confirm_second_factor": 5,
     "create_token": 5,
     "delete_account": 19,  # each table of content
-    "create_identity": 8,
+    "create_identity": 9,
     "delete_identity": 4,
     "delete_label": 4,
     "disable_second_factor": 6,
