@@ -12,10 +12,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from support.databases import settings_for
+from support.jobs import append, lines, until, working
 from support.pgbouncer import POOL_SIZE, Bouncer, bouncing
 from support.place import CREATED, SETTLE, Figures, new_database, sql
 from support.servers import started
 from support.visitors import visiting
+from support.world import worker
 from support.writers import writing
 
 pytestmark = [pytest.mark.faults, pytest.mark.alone]
@@ -67,6 +70,17 @@ def test_prepared_statements_work_from_the_documented_version_on(
     figures.add("answers", f"{visits.total() - failed} x 2xx, {failed} x 500")
     assert {status for _, status in visits.unexpected()} <= {500}
     assert (failed == 0) == bouncer.carries_prepared_statements
+
+
+def test_jobs_are_queued_and_run_through_pgbouncer(
+    bouncer: Bouncer, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "lines"
+    with working(bouncer.url), worker(settings_for(bouncer.url)) as app, app.app_context():
+        for number in range(20):
+            append.defer(file=str(file), line=str(number))
+        until(lambda: sorted(map(int, lines(file))) == list(range(20)))
+    _check_no_session_state(bouncer, database_url)
 
 
 def _check_no_session_state(bouncer: Bouncer, database_url: str) -> None:

@@ -34,6 +34,8 @@ _JOBS = {
         notices.notify_password_changed,
         notices.notify_token_created,
         notices.notify_identity_linked,
+        notices.notify_second_factor_enabled,
+        notices.notify_second_factor_disabled,
         notices.notify_new_device,
     )
 }

@@ -28,9 +28,21 @@ def notify_token_created(user_id: int) -> None:
     _notify("token_created", user_id)
 
 
+@job("notify_second_factor_enabled")
+def notify_second_factor_enabled(user_id: int) -> None:
+    """Report that logins to an account need a code."""
+    _notify("second_factor_enabled", user_id)
+
+
+@job("notify_second_factor_disabled")
+def notify_second_factor_disabled(user_id: int) -> None:
+    """Report that logins to an account need no code any more."""
+    _notify("second_factor_disabled", user_id)
+
+
 @job("notify_identity_linked")
 def notify_identity_linked(user_id: int) -> None:
-    """Report that an account has a new identity of an OpenID Connect provider."""
+    """Report that another identity can log in to an account."""
     _notify("identity_linked", user_id)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from taskapi.auth.administration import CHUNK, get_user
+from taskapi.auth.notices.jobs import notify_second_factor_disabled
 from taskapi.auth.second_factor import queries as statements
 from taskapi.auth.second_factor.verification import reencrypted_secret
 from taskapi.db import database
@@ -26,7 +27,10 @@ def disable(email: str) -> None:
         NotFound: there is no such account, or it has no second factor.
     """
     user_id = get_user(email)["id"]
-    removed = database.row(statements.remove, user_id=user_id)
+    with database.transaction():
+        removed = database.row(statements.remove, user_id=user_id)
+        if removed and removed["confirmed_at"]:
+            notify_second_factor_disabled.defer(user_id)
     if not removed or not removed["confirmed_at"]:
         raise NotFound(f"The account {email} has no second factor.")
     log_event("second_factor_disabled", user_id=user_id, by="command line")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from flask import current_app
 
+from taskapi.auth.notices.jobs import notify_second_factor_disabled, notify_second_factor_enabled
 from taskapi.auth.second_factor import codes, verification
 from taskapi.auth.second_factor import queries as statements
 from taskapi.auth.service import WrongPassword, confirm_password
@@ -92,8 +93,11 @@ def confirm(caller: Caller, code: str) -> list[str]:
     recovery_codes = codes.new_recovery_codes()
     proof = _verify(caller, factor, code)
     hashes = [codes.recovery_hash(one) for one in recovery_codes]
-    if not database.row(statements.confirm, recovery_hashes=hashes, **proof, **scope(caller)):
-        _raise_for_unused_code(caller)
+    parameters = {"recovery_hashes": hashes, **proof, **scope(caller)}
+    with database.transaction():
+        if not database.row(statements.confirm, **parameters):
+            _raise_for_unused_code(caller)
+        notify_second_factor_enabled.defer(caller.user_id)
     log_event("second_factor_enabled", user_id=caller.user_id)
     return recovery_codes
 
@@ -106,8 +110,10 @@ def disable(caller: Caller, password: str, code: str, address: str | None) -> No
             there.
     """
     proof = _reauthenticate(caller, password, code, address)
-    if not database.row(statements.disable, **proof, **scope(caller)):
-        _raise_for_unused_code(caller)
+    with database.transaction():
+        if not database.row(statements.disable, **proof, **scope(caller)):
+            _raise_for_unused_code(caller)
+        notify_second_factor_disabled.defer(caller.user_id)
     log_event("second_factor_disabled", user_id=caller.user_id)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 from support.api import PASSWORD, Api
+from support.factor import enabled
 from support.mails import Mails, reset_token
+from support.resources import sign_in_code
+from support.signing_in import VERIFIER
 
 from taskapi.auth.notices.devices import describe
 
@@ -67,6 +70,27 @@ def test_a_new_token_is_reported(verified: Api, mails: Mails) -> None:
     (text,) = notices(mails, verified, TOKEN)
     assert created["token"] not in text
     assert "private-name" not in text
+
+
+def test_a_second_factor_that_is_turned_on_or_off_is_reported(verified: Api, mails: Mails) -> None:
+    factor = enabled(verified)
+    assert len(notices(mails, verified, "A second factor was turned on")) == 1
+    body = {"password": PASSWORD, "code": factor.code()}
+    wrong = body | {"code": "000000"}
+    verified.expect(400, "POST", "/auth/second-factor/disable", json=wrong)
+    assert notices(mails, verified, "was turned off") == []
+    verified.expect(204, "POST", "/auth/second-factor/disable", json=body)
+    assert len(notices(mails, verified, "was turned off")) == 1
+
+
+def test_a_sign_in_by_a_provider_is_reported_like_a_login(verified: Api, mails: Mails) -> None:
+    for _ in range(2):
+        body = {"code": sign_in_code(verified, verified.email, "Ann"), "code_verifier": VERIFIER}
+        headers = {"User-Agent": FIREFOX}
+        verified.client.post("/auth/oidc/token", json=body, headers=headers)
+    assert len(notices(mails, verified, "was linked to your account")) == 1
+    (text,) = notices(mails, verified, DEVICE)
+    assert "\nDevice: Firefox on Windows\n" in text
 
 
 def test_a_login_on_a_new_device_is_reported_once(verified: Api, mails: Mails) -> None:
