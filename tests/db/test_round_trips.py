@@ -76,7 +76,7 @@ SEVERAL = {
     "merge_label": 4,
     "move_list": 6,
     "move_task": 7,
-    "set_password_by_identity": 9,
+    "set_password_by_identity": 10,
     "send_verification": 4,
     "replace_recovery_codes": 3,
     "revoke_all_tokens": 2,

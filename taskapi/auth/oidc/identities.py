@@ -8,7 +8,7 @@ from taskapi.auth import attempts, ratelimit
 from taskapi.auth import queries as accounts
 from taskapi.auth.emails.queries import set_verified, void_requests
 from taskapi.auth.fairness import Group
-from taskapi.auth.notices.jobs import notify_identity_linked
+from taskapi.auth.notices.jobs import notify_identity_linked, notify_password_changed
 from taskapi.auth.oidc import codes
 from taskapi.auth.oidc import queries as statements
 from taskapi.auth.oidc.identity import Identity
@@ -165,6 +165,7 @@ def set_password(
         ids = {"user_id": caller.user_id, "session_id": caller.session_id}
         database.row(accounts.set_user_password, user_id=caller.user_id, new_hash=new_hash)
         database.rows(void_requests, user_id=caller.user_id)
+        notify_password_changed.defer(caller.user_id)
         ended = database.rows(accounts.revoke_others, **ids)
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))
 

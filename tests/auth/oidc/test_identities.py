@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from support.api import PASSWORD, Api, new_email
-from support.mails import undo_token
+from support.mails import Mails, undo_token
 from support.provider import Provider
 from support.resources import sign_in_code
 from support.signing_in import VERIFIER, FrontEnd
@@ -241,3 +241,28 @@ def test_an_email_that_another_account_can_get_back_opens_no_account(
     undo_token(user)
     example.user["email"] = user.email
     new_front_end().problem(400, "email_taken")
+
+
+def test_changes_are_reported_to_the_owner_by_mail(
+    settings: Settings, user: Api, new_front_end
+) -> None:
+    _verified(settings, user)
+    _link(user, new_front_end())
+    _link(user, new_front_end())  # it is linked already
+    new_front_end().logged_in()
+    body = new_front_end().body(new_password="staple 42 times")
+    user.expect(200, "POST", "/auth/oidc/password", json=body)
+    texts = Mails(user.client.application).to(user.email)
+    for words in ("was linked to your account", "was changed on"):
+        assert len([text for text in texts if words in text]) == 1
+
+
+def test_an_identity_that_is_linked_by_its_email_is_reported(
+    settings: Settings, user: Api, example: Provider, new_front_end
+) -> None:
+    _verified(settings, user)
+    example.user["email"] = user.email
+    for _ in range(2):
+        new_front_end().logged_in()
+    texts = Mails(user.client.application).to(user.email)
+    assert len([text for text in texts if "was linked to your account" in text]) == 1
