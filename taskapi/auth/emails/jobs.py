@@ -59,10 +59,13 @@ def send_email_change(change_id: int) -> None:
     change = database.row(statements.pending_change, change_id=change_id)
     if change is None:
         return
+    # An account can enter any address, so its messages are limited.
+    account = change["user_id"]
     if change["is_taken"]:
-        send(change["new_email"], "email_in_use", {})
+        send(change["new_email"], "email_in_use", {}, user_id=account)
     else:
-        _send_link("change_email", "verify-email", statements.change_token, change_id=change_id)
+        statement = statements.change_token
+        _send_link("change_email", "verify-email", statement, account, change_id=change_id)
 
 
 @job("send_email_changed")
@@ -78,10 +81,16 @@ def send_email_changed(change_id: int) -> None:
         send(change["old_email"], "email_changed", {"link": None})
 
 
-def _send_link(template: str, page: str, statement: Statement, **parameters: int) -> bool:
-    """Store a token and send a link with it. Return whether the statement stored one."""
+def _send_link(
+    template: str, page: str, statement: Statement, account: int | None = None, **parameters: int
+) -> bool:
+    """Store a token and send a link with it. Return whether the statement stored one.
+
+    Args:
+        account: whose messages are limited.
+    """
     token = tokens.new_token()
     stored = database.row(statement, token_hash=tokens.hash_of(token), **parameters)
     if stored:
-        send(stored["email"], template, {"link": tokens.link(page, token)})
+        send(stored["email"], template, {"link": tokens.link(page, token)}, user_id=account)
     return stored is not None

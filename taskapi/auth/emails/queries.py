@@ -90,6 +90,7 @@ undo_token = _new_token_of_change(UNDO, _changes.c.old_email, _changes.c.confirm
 
 pending_change = Statement(
     select(
+        _changes.c.user_id,
         _changes.c.new_email,
         or_(
             exists().where(_users.c.email == _changes.c.new_email),
@@ -97,7 +98,7 @@ pending_change = Statement(
         ).label("is_taken"),
     ).where(_changes.c.id == _change_id, _is_pending)
 )
-"""The new address of a pending change, and whether another account has it."""
+"""The account and the new address of a pending change, and whether another account has that."""
 
 confirmed_change = Statement(
     select(_changes.c.old_email).where(
