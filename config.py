@@ -299,7 +299,7 @@ class Settings:
         _choice("json", "text"),
     )
     taskapi_data_dir: Path = _setting(
-        Path("instance"), "directory of the embedded database and the generated key", Path
+        Path("instance"), "directory of the embedded database, the generated key and messages", Path
     )
 
     @classmethod

@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from taskapi.auth import queries as statements
+from taskapi.auth.live_pages import read_live_page
 from taskapi.auth.models import Session
 from taskapi.auth.profile.service import get_me
-from taskapi.auth.queries import SESSION_SORTS
 from taskapi.db import database
-from taskapi.db.pages import page_request
 from taskapi.db.rows import row_class
 from taskapi.db.tenancy import scope
 from taskapi.extensions import table_of
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import NotFound, SessionEnded
+from taskapi.problems import NotFound
 
 
 class SessionList(NamedTuple):
@@ -37,14 +36,9 @@ def list_sessions(caller: Caller, query: Mapping[str, Any]) -> SessionList:
         InvalidInput: the cursor is invalid.
         SessionEnded: the caller's session has ended.
     """
-    request = page_request(query, SESSION_SORTS)
-    statement = statements.session_page(request.ordering)
-    rows = database.rows(statement, **request.parameters(), **scope(caller))
-    if not rows:
-        raise SessionEnded
-    found = [_SessionRow._make(row[1:]) for row in rows if row[1] is not None]
-    page, next_cursor = request.split(found)
-    return SessionList([_represent(caller, row) for row in page], rows[0][0], next_cursor)
+    page = read_live_page(caller, query, statements.session_page, _SessionRow)
+    sessions = [_represent(caller, row) for row in page.rows]
+    return SessionList(sessions, page.total, page.next_cursor)
 
 
 def end_session(caller: Caller, session_id: int) -> None:

@@ -30,7 +30,7 @@ def test_mail_is_sent_once_its_server_is_back(
     settings = {
         "MAIL_URL": f"smtp://127.0.0.1:{server.port}",
         "MAIL_FROM": "Tasks <tasks@example.com>",
-        "APP_URL": "https://app.example.com",
+        "APP_URL": "https://tasks.example.com",
         "RATELIMIT_ENABLED": "true",
     }
     with started([sys.executable, "-m", "flask", "worker"], url, **settings) as worker:

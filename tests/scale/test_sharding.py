@@ -74,7 +74,8 @@ def test_a_task_operation_queries_one_shard(
     mine = cut.shard_of(cut.me)
     assert len(sent) >= 4
     for one, parts in zip(sent, cut.shards(sent), strict=True):
-        assert parts or b"nextval" in one.sql, one.sql
+        # Those of accounts read reference tables, which each node has.
+        assert parts or b"nextval" in one.sql or b"FROM users" in one.sql, one.sql
         assert parts <= {f"{table}{mine}" for table in COLUMN_OF}, one.sql
         # Citus refuses a write that is not the only one, unless all are inside WITH.
         assert one.sql.count(b" SET ") + one.sql.count(b"INSERT INTO ") < 2 or re.search(

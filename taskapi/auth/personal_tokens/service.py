@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 from flask import current_app
 
 from taskapi.auth import attempts, ratelimit
+from taskapi.auth.live_pages import read_live_page
 from taskapi.auth.notices.jobs import notify_token_created
 from taskapi.auth.personal_tokens import queries as statements
 from taskapi.auth.profile.service import get_me
-from taskapi.auth.queries import SESSION_SORTS
 from taskapi.db import database
-from taskapi.db.pages import page_request
 from taskapi.db.quotas import QuotaExceeded
 from taskapi.db.rows import row_class
 from taskapi.db.tenancy import require_session, scope
@@ -80,14 +79,8 @@ def list_tokens(caller: Caller, query: Mapping[str, Any]) -> TokenList:
         InvalidInput: the cursor is invalid.
         SessionEnded: the caller's session has ended.
     """
-    request = page_request(query, SESSION_SORTS)
-    statement = statements.token_page(request.ordering)
-    rows = database.rows(statement, **request.parameters(), **scope(caller))
-    if not rows:
-        raise SessionEnded
-    found = [_TokenRow._make(row[1:]) for row in rows if row[1] is not None]
-    page, next_cursor = request.split(found)
-    return TokenList([row._asdict() for row in page], rows[0][0], next_cursor)
+    page = read_live_page(caller, query, statements.token_page, _TokenRow)
+    return TokenList([row._asdict() for row in page.rows], page.total, page.next_cursor)
 
 
 def revoke_token(caller: Caller, token_id: int) -> None:
