@@ -19,6 +19,17 @@ GRACE = 10
 MARGIN = 3
 
 
+NEW_PROFILE = {
+    "name": None,
+    "timezone": None,
+    "locale": None,
+    "week_start": None,
+    "notices": True,
+    "second_factor": {"is_enabled": False, "recovery_codes_left": 0},
+}
+"""Of an account that has changed nothing."""
+
+
 class AccountRules(Service):
     """Operations on the user's own account and on others."""
 
@@ -58,7 +69,7 @@ class AccountRules(Service):
             account = session.account
             me = self.response(200, session, "GET", "/auth/me")
             used = {name: quota["used"] for name, quota in me.pop("quotas").items()}
-            assert me == account.user
+            assert me == {**account.user, **NEW_PROFILE}
             texts = [task[name] or "" for task in account.tasks.values() for name in TEXTS]
             assert used == {
                 "tasks": len(account.tasks),

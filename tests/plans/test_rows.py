@@ -101,6 +101,7 @@ ABOUT_ACCOUNTS: Node = {
     "expires_at": None,
     "quota": 100,
     **dict.fromkeys(profile.PROFILE, "A"),
+    "notices": True,
     **dict.fromkeys(map(profile.given, profile.PROFILE), True),
     "last_id": 101,
     "user_agent": None,
