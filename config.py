@@ -244,8 +244,8 @@ class Settings:
     )
     mail_url: str | None = _setting(
         None,
-        "mail server, such as smtps://user:password@host:465, or smtp:// for STARTTLS; unset:"
-        " messages are written to `mail/` in the data directory",
+        "mail server, such as smtps://user:password@host:465, or smtp:// for STARTTLS; requires"
+        " `APP_URL` or `PUBLIC_URL`; unset: messages are written to `mail/` in the data directory",
         _mail_url,
         secret=True,
     )

@@ -47,7 +47,7 @@ def list_jobs(*, only_failed: bool) -> None:
 
 @jobs.command()
 @click.argument("job_id", type=click.IntRange(1), required=False)
-@click.option("--all", "all_failed", is_flag=True, help="All jobs that have failed.")
+@click.option("--all", "all_failed", is_flag=True, help="All jobs whose last attempt failed.")
 def retry(job_id: int | None, *, all_failed: bool) -> None:
     """Run a job that has failed, or waits for its next attempt, as soon as possible."""
     if (job_id is None) != all_failed:

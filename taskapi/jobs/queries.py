@@ -87,7 +87,8 @@ def _repeat(which: ColumnElement[bool]) -> Statement:
 retry_job = _repeat(and_(_jobs.c.id == _job_id, or_(_is("failed"), _is("todo"))))
 """Makes a job due at once, with all its attempts, unless it is running."""
 
-retry_failed_jobs = _repeat(_is("failed"))
+retry_jobs = _repeat(or_(_is("failed"), and_(_is("todo"), _jobs.c.attempts > 0)))
+"""The same for all jobs that have failed, or wait after a failed attempt."""
 
 delete_job = Statement(
     delete(_jobs).where(_jobs.c.id == _job_id, ~_is("doing")).returning(_jobs.c.id), writes=True

@@ -36,8 +36,8 @@ def retry(job_id: int) -> None:
 
 
 def retry_all() -> int:
-    """Run all failed jobs as soon as possible, and return their number."""
-    retried = [job_id for (job_id,) in database.rows(statements.retry_failed_jobs)]
+    """Run all jobs whose last attempt failed as soon as possible, and return their number."""
+    retried = [job_id for (job_id,) in database.rows(statements.retry_jobs)]
     _log_retried(retried)
     return len(retried)
 

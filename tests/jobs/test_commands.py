@@ -56,8 +56,15 @@ def test_a_failed_job_is_listed_and_runs_again(url: str, queueing: Flask, file: 
 
 def test_all_failed_jobs_run_again(url: str, queueing: Flask, file: Path) -> None:
     _fail(url, queueing, file)
-    assert "Queued 1 jobs again." in _run(url, "retry", "--all")
-    assert _states(url) == ["todo"]
+    for _ in range(2):
+        jobs.append.defer(file=str(file), line="done")
+    last = f"SELECT max(id) FROM procrastinate_jobs WHERE {_OURS}"
+    failed_once = "SET attempts = 1, scheduled_at = now() + interval '1 day'"
+    _rows(url, f"UPDATE procrastinate_jobs {failed_once} WHERE id = ({last})")
+    assert "Queued 2 jobs again." in _run(url, "retry", "--all")
+    assert _states(url) == ["todo"] * 3
+    waiting = f"SELECT id FROM procrastinate_jobs WHERE {_OURS} AND scheduled_at > now()"
+    assert _rows(url, waiting) == []
 
 
 def test_a_job_that_waits_for_its_next_attempt_is_due_at_once(

@@ -145,7 +145,7 @@ class Client:
     @contextmanager
     def _limits(self) -> Iterator[None]:
         if monotonic() < self._usable_at or not self._places.acquire(timeout=PLACE_SECONDS):
-            raise ProviderUnavailableError
+            raise ProviderUnavailableError("too many sign-ins, or it has just failed")
         try:
             with Timeout(TOTAL_SECONDS, RequestsTimeout):
                 yield
