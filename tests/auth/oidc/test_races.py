@@ -36,21 +36,17 @@ def reset(user: Api) -> Send:
     return post(user, "/auth/password/reset", token=reset_token(user), new_password=NEW_PASSWORD)
 
 
-def change_password(user: Api) -> Send:
-    """In a session of the owner, while `user` is a thief who knows the password."""
-    owner = user.again()
+@pytest.fixture(params=["undo", "reset", "change_password"])
+def recovery(
+    request: pytest.FixtureRequest, settings: Settings, contract: Contract, user: Api
+) -> Iterator[Send]:
+    """What the owner does, while `user` is a thief who knows the password."""
+    if request.param != "change_password":
+        yield {"undo": undo, "reset": reset}[request.param](user)
+        return
     passwords = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
-    return post(owner, "/auth/password", **passwords)
-
-
-RECOVERIES = pytest.mark.parametrize("recovery", [undo, reset, change_password])
-
-
-@pytest.fixture
-def user(user: Api, settings: Settings, contract: Contract) -> Iterator[Api]:
-    """The user at another worker, which has connections for two concurrent writes of an account."""
-    with worker(settings, database_pool_size=16) as app:
-        yield person(app, contract, like=user)
+    with worker(settings) as app:  # a worker limits the concurrent writes of an account
+        yield post(person(app, contract, like=user.again()), "/auth/password", **passwords)
 
 
 def behind(settings: Settings, user: Api, recovery: Send, late: Send) -> TestResponse:
@@ -85,14 +81,12 @@ def identities_of(settings: Settings, user: Api) -> list[Any]:
     return sql(settings, "SELECT id FROM identities WHERE user_id = %s", user.user_id)
 
 
-@RECOVERIES
 def test_no_identity_is_linked(
-    settings: Settings, user: Api, new_front_end, recovery: Callable[[Api], Send]
+    settings: Settings, user: Api, new_front_end, recovery: Send
 ) -> None:
     verify(settings, user)
-    first = recovery(user)
     late = post(user, "/auth/identities", **new_front_end().body(password=PASSWORD))
-    refused(behind(settings, user, first, late), 401, "session_ended")
+    refused(behind(settings, user, recovery, late), 401, "session_ended")
     assert identities_of(settings, user) == []
 
 
@@ -144,23 +138,18 @@ def test_no_identity_is_removed_by_a_session_that_has_ended(
     assert identities_of(settings, user) == [(identity,)]
 
 
-@RECOVERIES
 def test_no_change_of_the_email_is_requested(
-    settings: Settings, user: Api, mails: Mails, recovery: Callable[[Api], Send]
+    settings: Settings, user: Api, mails: Mails, recovery: Send
 ) -> None:
-    first, address = recovery(user), new_email()
+    address = new_email()
     late = post(user, "/auth/email", new_email=address, password=PASSWORD)
-    refused(behind(settings, user, first, late), 401, "session_ended")
+    refused(behind(settings, user, recovery, late), 401, "session_ended")
     assert mails.tokens(address) == []
 
 
-@RECOVERIES
-def test_no_second_factor_is_enrolled(
-    settings: Settings, user: Api, recovery: Callable[[Api], Send]
-) -> None:
-    first = recovery(user)
+def test_no_second_factor_is_enrolled(settings: Settings, user: Api, recovery: Send) -> None:
     late = post(user, "/auth/second-factor", password=PASSWORD)
-    refused(behind(settings, user, first, late), 401, "session_ended")
+    refused(behind(settings, user, recovery, late), 401, "session_ended")
     assert sql(settings, "SELECT FROM second_factors WHERE user_id = %s", user.user_id) == []
 
 
