@@ -70,7 +70,8 @@ def behind_sql(settings: Settings, user: Api, change: str, late: Send) -> TestRe
 
 
 def refused(response: TestResponse, status: int, code: str) -> None:
-    assert (response.status_code, response.get_json()["code"]) == (status, code)
+    assert response.status_code == status, response.get_data(as_text=True)
+    assert response.get_json()["code"] == code
 
 
 def verify(settings: Settings, user: Api) -> None:
