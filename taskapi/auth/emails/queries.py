@@ -218,6 +218,21 @@ delete_changes_since = Statement(
 )
 """Deletes a change and all later ones of the account, with their tokens."""
 
+_left = _changes.alias("left")
+_first_left = (
+    select(func.min(_left.c.id))
+    .where(_left.c.user_id == _user_id, _left.c.old_email == _email)
+    .where(_left.c.confirmed_at.is_not(None), _left.c.expires_at > func.now())
+    .scalar_subquery()
+)
+delete_changes_from = Statement(
+    delete(_changes)
+    .where(_is_of_user, _changes.c.id >= _first_left, _changes.c.id < _change_id)
+    .returning(_changes.c.id),
+    writes=True,
+)
+"""Deletes the changes from an email that can still be restored, before another change to it."""
+
 void_tokens = Statement(
     delete(_tokens)
     .where(_tokens.c.user_id == _user_id, _tokens.c.purpose != literal(UNDO, Text))
