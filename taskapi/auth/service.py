@@ -14,6 +14,7 @@ from taskapi.auth import queries as statements
 from taskapi.auth.emails import queries as emails
 from taskapi.auth.emails.jobs import send_verification
 from taskapi.auth.fairness import Group
+from taskapi.auth.locking import locked_account
 from taskapi.auth.notices.jobs import notify_password_changed
 from taskapi.auth.notices.service import report_login
 from taskapi.auth.passwords import hash_password, verify_password
@@ -166,7 +167,7 @@ def login(
         raise AccountInactive
     by = f"device {known.family_hash.hex()}" if known else f"account {account['id']}"
     proof = verify_login(account, code, by)
-    with database.transaction(), used(account["id"], proof):
+    with locked_account(account["id"]), used(account["id"], proof):
         opened = open_login(
             statements.open_session,
             device,

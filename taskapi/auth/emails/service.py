@@ -17,6 +17,7 @@ from taskapi.auth.emails.jobs import (
 )
 from taskapi.auth.emails.models import CHANGE, RESET, UNDO, VERIFY
 from taskapi.auth.fairness import Group
+from taskapi.auth.locking import locked_account
 from taskapi.auth.notices.jobs import notify_password_changed
 from taskapi.auth.passwords import hash_password
 from taskapi.auth.profile.service import get_me
@@ -103,7 +104,7 @@ def request_change(caller: Caller, new_email: str, password: str, address: str |
     """
     hashed_password = confirm_password(caller, password, address)
     ratelimit.spend(attempts.CHANGE_EMAIL_PER_ACCOUNT, by=caller.user_id)
-    with database.transaction():
+    with locked_account(caller.user_id):
         change = database.row(
             statements.request_change,
             email=new_email,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from taskapi.auth import attempts, ratelimit
 from taskapi.auth import queries as accounts
 from taskapi.auth.emails.queries import set_verified, void_requests
 from taskapi.auth.fairness import Group
+from taskapi.auth.locking import locked_account
 from taskapi.auth.notices.jobs import notify_identity_linked, notify_password_changed
 from taskapi.auth.oidc import codes
 from taskapi.auth.oidc import queries as statements
 from taskapi.auth.oidc.identity import Identity
 from taskapi.auth.passwords import hash_password
-from taskapi.auth.service import confirm_password
+from taskapi.auth.service import WrongPassword, confirm_password
 from taskapi.db import database
 from taskapi.db.tenancy import require_session, scope
 from taskapi.http.addresses import network
@@ -100,16 +102,18 @@ def link_identity(
             say.
         SessionEnded, RateLimited, TooBusy: see there.
     """
-    confirm_password(caller, password, address)
+    hashed_password = confirm_password(caller, password, address)
     identity = codes.redeem(code, code_verifier)
-    with database.transaction():
-        linked = _link(caller, identity)
+    with locked_account(caller.user_id):
+        account = _own_account(caller)
+        if account["hashed_password"] != hashed_password:  # it has changed meanwhile
+            raise WrongPassword.at("/password", "Is not the account's password.", "wrong_password")
+        linked = _link(caller, account, identity)
     log_event("identity_linked", user_id=caller.user_id, issuer=identity.issuer)
     return linked
 
 
-def _link(caller: Caller, identity: Identity) -> dict[str, Any]:
-    account = _locked_account(caller)
+def _link(caller: Caller, account: Mapping[str, Any], identity: Identity) -> dict[str, Any]:
     has_same_email = identity.email == account["email"]
     # Otherwise the owner of the address, who takes the account back by resetting its password,
     # would share it with whoever registered it.
@@ -136,8 +140,8 @@ def remove_identity(caller: Caller, identity_id: int) -> None:
         NotFound: it was removed already, or it is another user's.
         LastLoginMethod, SessionEnded: see there.
     """
-    with database.transaction():
-        account = _locked_account(caller)
+    with locked_account(caller.user_id):
+        account = _own_account(caller)
         if database.row(statements.remove, identity_id=identity_id, **scope(caller)) is None:
             raise NotFound("Identity not found")
         if not account["hashed_password"] and not _count(caller):
@@ -158,8 +162,8 @@ def set_password(
     ratelimit.spend(attempts.REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
     new_hash = hash_password(new_password, Group(network(address, attempts.PARTY), is_known=True))
     identity = codes.redeem(code, code_verifier)
-    with database.transaction():
-        _locked_account(caller)
+    with locked_account(caller.user_id):
+        _own_account(caller)
         if database.row(statements.own_identity, **scope(caller), **_key(identity)) is None:
             raise IdentityNotLinked
         ids = {"user_id": caller.user_id, "session_id": caller.session_id}
@@ -170,7 +174,7 @@ def set_password(
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))
 
 
-def _locked_account(caller: Caller) -> dict[str, Any]:
+def _own_account(caller: Caller) -> dict[str, Any]:
     account = database.row(statements.own_account, **scope(caller))
     if account is None:
         raise SessionEnded

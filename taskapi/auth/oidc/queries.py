@@ -113,10 +113,8 @@ account_of_identity = Statement(
     select(*_ACCOUNT_COLUMNS)
     .join(_identities, _identities.c.user_id == _users.c.id)
     .where(_is_identity)
-    .with_for_update(read=True, of=_users),
-    writes=True,
 )
-"""The account that an identity is linked to, locked against a change of its password."""
+"""The account that an identity is linked to."""
 
 account_of_email = Statement(
     select(*_ACCOUNT_COLUMNS)
@@ -126,13 +124,8 @@ account_of_email = Statement(
 )
 """The account with an email, locked."""
 
-own_account = Statement(
-    select(*_ACCOUNT_COLUMNS)
-    .where(_users.c.id == USER_ID, has_live_session())
-    .with_for_update(key_share=True, of=_users),
-    writes=True,
-)
-"""The caller's account, locked, so that its identities are changed one at a time."""
+own_account = Statement(select(*_ACCOUNT_COLUMNS).where(_users.c.id == USER_ID, has_live_session()))
+"""The caller's account; no row if the session has ended."""
 
 link = Statement(
     upsert(_identities)

@@ -15,6 +15,7 @@ from config import Settings
 from taskapi.auth import attempts
 from taskapi.auth import queries as accounts
 from taskapi.auth.emails.queries import set_verified
+from taskapi.auth.locking import locked_account
 from taskapi.auth.notices.jobs import notify_identity_linked
 from taskapi.auth.notices.service import report_login
 from taskapi.auth.oidc import codes
@@ -208,9 +209,10 @@ def sign_in(code: str, code_verifier: str, device: Device, second_factor_code: s
     for _ in range(_ATTEMPTS):
         factor = _second_factor(identity)
         proof = verify_login(factor, second_factor_code, f"account {factor['id']}")
-        with suppress(_Conflict), database.transaction(), used(factor["id"], proof):
+        user_id = factor["id"]
+        with suppress(_Conflict), locked_account(user_id), used(user_id, proof):
             codes.redeem(code, code_verifier)
-            event, login = _sign_in(identity, device, is_proven=proof is not None)
+            event, login = _sign_in(identity, device, user_id, is_proven=proof is not None)
             log_event(event, user_id=login.user["id"], issuer=identity.issuer)
             return login
     raise EmailTaken  # an account can get the address back
@@ -226,11 +228,15 @@ def _second_factor(identity: Identity) -> Mapping[str, Any]:
     return found or {"id": 0, "encrypted_secret": None}
 
 
-def _sign_in(identity: Identity, device: Device, *, is_proven: bool) -> tuple[str, Login]:
+def _sign_in(
+    identity: Identity, device: Device, locked_id: int, *, is_proven: bool
+) -> tuple[str, Login]:
     found = database.row(
         statements.account_of_identity, issuer=identity.issuer, subject=identity.subject
     )
     if found:
+        if found["id"] != locked_id:
+            raise _Conflict
         return "logged_in", _opened(found, device, is_proven=is_proven)
     if identity.email is None:
         raise ProviderEmailNotVerified

@@ -21,14 +21,14 @@ from sqlalchemy import (
     update,
 )
 
-from taskapi.auth.models import TOKEN, Session, User
+from taskapi.auth.models import TOKEN, Session
 from taskapi.auth.queries import ENDED_LONG_AGO, IS_LIVE, IS_LOGIN, live_page
 from taskapi.db.pages import Ordering
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import USER_ID, has_live_session
 from taskapi.extensions import table_of
 
-_users, _sessions = table_of(User), table_of(Session)
+_sessions = table_of(Session)
 
 _NEVER = literal_column("'infinity'::timestamptz", DateTime(timezone=True))
 _expires_at = bindparam("expires_at", type_=DateTime(timezone=True))
@@ -80,18 +80,10 @@ def _create_token() -> Statement:
     return Statement(created, writes=True)
 
 
-lock_account = Statement(
-    select(_users.c.id)
-    .where(_users.c.id == USER_ID, has_live_session())
-    .with_for_update(key_share=True),
-    writes=True,
-)
-"""Locks the caller's account, so that its tokens are counted and created one at a time."""
-
 create_token = _create_token()
-"""Creates a token; no row if the account has as many as its quota.
+"""Creates a token; no row if the session has ended, or if the account has reached its quota.
 
-It checks the session again, because `lock_account` sees sessions as of before it waited.
+The account must be locked, so that its tokens are counted and created one at a time.
 """
 
 revoke_token = Statement(

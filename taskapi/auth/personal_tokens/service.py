@@ -10,6 +10,7 @@ from flask import current_app
 
 from taskapi.auth import attempts, ratelimit
 from taskapi.auth.live_pages import read_live_page
+from taskapi.auth.locking import locked_account
 from taskapi.auth.notices.jobs import notify_token_created
 from taskapi.auth.personal_tokens import queries as statements
 from taskapi.auth.profile.service import get_me
@@ -20,7 +21,7 @@ from taskapi.db.tenancy import require_session, scope
 from taskapi.http.personal_tokens import PersonalToken, new_secret
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import InvalidInput, NotFound, SessionEnded
+from taskapi.problems import InvalidInput, NotFound
 
 _TokenRow = row_class("Token", (column.name for column in statements.COLUMNS))
 
@@ -49,10 +50,7 @@ def create_token(
     token = PersonalToken(caller.user_id, 0, new_secret())
     values = {"name": name, "scopes": scopes, "expires_at": expires_at}
     quota = current_app.config["QUOTA_TOKENS"]
-    with database.transaction():
-        # A separate statement, so that the count is as of when the lock was acquired.
-        if database.row(statements.lock_account, **scope(caller)) is None:
-            raise SessionEnded
+    with locked_account(caller.user_id):
         created = database.row(
             statements.create_token,
             token_hash=token.secret_hash,

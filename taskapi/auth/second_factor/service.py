@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from flask import current_app
 
+from taskapi.auth.locking import locked_account
 from taskapi.auth.notices.jobs import notify_second_factor_disabled, notify_second_factor_enabled
 from taskapi.auth.second_factor import codes, verification
 from taskapi.auth.second_factor import queries as statements
@@ -60,12 +61,13 @@ def enroll(caller: Caller, password: str, address: str | None) -> Enrollment:
     """
     hashed_password = confirm_password(caller, password, address)
     secret = codes.new_secret()
-    enrolled = database.row(
-        statements.enroll,
-        encrypted_secret=verification.encrypted_secret(caller.user_id, secret),
-        hashed_password=hashed_password,
-        **scope(caller),
-    )
+    with locked_account(caller.user_id):
+        enrolled = database.row(
+            statements.enroll,
+            encrypted_secret=verification.encrypted_secret(caller.user_id, secret),
+            hashed_password=hashed_password,
+            **scope(caller),
+        )
     if enrolled is None:
         if _own_factor(caller)["confirmed_at"]:
             raise SecondFactorEnabled
@@ -94,7 +96,7 @@ def confirm(caller: Caller, code: str) -> list[str]:
     proof = _verify(caller, factor, code)
     hashes = [codes.recovery_hash(one) for one in recovery_codes]
     parameters = {"recovery_hashes": hashes, **proof, **scope(caller)}
-    with database.transaction():
+    with locked_account(caller.user_id):
         if not database.row(statements.confirm, **parameters):
             _raise_for_unused_code(caller)
         notify_second_factor_enabled.defer(caller.user_id)
@@ -110,7 +112,7 @@ def disable(caller: Caller, password: str, code: str, address: str | None) -> No
             there.
     """
     proof = _reauthenticate(caller, password, code, address)
-    with database.transaction():
+    with locked_account(caller.user_id):
         if not database.row(statements.disable, **proof, **scope(caller)):
             _raise_for_unused_code(caller)
         notify_second_factor_disabled.defer(caller.user_id)
@@ -130,8 +132,9 @@ def replace_recovery_codes(
     recovery_codes = codes.new_recovery_codes()
     hashes = [codes.recovery_hash(one) for one in recovery_codes]
     parameters = {"recovery_hashes": hashes, **proof, **scope(caller)}
-    if not database.row(statements.replace_recovery_codes, **parameters):
-        _raise_for_unused_code(caller)
+    with locked_account(caller.user_id):
+        if not database.row(statements.replace_recovery_codes, **parameters):
+            _raise_for_unused_code(caller)
     log_event("recovery_codes_replaced", user_id=caller.user_id)
     return recovery_codes
 
