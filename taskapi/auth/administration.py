@@ -71,6 +71,7 @@ def set_password(email: str, password: str) -> int:
     with database.transaction():
         database.row(statements.set_user_password, user_id=user_id, new_hash=new_hash)
         database.rows(emails.void_requests, user_id=user_id)
+        database.rows(emails.void_tokens, user_id=user_id)
         ended = database.rows(statements.revoke_all, user_id=user_id)
         notify_password_changed.defer(user_id)
     _log("password_set", user_id)

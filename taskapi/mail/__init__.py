@@ -9,6 +9,8 @@ messages are written to files. This package does not decide who gets a message; 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from email.headerregistry import Address
+from email.message import EmailMessage
 from time import perf_counter
 from typing import Any, cast
 
@@ -17,8 +19,9 @@ from flask import Flask
 from config import Settings
 from taskapi.jobs import JobRejected
 from taskapi.logs import log_event
-from taskapi.mail import limits
-from taskapi.mail.messages import InvalidRecipient, Messages
+from taskapi.mail import addresses, limits
+from taskapi.mail.addresses import InvalidRecipient
+from taskapi.mail.messages import Messages
 from taskapi.mail.transports import Files, RecipientRefused, Smtp, Transport
 from taskapi.runtime.context import extensions
 
@@ -54,19 +57,35 @@ def send(
         user_id: the account that caused the message, whose messages are limited too.
 
     Raises:
-        MailError: the address is invalid or refused, or has received too many messages.
+        MailError: the address is invalid or refused, or has received too many messages, or the
+            message cannot be built.
         OSError, SMTPException: the mail server is away, slow, or refuses for now.
         Unavailable: the limits cannot be counted.
     """
     messages, transport = cast("tuple[Messages, Transport]", extensions()[_EXTENSION])
     started = perf_counter()
     try:
-        limits.check(recipient, template, user_id)
-        message = messages.create(recipient, template, values)
+        address = addresses.delivered(recipient)
+        limits.check(str(address), template, user_id)
+        message = _built(messages, address, template, values)
         where = transport.deliver(message)
     except (InvalidRecipient, RecipientRefused, limits.TooManyMessages) as error:
-        log_event("mail_rejected", template=template, reason=type(error).__name__)
-        raise MailError(type(error).__name__) from None
-    limits.count(recipient, template, user_id)
+        raise _rejected(template, error) from None
+    limits.count(str(address), template, user_id)
     duration = round((perf_counter() - started) * 1_000, 2)
     log_event("mail_sent", template=template, duration_ms=duration, **where)
+
+
+def _built(
+    messages: Messages, address: Address, template: str, values: Mapping[str, Any]
+) -> EmailMessage:
+    try:
+        return messages.create(address, template, values)
+    except Exception as error:  # another attempt would fail in the same way
+        raise _rejected(template, error) from error
+
+
+def _rejected(template: str, error: Exception) -> MailError:
+    reason = type(error).__name__
+    log_event("mail_rejected", template=template, reason=reason)
+    return MailError(reason)

@@ -9,6 +9,7 @@ The counters are those of the rate limits, so `RATELIMIT_ENABLED` turns them off
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterator
 
 from limits import RateLimitItem, parse
@@ -28,6 +29,9 @@ class TooManyMessages(Exception):
 
 def check(recipient: str, template: str, user_id: int | None) -> None:
     """Check the limits for another message.
+
+    Args:
+        recipient: the address that it is delivered to.
 
     Raises:
         TooManyMessages: one was reached.
@@ -57,7 +61,9 @@ def count(recipient: str, template: str, user_id: int | None) -> None:
 def _counted(
     recipient: str, template: str, user_id: int | None
 ) -> Iterator[tuple[RateLimitItem, str, str]]:
-    hashed = hashlib.sha256(f"{template} {recipient.lower()}".encode()).hexdigest()[:32]
+    # Mail servers may ignore case and the Unicode form of a local part.
+    address = unicodedata.normalize("NFKC", recipient.casefold())
+    hashed = hashlib.sha256(f"{template} {address}".encode()).hexdigest()[:32]
     for limit in PER_RECIPIENT:
         yield limit, "mail-recipient", hashed
     for limit in PER_ACCOUNT if user_id is not None else ():

@@ -26,21 +26,25 @@ from jinja2 import (
 )
 from markupsafe import Markup
 
+from taskapi.mail.addresses import ENCODED_WORD
+
 _SUBJECT = "Subject: "
 _MAX_SUBJECT = 200
 
-_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-z:.]+\]")
-_LOCAL_PART = re.compile(r"""[^\s"(),:;<>@\[\\\]]+""")
-_QUOTED = re.compile(r'"([^"\\]|\\.)*"')
-_ESCAPED = re.compile(r"\\(.)")
-
-
-class InvalidRecipient(Exception):
-    """An email address that a message cannot be sent to."""
+_HEADERS = [
+    *(b"Auto-Submitted", b"Content-Type", b"Date", b"From"),
+    *(b"MIME-Version", b"Message-ID", b"Subject", b"To"),
+]
+_FOLD = re.compile(rb"\r\n(?=[ \t])")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class TemplateError(Exception):
     """A template does not begin with its subject."""
+
+
+class MessageChanged(Exception):
+    """The email package did not write the headers that were set."""
 
 
 class Messages:
@@ -55,19 +59,16 @@ class Messages:
         self._sender = sender
         self._folder = folder
 
-    def create(self, recipient: str, template: str, values: Mapping[str, Any]) -> EmailMessage:
+    def create(self, recipient: Address, template: str, values: Mapping[str, Any]) -> EmailMessage:
         """Create a message.
 
         Raises:
-            InvalidRecipient: no message can be sent to this address.
+            MessageChanged: the message has not exactly these headers and this recipient.
             TemplateError, jinja2.TemplateError: the template is missing or wrong.
         """
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=SMTP.clone(utf8=not recipient.username.isascii()))
         message["From"] = self._sender
-        try:
-            message["To"] = _address(recipient)
-        except ValueError:
-            raise InvalidRecipient from None
+        message["To"] = recipient
         subject, text = self._text(template, values)
         message["Subject"] = subject
         message["Date"] = format_datetime(localtime())
@@ -78,6 +79,7 @@ class Messages:
         message.set_content(text)
         html = self._environment.get_template(f"{template}.html").render(values, subject=subject)
         message.add_alternative(html, subtype="html")
+        _raise_for_changed(bytes(message), recipient)
         return message
 
     @cached_property
@@ -100,29 +102,24 @@ class Messages:
         first, _, rest = rendered.partition("\n")
         if not first.startswith(_SUBJECT):
             raise TemplateError(f"{template}.txt does not begin with {_SUBJECT!r}")
-        subject = " ".join(first.removeprefix(_SUBJECT).split())[:_MAX_SUBJECT]
+        subject = " ".join(first.removeprefix(_SUBJECT).split())
+        subject = subject.replace(ENCODED_WORD, "= ?")[:_MAX_SUBJECT]
         return subject, rest.lstrip("\n")
 
 
 def _on_one_line(value: Any) -> Any:
     """A value for a template. Line breaks in it could pass for text of the message."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        return " ".join(value.split())
+        return _UNPRINTABLE.sub("", " ".join(value.split()))
     return value
 
 
-def _address(text: str) -> Address:
-    """The address for a header, with its domain in ASCII, as all mail servers know it.
-
-    Raises:
-        ValueError: the text is not an address.
-    """
-    local, _, domain = text.rpartition("@")
-    domain = domain.encode("idna").decode().lower()
-    if not local or not text.isprintable() or not _DOMAIN.fullmatch(domain):
-        raise ValueError("not an address")
-    if not _LOCAL_PART.fullmatch(local):
-        if not _QUOTED.fullmatch(local):
-            raise ValueError("not an address")
-        local = _ESCAPED.sub(r"\1", local[1:-1])
-    return Address(username=local, domain=domain)
+def _raise_for_changed(message: bytes, recipient: Address) -> None:
+    head, _, _ = message.partition(b"\r\n\r\n")
+    lines = _FOLD.sub(b"", head).split(b"\r\n")
+    headers = sorted(tuple(line.split(b":", 1)) for line in lines)
+    is_expected = [header[0] for header in headers] == _HEADERS
+    if not is_expected or b"\n" in b"".join(lines) or b"\r" in b"".join(lines):
+        raise MessageChanged
+    if headers[-1][1].strip() != str(recipient).encode():
+        raise MessageChanged

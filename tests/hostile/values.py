@@ -66,6 +66,7 @@ TEXTS = (
     "a@[127.0.0.1]",
     '"a b"@example.com',
     "a" * 250 + "@example.com",
+    "a" * 64,
     "\u0430dmin@\u0435xample.com",
     *MOMENTS,
 )

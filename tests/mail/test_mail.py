@@ -22,6 +22,7 @@ from taskapi.mail import MailError, limits, send
 from taskapi.mail.transports import Smtp
 
 RECIPIENT = "ann@example.com"
+_ENCODED = "=?utf-8?q?x=0abcc=3a=20eve=40example.com=0asubject=3a=20hi=0a=0ablocked?="
 
 
 def _url(server: MailServer, scheme: str = "smtp", login: str = "") -> str:
@@ -88,6 +89,31 @@ def test_values_add_neither_headers_nor_lines(sending: Any, server: MailServer) 
     assert _parts(message)[0] == "Hello Ann Bcc: eve@example.com Your password:.\n"
 
 
+def test_encoded_words_in_values_are_not_decoded(sending: Any, server: MailServer) -> None:
+    sending(mail_url=_url(server))
+    send(RECIPIENT, "greeting", {"name": _ENCODED})
+    send(RECIPIENT, "greeting", {"name": _ENCODED.replace("?", "\0?", 1)})
+    assert server.recipients == [RECIPIENT, RECIPIENT]
+    for message in server.messages:
+        assert "Bcc" not in message
+        assert message["Subject"] == "Hello " + _ENCODED.replace("=?", "= ?", 1)
+        assert _parts(message)[0] == f"Hello {_ENCODED}.\n"
+
+
+@pytest.mark.parametrize("values", [{"name": "Ann"}, {}])
+def test_a_message_that_cannot_be_built_does_not_repeat_the_job(
+    sending: Any, server: MailServer, templates: Path, values: dict[str, str]
+) -> None:
+    if values:
+        (templates / "greeting.txt").write_text("Hello {{ name }}.\n")
+    sending(mail_url=_url(server))
+    with pytest.raises(MailError):
+        send(RECIPIENT, "greeting", values)
+    with pytest.raises(MailError):
+        send(RECIPIENT, "unknown", values)
+    assert server.recipients == []
+
+
 @pytest.mark.parametrize(
     ("address", "received"),
     [
@@ -95,8 +121,13 @@ def test_values_add_neither_headers_nor_lines(sending: Any, server: MailServer) 
         ('"a b"@example.com', '"a b"@example.com'),
         ('"a\\"b"@example.com', '"a\\"b"@example.com'),
         ("ann@bücher.example", "ann@xn--bcher-kva.example"),
+        # IDNA 2003 has no letters of their own for these, and delivers to other domains.
+        ("ann@straße.example", "ann@xn--strae-oqa.example"),
+        ("ann@βόλος.example", "ann@xn--nxasmm1c.example"),
+        ("ann@\u017fite.example", "ann@site.example"),
         ("änn@example.com", "änn@example.com"),
         ("ann@[192.0.2.1]", "ann@[192.0.2.1]"),
+        ("ann@[ipv6:2001:DB8:0::1]", "ann@[IPv6:2001:db8::1]"),
     ],
 )
 def test_unusual_addresses_receive_messages(
@@ -123,7 +154,21 @@ def test_unusual_addresses_receive_messages(
         "@example.com",
         "ann@",
         "ann@" + "a" * 64 + ".example",
-        "",
+        "ann@☃.example",
+        "ann@-a.example",
+        "ann@xn--zzzz.example",
+        "ann@[example]",
+        # Encoded words, whose decoded text would add headers and a body, or cannot be encoded.
+        _ENCODED + "@example.com",
+        f'"{_ENCODED}"@example.com',
+        f'"{_ENCODED.replace("?", chr(92) + "?", 1)}"@example.com',
+        "=?unicode_escape?q?=5cud800?=@example.com",
+        "=?utf-8?b?YUBiLmMs?=@example.com",
+        "=?utf-8?q?=3d=3futf-8=3fq=3fx=0a=3f=3d?=@example.com",
+        "=?utf-8?q??=@example.com",
+        "ann=?@example.com",
+        # The email package loses the quotes where it folds a long local part.
+        '"' + "a b " * 30 + '"@example.com',
     ],
 )
 def test_what_is_no_address_receives_nothing(
@@ -149,6 +194,13 @@ def test_without_a_mail_server_messages_are_files_that_the_log_names(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     message = message_from_bytes(file.read_bytes(), policy=default)
     assert message["To"] == RECIPIENT
+
+
+def test_an_address_that_is_not_in_ascii_is_not_encoded(sending: Any, tmp_path: Path) -> None:
+    sending()
+    send("änn@example.com", "greeting", {"name": "Ann"})
+    (file,) = (tmp_path / "data" / "mail").iterdir()
+    assert "\r\nTo: änn@example.com\r\n".encode() in file.read_bytes()
 
 
 @pytest.mark.parametrize("response", ["450 try later", "421 too busy"])
@@ -241,6 +293,27 @@ def test_the_messages_to_a_recipient_are_limited(sending: Any, server: MailServe
     # Nobody can use up the messages that an owner needs by causing others.
     send("often@example.com", "email_changed", {"link": "https://app.example.com/undo-email"})
     assert len(server.recipients) == most + 2
+
+
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [
+        ("stranger@bombed.example", '"s\\tranger"@bombed.example'),
+        ("stranger1@bombed.example", '"stranger1"@BOMBED.example'),
+        ("victim@site.example", "victim@\u017fite.example"),
+        ("victim@bücher.example", "victim@xn--bcher-kva.example"),
+        ("vi\u0301ctim@site.example", "v\u00edctim@site.example"),
+        ("victim@[IPv6:2001:db8::1]", "victim@[IPv6:2001:0DB8:0::1]"),
+    ],
+)
+def test_the_messages_to_a_recipient_are_limited_however_the_address_is_written(
+    sending: Any, server: MailServer, address: str, same: str
+) -> None:
+    sending(mail_url=_url(server), ratelimit_enabled=True)
+    for _ in range(limits.PER_RECIPIENT[0].amount):
+        send(address, "greeting", {"name": "Ann"})
+    with pytest.raises(MailError, match="TooManyMessages"):
+        send(same, "greeting", {"name": "Ann"})
 
 
 def test_the_messages_that_an_account_causes_are_limited(sending: Any, server: MailServer) -> None:

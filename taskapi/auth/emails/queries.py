@@ -218,6 +218,21 @@ delete_changes_since = Statement(
 )
 """Deletes a change and all later ones of the account, with their tokens."""
 
+_left = _changes.alias("left")
+_first_left = (
+    select(func.min(_left.c.id))
+    .where(_left.c.user_id == _user_id, _left.c.old_email == _email)
+    .where(_left.c.confirmed_at.is_not(None), _left.c.expires_at > func.now())
+    .scalar_subquery()
+)
+delete_changes_from = Statement(
+    delete(_changes)
+    .where(_is_of_user, _changes.c.id >= _first_left, _changes.c.id < _change_id)
+    .returning(_changes.c.id),
+    writes=True,
+)
+"""Deletes the changes from an email that can still be restored, before another change to it."""
+
 void_tokens = Statement(
     delete(_tokens)
     .where(_tokens.c.user_id == _user_id, _tokens.c.purpose != literal(UNDO, Text))
@@ -227,13 +242,14 @@ void_tokens = Statement(
 """Deletes the tokens of an account, except those that undo a change of the email."""
 
 void_requests = Statement(
-    delete(_tokens)
-    .where(_tokens.c.user_id == _user_id, _tokens.c.purpose == literal(RESET, Text))
-    .returning(_tokens.c.id)
-    .add_cte(delete(_changes).where(_is_of_user, _changes.c.confirmed_at.is_(None)).cte("pending")),
+    delete(_changes).where(_is_of_user, _changes.c.confirmed_at.is_(None)).returning(_changes.c.id),
     writes=True,
 )
-"""Voids password resets and pending changes of the email, after a change of the password."""
+"""Voids pending changes of the email, after a change of the password.
+
+Links that reset the password stay valid. Otherwise somebody with a session and the password could
+void them again and again, and keep the owner of the address out.
+"""
 
 end_logins = Statement(
     update(_sessions)

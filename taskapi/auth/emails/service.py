@@ -219,8 +219,9 @@ def _confirm_change(proof: _Proof, account: dict[str, Any]) -> User:
     if user is None:
         raise EmailTaken
     change = {"user_id": proof.user_id, "change_id": proof.change_id}
-    # Nobody has proven that the old address is theirs, so nobody can restore it.
-    lifetime = tokens.UNDO_SECONDS if account["email_verified"] else 0
+    is_return = bool(database.rows(statements.delete_changes_from, email=proof.email, **change))
+    # A return undoes earlier changes itself. An address that was not verified may be a stranger's.
+    lifetime = tokens.UNDO_SECONDS if account["email_verified"] and not is_return else 0
     database.rows(statements.confirm_change, lifetime=lifetime, **change)
     database.rows(statements.delete_pending_changes, **change)
     database.rows(statements.void_tokens, user_id=proof.user_id)

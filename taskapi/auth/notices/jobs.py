@@ -48,7 +48,7 @@ def notify_identity_linked(user_id: int) -> None:
 
 @job("notify_new_device")
 def notify_new_device(user_id: int, session_id: int) -> None:
-    """Report a login, unless the account knows the device or has turned these notices off."""
+    """Report a login, unless the account knows the device."""
     found = database.row(statements.new_device, user_id=user_id, session_id=session_id)
     if found is None:
         return

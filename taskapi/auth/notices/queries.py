@@ -45,8 +45,10 @@ new_device = Statement(
         _sessions.c.id == _session_id,
         IS_LOGIN,
         _is_reachable,
-        _users.c.notices,
         ~exists().where(_is_same_device),
     )
 )
-"""A login, unless an earlier one had the same program and address, or its notice is turned off."""
+"""A login, unless an earlier one had the same program and address."""
+
+wants_notices = Statement(select(_users.c.id).where(_users.c.id == _user_id, _users.c.notices))
+"""The account, unless it has turned off the notices of devices."""

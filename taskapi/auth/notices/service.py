@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from taskapi.auth.notices import queries as statements
 from taskapi.auth.notices.jobs import notify_new_device
 from taskapi.auth.tokens import parse_refresh_token
+from taskapi.db import database
 
 
 def report_login(refresh_token: str) -> None:
-    """Queue the notice of a login on a device that was not proven to be known.
+    """Queue the notice of a login on a device that was not proven to be known, if it is wanted.
+
+    That is decided now, because the new session could turn the notice off before it is sent.
 
     Args:
         refresh_token: of the new session.
@@ -17,4 +21,6 @@ def report_login(refresh_token: str) -> None:
     """
     token = parse_refresh_token(refresh_token)
     assert token
-    notify_new_device.defer(token.caller.user_id, token.caller.session_id)
+    user_id = token.caller.user_id
+    if database.rows(statements.wants_notices, user_id=user_id):
+        notify_new_device.defer(user_id, token.caller.session_id)

@@ -76,6 +76,21 @@ def test_the_new_email_is_normalized_and_differs(verified: Api, mails: Mails) ->
     assert [(e["pointer"], e["code"]) for e in problem["errors"]] == [("/new_email", "same_email")]
 
 
+def test_a_change_back_cannot_be_undone_by_the_address_in_between(
+    verified: Api, anonymous: Api, mails: Mails
+) -> None:
+    """Somebody who knew the password has changed the email, and the owner changes it back."""
+    theirs = change(verified, mails)
+    further = change(verified, mails)
+    undo = mails.token(theirs)
+    change(verified, mails, verified.email)
+    (*_, notice) = mails.to(further)
+    assert "token=" not in notice
+    assert code(use(anonymous, "undo", undo)) == "link_invalid"
+    assert verified.expect(200, "GET", "/auth/me")["email"] == verified.email
+    assert register(anonymous, further).status_code == 201
+
+
 def test_a_later_request_replaces_the_previous_one(verified: Api, mails: Mails) -> None:
     first = mails.token(request_change(verified))
     second = request_change(verified)

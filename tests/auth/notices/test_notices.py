@@ -127,6 +127,14 @@ def test_what_the_client_of_a_login_sends_is_not_part_of_the_mail(
     assert "\nDevice: an unknown program\n" in text
 
 
+def test_a_new_session_cannot_turn_off_the_notice_of_its_own_login(
+    verified: Api, mails: Mails
+) -> None:
+    log_in(verified)
+    verified.expect(200, "PATCH", "/auth/me", json={"notices": False})
+    assert len(notices(mails, verified, DEVICE)) == 1
+
+
 def test_notices_of_devices_can_be_turned_off_but_not_those_of_passwords(
     verified: Api, mails: Mails
 ) -> None:

@@ -123,13 +123,13 @@ async function refresh(tokens: Login): Promise<void> {
   const unknown = await laptop.client.POST("/auth/refresh", { body: { refresh_token: "none" } });
   expectProblem(unknown, 401);
 
-  const { quotas, second_factor, name, timezone, locale, week_start, ...me } = expect(
+  const { quotas, second_factor, name, timezone, locale, week_start, notices, ...me } = expect(
     await laptop.client.GET("/auth/me"),
     200,
   );
   assert.deepEqual(me, rotated.user);
   assert.deepEqual(second_factor, { is_enabled: false, recovery_codes_left: 0 });
-  assert.deepEqual([name, timezone, locale, week_start], [null, null, null, null]);
+  assert.deepEqual([name, timezone, locale, week_start, notices], [null, null, null, null, true]);
   const named = await laptop.client.PATCH("/auth/me", { body: { name: "Ada" } });
   assert.equal(expect(named, 200).name, "Ada");
   assert.equal(quotas.tasks.used, 0);
