@@ -14,7 +14,7 @@ from taskapi.db.tenancy import locked, scope
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
 from taskapi.tasks import subtrees
-from taskapi.tasks.default_timezone import timezone_or_utc, with_zones
+from taskapi.tasks.default_timezone import UTC, timezone_or_utc, with_zones
 from taskapi.tasks.due_columns import due_of
 from taskapi.tasks.dues import DateDue, starts_in_time
 from taskapi.tasks.merging import merged
@@ -130,11 +130,13 @@ def matched(caller: Caller, values: Values) -> dict[str, Any]:
     given: GivenRecurrence | None = values.get("recurrence")
     if given is None:
         return dict(values)
-    due, timezone = values.get("due"), given.timezone
-    if timezone is None and isinstance(due, DateDue):
-        timezone = timezone_or_utc(caller)
-    found = recurrence_for_due(given.rule, given.anchor, timezone, due, pointer="/recurrence")
-    return {**values, "recurrence": GivenRecurrence(found.rule, found.anchor, found.timezone)}
+    due = values.get("due")
+    is_of_account = given.timezone is None and isinstance(due, DateDue)
+    zone = UTC if is_of_account else given.timezone
+    # The rule of a date is the same in each time zone, and is validated before anything is queried.
+    found = recurrence_for_due(given.rule, given.anchor, zone, due, pointer="/recurrence")
+    timezone = timezone_or_utc(caller) if is_of_account else found.timezone
+    return {**values, "recurrence": GivenRecurrence(found.rule, found.anchor, timezone)}
 
 
 def _changed_place(caller: Caller, task: Task, columns: Columns) -> dict[str, Any]:

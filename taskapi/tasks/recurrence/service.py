@@ -24,7 +24,7 @@ from taskapi.http.timezones import (
 )
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
-from taskapi.tasks.default_timezone import timezone_or_utc, with_zones
+from taskapi.tasks.default_timezone import UTC, timezone_or_utc, with_zones
 from taskapi.tasks.dues import DateDue, Due, TimedDue
 from taskapi.tasks.recurrence.days import LAST_DAY, Days, days_of, takes_day_from_start
 from taskapi.tasks.recurrence.rules import (
@@ -232,9 +232,12 @@ def preview(caller: Caller, values: Mapping[str, Any]) -> Preview:
         message = "Requires the anchor completion."
         raise InvalidInput.at("/completed_at", message, "not_together")
     due, timezone = with_zones(caller, {"due": values["due"]})["due"], values.get("timezone")
-    if timezone is None and isinstance(due, DateDue):
-        timezone = timezone_or_utc(caller)
-    recurrence = recurrence_for_due(values["rrule"], anchor, timezone, due)
+    is_of_account = timezone is None and isinstance(due, DateDue)
+    recurrence = recurrence_for_due(
+        values["rrule"], anchor, UTC if is_of_account else timezone, due
+    )
+    if is_of_account:
+        recurrence = replace(recurrence, timezone=timezone_or_utc(caller))
     found = occurrences(recurrence, due, completed_at=completed_at)
     require_session(caller)
     first = list(islice(found, values.get("count", DEFAULT_COUNT)))
