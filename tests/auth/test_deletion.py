@@ -97,8 +97,8 @@ def test_the_rows_are_deleted_with_the_request_if_there_is_time(
     assert rows_of(settings, full.user_id) == {}
 
 
-def test_a_login_while_the_deletion_waits_does_not_survive_it(
-    settings: Settings, user: Api, anonymous: Api, monkeypatch: pytest.MonkeyPatch
+def test_a_login_that_waits_for_the_deletion_is_refused(
+    app: Flask, settings: Settings, user: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "_DELETION_SECONDS", -1.0)
     for n in range(2):
@@ -112,11 +112,13 @@ def test_a_login_while_the_deletion_waits_does_not_survive_it(
     ):
         world.until_blocked(settings, 1)
         body = {"email": user.email, "password": PASSWORD}
-        anonymous.login = anonymous.expect(200, "POST", "/auth/login", json=body)
-        held.commit()
-        assert deleted.result().status_code == 204
+        other = world.person(app, user.contract)
+        with world.meanwhile(lambda: other.send("POST", "/auth/login", json=body)) as login:
+            world.until_blocked(settings, 2)
+            held.commit()
+            assert deleted.result().status_code == 204
+            assert login.result().get_json()["code"] == "invalid_credentials"
     assert rows_of(settings, user.user_id)["users"] == 1
-    anonymous.problem(401, "session_ended", "GET", "/tasks")
     live = "SELECT count(*) FROM sessions WHERE user_id = %s AND revoked_at IS NULL"
     assert world.sql(settings, live, user.user_id) == [(0,)]
 
