@@ -15,7 +15,7 @@ run: environment-run
 # Install the development dependencies.
 install: environment-dev
 
-# All tests but those of the targets below, in about three and a half minutes.
+# All tests but those of the targets below, in about eight minutes on two cores.
 test: environment-dev
 	@$(BIN) pytest $(ARGS)
 
