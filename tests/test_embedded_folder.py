@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 NOBODY = 65534
 PATIENCE = 60.0
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="acts as another user")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 
 START = """
 from config import Settings

@@ -68,9 +68,14 @@ def left_of(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def like_a_terminal() -> None:
-    # A shell without job control starts background processes with SIGINT ignored.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+@contextmanager
+def heeding_ctrl_c() -> Iterator[None]:
+    """Start processes that Ctrl-C ends, although a shell without job control ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Run:
@@ -82,7 +87,7 @@ class Run:
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = log
         self.started = time.monotonic()
-        with log.open("w") as output:
+        with log.open("w") as output, heeding_ctrl_c():
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flask", "serve"],
                 cwd=ROOT,
@@ -90,7 +95,6 @@ class Run:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=like_a_terminal,  # noqa: PLW1509 - no other thread runs here
             )
 
     @property

@@ -102,25 +102,8 @@ class Job(Generic[P]):
         """
         app: Flask = context.additional_context[APP]
         handler: Callable[..., None] = self._handler
-        started = perf_counter()
-        error: Exception | None = None
-        with app.app_context():
-            try:
-                handler(**arguments)
-            except Exception as raised:  # noqa: BLE001 - whatever a handler raises, the job is repeated
-                error = raised
-        fields = {
-            "job": self.name,
-            "job_id": context.job.id,
-            "attempt": context.job.attempts + 1,
-            "duration_ms": round((perf_counter() - started) * 1_000, 2),
-        }
-        if error is None:
-            log_event("job_succeeded", **fields)
-            return
-        log_event("job_failed", error=type(error).__name__, **fields)
-        kind = JobRejected if isinstance(error, JobRejected) else JobFailed
-        raise kind(type(error).__name__) from None
+        with _Attempt(self.name, context.job), app.app_context():
+            handler(**arguments)
 
 
 def job(name: str, *, cron: str | None = None) -> Callable[[Callable[P, None]], Job[P]]:
@@ -135,6 +118,30 @@ def job(name: str, *, cron: str | None = None) -> Callable[[Callable[P, None]], 
         return Job(name, handler, cron)
 
     return declare
+
+
+class _Attempt:
+    """Logs how an attempt of a job ended, and raises errors without their texts."""
+
+    def __init__(self, name: str, queued: Queued) -> None:
+        self._fields: dict[str, Any] = {
+            "job": name,
+            "job_id": queued.id,
+            "attempt": queued.attempts + 1,
+        }
+
+    def __enter__(self) -> None:
+        self._started = perf_counter()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        duration = round((perf_counter() - self._started) * 1_000, 2)
+        fields = self._fields | {"duration_ms": duration}
+        if error is None:
+            log_event("job_succeeded", **fields)
+        elif isinstance(error, Exception):
+            name = type(error).__name__
+            log_event("job_failed", error=name, **fields)
+            raise (JobRejected if isinstance(error, JobRejected) else JobFailed)(name) from None
 
 
 class _KnownTasks(dict[str, Any]):

@@ -9,11 +9,13 @@ messages are written to files. This package does not decide who gets a message; 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from time import perf_counter
 from typing import Any, cast
 
+import jinja2
 from flask import Flask
 
 from config import Settings
@@ -21,13 +23,16 @@ from taskapi.jobs import JobRejected
 from taskapi.logs import log_event
 from taskapi.mail import addresses, limits
 from taskapi.mail.addresses import InvalidRecipient
-from taskapi.mail.messages import Messages
+from taskapi.mail.messages import MessageChanged, Messages, TemplateError
 from taskapi.mail.transports import Files, RecipientRefused, Smtp, Transport
 from taskapi.runtime.context import extensions
 
 __all__ = ["MailError", "init_app", "send"]
 
 _EXTENSION = "taskapi_mail"
+
+_UNBUILDABLE = (jinja2.TemplateError, TemplateError, MessageChanged, MessageError, ValueError)
+"""What building a message raises if another attempt would fail in the same way."""
 
 
 class MailError(JobRejected):
@@ -81,7 +86,7 @@ def _built(
 ) -> EmailMessage:
     try:
         return messages.create(address, template, values)
-    except Exception as error:  # another attempt would fail in the same way
+    except _UNBUILDABLE as error:
         raise _rejected(template, error) from error
 
 

@@ -33,7 +33,7 @@ def delivered(text: str) -> Address:
     """
     try:
         return _parsed(text)
-    except Exception as error:  # the email package raises IndexError too
+    except ValueError as error:
         raise InvalidRecipient from error
 
 

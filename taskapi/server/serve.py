@@ -91,9 +91,10 @@ class _Service:
         process = subprocess.Popen(
             [sys.executable, "-m", *module],
             env=os.environ | _environment(self._settings),
-            preexec_fn=_become_child,  # noqa: PLW1509 - unsafe with threads, of which this process has none
+            preexec_fn=_become_child,  # noqa: PLW1509 - it is safe, because this process has one thread
         )
-        self._processes.append(process)
+        running = [process for process in self._processes if process.poll() is None]
+        self._processes = [*running, process]
         if self._is_ending:
             process.terminate()
         return process
@@ -101,8 +102,7 @@ class _Service:
     def _end(self, number: int, frame: object) -> None:
         self._is_ending = True
         for process in self._processes:
-            if process.returncode is None:
-                process.terminate()
+            process.terminate()
 
 
 def _require_free_port(settings: Settings) -> None:

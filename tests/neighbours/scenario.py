@@ -127,7 +127,6 @@ class Scenario:
             f"longest statement {costs.longest_statement[0]:.1f} s",
         ]
         self._record("figures:", "; ".join(figures))
-        print("; ".join(figures))  # noqa: T201 - pytest shows it with a failure
 
 
 def _check(outcome: Outcome) -> None:

@@ -64,10 +64,10 @@ def connection(database_url: str, request: pytest.FixtureRequest) -> Iterator[Co
         yield made
 
 
-def _prepared(connection: Connection) -> list[tuple[str, str]]:
+def _prepared(connection: Connection) -> list[tuple[Any, ...]]:
     return connection.execute(
         "SELECT name, statement FROM pg_prepared_statements ORDER BY prepare_time"
-    ).fetchall()  # type: ignore[return-value]  # the rows are pairs
+    ).fetchall()
 
 
 @pytest.mark.parametrize(("declared", "values"), VALUES, ids=lambda found: str(found)[:30])

@@ -21,6 +21,7 @@ from support.servers import serving
 from support.writers import person
 
 from taskapi import create_app
+from taskapi.db import replicas
 from taskapi.runtime.connection import Connection
 
 pytestmark = pytest.mark.slow
@@ -160,8 +161,6 @@ def test_a_session_that_ends_between_the_queries_reads_nothing(
     me: Api, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The session ends between the queries of the primary and the replica."""
-    from taskapi.db import replicas  # noqa: PLC0415 - what is patched here alone
-
     me.task()
     replica.catch_up()
     ask_replica = replicas.database.replica_rows

@@ -18,7 +18,7 @@ _OUTCOMES = ("failed", "error", "skipped", "passed")
 
 @dataclass
 class _Line:
-    """One test function with all its cases."""
+    """One test function with all its cases, of which the worst are added first."""
 
     outcomes: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -27,7 +27,7 @@ class _Line:
     def add(self, outcome: str, report: pytest.TestReport) -> None:
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
         self.seconds += report.duration
-        self.figures.update(report.user_properties)
+        self.figures = dict(report.user_properties) | self.figures
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.outcomes[o]} {o}" for o in _OUTCOMES if o in self.outcomes)
