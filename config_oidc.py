@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+MAX_ISSUER = 255
+"""The maximum length of an issuer, in characters."""
+
 
 @dataclass(frozen=True)
 class OidcProvider:
@@ -39,8 +42,8 @@ def oidc_providers(text: str) -> tuple[OidcProvider, ...]:
             raise ValueError("must have strings as values, and a client_id in each provider")
         if not re.fullmatch("[a-z0-9-]{1,32}", one.name):
             raise ValueError("must have names of lower-case letters, digits and hyphens")
-        is_short = len(one.issuer) <= 255
-        if not is_short or not is_secure_url(one.issuer) or set("?#") & set(one.issuer):
+        is_too_long = len(one.issuer) > MAX_ISSUER
+        if is_too_long or not is_secure_url(one.issuer) or set("?#") & set(one.issuer):
             raise ValueError("must have issuers like https://id.example.com, without ? and #")
         if "openid" not in one.scope.split():
             raise ValueError("must have openid in each scope")

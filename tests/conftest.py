@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Create the directory that all workers of this run share. They inherit its name.
 
     It is not in pytest's own directory, because each new run makes that one inaccessible to
-        PostgreSQL's user.
+    PostgreSQL's user.
     """
     if not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="taskapi-tests-")

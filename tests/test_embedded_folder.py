@@ -130,9 +130,13 @@ def test_another_user_who_locked_the_folder_blocks_no_start(folder: Path) -> Non
         assert process.stdout.readline() == "locked\n"
         done = subprocess.run(
             [sys.executable, "-c", START],
-            cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
             timeout=PATIENCE,
-        )  # fmt: skip
+        )
         process.communicate(timeout=PATIENCE)
     assert done.stdout == "started\n"
 

@@ -70,7 +70,7 @@ def set_password(email: str, password: str) -> int:
     new_hash = hash_password(password, LOCAL)
     with database.transaction():
         database.row(statements.set_user_password, user_id=user_id, new_hash=new_hash)
-        database.rows(emails.void_requests, user_id=user_id)
+        database.rows(emails.delete_pending_changes, user_id=user_id)
         database.rows(emails.void_tokens, user_id=user_id)
         ended = database.rows(statements.revoke_all, user_id=user_id)
         notify_password_changed.defer(user_id)
@@ -124,25 +124,6 @@ def end_all_sessions() -> int:
         after = last
     log_event("all_sessions_ended", ended=ended, by="command line")
     return ended
-
-
-def purge_sessions() -> int:
-    """Delete the sessions that ended 30 days ago or earlier, and return their number."""
-    return statements.sessions_purge.run()
-
-
-def purge_email_tokens() -> int:
-    """Delete the expired tokens that were sent by mail, and return their number."""
-    return emails.tokens_purge.run()
-
-
-def purge_email_changes() -> int:
-    """Delete the changes of emails that can be neither confirmed nor undone any more.
-
-    Returns:
-        Their number.
-    """
-    return emails.changes_purge.run()
 
 
 @contextmanager

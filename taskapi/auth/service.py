@@ -88,6 +88,11 @@ class WrongPassword(InvalidInput):
     title = "Wrong password"
     detail = "The password is wrong."
 
+    @classmethod
+    def in_field(cls, pointer: str = "/password") -> InvalidInput:
+        """The problem for a wrong password in this field."""
+        return cls.at(pointer, "Is not the account's password.", "wrong_password")
+
 
 class Device(NamedTuple):
     """The client that created a session."""
@@ -274,8 +279,9 @@ def change_password(
             _raise_for_unchanged_row(caller, "/current_password")
         ending = statements.revoke_all_others if revoke_tokens else statements.revoke_others
         ended = database.rows(ending, **_ids(caller))
-        # Somebody who knew the old password may have requested them.
-        database.rows(emails.void_requests, user_id=caller.user_id)
+        # Somebody who knew the old password may have requested them. Links that reset the password
+        # stay valid: voided again and again, they would keep the owner of the email out.
+        database.rows(emails.delete_pending_changes, user_id=caller.user_id)
         notify_password_changed.defer(caller.user_id)
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))
 
@@ -372,14 +378,14 @@ def _reauthenticate(caller: Caller, password: str, group: Group, pointer: str) -
     ]
     if not verify_password(password, hashed_password, group):
         _events.warning("reauthentication_failed", extra={"user_id": caller.user_id})
-        raise WrongPassword.at(pointer, "Is not the account's password.", "wrong_password")
+        raise WrongPassword.in_field(pointer)
     return str(hashed_password)
 
 
 def _raise_for_unchanged_row(caller: Caller, pointer: str) -> NoReturn:
     """Raise the reason why no row was changed: the session has ended, or the password changed."""
     get_me(caller)
-    raise WrongPassword.at(pointer, "Is not the account's password.", "wrong_password")
+    raise WrongPassword.in_field(pointer)
 
 
 def _ids(caller: Caller) -> dict[str, int]:

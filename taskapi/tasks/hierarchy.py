@@ -14,9 +14,9 @@ from taskapi.db.tenancy import locked, scope
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
 from taskapi.tasks import subtrees
-from taskapi.tasks.default_timezone import UTC, timezone_or_utc, with_zones
+from taskapi.tasks.default_timezone import with_zones
 from taskapi.tasks.due_columns import due_of
-from taskapi.tasks.dues import DateDue, starts_in_time
+from taskapi.tasks.dues import starts_in_time
 from taskapi.tasks.merging import merged
 from taskapi.tasks.models import MAX_DEPTH, Task
 from taskapi.tasks.occurrences.advancing import complete_occurrence
@@ -119,8 +119,6 @@ def move(caller: Caller, task_id: int, values: Values, if_match: list[int] | Non
 def matched(caller: Caller, values: Values) -> dict[str, Any]:
     """The fields, with the start and the recurrence checked against the due.
 
-    A recurrence without a time zone gets that of the due, or of the account if the due is a date.
-
     Raises:
         InvalidInput: they do not match.
         SessionEnded: the caller's session has ended.
@@ -130,13 +128,8 @@ def matched(caller: Caller, values: Values) -> dict[str, Any]:
     given: GivenRecurrence | None = values.get("recurrence")
     if given is None:
         return dict(values)
-    due = values.get("due")
-    is_of_account = given.timezone is None and isinstance(due, DateDue)
-    zone = UTC if is_of_account else given.timezone
-    # The rule of a date is the same in each time zone, and is validated before anything is queried.
-    found = recurrence_for_due(given.rule, given.anchor, zone, due, pointer="/recurrence")
-    timezone = timezone_or_utc(caller) if is_of_account else found.timezone
-    return {**values, "recurrence": GivenRecurrence(found.rule, found.anchor, timezone)}
+    found = recurrence_for_due(caller, given, values.get("due"), pointer="/recurrence")
+    return {**values, "recurrence": GivenRecurrence(found.rule, found.anchor, found.timezone)}
 
 
 def _changed_place(caller: Caller, task: Task, columns: Columns) -> dict[str, Any]:

@@ -46,8 +46,8 @@ def recurrence_of(task: Task) -> Recurrence | None:
     """The recurrence of a task; None without one."""
     if task.rrule is None:
         return None
-    assert task.recurrence_anchor, "the table's constraints say so"
-    assert task.recurrence_timezone, "the table's constraints say so"
+    assert task.recurrence_anchor, "see `RULES`"
+    assert task.recurrence_timezone, "see `RULES`"
     return Recurrence(parse(task.rrule), Anchor(task.recurrence_anchor), task.recurrence_timezone)
 
 

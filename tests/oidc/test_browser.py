@@ -33,11 +33,18 @@ def test_a_front_end_signs_in(database_url: str, folder: Path, new_provider: Any
     }
     with example.running(), serving(database_url, **settings) as url:
         options = {
-            "service": url, "chromium": chromium, "port": front_end_port, "email": example.email,
-        }  # fmt: skip
+            "service": url,
+            "chromium": chromium,
+            "port": front_end_port,
+            "email": example.email,
+        }
         ran = subprocess.run(
             ["timeout", "140", "node", "browser.mjs", json.dumps(options)],
-            cwd=folder, capture_output=True, text=True, check=False, timeout=150,
-        )  # fmt: skip
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=150,
+        )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.endswith("passed\n")

@@ -48,8 +48,13 @@ class Place:
         }
         return subprocess.run(
             [sys.executable, "-m", "flask", *arguments],
-            cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
 
 
 @pytest.fixture

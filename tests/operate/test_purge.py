@@ -14,7 +14,7 @@ from support.api import Api
 from support.contract import Contract
 
 from config import Settings
-from taskapi.auth import administration
+from taskapi.auth.queries import sessions_purge
 
 TABLES = (
     *("sessions", "idempotency_keys", "email_tokens", "email_changes"),
@@ -47,40 +47,54 @@ def fill(settings: Settings, count: int, *, is_over: bool) -> None:
         settings,
         "INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)"
         " SELECT %s, '', '', now() - %s::interval FROM generate_series(1, %s)",
-        user_id, ago, count,
-    )  # fmt: skip
+        user_id,
+        ago,
+        count,
+    )
     world.sql(
         settings,
         "INSERT INTO idempotency_keys (workspace_id, user_id, key, response, expires_at)"
         " SELECT %s, %s, n, '', now() - %s::interval FROM generate_series(1, %s) n",
-        user_id, user_id, ago, count,
-    )  # fmt: skip
+        user_id,
+        user_id,
+        ago,
+        count,
+    )
     world.sql(
         settings,
         "INSERT INTO email_tokens (user_id, purpose, token_hash, email, expires_at)"
         " SELECT %s, 'verify', (%s || n)::bytea, '', now() - %s::interval"
         " FROM generate_series(1, %s) n",
-        user_id, email, ago, count,
-    )  # fmt: skip
+        user_id,
+        email,
+        ago,
+        count,
+    )
     world.sql(
         settings,
         "INSERT INTO email_changes (user_id, old_email, new_email, expires_at)"
         " SELECT %s, '', '', now() - %s::interval FROM generate_series(1, %s)",
-        user_id, ago, count,
-    )  # fmt: skip
+        user_id,
+        ago,
+        count,
+    )
     world.sql(
         settings,
         "INSERT INTO rate_limits (key, count, expires_at)"
         " SELECT %s || n, 1, now() - %s::interval FROM generate_series(1, %s) n",
-        email, ago, count,
-    )  # fmt: skip
+        email,
+        ago,
+        count,
+    )
     world.sql(
         settings,
         "INSERT INTO sign_in_codes (code_hash, challenge, issuer, subject, expires_at)"
         " SELECT sha256((%s || n)::bytea), '', '', '', now() - %s::interval"
         " FROM generate_series(1, %s) n",
-        email, ago, count,
-    )  # fmt: skip
+        email,
+        ago,
+        count,
+    )
 
 
 def counts(settings: Settings) -> dict[str, int]:
@@ -107,7 +121,7 @@ def test_concurrent_purges_share_the_work(app: Flask, own: Settings) -> None:
 
     def purge_sessions() -> int:
         with app.app_context():
-            return administration.purge_sessions()
+            return sessions_purge.run()
 
     purged = world.at_once([purge_sessions] * 4)
     assert sum(purged) == 5_000

@@ -55,9 +55,13 @@ def set_timeouts(url: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {"DATABASE_URL": url, "JWT_SECRET_KEY": KEY, "PATH": "/usr/bin:/bin"}
     return subprocess.run(
         [sys.executable, "-m", "flask", "set-timeouts"],
-        cwd=ROOT, env=environment | settings, capture_output=True, text=True, check=False,
+        cwd=ROOT,
+        env=environment | settings,
+        capture_output=True,
+        text=True,
+        check=False,
         timeout=60,
-    )  # fmt: skip
+    )
 
 
 def shown(url: str, name: str) -> str:

@@ -109,8 +109,13 @@ def test_a_missing_package_is_reported_before_the_start(setting: str) -> None:
     settings = {"DATABASE_URL": "postgresql:///x", "JWT_SECRET_KEY": KEY, setting: "http://a@b/1"}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=ROOT, env=settings, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode != 0
     assert f"taskapi cannot start: {setting} requires packages" in done.stderr
     assert "pip install -r requirements-observe.txt" in done.stderr

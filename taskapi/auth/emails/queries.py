@@ -205,12 +205,10 @@ confirm_change = Statement(
 """Confirms a pending change."""
 
 delete_pending_changes = Statement(
-    delete(_changes)
-    .where(_is_of_user, _changes.c.confirmed_at.is_(None), _changes.c.id != _change_id)
-    .returning(_changes.c.id),
+    delete(_changes).where(_is_of_user, _changes.c.confirmed_at.is_(None)).returning(_changes.c.id),
     writes=True,
 )
-"""Deletes the pending changes of an account except one, with their tokens."""
+"""Deletes the pending changes of an account, with their tokens."""
 
 delete_changes_since = Statement(
     delete(_changes).where(_is_of_user, _changes.c.id >= _change_id).returning(_changes.c.id),
@@ -240,16 +238,6 @@ void_tokens = Statement(
     writes=True,
 )
 """Deletes the tokens of an account, except those that undo a change of the email."""
-
-void_requests = Statement(
-    delete(_changes).where(_is_of_user, _changes.c.confirmed_at.is_(None)).returning(_changes.c.id),
-    writes=True,
-)
-"""Voids pending changes of the email, after a change of the password.
-
-Links that reset the password stay valid. Otherwise somebody with a session and the password could
-void them again and again, and keep the owner of the address out.
-"""
 
 end_logins = Statement(
     update(_sessions)

@@ -90,8 +90,9 @@ def undo_email_change(body: dict[str, Any]) -> Response:
     """Restores the email that an account had before a change, for seven days after it.
 
     The token is in the link of the mail to the old address. All sessions and personal access tokens
-    of the account end, and its password becomes invalid. A link that sets a new password is sent
-    to the restored address.
+    of the account end, and its password becomes invalid. Its identities are removed, and a second
+    factor that was enabled in the last 14 days. A link that sets a new password is sent to the
+    restored address.
     """
     service.undo_change(**body, address=client_address(request))
     return json_response({"message": "Email restored"})

@@ -105,6 +105,7 @@ def request_change(caller: Caller, new_email: str, password: str, address: str |
     hashed_password = confirm_password(caller, password, address)
     ratelimit.spend(attempts.CHANGE_EMAIL_PER_ACCOUNT, by=caller.user_id)
     with locked_account(caller.user_id):
+        database.rows(statements.delete_pending_changes, user_id=caller.user_id)
         change = database.row(
             statements.request_change,
             email=new_email,
@@ -114,8 +115,6 @@ def request_change(caller: Caller, new_email: str, password: str, address: str |
         )
         if change is None:
             _raise_for_no_change(caller, new_email)
-        parameters = {"user_id": caller.user_id, "change_id": change["id"]}
-        database.rows(statements.delete_pending_changes, **parameters)
         send_email_change.defer(change_id=change["id"])
     log_event("email_change_requested", user_id=caller.user_id)
 
@@ -177,7 +176,7 @@ def reset_password(token: str, new_password: str, address: str | None) -> None:
         if account["email"] != proof.email:
             raise LinkInvalid
         database.rows(statements.reset_password, user_id=proof.user_id, new_hash=new_hash)
-        database.rows(statements.delete_pending_changes, user_id=proof.user_id, change_id=0)
+        database.rows(statements.delete_pending_changes, user_id=proof.user_id)
         others = () if account["email_verified"] else statements.OTHER_ACCESS
         _end_access(proof.user_id, others)
         notify_password_changed.defer(proof.user_id)
@@ -223,7 +222,7 @@ def _confirm_change(proof: _Proof, account: dict[str, Any]) -> User:
     # A return undoes earlier changes itself. An address that was not verified may be a stranger's.
     lifetime = tokens.UNDO_SECONDS if account["email_verified"] and not is_return else 0
     database.rows(statements.confirm_change, lifetime=lifetime, **change)
-    database.rows(statements.delete_pending_changes, **change)
+    database.rows(statements.delete_pending_changes, user_id=proof.user_id)
     database.rows(statements.void_tokens, user_id=proof.user_id)
     send_email_changed.defer(change_id=proof.change_id)
     return user
@@ -245,4 +244,4 @@ def _raise_for_no_change(caller: Caller, new_email: str) -> NoReturn:
     """Raise the reason why no change was stored."""
     if get_me(caller)["email"] == new_email:
         raise InvalidInput.at("/new_email", "Is the account's email already.", "same_email")
-    raise WrongPassword.at("/password", "Is not the account's password.", "wrong_password")
+    raise WrongPassword.in_field()

@@ -144,8 +144,10 @@ class Client:
 
     @contextmanager
     def _limits(self) -> Iterator[None]:
-        if monotonic() < self._usable_at or not self._places.acquire(timeout=PLACE_SECONDS):
-            raise ProviderUnavailableError("too many sign-ins, or it has just failed")
+        if monotonic() < self._usable_at:
+            raise ProviderUnavailableError("it has just failed")
+        if not self._places.acquire(timeout=PLACE_SECONDS):
+            raise ProviderUnavailableError("too many sign-ins at a time")
         try:
             with Timeout(TOTAL_SECONDS, RequestsTimeout):
                 yield

@@ -53,7 +53,7 @@ def json_object(response: Response) -> Mapping[str, Any]:
     """The JSON object in a successful response.
 
     Raises:
-        ValueError, RequestException: it is none.
+        ValueError, TypeError, RequestException: there is none.
     """
     response.raise_for_status()
     found = response.json()

@@ -7,7 +7,7 @@ from typing import Any
 
 from taskapi.auth import attempts, ratelimit
 from taskapi.auth import queries as accounts
-from taskapi.auth.emails.queries import set_verified, void_requests
+from taskapi.auth.emails.queries import delete_pending_changes, set_verified
 from taskapi.auth.fairness import Group
 from taskapi.auth.locking import locked_account
 from taskapi.auth.notices.jobs import notify_identity_linked, notify_password_changed
@@ -107,7 +107,7 @@ def link_identity(
     with locked_account(caller.user_id):
         account = _own_account(caller)
         if account["hashed_password"] != hashed_password:  # it has changed meanwhile
-            raise WrongPassword.at("/password", "Is not the account's password.", "wrong_password")
+            raise WrongPassword.in_field()
         linked = _link(caller, account, identity)
     log_event("identity_linked", user_id=caller.user_id, issuer=identity.issuer)
     return linked
@@ -168,7 +168,7 @@ def set_password(
             raise IdentityNotLinked
         ids = {"user_id": caller.user_id, "session_id": caller.session_id}
         database.row(accounts.set_user_password, user_id=caller.user_id, new_hash=new_hash)
-        database.rows(void_requests, user_id=caller.user_id)
+        database.rows(delete_pending_changes, user_id=caller.user_id)
         notify_password_changed.defer(caller.user_id)
         ended = database.rows(accounts.revoke_others, **ids)
     log_event("password_changed", user_id=caller.user_id, ended=len(ended))

@@ -19,11 +19,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from taskapi.auth.models import User
 from taskapi.auth.oidc.models import LinkedIdentity, SignInCode
-from taskapi.auth.queries import SECOND
+from taskapi.auth.queries import IS_CALLER, SECOND
 from taskapi.auth.second_factor.models import SecondFactor
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import USER_ID, has_live_session
+from taskapi.db.tenancy import USER_ID
 from taskapi.extensions import table_of
 
 _users, _factors = table_of(User), table_of(SecondFactor)
@@ -124,7 +124,7 @@ account_of_email = Statement(
 )
 """The account with an email, locked."""
 
-own_account = Statement(select(*_ACCOUNT_COLUMNS).where(_users.c.id == USER_ID, has_live_session()))
+own_account = Statement(select(*_ACCOUNT_COLUMNS).where(IS_CALLER))
 """The caller's account; no row if the session has ended."""
 
 link = Statement(
@@ -145,7 +145,7 @@ own_identities = Statement(
     select((_users.c.hashed_password != literal_column("''")).label("has_password"))
     .add_columns(*IDENTITY_COLUMNS)
     .select_from(_users.outerjoin(_identities, _identities.c.user_id == _users.c.id))
-    .where(_users.c.id == USER_ID, has_live_session())
+    .where(IS_CALLER)
     .order_by(_identities.c.id)
 )
 """Whether the caller has a password, and the caller's identities.

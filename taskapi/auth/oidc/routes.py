@@ -107,7 +107,7 @@ def exchange_code(body: dict[str, Any]) -> Response:
     problems=(InvalidCode, identities.IdentityNotLinked, RateLimited, TooBusy),
 )
 def set_password_by_identity(caller: Caller, body: dict[str, Any]) -> Response:
-    """Sets the password, for accounts that have none, and ends all other sessions.
+    """Sets the password without the current one, which some accounts lack. Ends all other sessions.
 
     Requires a new sign-in with an identity of the account.
     """

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, and_, bindparam, case, func, select, true, update
+from sqlalchemy import Boolean, bindparam, case, func, select, true, update
 
 from taskapi.auth.models import User
+from taskapi.auth.queries import IS_CALLER
 from taskapi.auth.second_factor.models import SecondFactor
 from taskapi.db.quotas import QUOTAS
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import USER_ID, WORKSPACE_ID, WORKSPACES, has_live_session
+from taskapi.db.tenancy import USER_ID, WORKSPACE_ID, WORKSPACES
 from taskapi.extensions import table_of
 
 _users, _factors = table_of(User), table_of(SecondFactor)
 
 PROFILE = ("name", "timezone", "locale", "week_start", "notices")
-
-_is_caller = and_(_users.c.id == USER_ID, has_live_session())
 
 COLUMNS = (
     _users.c.id,
@@ -52,7 +51,7 @@ def _update_profile() -> Statement:
     updated = (
         update(_users)
         .values(**values, updated_at=func.now())
-        .where(_is_caller)
+        .where(IS_CALLER)
         .returning(*COLUMNS)
         .cte("updated")
     )
@@ -63,12 +62,12 @@ def _update_profile() -> Statement:
 own_account = Statement(
     select(*COLUMNS, _recovery_codes_left, *_TOTALS)
     .join(WORKSPACES, WORKSPACES.c.id == WORKSPACE_ID)
-    .where(_is_caller)
+    .where(IS_CALLER)
 )
 """The caller's account: its profile, second factor, and the totals that have quotas."""
 
 update_profile = _update_profile()
 """Changes the given fields of the caller's profile, and returns the same as `own_account`."""
 
-own_timezone = Statement(select(_users.c.timezone).where(_is_caller))
+own_timezone = Statement(select(_users.c.timezone).where(IS_CALLER))
 """The caller's time zone."""

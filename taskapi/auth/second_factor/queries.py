@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from taskapi.auth.models import User
+from taskapi.auth.queries import IS_CALLER
 from taskapi.auth.second_factor.models import SecondFactor
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import USER_ID, has_live_session
@@ -43,7 +44,6 @@ _recovery_hashes = bindparam("recovery_hashes", type_=ARRAY(LargeBinary))
 _encrypted_secret = bindparam("encrypted_secret", type_=LargeBinary)
 _hashed_password = bindparam("hashed_password", type_=Text)
 
-_is_caller = and_(_users.c.id == USER_ID, has_live_session())
 _is_of_caller = and_(_factors.c.user_id == USER_ID, has_live_session())
 _is_pending = _factors.c.confirmed_at.is_(None)
 _is_current = _factors.c.created_at == bindparam("created_at", type_=DateTime(timezone=True))
@@ -56,7 +56,7 @@ _latest_step = func.greatest(_factors.c.last_step, _step)
 def _enroll() -> Statement:
     account = (
         select(_users.c.id, _users.c.email)
-        .where(_is_caller, _users.c.hashed_password == _hashed_password)
+        .where(IS_CALLER, _users.c.hashed_password == _hashed_password)
         .cte("account")
     )
     new = insert(_factors).from_select(
@@ -107,7 +107,7 @@ own_factor = Statement(
         _factors.c.confirmed_at,
     )
     .select_from(_users.outerjoin(_factors, _factors.c.user_id == _users.c.id))
-    .where(_is_caller)
+    .where(IS_CALLER)
 )
 """The caller's second factor. Its columns are null if there is none."""
 

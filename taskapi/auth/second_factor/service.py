@@ -71,7 +71,7 @@ def enroll(caller: Caller, password: str, address: str | None) -> Enrollment:
     if enrolled is None:
         if _own_factor(caller)["confirmed_at"]:
             raise SecondFactorEnabled
-        raise WrongPassword.at("/password", "Is not the account's password.", "wrong_password")
+        raise WrongPassword.in_field()
     log_event("second_factor_enrolled", user_id=caller.user_id)
     uri = codes.provisioning_uri(
         secret, enrolled["email"], current_app.config["SECOND_FACTOR_ISSUER"]

@@ -11,13 +11,10 @@ from flask.cli import with_appcontext
 
 from config import Settings
 from taskapi.auth import ratelimit
-from taskapi.auth.administration import (
-    purge_email_changes,
-    purge_email_tokens,
-    purge_sessions,
-)
 from taskapi.auth.deletion import delete_closed_accounts
+from taskapi.auth.emails.queries import changes_purge, tokens_purge
 from taskapi.auth.oidc.queries import codes_purge
+from taskapi.auth.queries import sessions_purge
 from taskapi.cli import Command, CommandGroup
 from taskapi.http import idempotency
 from taskapi.jobs import job
@@ -57,7 +54,7 @@ def database() -> None:
 @click.command(cls=Command)
 @with_appcontext
 def purge() -> None:
-    """Delete expired sessions, responses, sign-in codes, counters and rows of deleted accounts.
+    """Delete sessions, tokens, responses, counters and jobs that are over, and closed accounts.
 
     A worker does this once a day. It can run at any time, and on several machines at once.
     """
@@ -73,10 +70,10 @@ def purge_daily() -> None:
 
 def _purged() -> Iterator[tuple[str, int]]:
     """Delete what has expired. Each item is deleted when it is iterated over."""
-    yield "sessions that ended thirty days ago or more", purge_sessions()
+    yield "sessions that ended thirty days ago or more", sessions_purge.run()
     yield "stored responses of idempotency keys", idempotency.purge.run()
-    yield "expired tokens of mails", purge_email_tokens()
-    yield "changes of emails that cannot be undone any more", purge_email_changes()
+    yield "expired tokens of mails", tokens_purge.run()
+    yield "changes of emails that cannot be undone any more", changes_purge.run()
     yield "rate limit counters", ratelimit.purge.run()
     yield "expired codes of sign-ins", codes_purge.run()
     yield "deleted accounts with remaining rows", delete_closed_accounts()

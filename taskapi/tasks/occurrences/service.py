@@ -123,7 +123,7 @@ def undo(caller: Caller, task_id: int, if_match: list[int] | None) -> Occurrence
         assert due, "each occurrence has one"
         recurrence = recurrence_of(task)
         if recurrence:
-            recurrence_for_due(*_parts(recurrence), due, pointer="/recurrence")
+            recurrence_for_due(caller, recurrence, due, pointer="/recurrence")
             if task.occurred is None:
                 occurred = None  # it belongs to another rule
         occurrences.delete(caller, last.id)
@@ -153,7 +153,3 @@ def list_occurrences(caller: Caller, task_id: int, query: Mapping[str, Any]) -> 
 def _open_recurrence(task: Task) -> Recurrence | None:
     """The recurrence of a task that has an occurrence to complete."""
     return None if task.is_completed else recurrence_of(task)
-
-
-def _parts(recurrence: Recurrence) -> tuple[Any, Any, str]:
-    return recurrence.rule, recurrence.anchor, recurrence.timezone

@@ -1,4 +1,4 @@
-"""Use cases of recurrence. All except `preview` are pure functions.
+"""Use cases of recurrence. Those without a caller are pure functions.
 
 RFC 5545 (section 3.8.5.3) requires that the start matches the rule, and leaves undefined what
 happens otherwise. Here a due that does not match its rule is where the rule starts, but it is no
@@ -184,28 +184,32 @@ def _first_later(recurrence: Recurrence, current: Due, start: Due) -> date:
 
 
 def recurrence_for_due(
-    rule: Rule, anchor: Anchor, timezone: str | None, due: Due | None, *, pointer: str = ""
+    caller: Caller, given: GivenRecurrence | Recurrence, due: Due | None, *, pointer: str = ""
 ) -> Recurrence:
     """The recurrence of a due, checked against it.
 
+    Without a time zone it gets that of the due, or of the account if the due is a date.
+
     Args:
-        timezone: None for that of the due; a date needs one.
         pointer: the JSON Pointer of the recurrence in the body.
 
     Raises:
         InvalidInput: there is no due, or it has no time and UNTIL has one.
+        SessionEnded: the caller's session has ended.
     """
     if due is None:
         raise InvalidInput.at("/due", "Required, because the task recurs.", "due_required")
-    if timezone is None:
-        assert isinstance(due, TimedDue), "the caller has the account's time zone for a date"
-        timezone = due.timezone
-    recurrence = Recurrence(rule, anchor, timezone)
+    default = due.timezone if isinstance(due, TimedDue) else UTC
+    recurrence = Recurrence(given.rule, given.anchor, given.timezone or default)
     try:
         check(recurrence, due)
-        recurrence = replace(recurrence, rule=_with_days(rule, _localized(recurrence, due).date))
+        day = _localized(recurrence, due).date
+        recurrence = replace(recurrence, rule=_with_days(given.rule, day))
     except RuleError as error:
         raise InvalidInput.at(f"{pointer}/rrule", error.message, error.code) from None
+    if given.timezone is None and isinstance(due, DateDue):
+        # Nothing above depends on the time zone of a date, so invalid rules need no query.
+        return replace(recurrence, timezone=timezone_or_utc(caller))
     return recurrence
 
 
@@ -231,13 +235,9 @@ def preview(caller: Caller, values: Mapping[str, Any]) -> Preview:
     if completed_at and anchor is not Anchor.COMPLETION:
         message = "Requires the anchor completion."
         raise InvalidInput.at("/completed_at", message, "not_together")
-    due, timezone = with_zones(caller, {"due": values["due"]})["due"], values.get("timezone")
-    is_of_account = timezone is None and isinstance(due, DateDue)
-    recurrence = recurrence_for_due(
-        values["rrule"], anchor, UTC if is_of_account else timezone, due
-    )
-    if is_of_account:
-        recurrence = replace(recurrence, timezone=timezone_or_utc(caller))
+    due = with_zones(caller, {"due": values["due"]})["due"]
+    given = GivenRecurrence(values["rrule"], anchor, values.get("timezone"))
+    recurrence = recurrence_for_due(caller, given, due)
     found = occurrences(recurrence, due, completed_at=completed_at)
     require_session(caller)
     first = list(islice(found, values.get("count", DEFAULT_COUNT)))

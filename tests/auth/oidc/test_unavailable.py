@@ -116,8 +116,11 @@ def test_a_provider_that_does_not_respond_does_not_stop_the_service(
     database_url: str, example: Provider
 ) -> None:
     described = {
-        "name": "example", "issuer": example.issuer, "client_id": "a", "client_secret": "b",
-    }  # fmt: skip
+        "name": "example",
+        "issuer": example.issuer,
+        "client_id": "a",
+        "client_secret": "b",
+    }
     example.delay = 30.0
     query = {
         "redirect_uri": APP,
@@ -158,8 +161,12 @@ def test_without_providers_nothing_of_the_protocol_is_imported() -> None:
     )
     ran = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     assert ran.stdout == "[]\n"
 
 
