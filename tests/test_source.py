@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-EXCEPTION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore)(?!\w)")
+EXCEPTION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore|fmt:\s*(?:off|skip))(?!\w)")
 WITH_REASON = re.compile(
     r"# (?:(?:ruff: )?noqa: [A-Z0-9, ]+ - |type: ignore\[[\w, -]+\]  # )\w+ \w+"
 )
@@ -62,6 +62,7 @@ def test_no_file_has_a_marker_of_a_conflict() -> None:
         "x: A = b  % type: ignore",
         "x: A = b  % type: ignore[misc]",
         "% ruff: noqa: E402",
+        "x = [1,]  % fmt: skip",
     ],
 )
 def test_an_exemption_without_a_reason_is_found(line: str) -> None:

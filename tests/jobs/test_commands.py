@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
-from support import databases, jobs, world
-from support.jobs import lines, started, until, working
+from support import jobs
+from support.jobs import lines, rows, started, until, working
 from support.revisions import flask
 
 pytestmark = pytest.mark.slow
@@ -21,18 +20,14 @@ def _fail(url: str, queueing: Flask, file: Path) -> int:
     jobs.reject.defer(file=str(file))
     with working(url):
         until(lambda: _states(url) == ["failed"])
-    return int(_rows(url, f"SELECT id FROM procrastinate_jobs WHERE {_OURS}")[0][0])
+    return int(rows(url, f"SELECT id FROM procrastinate_jobs WHERE {_OURS}")[0][0])
 
 
 _OURS = "starts_with(task_name, 'test')"
 
 
-def _rows(url: str, statement: str) -> list[tuple[Any, ...]]:
-    return world.sql(databases.settings_for(url), statement)
-
-
 def _states(url: str) -> list[str]:
-    found = _rows(url, f"SELECT status::text FROM procrastinate_jobs WHERE {_OURS} ORDER BY id")
+    found = rows(url, f"SELECT status::text FROM procrastinate_jobs WHERE {_OURS} ORDER BY id")
     return [state for (state,) in found]
 
 
@@ -60,23 +55,23 @@ def test_all_failed_jobs_run_again(url: str, queueing: Flask, file: Path) -> Non
         jobs.append.defer(file=str(file), line="done")
     last = f"SELECT max(id) FROM procrastinate_jobs WHERE {_OURS}"
     failed_once = "SET attempts = 1, scheduled_at = now() + interval '1 day'"
-    _rows(url, f"UPDATE procrastinate_jobs {failed_once} WHERE id = ({last})")
+    rows(url, f"UPDATE procrastinate_jobs {failed_once} WHERE id = ({last})")
     assert "Queued 2 jobs again." in _run(url, "retry", "--all")
     assert _states(url) == ["todo"] * 3
     waiting = f"SELECT id FROM procrastinate_jobs WHERE {_OURS} AND scheduled_at > now()"
-    assert _rows(url, waiting) == []
+    assert rows(url, waiting) == []
 
 
 def test_a_job_that_waits_for_its_next_attempt_is_due_at_once(
     url: str, queueing: Flask, file: Path
 ) -> None:
     jobs.append.defer(file=str(file), line="done")
-    _rows(
+    rows(
         url,
         "UPDATE procrastinate_jobs SET attempts = 3, scheduled_at = now() + interval '1 day'",
     )
     assert re.search(r"^ +(\d+)  retrying +3 ", _run(url, "list"), re.MULTILINE)
-    ((job_id,),) = _rows(url, "SELECT id FROM procrastinate_jobs")
+    ((job_id,),) = rows(url, "SELECT id FROM procrastinate_jobs")
     _run(url, "retry", str(job_id))
     with working(url):
         until(lambda: lines(file) == ["done"])
@@ -102,7 +97,7 @@ def test_a_running_job_is_neither_retried_nor_deleted(
     url: str, queueing: Flask, file: Path
 ) -> None:
     jobs.slow.defer(file=str(file), seconds=3)
-    ((job_id,),) = _rows(url, "SELECT id FROM procrastinate_jobs")
+    ((job_id,),) = rows(url, "SELECT id FROM procrastinate_jobs")
     with working(url):
         until(lambda: lines(file) == ["begins"])
         for command in ("retry", "delete"):
@@ -118,28 +113,28 @@ def test_the_status_counts_jobs(url: str, queueing: Flask, file: Path) -> None:
 
 
 def test_the_worker_purges_once_a_day(url: str) -> None:
-    _rows(
+    rows(
         url,
         "INSERT INTO rate_limits (key, count, expires_at)"
         " VALUES ('old', 1, now() - interval '1 day')",
     )
     command = [sys.executable, "-m", "flask", "worker"]
     with started(command, url) as worker:
-        until(lambda: _rows(url, "SELECT key FROM rate_limits") == [])
+        until(lambda: rows(url, "SELECT key FROM rate_limits") == [])
         until(lambda: '"message":"purged"' in worker.log.read_text())
         assert worker.stop() == 0
     with started(command, url) as worker:
-        until(lambda: _rows(url, "SELECT id FROM procrastinate_workers"))
+        until(lambda: rows(url, "SELECT id FROM procrastinate_workers"))
         assert worker.stop() == 0
         assert '"message":"purged"' not in worker.log.read_text()
 
 
 def test_old_failures_are_purged(url: str, queueing: Flask, file: Path) -> None:
     _fail(url, queueing, file)
-    _rows(url, "UPDATE procrastinate_events SET at = now() - interval '29 days'")
+    rows(url, "UPDATE procrastinate_events SET at = now() - interval '29 days'")
     assert flask(url, "purge")[0] == 0
     assert _states(url) == ["failed"]
-    _rows(url, "UPDATE procrastinate_events SET at = now() - interval '31 days'")
+    rows(url, "UPDATE procrastinate_events SET at = now() - interval '31 days'")
     status, output = flask(url, "purge")
     assert status == 0
     assert "1 jobs that failed thirty days ago or more" in output

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from support import databases, jobs, world
-from support.jobs import lines, until, working
+from support import databases, jobs
+from support.jobs import lines, rows, until, working
 from support.servers import ROOT
 
 from taskapi import create_app
@@ -23,12 +23,8 @@ from taskapi.jobs.wakeup import address_of
 pytestmark = pytest.mark.slow
 
 
-def _rows(url: str, statement: str) -> list[tuple[Any, ...]]:
-    return world.sql(databases.settings_for(url), statement)
-
-
 def _jobs(url: str) -> list[tuple[Any, ...]]:
-    return _rows(
+    return rows(
         url,
         "SELECT status::text, attempts FROM procrastinate_jobs"
         " WHERE starts_with(task_name, 'test') ORDER BY id",
@@ -65,7 +61,7 @@ def test_arguments_are_those_of_the_handler(url: str, queueing: Flask) -> None:
 
 def test_a_job_starts_at_once_on_the_same_machine(url: str, queueing: Flask, file: Path) -> None:
     with working(url, JOBS_POLL_SECONDS="3600"):
-        until(lambda: _rows(url, "SELECT 1 FROM procrastinate_workers"))
+        until(lambda: rows(url, "SELECT 1 FROM procrastinate_workers"))
         jobs.append.defer(file=str(file), line="done")
         until(lambda: lines(file) == ["done"])
 
@@ -91,8 +87,8 @@ def test_a_job_that_fails_is_repeated_after_a_pause(url: str, queueing: Flask, f
     with working(url, JOBS_POLL_SECONDS="1") as worker:
         until(lambda: _jobs(url) == [("todo", 1)])
         pause = "SELECT extract(epoch FROM scheduled_at - now())::int FROM procrastinate_jobs"
-        assert PAUSES[0] / 2 < _rows(url, pause)[0][0] <= PAUSES[0] * 1.2
-        _rows(url, "UPDATE procrastinate_jobs SET scheduled_at = now()")
+        assert PAUSES[0] / 2 < rows(url, pause)[0][0] <= PAUSES[0] * 1.2
+        rows(url, "UPDATE procrastinate_jobs SET scheduled_at = now()")
         until(lambda: _jobs(url) == [])
         worker.stop()
         log = worker.log.read_text()
@@ -103,7 +99,7 @@ def test_a_job_that_fails_is_repeated_after_a_pause(url: str, queueing: Flask, f
 
 def test_a_job_stays_failed_after_its_last_attempt(url: str, queueing: Flask, file: Path) -> None:
     jobs.fail_once.defer(file=str(file))
-    _rows(url, f"UPDATE procrastinate_jobs SET attempts = {len(PAUSES)}")
+    rows(url, f"UPDATE procrastinate_jobs SET attempts = {len(PAUSES)}")
     with working(url):
         until(lambda: _jobs(url) == [("failed", len(PAUSES) + 1)])
     assert lines(file) == ["attempt"]
@@ -134,7 +130,7 @@ def test_a_killed_worker_loses_no_job(url: str, queueing: Flask, file: Path) -> 
         worker.process.wait()
     assert _jobs(url) == [("doing", 0)]
     # It has been dead for long.
-    _rows(url, "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
+    rows(url, "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
     with working(url):
         until(lambda: lines(file) == ["begins", "begins"])
     assert _jobs(url) == [("doing", 1)]
@@ -145,7 +141,7 @@ def test_a_job_that_kills_its_workers_fails_in_the_end(
 ) -> None:
     jobs.append.defer(file=str(file), line="done")
     # Its last worker is dead.
-    _rows(url, f"UPDATE procrastinate_jobs SET status = 'doing', attempts = {len(PAUSES)}")
+    rows(url, f"UPDATE procrastinate_jobs SET status = 'doing', attempts = {len(PAUSES)}")
     with working(url):
         until(lambda: _jobs(url) == [("failed", len(PAUSES) + 1)])
     assert lines(file) == []
@@ -153,7 +149,7 @@ def test_a_job_that_kills_its_workers_fails_in_the_end(
 
 def test_a_job_of_another_release_is_repeated(url: str, queueing: Flask, file: Path) -> None:
     jobs.append.defer(file=str(file), line="done")
-    _rows(url, "UPDATE procrastinate_jobs SET task_name = 'test_of_the_future'")
+    rows(url, "UPDATE procrastinate_jobs SET task_name = 'test_of_the_future'")
     with working(url) as worker:
         until(lambda: _jobs(url) == [("todo", 1)])
         assert worker.stop() == 0
@@ -180,8 +176,8 @@ def test_a_worker_that_ends_completes_its_jobs(url: str, queueing: Flask, file: 
 
 def test_a_worker_survives_lost_connections(url: str, queueing: Flask, file: Path) -> None:
     with working(url, JOBS_POLL_SECONDS="1") as worker:
-        until(lambda: _rows(url, "SELECT 1 FROM procrastinate_workers"))
-        _rows(
+        until(lambda: rows(url, "SELECT 1 FROM procrastinate_workers"))
+        rows(
             url,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND datname = current_database()",
@@ -193,7 +189,7 @@ def test_a_worker_survives_lost_connections(url: str, queueing: Flask, file: Pat
 
 def test_signals_of_strangers_start_nothing(url: str, queueing: Flask, file: Path) -> None:
     with working(url, JOBS_POLL_SECONDS="3600") as worker:
-        until(lambda: _rows(url, "SELECT 1 FROM procrastinate_workers"))
+        until(lambda: rows(url, "SELECT 1 FROM procrastinate_workers"))
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
             for content in (b"", b"{}", b"x" * 10_000):
                 for _ in range(100):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import pytest
 from flask import Flask
-from support import databases, smtp, world
+from support import smtp, world
 from support.api import PASSWORD
 from support.contract import Contract
-from support.jobs import started, until
+from support.jobs import rows, started, until
 from support.revisions import flask
 
 pytestmark = pytest.mark.slow
@@ -21,11 +20,8 @@ _OURS = "task_name = 'notify_password_changed'"
 def test_mail_is_sent_once_its_server_is_back(
     url: str, queueing: Flask, contract: Contract
 ) -> None:
-    def rows(statement: str) -> list[tuple[Any, ...]]:
-        return world.sql(databases.settings_for(url), statement)
-
     user = world.person(queueing, contract).registered()
-    rows("UPDATE users SET email_verified = true; DELETE FROM procrastinate_jobs")
+    rows(url, "UPDATE users SET email_verified = true; DELETE FROM procrastinate_jobs")
     server = smtp.MailServer()
     settings = {
         "MAIL_URL": f"smtp://127.0.0.1:{server.port}",
@@ -38,15 +34,15 @@ def test_mail_is_sent_once_its_server_is_back(
         user.expect(200, "POST", "/auth/password", json=body)
         until(
             lambda: (
-                rows(f"SELECT status::text, attempts FROM procrastinate_jobs WHERE {_OURS}")
+                rows(url, f"SELECT status::text, attempts FROM procrastinate_jobs WHERE {_OURS}")
                 == [("todo", 1)]
             )
         )
-        ((job_id,),) = rows(f"SELECT id FROM procrastinate_jobs WHERE {_OURS}")
+        ((job_id,),) = rows(url, f"SELECT id FROM procrastinate_jobs WHERE {_OURS}")
         with smtp.receiving(server):
             assert flask(url, "jobs", "retry", str(job_id))[0] == 0
             until(lambda: server.recipients == [user.email])
-            until(lambda: rows(f"SELECT id FROM procrastinate_jobs WHERE {_OURS}") == [])
+            until(lambda: rows(url, f"SELECT id FROM procrastinate_jobs WHERE {_OURS}") == [])
         assert worker.stop() == 0
         log = worker.log.read_text()
     assert server.messages[0]["Subject"] == "Your password was changed"

@@ -40,12 +40,6 @@ class Metrics:
             if sample.name == f"taskapi_{name}" and labels.items() <= sample.labels.items()
         )
 
-    def folder(self) -> Path:
-        environment = Path(f"/proc/{self.service.workers()[0]}/maps").read_text()
-        found = re.search(r"\S+/taskapi-metrics-[^/]+", environment)
-        assert found
-        return Path(found[0])
-
 
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE
@@ -155,9 +149,14 @@ def test_dashboards_and_alerts_use_existing_metrics(metrics: Metrics, file: str)
 
 
 def test_metrics_files_are_removed_with_the_service(database_url: str) -> None:
-    port = free_port()
-    with started(database_url, METRICS_PORT=str(port)) as service:
-        folder = Metrics(service, port).folder()
+    def folders() -> set[Path]:
+        """Where a worker has open metrics files, which it has once it responded to a request."""
+        maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in service.workers())
+        return {Path(found) for found in re.findall(r"\S+/taskapi-metrics-[^/]+", maps)}
+
+    with started(database_url, METRICS_PORT=str(free_port())) as service:
+        until(lambda: bool(folders()))
+        (folder,) = folders()
         assert any(folder.iterdir())
     assert not folder.exists()
 

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from support import databases, world
 from support.databases import KEY
 from support.servers import ROOT
 
@@ -108,6 +109,11 @@ def until(condition: Callable[[], object], seconds: float = _SECONDS) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.05)
+
+
+def rows(database_url: str, statement: str) -> list[tuple[Any, ...]]:
+    """The rows that a statement returns, which is committed."""
+    return world.sql(databases.settings_for(database_url), statement)
 
 
 def lines(file: Path) -> list[str]:
