@@ -102,10 +102,11 @@ def _statement_of(
     if answer.status_code >= 300 or len(sent) != 1:
         raise RuntimeError(f"{method} {path}: {answer.status}, {len(sent)} statements")
     statement, parameters = sent[0]
+    compiled = statement.compiled(parameters)
     return {
-        "sql": statement.sql.decode(),
-        "names": statement.names,
-        "parameters": statement.defaults | parameters,
+        "sql": compiled.sql.decode(),
+        "names": compiled.names,
+        "parameters": compiled.defaults | parameters,
         "columns": statement.columns,
     }
 

@@ -35,6 +35,7 @@ from taskapi.http import (
 from taskapi.http.application import Application
 from taskapi.http.operations import IdConverter
 from taskapi.http.origins import EXPOSED_HEADERS, origin_patterns
+from taskapi.http.workspaces import WorkspaceMount
 from taskapi.jobs import wakeup
 from taskapi.jobs.commands import jobs
 from taskapi.server.account.routes import blueprint as account_pages
@@ -109,7 +110,7 @@ def create_app(settings: Settings) -> Flask:
     for command in (users, sessions, jobs, demo, openapi_commands, purge, database_commands):
         app.cli.add_command(command)
     app.extensions["taskapi_openapi"] = cache(lambda: openapi_json(app))
-    _trust_proxies(app, settings.trusted_proxy_hops)
+    _add_middleware(app, settings.trusted_proxy_hops)
     return app
 
 
@@ -119,8 +120,9 @@ def openapi_json(app: Flask) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def _trust_proxies(app: Flask, hops: int) -> None:
+def _add_middleware(app: Flask, hops: int) -> None:
+    # To mypy wsgi_app is a method, but Flask documents that middleware is assigned to it.
+    served: Any = app
+    served.wsgi_app = WorkspaceMount(app.wsgi_app)
     if hops:
-        # To mypy wsgi_app is a method, but Flask documents that middleware is assigned to it.
-        served: Any = app
         served.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, 0, 0)

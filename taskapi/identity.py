@@ -50,6 +50,21 @@ class Caller(NamedTuple):
     scopes: frozenset[str] | None = None
     """Of a personal access token. None for a login, which may use all operations."""
 
+    workspace_ids: frozenset[int] | None = None
+    """Of a personal access token, the workspaces that it is for. None for all."""
+
+    writes: bool = False
+    """Whether the operation needs a role that allows changes, in a shared workspace."""
+
+    @property
+    def is_in_shared_workspace(self) -> bool:
+        """Whether the workspace is not the user's personal one."""
+        return self.workspace_id != self.user_id
+
+    def may_use(self, workspace_id: int) -> bool:
+        """Whether the personal access token, if it is one, is for this workspace."""
+        return self.workspace_ids is None or workspace_id in self.workspace_ids
+
     @classmethod
     def of(cls, user_id: int, session_id: int) -> Caller:
         """The caller in the user's personal workspace, which has the user's ID."""

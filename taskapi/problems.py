@@ -9,6 +9,7 @@
     │       └── SessionEnded    401
     ├── Forbidden               403
     │   ├── EmailNotVerified    403  the service requires a verified email
+    │   ├── InsufficientRole    403  the role in the workspace does not allow it
     │   └── InsufficientScope   403  the personal access token lacks a scope
     ├── NotFound                404
     ├── MethodNotAllowed        405  with Allow
@@ -203,11 +204,20 @@ class EmailNotVerified(Forbidden):
     detail = "Verify your email address first."
 
 
-class InsufficientScope(Forbidden):
-    """The personal access token lacks a scope, or the operation accepts no such token.
+class InsufficientRole(Forbidden):
+    """The caller's role in the workspace does not allow the operation."""
 
-    `WWW-Authenticate` lists the scopes that the operation needs (RFC 6750 section 3.1). It has none
-    if only the access token of a login can use the operation.
+    code = "insufficient_role"
+    title = "Insufficient role"
+    detail = "Your role in this workspace, viewer, does not allow changes."
+
+
+class InsufficientScope(Forbidden):
+    """The token lacks a scope or is not for the workspace, or the operation accepts no such token.
+
+    It is a personal access token. `WWW-Authenticate` lists the scopes that the operation needs
+    (RFC 6750 section 3.1). It has none if only the access token of a login can use the operation,
+    or if the token is for other workspaces.
     """
 
     code = "insufficient_scope"

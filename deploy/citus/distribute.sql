@@ -2,12 +2,14 @@
 -- before. On the coordinator, as the owner of the tables:
 -- psql --set ON_ERROR_STOP=1 --file distribute.sql
 
--- A table with a workspace_id is distributed by it, after the tables that it references. The list is
--- made before there are shards, which have that column too.
+-- A table with a workspace_id is distributed by it, after the tables that it references, except for
+-- members and invitations, which are found by account too. The list is made before there are shards,
+-- which have that column too.
 CREATE TEMPORARY TABLE content AS
 WITH RECURSIVE tables (name) AS (
     SELECT attrelid::regclass FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
     WHERE attname = 'workspace_id' AND relkind = 'r' AND relnamespace = 'public'::regnamespace
+    AND relname NOT IN ('memberships', 'invitations')
 ), ranked (name, rank) AS (
     SELECT name, 1 FROM tables
     UNION
@@ -39,6 +41,8 @@ $$;
 BEGIN;
 SELECT create_reference_table('users');
 SELECT create_reference_table('sessions');
+SELECT create_reference_table('memberships');
+SELECT create_reference_table('invitations');
 SELECT create_reference_table('identities');
 SELECT create_reference_table('sign_in_codes');
 SELECT create_reference_table('email_changes');

@@ -67,8 +67,9 @@ class Session(Model):
     its rotating part. `last_used_at` is the time of the last refresh, or else of the login.
     `previous_uses` are its earlier values, newest first, if they are at most ten seconds apart.
 
-    Of a personal access token, only the hash of its secret is stored. Its scopes never change,
-    because workers cache them. `last_used_at` is null until it is used.
+    Of a personal access token, only the hash of its secret is stored. Its scopes and workspaces
+    never change, because workers cache them. Without `workspace_ids` it is for all workspaces.
+    `last_used_at` is null until it is used.
     """
 
     __tablename__ = "sessions"
@@ -93,6 +94,7 @@ class Session(Model):
     token_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     name: Mapped[str | None] = mapped_column(String(255))
     scopes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    workspace_ids: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
     user_agent: Mapped[str | None] = mapped_column(String(255))
     address: Mapped[str | None] = mapped_column(INET)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)

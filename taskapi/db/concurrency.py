@@ -35,8 +35,9 @@ class Share(NamedTuple):
     key: str
     """Of the account or of the network. Equal keys share a limit."""
 
-    workspace_id: int | None
-    """None without a token."""
+    writes_to: Hashable | None
+    """What the writes of a request with a token count towards: its workspace, or its account until
+    the worker knows that it may write there. None without a token."""
 
     unsent: Mapping[str, int]
     """The bytes of large responses that are still to be sent, by key."""
@@ -161,6 +162,6 @@ class ConcurrencyLimits:
         """
         if share is None:
             return _UNLIMITED
-        if share.workspace_id is None:
+        if share.writes_to is None:
             return self._networks.slot(share.key, self._seconds)
-        return self._writes.slot(share.workspace_id, self._seconds) if writes else _UNLIMITED
+        return self._writes.slot(share.writes_to, self._seconds) if writes else _UNLIMITED

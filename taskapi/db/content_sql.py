@@ -54,6 +54,7 @@ from taskapi.db.tenancy import (
     increment_version,
     locked_workspace,
     own_workspace,
+    role_allows,
     version_matches,
     visible,
 )
@@ -301,12 +302,13 @@ class ContentStatements:
 
     @cached_property
     def diagnosis(self) -> Statement:
-        own = select(self.table).where(
-            self.table.c.workspace_id == WORKSPACE_ID, self.table.c.id == ID
-        )
+        own = select(self.table).where(visible(self.table), self.table.c.id == ID)
         all_rows = self.table.alias()
-        is_elsewhere = exists().where(all_rows.c.id == ID)
-        state = select(has_live_session().label("is_live"), is_elsewhere.label("is_elsewhere"))
+        state = select(
+            has_live_session().label("is_live"),
+            role_allows().label("is_allowed"),
+            exists().where(all_rows.c.id == ID).label("is_elsewhere"),
+        )
         left, right = state.subquery("state"), own.subquery("own")
         return Statement(select(left, right).select_from(left.outerjoin(right, true())))
 

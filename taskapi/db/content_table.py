@@ -16,6 +16,7 @@ from taskapi.extensions import Base
 from taskapi.identity import Caller
 from taskapi.problems import (
     Forbidden,
+    InsufficientRole,
     InvalidInput,
     NotFound,
     PreconditionFailed,
@@ -176,15 +177,18 @@ class ContentTable(Generic[M]):
 
         Raises:
             SessionEnded: the caller's session has ended.
+            InsufficientRole: the caller's role does not allow it.
             PreconditionFailed: the row has another version.
-            Forbidden: the row belongs to another workspace.
+            Forbidden: the row belongs to another workspace, or the caller is no member.
             NotFound: the row does not exist.
         """
-        is_live, is_elsewhere, *values = database.rows(
+        is_live, is_allowed, is_elsewhere, *values = database.rows(
             self.sql.diagnosis, id=row_id, **scope(caller)
         )[0]
         if not is_live:
             raise SessionEnded
+        if is_allowed is False:  # not None: strangers do not learn who is a member
+            raise InsufficientRole
         row: Any = self.row(values)
         if row.id is not None:
             if otherwise and is_match(row.version, if_match):

@@ -383,9 +383,9 @@ def _execute(
 ) -> list[Row]:
     connection.patience = seconds_left(until)
     try:
-        values = statement.values(parameters)
-        is_kept = not statement.is_dynamic
-        return connection.run(statement.sql, values, statement.types, is_kept=is_kept)
+        compiled = statement.compiled(parameters)
+        values, is_kept = compiled.values(parameters), not statement.is_dynamic
+        return connection.run(compiled.sql, values, compiled.types, is_kept=is_kept)
     except psycopg.errors.ForeignKeyViolation as error:
         raise ReferenceMissing(constraint_of(error)) from error
     except psycopg.errors.UniqueViolation as error:

@@ -10,6 +10,7 @@ import psycopg
 from sqlalchemy import (
     ARRAY,
     Boolean,
+    ColumnElement,
     Date,
     DateTime,
     Float,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Time,
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.selectable import ReturnsRows
 from sqlalchemy.types import TypeEngine
 
@@ -43,12 +45,59 @@ class _TextParameter(Text):
     render_bind_cast = True
 
 
-_DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")
-_DIALECT.colspecs = {**_DIALECT.colspecs, String: _TextParameter}
+_PERSONAL = PGDialect_psycopg(paramstyle="numeric_dollar")
+_SHARED = PGDialect_psycopg(paramstyle="numeric_dollar")
+for _dialect in (_PERSONAL, _SHARED):
+    _dialect.colspecs = {**_dialect.colspecs, String: _TextParameter}
+
+
+class ByWorkspace(ColumnElement[bool]):
+    """An SQL condition with another text in shared workspaces.
+
+    So the statements of personal workspaces contain nothing that only the others need.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, personal: ColumnElement[bool], shared: ColumnElement[bool]) -> None:
+        self.type = Boolean()
+        self.personal = personal
+        self.shared = shared
+
+
+@compiles(ByWorkspace)
+def _compile_by_workspace(element: ByWorkspace, compiler: Any, **options: Any) -> str:
+    chosen = element.shared if compiler.dialect is _SHARED else element.personal
+    text: str = compiler.process(chosen, **options)
+    return text
+
+
+class Compiled:
+    """A statement's SQL and its parameters."""
+
+    def __init__(self, clause: ReturnsRows, dialect: PGDialect_psycopg) -> None:
+        compiled: Any = clause.compile(dialect=dialect)
+        self.sql = str(compiled).encode()
+        self.names: tuple[str, ...] = tuple(compiled.positiontup)
+        """The names of the parameters `$1`, `$2` and so on."""
+
+        self.types = tuple(oid_of(compiled.binds[name].type) for name in self.names)
+        """The OIDs of the parameters' declared types."""
+
+        self.defaults = {k: v for k, v in compiled.params.items() if v is not None}
+        """Values of parameters that are part of the statement."""
+
+    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """The values of the parameters, in the order of `names`."""
+        given = {**self.defaults, **parameters}
+        return [given[name] for name in self.names]
 
 
 class Statement:
     """One SQL statement, built from SQLAlchemy Core and compiled on first use.
+
+    If it has the parameters of `tenancy.scope`, it is compiled for personal and for shared
+    workspaces separately.
 
     Args:
         clause: a select, or a write with RETURNING.
@@ -75,38 +124,24 @@ class Statement:
         self.is_dynamic = is_dynamic
 
     @cached_property
-    def _compiled(self) -> Any:
-        return self._clause.compile(dialect=_DIALECT)
+    def personal(self) -> Compiled:
+        """What is executed unless the workspace is shared."""
+        return Compiled(self._clause, _PERSONAL)
 
     @cached_property
-    def sql(self) -> bytes:
-        """The SQL text."""
-        return str(self._compiled).encode()
+    def shared(self) -> Compiled:
+        """What is executed in a shared workspace."""
+        return Compiled(self._clause, _SHARED)
 
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The names of the parameters `$1`, `$2` and so on."""
-        return tuple(self._compiled.positiontup)
-
-    @cached_property
-    def types(self) -> tuple[int, ...]:
-        """The OIDs of the parameters' declared types."""
-        return tuple(oid_of(self._compiled.binds[name].type) for name in self.names)
-
-    @cached_property
-    def defaults(self) -> dict[str, Any]:
-        """Values of parameters that are part of the statement."""
-        return {k: v for k, v in self._compiled.params.items() if v is not None}
+    def compiled(self, parameters: Mapping[str, Any]) -> Compiled:
+        """What is executed with these parameters."""
+        is_personal = parameters.get("caller_workspace_id") == parameters.get("caller_user_id")
+        return self.personal if is_personal else self.shared
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The names of the result's columns."""
         return tuple(str(column.name) for column in self._clause.exported_columns)
-
-    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        """The values of the parameters, in the order of `names`."""
-        given = {**self.defaults, **parameters}
-        return [given[name] for name in self.names]
 
 
 def oid_of(declared: TypeEngine[Any]) -> int:

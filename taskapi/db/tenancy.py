@@ -1,7 +1,8 @@
 """Tenancy: the only place that defines which workspace's rows a statement can access.
 
 Features build their statements from these parts. Each statement names the workspace and the
-session, and finds nothing unless the session is active, in the same round trip. A write locks only
+session, and finds nothing unless the session is active, in the same round trip. In a shared
+workspace, the user must also be a member, with a role that allows the operation. A write locks only
 the workspace's row, so writes to one workspace are serialized. It uses the workspace's next version
 only if it changes something, so versions have no gap. Each table is compared with the workspace's
 ID, although a join would imply it, so that Citus can prune to one shard.
@@ -9,6 +10,7 @@ ID, although a join would imply it, so that Citus can prune to one shard.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -17,8 +19,10 @@ from sqlalchemy import (
     ARRAY,
     CTE,
     BigInteger,
+    Boolean,
     ColumnElement,
     FromClause,
+    Text,
     all_,
     and_,
     any_,
@@ -26,19 +30,28 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    not_,
     or_,
     select,
+    true,
     update,
 )
 
 from taskapi.auth.models import Session
 from taskapi.db import database
 from taskapi.db.quotas import QUOTAS, TOTALS, limit_of
-from taskapi.db.statement import Statement
+from taskapi.db.statement import ByWorkspace, Statement
 from taskapi.extensions import table_of
 from taskapi.identity import Caller
-from taskapi.problems import SessionEnded
-from taskapi.workspaces.models import Workspace
+from taskapi.problems import (
+    Forbidden,
+    InsufficientRole,
+    NotFound,
+    Problem,
+    SessionEnded,
+    Unavailable,
+)
+from taskapi.workspaces.models import VIEWER, Membership, Workspace
 
 
 class SqlRow(Protocol):
@@ -52,8 +65,11 @@ class SqlRow(Protocol):
 Counts = Mapping[str, Callable[[SqlRow], ColumnElement[int]]]
 """For columns of the workspace that store totals, how much a row adds to each."""
 
+_events = logging.getLogger("taskapi.event")
+
 WORKSPACES = table_of(Workspace)
 _sessions = table_of(Session)
+_memberships = table_of(Membership)
 
 ONE = literal_column("1", BigInteger)
 """A literal, because a Python number would become a parameter."""
@@ -61,13 +77,15 @@ ONE = literal_column("1", BigInteger)
 WORKSPACE_ID = bindparam("caller_workspace_id", type_=BigInteger)
 USER_ID = bindparam("caller_user_id", type_=BigInteger)
 SESSION_ID = bindparam("caller_session_id", type_=BigInteger)
+_WRITES = bindparam("caller_writes", type_=Boolean)
 ID = bindparam("id", type_=BigInteger)
 _IF_MATCH = bindparam("if_match", type_=ARRAY(BigInteger))
 
 
-def scope(caller: Caller) -> dict[str, int]:
+def scope(caller: Caller) -> dict[str, Any]:
     """The parameters of all statements on a workspace."""
     return {
+        "caller_writes": caller.writes,
         "caller_workspace_id": caller.workspace_id,
         "caller_user_id": caller.user_id,
         "caller_session_id": caller.session_id,
@@ -84,17 +102,63 @@ def has_live_session() -> ColumnElement[bool]:
     )
 
 
-def require_session(caller: Caller) -> None:
-    """Check the caller's session, for an operation that queries nothing else.
+_membership = and_(_memberships.c.workspace_id == WORKSPACE_ID, _memberships.c.user_id == USER_ID)
+_role = select(_memberships.c.role).where(_membership).scalar_subquery()
+_can_write = _memberships.c.role != literal_column(f"'{VIEWER}'", Text)
+_role_allows = select(or_(_can_write, not_(_WRITES))).where(_membership).scalar_subquery()
+
+
+def role_allows() -> ColumnElement[bool]:
+    """An SQL condition: the caller's role allows the operation. Null if the caller has no role."""
+    return ByWorkspace(true(), _role_allows)
+
+
+def has_access() -> ColumnElement[bool]:
+    """An SQL condition: the caller's session is active, and the caller's role allows the operation.
+
+    The owner of a personal workspace needs no role there.
+    """
+    return ByWorkspace(has_live_session(), and_(has_live_session(), _role_allows))
+
+
+def require_access(caller: Caller) -> None:
+    """Check the caller's session and role, for an operation that queries nothing else.
 
     Raises:
-        SessionEnded: the session has ended.
+        SessionEnded: the session has ended, or the role does not allow it: see `refusal`.
     """
-    if not (database.row(_SESSION, **scope(caller)) or {}).get("is_live"):
+    if not (database.row(_HAS_ACCESS, **scope(caller)) or {}).get("has_access"):
         raise SessionEnded
 
 
-_SESSION = Statement(select(has_live_session().label("is_live")))
+_HAS_ACCESS = Statement(select(has_access().label("has_access")))
+
+
+def refusal(caller: Caller) -> Problem:
+    """The reason why the statements of a caller find nothing in a shared workspace."""
+    found = database.row(_STATE, **scope(caller)) or {}
+    if not found["is_live"]:
+        return SessionEnded()
+    if found["role"] and not (found["role"] == VIEWER and caller.writes):
+        return Unavailable()  # The caller has got the role meanwhile.
+    if not found["exists"]:
+        return NotFound("Workspace not found")
+    extra = {"user_id": caller.user_id, "workspace_id": caller.workspace_id}
+    _events.warning("refused", extra=extra)
+    if found["role"]:
+        return InsufficientRole()
+    return Forbidden("Not authorized to access this workspace")
+
+
+_STATE = Statement(
+    select(
+        has_live_session().label("is_live"),
+        _role.label("role"),
+        exists()
+        .where(WORKSPACES.c.id == WORKSPACE_ID, WORKSPACES.c.deleted_at.is_(None))
+        .label("exists"),
+    )
+)
 
 
 def version_matches(rows: FromClause) -> ColumnElement[bool]:
@@ -120,12 +184,12 @@ def is_match(version: int, if_match: Sequence[int] | None) -> bool:
 
 def visible(rows: FromClause) -> ColumnElement[bool]:
     """An SQL condition: the row belongs to the caller's workspace."""
-    return and_(rows.c.workspace_id == WORKSPACE_ID, has_live_session())
+    return and_(rows.c.workspace_id == WORKSPACE_ID, has_access())
 
 
 def own_workspace() -> ColumnElement[bool]:
     """An SQL condition: the row of workspaces is the caller's workspace."""
-    return and_(WORKSPACES.c.id == WORKSPACE_ID, has_live_session())
+    return and_(WORKSPACES.c.id == WORKSPACE_ID, has_access())
 
 
 def locked_workspace(totals: Iterable[str] = ()) -> CTE:

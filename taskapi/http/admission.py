@@ -2,7 +2,8 @@
 
 A request counts towards its account once the worker has verified the session. Before that it counts
 towards the session, so that a revoked token uses up nothing of its account's limits. Requests
-without a token count towards their network.
+without a token count towards their network. In the same way, writes to a shared workspace count
+towards it once the worker has seen that the account may write there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from time import monotonic, sleep
+from typing import Any
 
 from flask import Flask, Response
 
@@ -22,7 +24,7 @@ from taskapi.http.addresses import client_address, network
 from taskapi.http.application import CompleteResponse, Request
 from taskapi.http.rates import Rate
 from taskapi.identity import Caller
-from taskapi.problems import RateLimited, TokenInvalid
+from taskapi.problems import Forbidden, RateLimited, TokenInvalid
 from taskapi.runtime import CLOSE
 from taskapi.runtime.context import extensions
 
@@ -78,6 +80,7 @@ class Admission:
         self._in_progress: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
         self._verified: dict[int, float] = {}
+        self._writers: dict[tuple[int, int], None] = {}
 
     def admit(
         self, request: Request, caller: Caller | None, respond: Callable[[Turn], Response]
@@ -91,10 +94,7 @@ class Admission:
         Raises:
             TooManyConcurrentRequests, RequestRateExceeded: as they say, after a delay.
         """
-        if caller:
-            share = Share(f"account {caller.user_id}", caller.workspace_id, self._unsent)
-        else:
-            share = Share(_network_key(request), None, self._unsent)
+        share = self._share_of(request, caller)
         database.count_towards(share)
         is_verified = bool(caller and self._verified.get(caller.session_id, 0) > monotonic())
         key, limit, turn = self._limits_of(request, caller, share.key, is_verified=is_verified)
@@ -107,14 +107,14 @@ class Admission:
             response = respond(turn)
         except TooManyConcurrentRequests as problem:
             raise self._refused(key, request, problem) from None
-        except TokenInvalid:
+        except (TokenInvalid, Forbidden) as problem:
             if caller:
-                self._verified.pop(caller.session_id, None)
+                self._forget(caller, problem)
             raise
         finally:
             _subtract(self._in_progress, key, 1)
-        if caller and not is_verified and database.seconds_spent():
-            self._remember(caller)
+        if caller and database.seconds_spent():
+            self._remember(caller, is_verified=is_verified)
         if isinstance(response, CompleteResponse) and response.size >= _LARGE_BYTES:
             self._count_unsent(share.key, response)
         return response
@@ -166,10 +166,26 @@ class Admission:
         self._unsent[key] += response.size
         response.on_sent = partial(_subtract, self._unsent, key, response.size)
 
-    def _remember(self, caller: Caller) -> None:
-        if len(self._verified) >= _MAX_REMEMBERED:
-            del self._verified[next(iter(self._verified))]
-        self._verified[caller.session_id] = monotonic() + _VERIFIED_SECONDS
+    def _share_of(self, request: Request, caller: Caller | None) -> Share:
+        if caller is None:
+            return Share(_network_key(request), None, self._unsent)
+        key = f"account {caller.user_id}"
+        is_known = not caller.is_in_shared_workspace or _writer(caller) in self._writers
+        return Share(key, caller.workspace_id if is_known else key, self._unsent)
+
+    def _remember(self, caller: Caller, *, is_verified: bool) -> None:
+        if not is_verified:
+            _make_room(self._verified)
+            self._verified[caller.session_id] = monotonic() + _VERIFIED_SECONDS
+        if caller.writes:
+            _make_room(self._writers)
+            self._writers[_writer(caller)] = None
+
+    def _forget(self, caller: Caller, problem: TokenInvalid | Forbidden) -> None:
+        if isinstance(problem, TokenInvalid):
+            self._verified.pop(caller.session_id, None)
+        else:
+            self._writers.pop(_writer(caller), None)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -185,6 +201,15 @@ def admission() -> Admission:
     """The application's admission."""
     found: Admission = extensions()["taskapi_admission"]
     return found
+
+
+def _writer(caller: Caller) -> tuple[int, int]:
+    return caller.user_id, caller.workspace_id
+
+
+def _make_room(remembered: dict[Any, Any]) -> None:
+    if len(remembered) >= _MAX_REMEMBERED:
+        del remembered[next(iter(remembered))]
 
 
 def _subtract(counter: Counter[str], key: str, amount: int) -> None:

@@ -42,7 +42,7 @@ from taskapi.db import database
 from taskapi.db.database import Transaction
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import USER_ID, WORKSPACE_ID, has_live_session, scope
+from taskapi.db.tenancy import USER_ID, WORKSPACE_ID, has_access, scope
 from taskapi.extensions import table_of
 from taskapi.http.application import Request
 from taskapi.http.encryption import decrypt, encrypt
@@ -147,7 +147,7 @@ class Owner(NamedTuple):
         statements: the statements on its keys.
         parameters: the parameters of these statements.
         name: a name for the account's lock.
-        is_caller: whether its session must be active.
+        is_caller: whether its session must be active, and its role must allow the operation.
         lifetime: how long its responses are stored.
     """
 
@@ -158,7 +158,7 @@ class Owner(NamedTuple):
     lifetime: timedelta = LIFETIME
 
 
-_of_caller = _Statements(WORKSPACE_ID, and_(_users.c.id == USER_ID, has_live_session()))
+_of_caller = _Statements(WORKSPACE_ID, and_(_users.c.id == USER_ID, has_access()))
 _of_user = _Statements(_users.c.id, _users.c.id == bindparam("user_id", type_=BigInteger))
 _of_email = _Statements(_users.c.id, _users.c.email == bindparam("email", type_=Text))
 

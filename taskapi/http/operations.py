@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial, wraps
+from functools import cached_property, lru_cache, partial, wraps
 from typing import Any, ParamSpec
 from urllib.parse import unquote_plus, unquote_to_bytes
 
@@ -15,7 +15,7 @@ from werkzeug.routing import BaseConverter
 
 from taskapi import problems as errors
 from taskapi.db.concurrency import TooManyConcurrentRequests
-from taskapi.db.tenancy import require_session
+from taskapi.db.tenancy import refusal, require_access
 from taskapi.field_errors import FieldError
 from taskapi.http import idempotency
 from taskapi.http.admission import RequestRateExceeded, Turn, admission
@@ -23,9 +23,10 @@ from taskapi.http.application import Request, current_request
 from taskapi.http.bodies import JSON, read_object, require_no_content
 from taskapi.http.personal_tokens import authenticate_by_token, record_use
 from taskapi.http.schemas import Input, load
-from taskapi.http.scopes import SCOPES
+from taskapi.http.scopes import SCOPES, is_of_content, is_of_writes
 from taskapi.http.verification import needs_verified_email, require_verified_email
-from taskapi.identity import MAX_ID, Caller
+from taskapi.http.workspaces import caller_in_workspace, id_in_path
+from taskapi.identity import Caller
 
 _CACHED_QUERIES = 256
 
@@ -65,6 +66,7 @@ class Operation:
         is_public: whether the operation needs no token.
         scopes: the scopes that a personal access token needs, all of them. Without any, the
             operation accepts no personal access token.
+        spans_workspaces: whether the operation ignores the workspace of the path.
         is_safe: whether the operation changes nothing, although it is a POST.
         is_token_optional: whether a public operation uses a token that is sent.
         problems: errors in addition to those that follow from the other arguments.
@@ -88,6 +90,7 @@ class Operation:
     query: Input | None = None
     is_public: bool = False
     scopes: Sequence[str] = ()
+    spans_workspaces: bool = False
     is_safe: bool = False
     is_token_optional: bool = False
     problems: Sequence[type[errors.Problem]] = ()
@@ -104,6 +107,16 @@ class Operation:
         unknown = set(self.scopes) - SCOPES.keys()
         assert not unknown, f"{unknown} are not in http.scopes"
 
+    @cached_property
+    def is_in_workspace(self) -> bool:
+        """Whether the operation is on the content of one workspace, that of the path."""
+        return not self.spans_workspaces and any(is_of_content(scope) for scope in self.scopes)
+
+    @cached_property
+    def needs_editor(self) -> bool:
+        """Whether the operation needs a role that allows changes, in a shared workspace."""
+        return self.is_in_workspace and any(is_of_writes(scope) for scope in self.scopes)
+
     @property
     def is_idempotent_by_key(self) -> bool:
         """Whether the operation supports Idempotency-Key."""
@@ -119,6 +132,9 @@ class Operation:
             found += [errors.Unauthenticated, errors.TokenExpired]
             found += [errors.TokenInvalid, errors.SessionEnded, errors.InsufficientScope]
             found += [errors.EmailNotVerified] if needs_verified_email(path) else []
+        if self.is_in_workspace:
+            found += [errors.Forbidden, errors.NotFound]
+            found += [errors.InsufficientRole] if self.needs_editor else []
         if self.is_idempotent_by_key:
             found += [errors.KeyInUse, errors.KeyReused, idempotency.StorageRateExceeded]
         if self.body or writes:  # a body that is not expected is read, too
@@ -145,24 +161,25 @@ def operation(**arguments_of_operation: Any) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         def respond(request: Request, in_path: dict[str, Any], turn: Turn) -> Response:
-            with_token = _check_scopes(declared, request, in_path.get("caller"), turn)
+            caller: Caller | None = in_path.get("caller")
+            with_token = _check_scopes(declared, request, caller, turn)
             arguments = _arguments(declared, request, in_path)
             with turn:
-                if not declared.is_public:
-                    require_verified_email(request, arguments["caller"])
+                if caller:
+                    require_verified_email(request, caller)
                 if with_token:
                     record_use(arguments["caller"])
+                perform = partial(view, **arguments)
                 if is_idempotent_by_key and "HTTP_IDEMPOTENCY_KEY" in request.environ:
-                    return _once(declared, request, arguments, partial(view, **arguments))
-                return view(**arguments)
+                    perform = partial(_once, declared, request, arguments, perform)
+                return _with_reason(caller, perform)
 
         @wraps(view)
         def handle(**arguments: Any) -> Response:
             request = current_request()
             caller = None
             if not declared.is_public:
-                caller = arguments["caller"] = _authenticated(request)
-                request.user_id = caller.user_id
+                caller = arguments["caller"] = _authenticated(declared, request)
             elif request.is_read:
                 return view(**_arguments(declared, request, arguments))
             return admission().admit(request, caller, partial(respond, request, arguments))
@@ -173,11 +190,25 @@ def operation(**arguments_of_operation: Any) -> Callable[[View], View]:
     return decorate
 
 
-def _authenticated(request: Request) -> Caller:
+def _authenticated(declared: Operation, request: Request) -> Caller:
     try:
-        return authenticate_by_token(request)
+        caller = authenticate_by_token(request)
     except errors.Unauthenticated:
         admission().delay_refusal(request)
+        raise
+    request.user_id = caller.user_id
+    if declared.is_in_workspace:
+        return caller_in_workspace(request, caller, writes=declared.needs_editor)
+    return caller
+
+
+def _with_reason(caller: Caller | None, perform: Callable[[], Response]) -> Response:
+    """The response. If the caller has no access to a shared workspace, the error says why."""
+    try:
+        return perform()
+    except errors.SessionEnded:
+        if caller and caller.is_in_shared_workspace:
+            raise refusal(caller) from None
         raise
 
 
@@ -185,16 +216,22 @@ def _check_scopes(declared: Operation, request: Request, caller: Caller | None, 
     """Check the scopes of a personal access token. Return whether the caller has such a token.
 
     Raises:
-        InsufficientScope: it lacks a scope, or the operation accepts no such token.
-        SessionEnded: it lacks a scope and is not valid any more.
+        InsufficientScope: it lacks a scope, it is not for the workspace, or the operation accepts
+            no such token.
+        SessionEnded: the same, and it is not valid any more.
     """
     if caller is None or caller.scopes is None:
         return False
     request.log_fields["token_id"] = caller.session_id
+    problem = None
     if not declared.scopes or not caller.scopes.issuperset(declared.scopes):
+        problem = errors.InsufficientScope.of(declared.scopes)
+    elif declared.is_in_workspace and not caller.may_use(caller.workspace_id):
+        problem = errors.InsufficientScope("This token is not for this workspace.")
+    if problem:
         with turn:
-            require_session(caller)
-        raise errors.InsufficientScope.of(declared.scopes)
+            require_access(Caller.of(caller.user_id, caller.session_id))
+        raise problem
     return True
 
 
@@ -242,8 +279,7 @@ class IdConverter(BaseConverter):
     regex = "[^/]+"
 
     def to_python(self, value: str) -> int:
-        is_id = value.isascii() and value.isdigit() and value[0] != "0" and len(value) <= 16
-        return int(value) if is_id and int(value) <= MAX_ID else 0
+        return id_in_path(value)
 
     def to_url(self, value: int) -> str:
         return str(value)

@@ -30,6 +30,7 @@ from taskapi.http.preconditions import (
     if_none_match,
 )
 from taskapi.http.representation import Represent, represent_as
+from taskapi.http.workspaces import address
 from taskapi.identity import Caller
 from taskapi.runtime.context import extensions
 
@@ -63,6 +64,12 @@ def versioned_response(
     return json_response(payload, status, {"ETag": tag, **(headers or {})})
 
 
+def created_response(payload: Mapping[str, Any]) -> Response:
+    """The response with a new resource, its ETag and its URL."""
+    location = f"{address(current_request())}/{payload['id']}"
+    return versioned_response(payload, 201, {"Location": location})
+
+
 def page_response(name: str, found: Page[Any], caller: Caller, represent: Represent) -> Response:
     """The response with a page, or 304 if the client has this version of the list.
 
@@ -84,7 +91,7 @@ def page_response(name: str, found: Page[Any], caller: Caller, represent: Repres
         next_cursor = found.cursor_after(rows[len(json) - 1])
     if next_cursor:
         following = request.args.to_dict() | {"cursor": next_cursor}
-        headers["Link"] = f'<{request.path}?{urlencode(following)}>; rel="next"'
+        headers["Link"] = f'<{address(current_request())}?{urlencode(following)}>; rel="next"'
     page = {name: json, "total": found.total, "next_cursor": next_cursor}
     return json_response(page, headers=headers)
 
@@ -192,7 +199,8 @@ def _similar_path() -> str | None:
     adapter = current_app.create_url_adapter(current_request())
     if path == sent or not adapter or not adapter.allowed_methods(path):
         return None
-    return f"Not found. The path is {errors.shortened(path)}, without further slashes."
+    full = errors.shortened(current_request().root_path + path)
+    return f"Not found. The path is {full}, without further slashes."
 
 
 def _unexpected(error: Exception) -> Response:

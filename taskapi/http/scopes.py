@@ -19,3 +19,16 @@ SCOPES: dict[str, str] = {
     "filters:write": "Create, change and delete saved filters.",
 }
 """All scopes, with their descriptions."""
+
+_OF_ACCOUNT = frozenset({"profile"})
+"""The resources that belong to the account, not to a workspace."""
+
+
+def is_of_content(scope: str) -> bool:
+    """Whether a scope is for the content of workspaces."""
+    return scope.partition(":")[0] not in _OF_ACCOUNT
+
+
+def is_of_writes(scope: str) -> bool:
+    """Whether a scope is for changes."""
+    return scope.endswith(":write")

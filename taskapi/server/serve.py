@@ -122,7 +122,7 @@ def _has_schema(settings: Settings) -> bool:
     url = settings.database_url_direct or settings.database_url or ""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
-            row = connection.execute(SCHEMA.sql).fetchone()
+            row = connection.execute(SCHEMA.personal.sql).fetchone()
     except psycopg.errors.UndefinedTable:
         return False
     except psycopg.Error as error:

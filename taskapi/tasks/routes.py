@@ -10,7 +10,7 @@ from taskapi.db.quotas import QuotaExceeded
 from taskapi.http.bodies import JSON, MERGE_PATCH
 from taskapi.http.operations import operation
 from taskapi.http.preconditions import if_match, if_none_match
-from taskapi.http.responses import page_response, versioned_response
+from taskapi.http.responses import created_response, page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks import finding, schemas, service
 from taskapi.tasks.schemas import TASK
@@ -42,8 +42,7 @@ def create_task(caller: Caller, body: dict[str, Any]) -> Response:
 
     Send an `Idempotency-Key` to make the request safe to retry.
     """
-    task = service.create_task(caller, body)
-    return versioned_response(TASK.represent(task), 201, {"Location": f"{request.path}/{task.id}"})
+    return created_response(TASK.represent(service.create_task(caller, body)))
 
 
 @tasks.get("/<id:task_id>")

@@ -1,4 +1,4 @@
-"""The table of workspaces, and the columns that all rows of a workspace share."""
+"""The tables of workspaces and members, and the columns that all rows of a workspace share."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Identity,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
     Sequence,
     String,
+    Text,
     func,
     text,
 )
@@ -32,7 +36,10 @@ NEXT_ID = text("nextval('workspace_ids'::regclass)")
 
 
 class Workspace(Model):
-    """A workspace, with the version and the totals of its content."""
+    """A workspace, with the version and the totals of its content.
+
+    A deleted workspace has no members. Its rows are deleted in small steps.
+    """
 
     __tablename__ = "workspaces"
     __table_args__ = (
@@ -41,6 +48,7 @@ class Workspace(Model):
             "version >= 0 AND task_count >= completed_task_count AND completed_task_count >= 0",
             name="totals",
         ),
+        Index("ix_workspaces_deleted", "id", postgresql_where=text("deleted_at IS NOT NULL")),
         # Each write to a workspace updates this row. Free space on the page keeps that cheap.
         {"postgresql_with": {"fillfactor": 50}},
     )
@@ -57,8 +65,61 @@ class Workspace(Model):
     occurrence_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     # Of titles and descriptions of tasks.
     text_bytes: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
+
+
+OWNER, ADMIN, EDITOR, VIEWER = ROLES = ("owner", "admin", "editor", "viewer")
+"""The roles of members, from the most powerful on."""
+
+_IS_ROLE = "role IN ('owner', 'admin', 'editor', 'viewer')"
+
+
+class Membership(Model):
+    """A member of a shared workspace. A personal workspace has no members.
+
+    It has no foreign key to the workspace, because in a cluster each node has all members, but only
+    some workspaces. Its rows change only while the workspace is locked.
+    """
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        PrimaryKeyConstraint("workspace_id", "user_id"),
+        CheckConstraint(_IS_ROLE, name="role"),
+        Index(
+            "uq_memberships_owner",
+            "workspace_id",
+            unique=True,
+            postgresql_where=text("role = 'owner'"),
+        ),
+    )
+
+    workspace_id: Mapped[int] = mapped_column(BigInteger)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    role: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
+
+
+class Invitation(Model):
+    """An open invitation to a shared workspace. Only the hash of its token is stored."""
+
+    __tablename__ = "invitations"
+    __table_args__ = (
+        PrimaryKeyConstraint("workspace_id", "id"),
+        CheckConstraint(_IS_ROLE + " AND role <> 'owner'", name="role"),
+        Index("uq_invitations_email", "workspace_id", "email", unique=True),
+        Index("uq_invitations_token", "token_hash", unique=True),
+    )
+
+    workspace_id: Mapped[int] = mapped_column(BigInteger)
+    id: Mapped[int] = mapped_column(BigInteger, Identity())
+    email: Mapped[str] = mapped_column(String(255, collation="C"), index=True)
+    role: Mapped[str] = mapped_column(Text)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    invited_by: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class Content:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 MARKER = "executed-by-restore"
 """A file in the database's folder, which is the working directory of the server's programs."""
 
-PROGRAM = f"touch {MARKER}"
+PROGRAM = f"cat > {MARKER}"
 FUNCTION = f"""
 CREATE FUNCTION attack() RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN

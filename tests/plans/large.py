@@ -84,9 +84,10 @@ Node = dict[str, Any]
 
 def plan_of(connection: psycopg.Connection, statement: Statement, parameters: Node) -> list[Node]:
     """The nodes of the executed plan of a statement, which is rolled back."""
-    values = statement.values(parameters)
+    compiled = statement.compiled(parameters)
+    values = compiled.values(parameters)
     given = f"({', '.join(['%s'] * len(values))})" if values else ""
-    connection.execute(b"PREPARE asked AS " + statement.sql)
+    connection.execute(b"PREPARE asked AS " + compiled.sql)
     try:
         with connection.transaction(force_rollback=True):
             (found,) = psycopg.ClientCursor(connection).execute(

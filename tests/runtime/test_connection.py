@@ -74,7 +74,7 @@ def _prepared(connection: Connection) -> list[tuple[Any, ...]]:
 def test_a_statement_is_prepared_once_for_all_values(
     connection: Connection, declared: Any, values: list[Any]
 ) -> None:
-    statement = Statement(select(bindparam("value", type_=declared).label("value")))
+    statement = Statement(select(bindparam("value", type_=declared).label("value"))).personal
     for value in values:
         ((found,),) = connection.run(
             statement.sql, statement.values({"value": value}), statement.types
@@ -96,7 +96,8 @@ def test_every_statement_declares_the_types_of_its_parameters() -> None:
     statements = [found for found in gc.get_objects() if isinstance(found, Statement)]
     assert len(statements) > 20
     for statement in statements:
-        assert len(statement.types) == len(statement.names)
+        for compiled in (statement.personal, statement.shared):
+            assert len(compiled.types) == len(compiled.names)
 
 
 def test_a_prepared_statement_is_named_by_its_text(database_url: str) -> None:

@@ -69,22 +69,22 @@ class Distribution(NamedTuple):
     colocate_with: str
 
 
+REFERENCE = {
+    *("users", "sessions", "email_changes", "email_tokens", "identities", "sign_in_codes"),
+    *("second_factors", "memberships", "invitations"),
+    "alembic_version",
+}
+"""Reference tables, of which each node has a copy."""
+
 DISTRIBUTED = {
     Distribution("workspaces", "id", "default"),
     *(
         Distribution(table.name, "workspace_id", "workspaces")
         for table in db.metadata.sorted_tables
-        if "workspace_id" in table.columns
+        if "workspace_id" in table.columns and table.name not in REFERENCE
     ),
 }
 """By the models, what the script ought to ask for."""
-
-REFERENCE = {
-    *("users", "sessions", "email_changes", "email_tokens", "identities", "sign_in_codes"),
-    "second_factors",
-    "alembic_version",
-}
-"""Reference tables, of which each node has a copy."""
 
 COLUMN_OF = {one.table: one.column for one in DISTRIBUTED}
 

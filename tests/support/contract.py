@@ -11,6 +11,8 @@ from referencing.jsonschema import DRAFT202012
 from werkzeug.test import TestResponse
 
 _DOCUMENT = "urn:openapi"
+_PREFIX = re.compile("^/workspaces/[^/]+(?=/(?!(members|invitations|transfer)\\b))")
+"""The base URL of a workspace, below which the operations are the same."""
 
 
 class Contract:
@@ -26,7 +28,7 @@ class Contract:
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
         """The operation of a request; None if the document has none."""
-        bare = path.partition("?")[0]
+        bare = _PREFIX.sub("", path.partition("?")[0])
         for pattern, _, operations in sorted(self._paths, key=lambda p: "{" in p[1]):
             if pattern.match(bare):
                 return operations.get("get" if method == "HEAD" else method.lower())

@@ -17,7 +17,7 @@ from taskapi.auth.oidc.identity import Identity
 from taskapi.auth.passwords import hash_password
 from taskapi.auth.service import WrongPassword, confirm_password
 from taskapi.db import database
-from taskapi.db.tenancy import require_session, scope
+from taskapi.db.tenancy import require_access, scope
 from taskapi.http.addresses import network
 from taskapi.identity import Caller
 from taskapi.logs import log_event
@@ -157,7 +157,7 @@ def set_password(
     Raises:
         InvalidCode, IdentityNotLinked, SessionEnded, RateLimited, TooBusy: see there.
     """
-    require_session(caller)
+    require_access(caller)
     attempts.spend_by_network(attempts.REAUTHENTICATE_PER_NETWORK, address)
     ratelimit.spend(attempts.REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
     new_hash = hash_password(new_password, Group(network(address, attempts.PARTY), is_known=True))

@@ -17,7 +17,7 @@ from taskapi.auth.profile.service import get_me
 from taskapi.db import database
 from taskapi.db.quotas import QuotaExceeded
 from taskapi.db.rows import row_class
-from taskapi.db.tenancy import require_session, scope
+from taskapi.db.tenancy import require_access, scope
 from taskapi.http.personal_tokens import PersonalToken, new_secret
 from taskapi.identity import Caller
 from taskapi.logs import log_event
@@ -61,7 +61,7 @@ def create_token(
         if created:
             notify_token_created.defer(caller.user_id)
     if created is None:
-        require_session(caller)
+        require_access(caller)
         raise QuotaExceeded(f"An account can have {quota:,} personal access tokens. Revoke one.")
     log_event("token_created", token_id=created["id"])
     return {**created, "token": str(token._replace(session_id=created["id"]))}

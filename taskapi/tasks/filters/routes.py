@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from taskapi.http.bodies import JSON, MERGE_PATCH
 from taskapi.http.operations import operation
 from taskapi.http.preconditions import if_match, if_none_match
-from taskapi.http.responses import page_response, versioned_response
+from taskapi.http.responses import created_response, page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks.filters import schemas, service
 from taskapi.tasks.filters.queries import FilterExists
@@ -36,10 +36,7 @@ def create_filter(caller: Caller, body: dict[str, Any]) -> Response:
 
     Its name must be unique, ignoring case.
     """
-    created = service.create_filter(caller, body)
-    return versioned_response(
-        FILTER.represent(created), 201, {"Location": f"{request.path}/{created.id}"}
-    )
+    return created_response(FILTER.represent(service.create_filter(caller, body)))
 
 
 @filters.get("/<id:filter_id>")

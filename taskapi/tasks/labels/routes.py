@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from taskapi.http.bodies import JSON, MERGE_PATCH
 from taskapi.http.operations import operation
 from taskapi.http.preconditions import if_match, if_none_match
-from taskapi.http.responses import page_response, versioned_response
+from taskapi.http.responses import created_response, page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks.labels import schemas, service
 from taskapi.tasks.labels.queries import LabelExists
@@ -33,10 +33,7 @@ def list_labels(caller: Caller, query: dict[str, Any]) -> Response:
 @operation(summary="Create a label", **LABEL.creating(schemas.NEW_EXAMPLE, LabelExists))
 def create_label(caller: Caller, body: dict[str, Any]) -> Response:
     """Creates a label. Its name must be unique, ignoring case."""
-    created = service.create_label(caller, body)
-    return versioned_response(
-        LABEL.represent(created), 201, {"Location": f"{request.path}/{created.id}"}
-    )
+    return created_response(LABEL.represent(service.create_label(caller, body)))
 
 
 @labels.get("/<id:label_id>")

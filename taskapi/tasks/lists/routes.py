@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from taskapi.http.bodies import JSON, MERGE_PATCH
 from taskapi.http.operations import operation
 from taskapi.http.preconditions import if_match, if_none_match
-from taskapi.http.responses import page_response, versioned_response
+from taskapi.http.responses import created_response, page_response, versioned_response
 from taskapi.identity import Caller
 from taskapi.tasks.lists import schemas, service
 from taskapi.tasks.lists.queries import ListExists
@@ -37,10 +37,7 @@ def list_lists(caller: Caller, query: dict[str, Any]) -> Response:
 @operation(summary="Create a list", **LIST.creating(schemas.NEW_EXAMPLE, ListExists))
 def create_list(caller: Caller, body: dict[str, Any]) -> Response:
     """Creates a list at the end of the manual order. Its name must be unique, ignoring case."""
-    created = service.create_list(caller, body)
-    return versioned_response(
-        LIST.represent(created), 201, {"Location": f"{request.path}/{created.id}"}
-    )
+    return created_response(LIST.represent(service.create_list(caller, body)))
 
 
 @lists.get("/<id:list_id>")

@@ -14,7 +14,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
-from taskapi.db.tenancy import require_session
+from taskapi.db.tenancy import require_access
 from taskapi.http.timezones import (
     FIRST_INSTANT,
     LAST_INSTANT,
@@ -239,7 +239,7 @@ def preview(caller: Caller, values: Mapping[str, Any]) -> Preview:
     given = GivenRecurrence(values["rrule"], anchor, values.get("timezone"))
     recurrence = recurrence_for_due(caller, given, due)
     found = occurrences(recurrence, due, completed_at=completed_at)
-    require_session(caller)
+    require_access(caller)
     first = list(islice(found, values.get("count", DEFAULT_COUNT)))
     return Preview(first, has_more=next(found, None) is not None)
 
