@@ -196,6 +196,13 @@ class Settings:
     quota_tokens: int = _setting(
         100, "valid personal access tokens of an account", _integer(1, 10**6)
     )
+    quota_workspaces: int = _setting(
+        20, "shared workspaces that an account owns", _integer(0, 10**6)
+    )
+    quota_members: int = _setting(100, "members of a shared workspace", _integer(1, 1_000))
+    quota_invitations: int = _setting(
+        100, "open invitations to a shared workspace", _integer(1, 1_000)
+    )
     quota_text_bytes: int = _setting(
         100_000_000,
         "bytes of titles and descriptions of tasks in a workspace",

@@ -13,7 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from config import Settings
 from taskapi import identity, mail
 from taskapi import logs as logging
-from taskapi.auth import passwords, ratelimit
+from taskapi.auth import memberships, passwords, ratelimit
 from taskapi.auth.commands import sessions, users
 from taskapi.auth.emails.routes import emails
 from taskapi.auth.oidc import service as sign_ins
@@ -51,6 +51,9 @@ from taskapi.tasks.occurrences.routes import occurrences
 from taskapi.tasks.recurrence.routes import recurrence
 from taskapi.tasks.routes import tasks
 from taskapi.tasks.search.routes import search
+from taskapi.workspaces.invitations.routes import invitations
+from taskapi.workspaces.members.routes import members
+from taskapi.workspaces.routes import workspaces
 
 __version__ = "0.1.0"
 
@@ -68,6 +71,9 @@ def create_app(settings: Settings) -> Flask:
         PUBLIC_URL=settings.public_url or f"http://localhost:{settings.port}",
         SECOND_FACTOR_ISSUER=settings.second_factor_issuer,
         QUOTA_TOKENS=settings.quota_tokens,
+        QUOTA_WORKSPACES=settings.quota_workspaces,
+        QUOTA_MEMBERS=settings.quota_members,
+        QUOTA_INVITATIONS=settings.quota_invitations,
         **database.engine_config(settings),
     )
     app.url_map.converters["id"] = IdConverter
@@ -86,6 +92,7 @@ def create_app(settings: Settings) -> Flask:
     personal_tokens.init_app(app)
     passwords.init_app(app, settings)
     ratelimit.init_app(app, settings)
+    memberships.init_app(app, leaving=lambda workspace_id, user_id: None)
     sign_ins.init_app(app, settings)
     wakeup.init_app(app, settings)
     mail.init_app(app, settings)
@@ -104,8 +111,9 @@ def create_app(settings: Settings) -> Flask:
         )
 
     accounts = (auth, emails, oidc, second_factor, tokens)
+    sharing = (workspaces, members, invitations)
     content = (lists, labels, filters, tasks, search, occurrences, recurrence)
-    for blueprint in (*accounts, *content, health, docs, account_pages):
+    for blueprint in (*accounts, *sharing, *content, health, docs, account_pages):
         app.register_blueprint(blueprint)
     for command in (users, sessions, jobs, demo, openapi_commands, purge, database_commands):
         app.cli.add_command(command)

@@ -25,6 +25,9 @@ REAUTHENTICATE_PER_NETWORK = Limit("reauthenticate-address", 30, "minute")
 REAUTHENTICATE_PER_ACCOUNT = Limit("reauthenticate-account", 10, "minute")
 CREATE_TOKEN_PER_ACCOUNT = Limit("create-token-account", 60, "hour")
 
+INVITE_PER_ACCOUNT = Limit("invite-account", 100, "day")
+INVITE_PER_WORKSPACE = Limit("invite-workspace", 200, "day")
+
 CHANGE_EMAIL_PER_ACCOUNT = Limit("change-email-account", 5, "hour")
 VERIFICATION_PER_ACCOUNT = Limit("verification-account", 5, "hour")
 FORGOT_PER_NETWORK = Limit("forgot-address", 30, "hour")

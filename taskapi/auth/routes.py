@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 
 from taskapi.auth import schemas, service, sessions
 from taskapi.auth.fairness import TooBusy
+from taskapi.auth.memberships import OwnsWorkspace
 from taskapi.auth.profile import service as profiles
 from taskapi.auth.profile.schemas import EXAMPLE as PROFILE_EXAMPLE
 from taskapi.auth.responses import device_of, login_response
@@ -182,13 +183,13 @@ def change_password(caller: Caller, body: dict[str, Any]) -> Response:
     body=schemas.Reauthentication(),
     body_example={"password": "correct horse battery"},
     status=204,
-    problems=(WrongPassword, RateLimited, TooBusy),
+    problems=(WrongPassword, OwnsWorkspace, RateLimited, TooBusy),
 )
 def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
     """Deletes the account and all its data. Requires the password. This cannot be undone.
 
     The sessions end and the email is free at once. The data of a very large account is deleted
-    later, in small steps.
+    later, in small steps. What you wrote in shared workspaces stays there.
     """
     service.delete_account(caller, **body, address=client_address(request))
     return Response(status=204)

@@ -182,7 +182,14 @@ class SecondFactorState(Schema):
     )
 
 
-_ABOUT_QUOTAS = {"description": "How much the personal workspace can store."}
+Quotas = Schema.from_dict({q.name: _quota_field(q.name) for q in QUOTAS}, name="Quotas")
+
+
+def quotas_field() -> fields.Nested:
+    """The use of the quotas of a workspace."""
+    about = "How much the workspace can store."
+    return fields.Nested(Quotas, required=True, metadata={"description": about})
+
 
 Account = type(
     "Account",
@@ -192,11 +199,7 @@ Account = type(
         "second_factor": fields.Nested(
             SecondFactorState, required=True, metadata={"description": "The second factor."}
         ),
-        "quotas": fields.Nested(
-            Schema.from_dict({q.name: _quota_field(q.name) for q in QUOTAS}, name="Quotas"),
-            required=True,
-            metadata=_ABOUT_QUOTAS,
-        ),
+        "quotas": quotas_field(),
     },
 )
 

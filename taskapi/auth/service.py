@@ -292,7 +292,7 @@ def delete_account(caller: Caller, password: str, address: str | None) -> None:
     Its rows are deleted for a limited time; `flask purge` deletes the others.
 
     Raises:
-        WrongPassword, SessionEnded, RateLimited, TooBusy: see there.
+        WrongPassword, OwnsWorkspace, SessionEnded, RateLimited, TooBusy: see there.
     """
     hashed_password = confirm_password(caller, password, address)
     parameters = {"hashed_password": hashed_password, **scope(caller)}

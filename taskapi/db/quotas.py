@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Flask
 from sqlalchemy import BigInteger, BindParameter, bindparam
@@ -63,6 +63,14 @@ def limits() -> dict[str, int]:
     """The parameters of `limit_of`."""
     found: dict[str, int] = extensions()["taskapi_quotas"]
     return found
+
+
+def usage(row: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Take the totals out of a row, and return the use of each quota."""
+    return {
+        quota.name: {"used": row.pop(quota.total), "limit": limits()[f"quota_{quota.total}"]}
+        for quota in QUOTAS
+    }
 
 
 def exceeded(total: str) -> QuotaExceeded:

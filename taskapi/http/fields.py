@@ -209,13 +209,15 @@ class Ids(_Strict, fields.List[int]):
 
     default_error_messages: Messages = {
         "invalid": Message("Must be a list of IDs.", "not_a_list"),
+        "empty": Message("Must have at least one ID.", "length"),
         "too_many": Message("Must have at most {most} IDs.", "too_many"),
         "repeated": Message("Must not contain an ID twice.", "repeated"),
     }
 
-    def __init__(self, *, most: int, **kwargs: Any) -> None:
-        self._most = most
-        metadata = {"maxItems": most, "uniqueItems": True} | kwargs.pop("metadata", {})
+    def __init__(self, *, most: int, least: int = 0, **kwargs: Any) -> None:
+        self._least, self._most = least, most
+        bounds = {"minItems": least, "maxItems": most} if least else {"maxItems": most}
+        metadata = bounds | {"uniqueItems": True} | kwargs.pop("metadata", {})
         super().__init__(WholeNumber(least=1, most=MAX_ID), metadata=metadata, **kwargs)
 
     def _deserialize(
@@ -223,6 +225,8 @@ class Ids(_Strict, fields.List[int]):
     ) -> list[int | None]:
         if not isinstance(value, list):
             raise self.make_error("invalid")
+        if len(value) < self._least:
+            raise self.make_error("empty")
         if len(value) > self._most:
             raise self.make_error("too_many", most=self._most)
         ids = super()._deserialize(value, attr, data, **kwargs)

@@ -144,7 +144,11 @@ def _found(text: str) -> Caller:
         row = database.row(_LOOKUP, token_hash=token.secret_hash, **ids)
     if row is None:
         raise TokenInvalid
-    return Caller.of(token.user_id, token.session_id)._replace(scopes=frozenset(row["scopes"]))
+    workspace_ids = row["workspace_ids"]
+    return Caller.of(token.user_id, token.session_id)._replace(
+        scopes=frozenset(row["scopes"]),
+        workspace_ids=None if workspace_ids is None else frozenset(workspace_ids),
+    )
 
 
 def _checksum(text: str) -> str:
@@ -163,14 +167,14 @@ _is_token = _sessions.c.kind == literal_column(f"'{TOKEN}'", Text)
 _before = func.now() - literal_column(f"interval '{USE_SECONDS} seconds'", Interval)
 
 _LOOKUP = Statement(
-    select(_sessions.c.scopes).where(
+    select(_sessions.c.scopes, _sessions.c.workspace_ids).where(
         _sessions.c.user_id == bindparam("user_id", type_=BigInteger),
         _sessions.c.id == bindparam("session_id", type_=BigInteger),
         _is_token,
         _sessions.c.token_hash == bindparam("token_hash", type_=LargeBinary),
     )
 )
-"""The scopes of a token, whether or not it is still valid."""
+"""The scopes and workspaces of a token, whether or not it is still valid."""
 
 _USE = Statement(
     update(_sessions)

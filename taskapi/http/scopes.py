@@ -17,10 +17,11 @@ SCOPES: dict[str, str] = {
     "labels:write": "Create, change, merge and delete labels.",
     "filters:read": "Read saved filters.",
     "filters:write": "Create, change and delete saved filters.",
+    "workspaces:read": "Read shared workspaces and their members.",
 }
 """All scopes, with their descriptions."""
 
-_OF_ACCOUNT = frozenset({"profile"})
+_OF_ACCOUNT = frozenset({"profile", "workspaces"})
 """The resources that belong to the account, not to a workspace."""
 
 

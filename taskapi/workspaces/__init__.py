@@ -1,1 +1,1 @@
-"""Workspaces: all content belongs to one, and each user has a personal one."""
+"""Workspaces that several people share."""

@@ -34,6 +34,7 @@ class Api:
     def __init__(self, client: FlaskClient, contract: Contract) -> None:
         self.client = client
         self.contract = contract
+        self.base = ""
         self.email = ""
         self.login: dict[str, Any] = {}
         self.created: dict[str, Any] = {}
@@ -50,6 +51,7 @@ class Api:
         """The response, which must match the document."""
         kwargs["headers"] = self.headers | dict(kwargs.pop("headers", None) or {})
         # Buffered: closed as soon as it is read, as by a server.
+        path = self.base + path
         response = self.client.open(path, method=method, buffered=True, **kwargs)
         self.contract.check(method, path, response)
         return response
@@ -101,6 +103,33 @@ class Api:
         other = Api(self.client, self.contract)
         other.created = self.expect(201, "POST", "/auth/tokens", json=body)
         other.login = {**self.login, "access_token": other.created["token"]}
+        return other
+
+    def workspace(self, **members: Api) -> int:
+        """The ID of a new shared workspace of this user.
+
+        Args:
+            members: other members by their roles, which may be followed by a digit.
+        """
+        body = {"name": f"Workspace {next(_numbers)}"}
+        workspace_id = int(self.expect(201, "POST", "/workspaces", json=body)["id"])
+        for name, member in members.items():
+            self.invite(workspace_id, member, name.rstrip("0123456789"))
+        return workspace_id
+
+    def invite(self, workspace_id: int, member: Api, role: str) -> None:
+        """Make another user a member of a workspace."""
+        body = {"email": member.email, "role": role}
+        sent = self.expect(201, "POST", f"/workspaces/{workspace_id}/invitations", json=body)
+        token = {"token": sent["token"]}
+        accepted = member.expect(200, "POST", "/invitations/accept", json=token)
+        assert accepted["role"] == role
+
+    def at(self, workspace_id: int) -> Api:
+        """A client of the same session whose base URL is a workspace."""
+        other = Api(self.client, self.contract)
+        other.email, other.login = self.email, self.login
+        other.base = f"/workspaces/{workspace_id}"
         return other
 
     def registered(self) -> Api:

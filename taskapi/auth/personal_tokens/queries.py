@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Text,
     and_,
+    any_,
     bindparam,
     delete,
     func,
@@ -27,8 +28,9 @@ from taskapi.db.pages import Ordering
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import USER_ID, has_live_session
 from taskapi.extensions import table_of
+from taskapi.workspaces.models import Membership
 
-_sessions = table_of(Session)
+_sessions, _members = table_of(Session), table_of(Membership)
 
 _NEVER = literal_column("'infinity'::timestamptz", DateTime(timezone=True))
 _expires_at = bindparam("expires_at", type_=DateTime(timezone=True))
@@ -37,6 +39,7 @@ COLUMNS = (
     _sessions.c.id,
     _sessions.c.name,
     _sessions.c.scopes,
+    _sessions.c.workspace_ids,
     _sessions.c.created_at,
     _sessions.c.last_used_at,
     # No Python datetime is infinite.
@@ -65,6 +68,7 @@ def _create_token() -> Statement:
         "token_hash": bindparam("token_hash", type_=LargeBinary),
         "name": bindparam("name", type_=String),
         "scopes": bindparam("scopes", type_=ARRAY(Text)),
+        "workspace_ids": bindparam("workspace_ids", type_=ARRAY(BigInteger)),
         "last_used_at": literal_column("NULL::timestamptz", DateTime(timezone=True)),
         "expires_at": func.coalesce(_expires_at, _NEVER),
     }
@@ -85,6 +89,15 @@ create_token = _create_token()
 
 The account must be locked, so that its tokens are counted and created one at a time.
 """
+
+memberships = Statement(
+    select(_members.c.workspace_id).where(
+        _members.c.user_id == USER_ID,
+        _members.c.workspace_id == any_(bindparam("workspace_ids", type_=ARRAY(BigInteger))),
+        has_live_session(),
+    )
+)
+"""Which of these shared workspaces the caller is a member of."""
 
 revoke_token = Statement(
     update(_sessions)

@@ -6,16 +6,18 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from taskapi.http.fields import Choice, Id, Message, Messages, Name, Timestamp
+from taskapi.http.fields import Choice, Id, Ids, Message, Messages, Name, Timestamp
 from taskapi.http.pagination import PageFields
 from taskapi.http.schemas import Input
 from taskapi.http.scopes import SCOPES
 from taskapi.http.timezones import Instant
+from taskapi.identity import MAX_ID
 
 EXAMPLE = {
     "id": 9,
     "name": "Backup script",
     "scopes": ["tasks:read", "lists:read"],
+    "workspace_ids": None,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "last_used_at": "2026-01-06T07:00:12.500000Z",
     "expires_at": None,
@@ -23,6 +25,11 @@ EXAMPLE = {
 NEW_EXAMPLE = {name: EXAMPLE[name] for name in ("name", "scopes")}
 CREATED_EXAMPLE = EXAMPLE | {"last_used_at": None, "token": "tapi_00000Zx4Lq..."}
 
+MAX_WORKSPACES = 100
+_WORKSPACES_ABOUT = (
+    "The IDs of the workspaces that the token is for, with that of the user for the personal one."
+    " Null for all. They never change."
+)
 _SCOPES_ABOUT = "What the token may be used for. It never changes."
 
 
@@ -69,6 +76,9 @@ class NewToken(Input):
     drops_null = True
     name = Name("The name, for people.", required=True)
     scopes = Scopes(required=True)
+    workspace_ids = Ids(
+        least=1, most=MAX_WORKSPACES, allow_none=True, metadata={"description": _WORKSPACES_ABOUT}
+    )
     expires_at = Instant(
         allow_none=True,
         metadata={"description": "When the token expires. By default it does not expire."},
@@ -84,6 +94,12 @@ class Token(Schema):
         fields.String(metadata={"enum": [*SCOPES]}),
         required=True,
         metadata={"description": _SCOPES_ABOUT},
+    )
+    workspace_ids = fields.List(
+        fields.Integer(metadata={"minimum": 1, "maximum": MAX_ID}),
+        required=True,
+        allow_none=True,
+        metadata={"description": _WORKSPACES_ABOUT},
     )
     created_at = Timestamp("When the token was created.")
     last_used_at = Timestamp(

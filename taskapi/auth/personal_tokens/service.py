@@ -35,20 +35,34 @@ class TokenList(NamedTuple):
 
 
 def create_token(
-    caller: Caller, name: str, scopes: list[str], expires_at: datetime | None = None
+    caller: Caller,
+    name: str,
+    scopes: list[str],
+    expires_at: datetime | None = None,
+    workspace_ids: list[int] | None = None,
 ) -> dict[str, Any]:
     """Create a token. Only the result contains the token itself.
 
+    Args:
+        workspace_ids: the workspaces that it is for; None for all.
+
     Raises:
-        InvalidInput: it would have expired already.
+        InvalidInput: it would have expired already, or the caller is no member of a workspace.
         QuotaExceeded, RateLimited: see there.
         SessionEnded: the caller's session has ended.
     """
     if expires_at and expires_at <= datetime.now(UTC):
         raise InvalidInput.at("/expires_at", "Must be in the future.", "out_of_range")
     ratelimit.spend(attempts.CREATE_TOKEN_PER_ACCOUNT, by=caller.user_id)
+    if workspace_ids is not None:
+        _require_memberships(caller, workspace_ids)
     token = PersonalToken(caller.user_id, 0, new_secret())
-    values = {"name": name, "scopes": scopes, "expires_at": expires_at}
+    values = {
+        "name": name,
+        "scopes": scopes,
+        "expires_at": expires_at,
+        "workspace_ids": workspace_ids,
+    }
     quota = current_app.config["QUOTA_TOKENS"]
     with locked_account(caller.user_id):
         created = database.row(
@@ -65,6 +79,16 @@ def create_token(
         raise QuotaExceeded(f"An account can have {quota:,} personal access tokens. Revoke one.")
     log_event("token_created", token_id=created["id"])
     return {**created, "token": str(token._replace(session_id=created["id"]))}
+
+
+def _require_memberships(caller: Caller, workspace_ids: list[int]) -> None:
+    shared = [one for one in workspace_ids if one != caller.user_id]
+    found = database.rows(statements.memberships, workspace_ids=shared, **scope(caller))
+    missing = sorted(set(shared) - {workspace_id for (workspace_id,) in found})
+    if missing:
+        require_access(caller)
+        message = f"Workspace {missing[0]} not found."
+        raise InvalidInput.at("/workspace_ids", message, "unknown_reference")
 
 
 def list_tokens(caller: Caller, query: Mapping[str, Any]) -> TokenList:

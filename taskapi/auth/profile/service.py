@@ -8,7 +8,7 @@ from typing import Any
 from taskapi.auth.profile import queries as statements
 from taskapi.auth.profile.queries import PROFILE, given
 from taskapi.db import database
-from taskapi.db.quotas import QUOTAS, limits
+from taskapi.db.quotas import usage
 from taskapi.db.tenancy import scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
@@ -59,10 +59,7 @@ def get_timezone(caller: Caller) -> str | None:
 def _account(found: dict[str, Any] | None) -> Account:
     if found is None:
         raise SessionEnded
-    quotas = {
-        quota.name: {"used": found.pop(quota.total), "limit": limits()[f"quota_{quota.total}"]}
-        for quota in QUOTAS
-    }
+    quotas = usage(found)
     left = found.pop("recovery_codes_left")
     second_factor = {"is_enabled": left is not None, "recovery_codes_left": left or 0}
     return {**found, "second_factor": second_factor, "quotas": quotas}

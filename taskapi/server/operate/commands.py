@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 
 from config import Settings
 from taskapi.auth import ratelimit
-from taskapi.auth.deletion import delete_closed_accounts
+from taskapi.auth.deletion import delete_closed_accounts, delete_deleted_workspaces
 from taskapi.auth.emails.queries import changes_purge, tokens_purge
 from taskapi.auth.oidc.queries import codes_purge
 from taskapi.auth.queries import sessions_purge
@@ -23,6 +23,7 @@ from taskapi.logs import log_event
 from taskapi.runtime.context import request_globals
 from taskapi.server.operate.archive import ArchiveError, Counts, Say, back_up, bring_back
 from taskapi.server.operate.timeouts import TimeoutsError, set_timeouts
+from taskapi.workspaces.invitations.queries import invitations_purge
 
 _UNSUITED = ("branches", "init", "list-templates", "merge")
 """Commands of Flask-Migrate for new directories and for several heads, which are not offered."""
@@ -54,7 +55,7 @@ def database() -> None:
 @click.command(cls=Command)
 @with_appcontext
 def purge() -> None:
-    """Delete sessions, tokens, responses, counters and jobs that are over, and closed accounts.
+    """Delete what is over: sessions, tokens, responses, counters, jobs, closed accounts and more.
 
     A worker does this once a day. It can run at any time, and on several machines at once.
     """
@@ -77,6 +78,8 @@ def _purged() -> Iterator[tuple[str, int]]:
     yield "rate limit counters", ratelimit.purge.run()
     yield "expired codes of sign-ins", codes_purge.run()
     yield "deleted accounts with remaining rows", delete_closed_accounts()
+    yield "deleted workspaces with remaining rows", delete_deleted_workspaces()
+    yield "expired invitations", invitations_purge.run()
     yield "jobs that failed thirty days ago or more", jobs.purge()
 
 

@@ -1,0 +1,95 @@
+"""Memberships in shared workspaces, as far as the deletion of an account ends them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Flask
+from sqlalchemy import BigInteger, and_, bindparam, delete, select
+
+from taskapi.db import database
+from taskapi.db.statement import Statement
+from taskapi.db.tenancy import WORKSPACES
+from taskapi.extensions import table_of
+from taskapi.problems import Problem
+from taskapi.runtime.context import extensions
+from taskapi.workspaces.models import Membership
+
+_members = table_of(Membership)
+
+WORKSPACE_ID = bindparam("workspace_id", type_=BigInteger)
+MEMBER_ID = bindparam("user_id", type_=BigInteger)
+IS_SHARED = and_(WORKSPACES.c.owner_id != WORKSPACES.c.id, WORKSPACES.c.deleted_at.is_(None))
+"""True in SQL for workspaces that are neither personal nor deleted."""
+
+_MAX_NAMED = 3
+
+lock_workspace = Statement(
+    select(WORKSPACES.c.id)
+    .where(WORKSPACES.c.id == WORKSPACE_ID, IS_SHARED)
+    .with_for_update(key_share=True),
+    writes=True,
+)
+"""Locks a shared workspace until the transaction ends."""
+
+_owned = Statement(
+    select(WORKSPACES.c.id, WORKSPACES.c.name)
+    .where(WORKSPACES.c.owner_id == MEMBER_ID, IS_SHARED)
+    .order_by(WORKSPACES.c.id)
+)
+_of_account = Statement(select(_members.c.workspace_id).where(_members.c.user_id == MEMBER_ID))
+_delete = Statement(
+    delete(_members)
+    .where(_members.c.workspace_id == WORKSPACE_ID, _members.c.user_id == MEMBER_ID)
+    .returning(_members.c.user_id),
+    writes=True,
+)
+
+
+class OwnsWorkspace(Problem):
+    """The account owns shared workspaces. Transfer or delete them first."""
+
+    status = 409
+    code = "owns_workspace"
+    title = "Owns a workspace"
+    detail = "The account owns a shared workspace. Transfer or delete it first."
+
+
+def init_app(app: Flask, leaving: Callable[[int, int], None]) -> None:
+    """Set what happens when a member leaves a workspace.
+
+    Args:
+        leaving: is called with the IDs of workspace and user, in the transaction that deletes the
+            membership while the workspace is locked.
+    """
+    app.extensions["taskapi_leaving"] = leaving
+
+
+def require_no_workspace(user_id: int) -> None:
+    """Check that an account owns no shared workspace.
+
+    Raises:
+        OwnsWorkspace: it owns some, which the error names.
+    """
+    owned = database.rows(_owned, user_id=user_id)
+    if owned:
+        names = ", ".join(f"“{name}” (ID {id_})" for id_, name in owned[:_MAX_NAMED])
+        more = f" and {len(owned) - _MAX_NAMED} more" if len(owned) > _MAX_NAMED else ""
+        noun = "workspace" if len(owned) == 1 else "workspaces"
+        raise OwnsWorkspace(
+            f"The account owns the {noun} {names}{more}. Transfer or delete it first."
+        )
+
+
+def end_membership(workspace_id: int, user_id: int) -> None:
+    """Delete the membership of an account, while the workspace is locked."""
+    if database.row(_delete, workspace_id=workspace_id, user_id=user_id):
+        extensions()["taskapi_leaving"](workspace_id, user_id)
+
+
+def end_memberships(user_id: int) -> None:
+    """Delete all memberships of an account, which owns no shared workspace."""
+    for (workspace_id,) in database.rows(_of_account, user_id=user_id):
+        with database.transaction():
+            database.row(lock_workspace, workspace_id=workspace_id)
+            end_membership(workspace_id, user_id)

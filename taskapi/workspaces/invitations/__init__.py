@@ -1,0 +1,1 @@
+"""Invitations to shared workspaces."""

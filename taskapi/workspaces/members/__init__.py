@@ -1,0 +1,1 @@
+"""The members of shared workspaces, and their roles."""
