@@ -35,11 +35,28 @@ A REST API for accounts and tasks. Bodies are JSON in UTF-8. Timestamps are in U
   `code`.
 - **Unknown fields** and parameters are errors (400). Read-only fields such as `id` and `created_at`
   are ignored in a body, so a client can send back what it received.
+- **Workspaces.** At the root, tasks and all other content are those of your personal workspace. The
+  content of the shared workspace 7 has the same operations below `/workspaces/7`. So a client works
+  on another workspace by another base URL.
 - **Concurrent changes.** Each task, list, label and filter has a `version`, which is its ETag. Send
   it in `If-Match`, and the change fails with 412 if the resource has changed since.
 - **Retries.** Send an `Idempotency-Key` with a POST, and repeat the request with the same key after
   a connection error. It is performed once.
 """
+
+_SERVERS = [
+    {"url": "/", "description": "Your personal workspace"},
+    {
+        "url": "/workspaces/{workspace_id}",
+        "description": "A shared workspace",
+        "variables": {
+            "workspace_id": {
+                "default": "7",
+                "description": "The ID of the workspace, from `GET /workspaces`.",
+            }
+        },
+    },
+]
 
 HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {
@@ -135,7 +152,7 @@ def build(app: Flask, version: str) -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
             "contact": {"name": "The operators of this service"},
         },
-        servers=[{"url": "/", "description": "This server"}],
+        servers=_SERVERS,
         tags=[_tag(app, name) for name in _features(app)],
     )
     converter: Any = marshmallow.converter
