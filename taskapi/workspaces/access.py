@@ -38,9 +38,11 @@ def locked(caller: Caller, workspace_id: int, roles: Sequence[str] = ROLES) -> I
     Raises:
         SessionEnded, NotFound, Forbidden, InsufficientRole, InsufficientScope: as `require_role`.
     """
+    # Before the lock, which others could otherwise take to delay the members.
+    require_role(caller, workspace_id, roles)
     with database.transaction():
         database.row(lock_workspace, workspace_id=workspace_id)
-        # A separate statement: it sees what was committed while the other one waited.
+        # Again: this statement sees what was committed while the other one waited.
         yield require_role(caller, workspace_id, roles)
 
 

@@ -114,10 +114,12 @@ def transfer_workspace(caller: Caller, workspace_id: int, user_id: int) -> Works
         InvalidInput: the user is not a member.
         QuotaExceeded: the new owner owns the maximum of workspaces.
     """
+    require_role(caller, workspace_id, (OWNER,))
+    ids = {"workspace_id": workspace_id, "user_id": user_id}
+    # Before the lock of the account, which could be anybody's.
+    _require_member(**ids)
     with locked_account(user_id), locked(caller, workspace_id, (OWNER,)):
-        ids = {"workspace_id": workspace_id, "user_id": user_id}
-        if database.row(statements.role_of, **ids) is None:
-            raise InvalidInput.at("/user_id", "Member not found.", "unknown_reference")
+        _require_member(**ids)
         if user_id != caller.user_id:
             _require_room_for_workspace(user_id)
             database.row(
@@ -142,6 +144,11 @@ def _found(caller: Caller, workspace_id: int) -> Workspace | None:
 def _workspace(row: dict[str, Any]) -> Workspace:
     quotas = usage(row)
     return {**row, "quotas": quotas}
+
+
+def _require_member(workspace_id: int, user_id: int) -> None:
+    if database.row(statements.role_of, workspace_id=workspace_id, user_id=user_id) is None:
+        raise InvalidInput.at("/user_id", "Member not found.", "unknown_reference")
 
 
 def _require_room_for_workspace(user_id: int) -> None:

@@ -11,7 +11,13 @@ from config import Settings
 from taskapi.auth import service
 from taskapi.extensions import Model
 
-TABLES = [table for table in Model.metadata.sorted_tables if "workspace_id" in table.c]
+TABLES = [
+    table
+    for table in Model.metadata.sorted_tables
+    if "workspace_id" in table.c and table.name not in ("memberships", "invitations")
+]
+"""The tables of content. Personal workspaces have no members."""
+
 MANY = 3_500
 
 FILL = """

@@ -45,9 +45,40 @@ def _code_of_linked_identity(person: Api) -> str:
     return sign_in_code(person, person.email, linked[0]["subject"])
 
 
+def _newcomer(person: Api) -> Api:
+    """A client of a new user."""
+    return Api(person.client, person.contract).registered()
+
+
+def _invitation_for(person: Api) -> dict[str, object]:
+    """An invitation that another user has sent to this one."""
+    host = _newcomer(person)
+    path = f"/workspaces/{host.workspace()}/invitations"
+    sent: dict[str, object] = host.expect(
+        201, "POST", path, json={"email": person.email, "role": "editor"}
+    )
+    return sent
+
+
+def _invitation_for_verified(person: Api) -> object:
+    """The ID of an invitation that the user can accept without its token."""
+    if not person.expect(200, "GET", "/auth/me")["email_verified"]:
+        token = verification_token(person)
+        person.expect(200, "POST", "/auth/email/verify", json={"token": token})
+    return _invitation_for(person)["id"]
+
+
+def _member(person: Api, workspace_id: object) -> int:
+    """The ID of a new member of a workspace that this user owns."""
+    member = _newcomer(person)
+    person.invite(int(str(workspace_id)), member, "editor")
+    return member.user_id
+
+
 ARGUMENTS: dict[str, Factory] = {
     "task_id": lambda person: person.recurring()["id"],
     "session_id": lambda person: session_of(person.again()),
+    "invitation_id": _invitation_for_verified,
 }
 """Path arguments for rows that the example of the create operation cannot express."""
 
@@ -72,6 +103,10 @@ FIELDS: dict[str, Factory] = {
     "name": lambda person: f"Name of {new_email()}",
     "confirm_second_factor code": confirmation_code,
     "code": new_code,
+    "create_invitation email": lambda person: new_email(),
+    "accept_invitation_token token": lambda person: _invitation_for(person)["token"],
+    "decline_invitation_token token": lambda person: _invitation_for(person)["token"],
+    "transfer_workspace user_id": lambda person: person.user_id,
     "into": lambda person: create("label_id", person),
 }
 """Fields, of one operation or of all, whose values cannot be in the document."""
@@ -90,7 +125,9 @@ def create(argument: str, person: Api, beside: Mapping[str, object] | None = Non
     """
     if argument in SHARED:
         return SHARED[argument]
-    if argument in ARGUMENTS:
+    if argument == "user_id":
+        return _member(person, (beside or {})["workspace_id"])
+    if argument in ARGUMENTS and not (argument == "invitation_id" and beside):
         return ARGUMENTS[argument](person)
     creation = BY_NAME.get(f"create_{argument.removesuffix('_id')}")
     assert creation, f"no operation and no factory in support.resources makes a {argument}"
