@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import Flask
-from sqlalchemy import BigInteger, and_, bindparam, delete, select
+from sqlalchemy import BigInteger, and_, bindparam, delete, or_, select
 
+from taskapi.auth.models import User
 from taskapi.db import database
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import WORKSPACES
 from taskapi.extensions import table_of
 from taskapi.problems import Problem
 from taskapi.runtime.context import extensions
-from taskapi.workspaces.models import Membership
+from taskapi.workspaces.models import Invitation, Membership
 
-_members = table_of(Membership)
+_users, _members, _invitations = table_of(User), table_of(Membership), table_of(Invitation)
 
 WORKSPACE_ID = bindparam("workspace_id", type_=BigInteger)
 MEMBER_ID = bindparam("user_id", type_=BigInteger)
@@ -42,6 +43,22 @@ _delete = Statement(
     delete(_members)
     .where(_members.c.workspace_id == WORKSPACE_ID, _members.c.user_id == MEMBER_ID)
     .returning(_members.c.user_id),
+    writes=True,
+)
+_is_sent_by_member = and_(
+    _invitations.c.workspace_id == WORKSPACE_ID, _invitations.c.invited_by == MEMBER_ID
+)
+_email = select(_users.c.email).where(_users.c.id == MEMBER_ID).scalar_subquery()
+_is_sent_to_member = and_(
+    _invitations.c.workspace_id == WORKSPACE_ID, _invitations.c.email == _email
+)
+_revoke_sent = Statement(
+    delete(_invitations).where(_is_sent_by_member).returning(_invitations.c.id), writes=True
+)
+_revoke_all = Statement(
+    delete(_invitations)
+    .where(or_(_is_sent_by_member, _is_sent_to_member))
+    .returning(_invitations.c.id),
     writes=True,
 )
 
@@ -82,9 +99,19 @@ def require_no_workspace(user_id: int) -> None:
 
 
 def end_membership(workspace_id: int, user_id: int) -> None:
-    """Delete the membership of an account, while the workspace is locked."""
+    """Delete the membership of an account, while the workspace is locked.
+
+    The open invitations that the account has sent or received are revoked, so that it cannot come
+    back by one of them.
+    """
+    database.rows(_revoke_all, workspace_id=workspace_id, user_id=user_id)
     if database.row(_delete, workspace_id=workspace_id, user_id=user_id):
         extensions()["taskapi_leaving"](workspace_id, user_id)
+
+
+def revoke_sent_invitations(workspace_id: int, user_id: int) -> None:
+    """Revoke the open invitations that a member has sent, while the workspace is locked."""
+    database.rows(_revoke_sent, workspace_id=workspace_id, user_id=user_id)
 
 
 def end_memberships(user_id: int) -> None:

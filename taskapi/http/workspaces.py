@@ -2,6 +2,7 @@
 
 `/workspaces/7/tasks` is handled as `/tasks`, with `/workspaces/7` as the application's root (WSGI's
 SCRIPT_NAME), so that the URLs in responses have the prefix. The statements check the membership.
+Below what is not an ID, nothing is served.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ def id_in_path(text: str) -> int:
 
 
 def _mount(environ: dict[str, Any]) -> None:
-    name, slash, rest = environ["PATH_INFO"][len(PREFIX) :].partition("/")
-    if not name or not slash or not rest or rest.partition("/")[0] in _OWN_PATHS:
+    name, _, rest = environ["PATH_INFO"][len(PREFIX) :].partition("/")
+    workspace_id = id_in_path(name)
+    if not workspace_id or not rest or rest.partition("/")[0] in _OWN_PATHS:
         return
     environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + PREFIX + name
     environ["PATH_INFO"] = f"/{rest}"
-    environ[_ID] = id_in_path(name)
+    environ[_ID] = workspace_id

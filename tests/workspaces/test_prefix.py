@@ -26,9 +26,25 @@ def test_urls_in_responses_have_the_prefix(user: Api) -> None:
 
 @pytest.mark.parametrize("name", ["0", "-1", "01", "abc", "9007199254740992", "٣", "7 "])
 def test_an_invalid_id_is_not_found(user: Api, name: str) -> None:
-    problem = user.problem(404, "not_found", "GET", f"/workspaces/{name}/tasks")
+    for method, path in (
+        ("GET", "/tasks"),
+        ("POST", "/tasks"),
+        ("GET", "/auth/me"),
+        ("GET", "/workspaces"),
+        ("GET", "/docs"),
+        ("GET", "/livez"),
+    ):
+        # Not by `send`: the document has this path, for each valid ID.
+        address = f"/workspaces/{name}{path}"
+        response = user.client.open(address, method=method, headers=user.headers)
+        assert (response.status_code, response.get_json()["detail"]) == (404, "Not found.")
+
+
+def test_a_missing_workspace_is_not_found(user: Api) -> None:
+    path = "/workspaces/9007199254740991/tasks"
+    problem = user.problem(404, "not_found", "GET", path)
     assert problem["detail"] == "Workspace not found"
-    user.problem(404, "not_found", "POST", f"/workspaces/{name}/tasks", json={"title": "New"})
+    user.problem(404, "not_found", "POST", path, json={"title": "New"})
 
 
 def test_the_personal_workspace_of_others_is_not_accessible(user: Api, stranger: Api) -> None:

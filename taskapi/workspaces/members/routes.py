@@ -47,7 +47,8 @@ def set_member_role(
 ) -> Response:
     """Sets the role of a member. Requires the role `admin` or `owner`.
 
-    The role holds for the member's next request. The owner's role changes only by a transfer.
+    The role holds for the member's next request. The owner's role changes only by a transfer. The
+    open invitations that the member has sent are revoked if the new role does not allow to invite.
     """
     return json_response(service.set_role(caller, workspace_id, user_id, **body))
 
@@ -57,7 +58,8 @@ def set_member_role(
 def remove_member(caller: Caller, workspace_id: int, user_id: int) -> Response:
     """Removes a member, which requires the role `admin` or `owner`, or leaves the workspace.
 
-    The member's tasks are unassigned. What the member wrote stays.
+    The member's tasks are unassigned. What the member wrote stays. The open invitations that the
+    member has sent are revoked.
     """
     service.remove_member(caller, workspace_id, user_id)
     return Response(status=204)

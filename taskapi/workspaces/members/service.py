@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskapi.auth.memberships import end_membership
+from taskapi.auth.memberships import end_membership, revoke_sent_invitations
 from taskapi.db import database
 from taskapi.db.tenancy import scope
 from taskapi.identity import Caller
@@ -41,6 +41,8 @@ def list_members(caller: Caller, workspace_id: int) -> list[Member]:
 def set_role(caller: Caller, workspace_id: int, user_id: int, role: str) -> Member:
     """Set the role of a member, to one that is not higher than the caller's own.
 
+    Without a role that may invite, the open invitations that the member has sent are revoked.
+
     Raises:
         SessionEnded, NotFound, Forbidden: as `require_role`; also for the member.
         InsufficientRole: the caller does not manage the workspace, or the member is the owner.
@@ -51,6 +53,8 @@ def set_role(caller: Caller, workspace_id: int, user_id: int, role: str) -> Memb
             raise InsufficientRole("Nobody can give a role that is higher than their own.")
         ids = {"workspace_id": workspace_id, "user_id": user_id}
         database.row(workspaces.set_role, role=role, **ids)
+        if role not in MANAGERS:
+            revoke_sent_invitations(**ids)
         found = database.rows(statements.members, workspace_id=workspace_id, **scope(caller))
     log_event("role_changed", workspace_id=workspace_id, member_id=user_id, role=role)
     members = (dict(zip(statements.members.columns, row, strict=True)) for row in found)
@@ -58,7 +62,7 @@ def set_role(caller: Caller, workspace_id: int, user_id: int, role: str) -> Memb
 
 
 def remove_member(caller: Caller, workspace_id: int, user_id: int) -> None:
-    """Remove a member, or leave the workspace.
+    """Remove a member, or leave the workspace. See `end_membership`.
 
     Raises:
         SessionEnded, NotFound, Forbidden: as `require_role`; also for the member.
