@@ -157,6 +157,43 @@ def test_an_ended_session_reads_nothing_from_a_lagging_replica(
         assert REPLICA not in servers
 
 
+@pytest.fixture
+def owner(replicating: Flask, contract: Contract) -> Api:
+    return Api(replicating.test_client(), contract).registered()
+
+
+def test_a_removed_member_reads_nothing_from_a_lagging_replica(
+    me: Api, owner: Api, replica: Replica, servers: list[str]
+) -> None:
+    shared = owner.workspace(viewer=me)
+    owner.at(shared).task(title="Here")
+    with replica.behind():
+        assert _titles(me.at(shared)) == ["Here"]
+        assert servers[-2:] == [PRIMARY, REPLICA]
+        owner.expect(204, "DELETE", f"/workspaces/{shared}/members/{me.user_id}")
+        member = "SELECT role FROM memberships WHERE workspace_id = %s AND user_id = %s"
+        assert replica.ask(member, shared, me.user_id) == "viewer"
+        servers.clear()
+        me.at(shared).problem(403, "forbidden", "GET", LIST)
+        assert REPLICA not in servers
+        owner.invite(shared, me, "viewer")
+        owner.at(shared).task(title="Newer")
+        assert _titles(me.at(shared)) == ["Newer", "Here"]
+    replica.catch_up()
+    assert _titles(me.at(shared)) == ["Newer", "Here"]
+    assert servers[-2:] == [PRIMARY, REPLICA]
+
+
+def test_a_new_member_reads_before_the_replica_has_the_membership(
+    me: Api, owner: Api, replica: Replica
+) -> None:
+    shared = owner.workspace()
+    owner.at(shared).task(title="Here")
+    with replica.behind():
+        owner.invite(shared, me, "viewer")
+        assert _titles(me.at(shared)) == ["Here"]
+
+
 def test_a_session_that_ends_between_the_queries_reads_nothing(
     me: Api, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 from support.api import Api
-from support.calls import CALLS, Call, Request, unconnected_app
+from support.calls import Call, Request
 from support.contract import Contract
 from support.resources import filled_in
+from support.sharing import IN_WORKSPACE, OF_WORKSPACE, SPANNING, writes
 from support.world import worker
 
 from config import Settings
-from taskapi.http.operations import operation_of
-from taskapi.http.scopes import SCOPES, is_of_content, is_of_writes
+from taskapi.http.scopes import SCOPES
 from taskapi.workspaces.models import ADMIN, EDITOR, OWNER, ROLES, VIEWER
 
 ANONYMOUS, STRANGER, FORMER = "anonymous", "stranger", "former member"
@@ -26,24 +26,6 @@ OUTSIDERS = (STRANGER, FORMER)
 EDITORS = (EDITOR, ADMIN, OWNER)
 MANAGERS = (ADMIN, OWNER)
 PEOPLE = (ANONYMOUS, *OUTSIDERS, *reversed(ROLES))
-
-_WORKSPACE = "/workspaces/{workspace_id}"
-_VIEWS = {
-    view.__name__: operation_of(view)
-    for view in unconnected_app().view_functions.values()
-    if operation_of(view)
-}
-
-
-def _spans_workspaces(call: Call) -> bool:
-    declared = _VIEWS[call.name]
-    return bool(declared and declared.spans_workspaces)
-
-
-CONTENT = [call for call in CALLS if any(map(is_of_content, call.scopes))]
-IN_WORKSPACE = [call for call in CONTENT if not _spans_workspaces(call)]
-SPANNING = [call for call in CONTENT if _spans_workspaces(call)]
-OF_WORKSPACE = [call for call in CALLS if call.path.startswith(_WORKSPACE)]
 
 FEWER = {
     "update_comment": (OWNER,),
@@ -64,7 +46,7 @@ def _allowed(call: Call) -> tuple[str, ...]:
         return FEWER[call.name]
     if call in OF_WORKSPACE:
         return ROLES if call.method == "GET" else MANAGERS
-    return EDITORS if any(map(is_of_writes, call.scopes)) else ROLES
+    return EDITORS if writes(call) else ROLES
 
 
 def _check_refusal(call: Call, who: str, person: Api, request: Request) -> None:
