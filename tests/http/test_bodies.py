@@ -91,7 +91,8 @@ def _each_call(user: Api, task: dict[str, Any], *, is_empty: bool = False) -> li
         is_empty: only operations that require a body.
     """
     known = {"task_id": task["id"], "list_id": task["list_id"], "label_id": task["label_ids"][0]}
-    for argument in sorted({name for call in TAKES_A_BODY for name in call.arguments} - set(known)):
+    needed = {name for call in TAKES_A_BODY for name in call.arguments} - set(known)
+    for argument in sorted(needed, key=lambda name: (name != "workspace_id", name)):
         known[argument] = create(argument, user, known)
     return [
         (call.method, call.path.format(**known))
