@@ -77,6 +77,7 @@ class AccountRules(Service):
                 "labels": len(account.labels),
                 "filters": len(account.rows("filter")),
                 "occurrences": sum(map(len, account.histories.values())),
+                "comments": 0,
                 "text_bytes": sum(len(text.encode()) for text in texts),
             }
 
