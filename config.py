@@ -188,6 +188,7 @@ class Settings:
         "completed and skipped occurrences of recurring tasks in a workspace",
         _integer(1, 10**9),
     )
+    quota_comments: int = _setting(100_000, "comments in a workspace", _integer(1, 10**9))
     quota_sessions: int = _setting(
         200,
         "sessions of an account; a login beyond it ends the session unused for longest",
@@ -205,7 +206,7 @@ class Settings:
     )
     quota_text_bytes: int = _setting(
         100_000_000,
-        "bytes of titles and descriptions of tasks in a workspace",
+        "bytes of titles and descriptions of tasks, and of comments, in a workspace",
         _integer(1, 10**12),
     )
     bcrypt_rounds: int = _setting(

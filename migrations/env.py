@@ -102,7 +102,7 @@ def is_ahead() -> bool:
         return False
     assert migrations.connection
     try:
-        check_schema(*driver_of(migrations.connection).execute(SCHEMA.sql).fetchone())
+        check_schema(*driver_of(migrations.connection).execute(SCHEMA.personal.sql).fetchone())
     except TooOld as problem:
         raise CommandError(f"{problem} It is at {revision}, this release at {head}.") from None
     click.echo(f"The database is at {revision}, ahead of this release ({head}). Nothing to do.")

@@ -40,6 +40,7 @@ ACCOUNT_EXAMPLE = {
         "labels": {"used": 5, "limit": 1_000},
         "filters": {"used": 2, "limit": 1_000},
         "occurrences": {"used": 17, "limit": 1_000_000},
+        "comments": {"used": 8, "limit": 100_000},
         "text_bytes": {"used": 4_071, "limit": 100_000_000},
     },
 }

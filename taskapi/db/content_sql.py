@@ -24,6 +24,7 @@ from sqlalchemy import (
     String,
     Text,
     all_,
+    and_,
     bindparam,
     case,
     delete,
@@ -87,11 +88,21 @@ class ContentStatements:
     def __init__(self, model: type[Base], counts: Counts | None = None) -> None:
         self.table = table_of(model)
         self._counts = counts or {}
-        self._writable = [c for c in self.table.c if c.name not in _READ_ONLY]
+        read_only = {*_READ_ONLY, *self.maintained_columns}
+        self._writable = [c for c in self.table.c if c.name not in read_only]
         self._bits = {column.name: 1 << n for n, column in enumerate(self._writable)}
         self._defaults = {f"value_{c.name}": _default(c) for c in self._writable}
 
     # The following members are for subclasses to override.
+
+    parent: str | None = None
+    """For rows below another, the column of its ID. It is a parameter of all statements on one row.
+
+    A row below another parent does not exist for them.
+    """
+
+    maintained_columns: Collection[str] = ()
+    """Columns that only other statements write. They have a default in SQL."""
 
     growing_totals: Sequence[str] = ()
     """Totals with a quota that an update can increase."""
@@ -110,6 +121,19 @@ class ContentStatements:
     def initial(self, column: Column[Any], moment: Moment) -> Any:
         """The value of a column in an insert: its parameter."""
         return self.value(column.name)
+
+    def changeable(self, rows: SqlRow) -> Sequence[ColumnElement[bool]]:
+        """Conditions under which the caller can update a row of the workspace."""
+        return ()
+
+    def removed(self, gone: CTE) -> Mapping[str, ColumnElement[int]]:
+        """How much the deletion of a row changes each of `deleted_totals`."""
+        return {total: -weight for total, weight in self._weights(gone).items()}
+
+    @property
+    def deleted_totals(self) -> Collection[str]:
+        """The totals that a deletion changes."""
+        return list(self._counts)
 
     def standalone(self, before: SqlRow) -> Sequence[ColumnElement[bool]]:
         """Conditions under which an update affects no other row: see `update_standalone`."""
@@ -137,6 +161,13 @@ class ContentStatements:
     def counted_totals(self) -> list[str]:
         """Totals with a quota that a new row increases by one."""
         return [t for t in self._counts if t in TOTALS and t not in self.growing_totals]
+
+    def requested(self, rows: SqlRow) -> ColumnElement[bool]:
+        """An SQL condition: the row has the ID, and the parent if there is one."""
+        is_below: ColumnElement[bool] = true()
+        if self.parent:
+            is_below = rows.c[self.parent] == bindparam(self.parent, type_=BigInteger)
+        return and_(rows.c.id == ID, is_below)
 
     def is_given(self, *names: str) -> ColumnElement[bool]:
         """An SQL condition: whether an update sets any of these columns."""
@@ -200,12 +231,14 @@ class ContentStatements:
 
     @cached_property
     def get(self) -> Statement:
-        return Statement(select(self.table).where(visible(self.table), self.table.c.id == ID))
+        rows = self.table
+        return Statement(select(rows).where(visible(rows), self.requested(rows)))
 
     @cached_property
     def get_matching(self) -> Statement:
         rows = self.table
-        return Statement(select(rows).where(visible(rows), rows.c.id == ID, version_matches(rows)))
+        wanted = (self.requested(rows), version_matches(rows), *self.changeable(rows))
+        return Statement(select(rows).where(visible(rows), *wanted))
 
     @cached_property
     def create(self) -> Statement:
@@ -256,7 +289,8 @@ class ContentStatements:
         before = (
             select(row.c.workspace_id, row.c.id, *(row.c[name] for name in self.previous_columns))
             .join(workspace, row.c.workspace_id == workspace.c.id)
-            .where(row.c.workspace_id == WORKSPACE_ID, row.c.id == ID, version_matches(row))
+            .where(row.c.workspace_id == WORKSPACE_ID, self.requested(row), version_matches(row))
+            .where(*self.changeable(row))
             .where(*(self.standalone(row) if standalone else ()))
             .where(*self._within_quotas(workspace, row, self._changed(columns, row, moment)))
             .with_for_update(of=row, key_share=True)
@@ -283,31 +317,34 @@ class ContentStatements:
 
     @cached_property
     def delete(self) -> Statement:
-        workspace = locked_workspace(self._counts)
+        workspace = locked_workspace(self.deleted_totals)
         gone = (
             delete(self.table)
             .where(
                 self.table.c.workspace_id == workspace.c.id,
                 self.table.c.workspace_id == WORKSPACE_ID,
-                self.table.c.id == ID,
+                self.requested(self.table),
                 version_matches(self.table),
             )
             .returning(*self.table.c)
             .cte("gone")
         )
-        change = {total: -weight for total, weight in self._weights(gone).items()}
-        counted = increment_version(workspace, gone, change)
+        counted = increment_version(workspace, gone, self.removed(gone))
         dependent = self.dependent_writes(None, gone)
         return Statement(select(gone.c.id).add_cte(counted, *dependent), writes=True)
 
     @cached_property
     def diagnosis(self) -> Statement:
-        own = select(self.table).where(visible(self.table), self.table.c.id == ID)
+        own = select(self.table).where(visible(self.table), self.requested(self.table))
         all_rows = self.table.alias()
+        elsewhere = [all_rows.c.id == ID]
+        if self.parent:
+            is_foreign = all_rows.c.workspace_id != WORKSPACE_ID
+            elsewhere.append(or_(is_foreign, self.requested(all_rows)))
         state = select(
             has_live_session().label("is_live"),
             role_allows().label("is_allowed"),
-            exists().where(all_rows.c.id == ID).label("is_elsewhere"),
+            exists().where(*elsewhere).label("is_elsewhere"),
         )
         left, right = state.subquery("state"), own.subquery("own")
         return Statement(select(left, right).select_from(left.outerjoin(right, true())))

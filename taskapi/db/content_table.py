@@ -34,7 +34,8 @@ class ContentTable(Generic[M]):
     """A table whose rows belong to workspaces.
 
     Rows are named tuples with the columns' values. They are typed as the model, since they have its
-    attributes, but no session tracks them.
+    attributes, but no session tracks them. For rows below another, the methods on one row also take
+    its ID, by the name of its column.
 
     Args:
         model: the table.
@@ -61,24 +62,34 @@ class ContentTable(Generic[M]):
         """A row from the values of all columns, in the table's order."""
         return cast("M", self._row_class._make(values))
 
-    def get(self, caller: Caller, row_id: int) -> M:
+    def get(self, caller: Caller, row_id: int, **parent: Any) -> M:
         """One row of the workspace.
 
         Raises:
             SessionEnded, Forbidden, NotFound: see `raise_for_missing`.
         """
-        rows = database.rows(self.sql.get, id=row_id, **scope(caller))
-        return self.row(rows[0]) if rows else self.raise_for_missing(caller, row_id, "access")
+        rows = database.rows(self.sql.get, id=row_id, **parent, **scope(caller))
+        return (
+            self.row(rows[0])
+            if rows
+            else self.raise_for_missing(caller, row_id, "access", **parent)
+        )
 
-    def require(self, caller: Caller, row_id: int, verb: str, if_match: list[int] | None) -> M:
+    def require(
+        self, caller: Caller, row_id: int, verb: str, if_match: list[int] | None, **parent: Any
+    ) -> M:
         """One row of the workspace that is about to be changed.
 
         Raises:
             SessionEnded, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
         """
-        parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
+        parameters = {"id": row_id, "if_match": if_match, **parent, **scope(caller)}
         rows = database.rows(self.sql.get_matching, **parameters)
-        return self.row(rows[0]) if rows else self.raise_for_missing(caller, row_id, verb, if_match)
+        return (
+            self.row(rows[0])
+            if rows
+            else self.raise_for_missing(caller, row_id, verb, if_match, **parent)
+        )
 
     def create(self, caller: Caller, values: Values) -> M:
         """Add a row with these values; other columns take their defaults.
@@ -90,10 +101,15 @@ class ContentTable(Generic[M]):
         """
         parameters = self.sql.parameters(caller, values)
         created = self.write(self.sql.create, **parameters, **limits(), **scope(caller))
-        return created or self._raise_for_quota(caller)
+        return created or self.raise_for_quota(caller)
 
     def update(
-        self, caller: Caller, row_id: int, values: Values, if_match: list[int] | None = None
+        self,
+        caller: Caller,
+        row_id: int,
+        values: Values,
+        if_match: list[int] | None = None,
+        **parent: Any,
     ) -> M:
         """Set these values. Without values, the row does not change and keeps its version.
 
@@ -106,12 +122,12 @@ class ContentTable(Generic[M]):
             InvalidInput: a value references what the workspace does not have.
         """
         if not values:
-            return self.require(caller, row_id, "update", if_match)
+            return self.require(caller, row_id, "update", if_match, **parent)
         is_simple = values.keys() <= set(self.sql.simple_columns)
         statement = self.sql.update_simple if is_simple else self.sql.update
-        updated = self._updated(statement, caller, row_id, values, if_match)
+        updated = self._updated(statement, caller, row_id, values, if_match, **parent)
         return updated or self.raise_for_missing(
-            caller, row_id, "update", if_match, self._growth_problem()
+            caller, row_id, "update", if_match, self._growth_problem(), **parent
         )
 
     def update_standalone(
@@ -127,15 +143,17 @@ class ContentTable(Generic[M]):
         """
         return self._updated(self.sql.update_standalone, caller, row_id, values, if_match)
 
-    def delete(self, caller: Caller, row_id: int, if_match: list[int] | None = None) -> None:
+    def delete(
+        self, caller: Caller, row_id: int, if_match: list[int] | None = None, **parent: Any
+    ) -> None:
         """Delete a row.
 
         Raises:
             SessionEnded, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
         """
-        parameters = {"id": row_id, "if_match": if_match, **scope(caller)}
+        parameters = {"id": row_id, "if_match": if_match, **parent, **scope(caller)}
         if not database.rows(self.sql.delete, **parameters):
-            self.raise_for_missing(caller, row_id, "delete", if_match)
+            self.raise_for_missing(caller, row_id, "delete", if_match, **parent)
 
     def write(self, statement: Statement, **parameters: Any) -> M | None:
         """The first row that a write of this table returns.
@@ -168,6 +186,7 @@ class ContentTable(Generic[M]):
         verb: str,
         if_match: list[int] | None = None,
         otherwise: Problem | None = None,
+        **parent: Any,
     ) -> NoReturn:
         """Report why a statement found no row to work on.
 
@@ -179,18 +198,19 @@ class ContentTable(Generic[M]):
             SessionEnded: the caller's session has ended.
             InsufficientRole: the caller's role does not allow it.
             PreconditionFailed: the row has another version.
-            Forbidden: the row belongs to another workspace, or the caller is no member.
+            Forbidden: the row belongs to another workspace, the caller is no member, or `forbids`
+                says so.
             NotFound: the row does not exist.
         """
         is_live, is_allowed, is_elsewhere, *values = database.rows(
-            self.sql.diagnosis, id=row_id, **scope(caller)
+            self.sql.diagnosis, id=row_id, **parent, **scope(caller)
         )[0]
         if not is_live:
             raise SessionEnded
         if is_allowed is False:  # not None: strangers do not learn who is a member
             raise InsufficientRole
         row: Any = self.row(values)
-        if row.id is not None:
+        if row.id is not None and not self.forbids(caller, row, verb):
             if otherwise and is_match(row.version, if_match):
                 raise otherwise
             if if_match is not None:
@@ -201,7 +221,17 @@ class ContentTable(Generic[M]):
             raise Forbidden(f"Not authorized to {verb} this {self._noun}")
         raise NotFound(f"{self._noun.capitalize()} not found")
 
-    def _raise_for_quota(self, caller: Caller) -> NoReturn:
+    def forbids(self, caller: Caller, row: M, verb: str) -> bool:
+        """Whether the caller must not do this to a row of the workspace, for subclasses."""
+        return False
+
+    def raise_for_quota(self, caller: Caller) -> NoReturn:
+        """Report which quota a new row would exceed.
+
+        Raises:
+            SessionEnded: the caller's session has ended.
+            QuotaExceeded: as it says.
+        """
         used = database.row(USAGE, **scope(caller))
         if used is None:
             raise SessionEnded
@@ -218,8 +248,9 @@ class ContentTable(Generic[M]):
         row_id: int,
         values: Values,
         if_match: list[int] | None,
+        **parent: Any,
     ) -> M | None:
-        where = {"id": row_id, "if_match": if_match, **scope(caller)}
+        where = {"id": row_id, "if_match": if_match, **parent, **scope(caller)}
         given = self.sql.given(values)
         parameters = self.sql.parameters(caller, values)
         return self.write(statement, given=given, **parameters, **limits(), **where)

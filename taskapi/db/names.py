@@ -75,7 +75,12 @@ class NamedTable(ContentTable[M]):
             return super().create(caller, _with_key(values))
 
     def update(
-        self, caller: Caller, row_id: int, values: Values, if_match: list[int] | None = None
+        self,
+        caller: Caller,
+        row_id: int,
+        values: Values,
+        if_match: list[int] | None = None,
+        **parent: Any,
     ) -> M:
         """As `ContentTable.update`.
 
@@ -83,7 +88,7 @@ class NamedTable(ContentTable[M]):
             NameTaken: another row has the name.
         """
         with self._unless_taken(caller, values):
-            return super().update(caller, row_id, _with_key(values), if_match)
+            return super().update(caller, row_id, _with_key(values), if_match, **parent)
 
     @cached_property
     def _with_name(self) -> Statement:

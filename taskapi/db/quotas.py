@@ -32,6 +32,7 @@ QUOTAS = (
     Quota("labels", "label_count", "quota_labels"),
     Quota("filters", "filter_count", "quota_filters"),
     Quota("occurrences", "occurrence_count", "quota_occurrences"),
+    Quota("comments", "comment_count", "quota_comments"),
     Quota("text_bytes", "text_bytes", "quota_text_bytes"),
 )
 

@@ -113,6 +113,13 @@ def role_allows() -> ColumnElement[bool]:
     return ByWorkspace(true(), _role_allows)
 
 
+def has_role(*roles: str) -> ColumnElement[bool]:
+    """An SQL condition: the caller has one of these roles. True in a personal workspace."""
+    names = [literal_column(f"'{role}'", Text) for role in roles]
+    is_one = select(_memberships.c.role.in_(names)).where(_membership).scalar_subquery()
+    return ByWorkspace(true(), is_one)
+
+
 def has_access() -> ColumnElement[bool]:
     """An SQL condition: the caller's session is active, and the caller's role allows the operation.
 

@@ -20,6 +20,7 @@ from taskapi.http.fields import EmailAddress
 from taskapi.identity import Caller
 from taskapi.logs import without_events
 from taskapi.problems import NotFound
+from taskapi.tasks.comments.service import create_comment
 from taskapi.tasks.filters.service import create_filter, list_filters
 from taskapi.tasks.labels.service import create_label, list_labels
 from taskapi.tasks.lists.service import create_list, list_lists
@@ -118,4 +119,6 @@ def _create(
     for outcome in task.outcomes:
         advance = occurrences.complete if outcome == "completed" else occurrences.skip
         advance(caller, task_id, keep_missed=True, if_match=None)
+    for text in task.comments:
+        create_comment(caller, task_id, {"text": text})
     return task_id

@@ -66,6 +66,8 @@ class SampleTask(NamedTuple):
     outcomes: tuple[str, ...] = ()
     """The outcomes of the first occurrences: completed or skipped."""
 
+    comments: tuple[str, ...] = ()
+
 
 def tasks(count: int, today: date) -> Iterator[SampleTask]:
     """Sample tasks around a day. Recurring tasks and subtasks come first."""
@@ -104,7 +106,8 @@ def _projects(today: date) -> Iterator[SampleTask]:
     party, launch = "Give a birthday party", "Launch the new site"
     evening = TimedDue(datetime.combine(_day(today, 6), time(19)), _HOME_ZONE)
     begun = {"start": DateDue(today), "due": evening, "estimate_minutes": 300, "priority": 3}
-    yield SampleTask({"title": party, **begun}, "Home")
+    comments = ("Twelve people have accepted so far.", "The cellar is free until midnight.")
+    yield SampleTask({"title": party, **begun}, "Home", comments=comments)
     for days, title in enumerate(("Invite everyone", "Order the cake", "Make a playlist")):
         values = {"title": title, "is_completed": days == 0, "due": DateDue(_day(today, days))}
         yield SampleTask(values, "Home", parent=party)

@@ -76,6 +76,8 @@ class Resource:
         self.new, self.changes, self.patch = schemas.new(), schemas.changes(), schemas.patch()
         self._response: Arguments = {"response": self.output, "example": self.example}
         id_in_response = {self._id: "$response.body#/id"}
+        if self.parent:
+            id_in_response[self.parent] = f"$response.body#/{self.parent}"
         current = {**id_in_response, "If-Match": "$response.header.ETag"}
         writes = [f"{verb}_{noun}" for verb in self.verbs]
         self._links_to_writes = tuple(Link(name, current) for name in writes)
@@ -102,7 +104,9 @@ class Resource:
         first = {self._id: f"$response.body#/{plural}/0/id"}
         following = {"cursor": "$response.body#/next_cursor"}
         if self.parent:
-            following[self.parent] = f"$response.body#/{plural}/0/{self.parent}"
+            first[self.parent] = following[self.parent] = (
+                f"$response.body#/{plural}/0/{self.parent}"
+            )
         return self.reading | {
             "query": query,
             "parameters": CONDITIONS_OF_READS,

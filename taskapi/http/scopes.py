@@ -11,6 +11,8 @@ SCOPES: dict[str, str] = {
     "profile:read": "Read the account, its profile and its quotas.",
     "tasks:read": "Read and search tasks and their occurrences.",
     "tasks:write": "Create, change and delete tasks.",
+    "comments:read": "Read comments on tasks.",
+    "comments:write": "Create, change and delete comments on tasks.",
     "lists:read": "Read lists.",
     "lists:write": "Create and change lists; to delete one, `tasks:write` is needed too.",
     "labels:read": "Read labels.",

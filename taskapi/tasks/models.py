@@ -165,6 +165,10 @@ class Task(Content, Model):
     estimate_minutes: Mapped[int | None] = mapped_column(Integer)
     # Ascending, or null. A trigger sorts them and checks that the labels exist.
     label_ids: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+    # The number of the task's comments and the size of their texts, which the writes to comments
+    # maintain.
+    comment_count: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
+    comment_bytes: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
 
 
 class TaskWords(Model):

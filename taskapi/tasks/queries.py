@@ -62,7 +62,13 @@ from taskapi.tasks.words import description_words, lexemes, title_words
 _tasks, _words, _labels = table_of(Task), table_of(TaskWords), table_of(Label)
 _occurrences = table_of(Occurrence)
 
-DELETED_TOTALS = ("task_count", "completed_task_count", "text_bytes", "occurrence_count")
+DELETED_TOTALS = (
+    "task_count",
+    "completed_task_count",
+    "text_bytes",
+    "occurrence_count",
+    "comment_count",
+)
 """The totals that change when tasks are deleted."""
 
 _MAX_LABELS = literal_column(str(MAX_LABELS), Integer)
@@ -97,9 +103,22 @@ def text_bytes(rows: SqlRow) -> ColumnElement[int]:
     return func.octet_length(rows.c.title) + description
 
 
+def removed_columns(rows: SqlRow) -> list[ColumnElement[Any]]:
+    """What `removed_totals` must know about deleted tasks."""
+    size = text_bytes(rows) + rows.c.comment_bytes
+    return [rows.c.id, rows.c.is_completed, size.label("text_bytes"), rows.c.comment_count]
+
+
+def _occurrences_of(tasks: CTE) -> ColumnElement[int]:
+    theirs = and_(_occurrences.c.workspace_id == WORKSPACE_ID, _occurrences.c.task_id == tasks.c.id)
+    return select(func.count()).select_from(tasks.join(_occurrences, theirs)).scalar_subquery()
+
+
 class _TaskStatements(ContentStatements):
     """The statements of tasks, with completion times, numbers of occurrences, and words."""
 
+    maintained_columns = ("comment_count", "comment_bytes")
+    deleted_totals = DELETED_TOTALS
     growing_totals = ("text_bytes",)
     previous_columns = ("title", "description", "is_completed", "list_id")
     simple_columns = ("title", "description", "priority", "estimate_minutes")
@@ -172,6 +191,16 @@ class _TaskStatements(ContentStatements):
             true(),
         )
 
+    def removed(self, gone: CTE) -> dict[str, ColumnElement[int]]:
+        """As `removed_totals`, for a single task."""
+        return {
+            "task_count": -ONE,
+            "completed_task_count": -_is_completed(gone),
+            "text_bytes": -(text_bytes(gone) + gone.c.comment_bytes),
+            "occurrence_count": -_occurrences_of(gone),
+            "comment_count": -gone.c.comment_count,
+        }
+
     def dependent_writes(self, after: SqlRow | None, before: CTE | None) -> Sequence[CTE]:
         """Writes the counts of lists, and the words of the task if its texts have changed."""
         counted = counts_of_task(before, after)
@@ -211,22 +240,24 @@ class _TaskStatements(ContentStatements):
 def removed_totals(gone: CTE) -> dict[str, ColumnElement[int]]:
     """How the totals change when these tasks are deleted.
 
-    Their occurrences are deleted with them.
+    Their occurrences and comments are deleted with them.
 
     Args:
-        gone: has their id, is_completed and text_bytes.
+        gone: has their `removed_columns`.
     """
-    theirs = and_(_occurrences.c.workspace_id == WORKSPACE_ID, _occurrences.c.task_id == gone.c.id)
-    past = select(func.count()).select_from(gone.join(_occurrences, theirs)).scalar_subquery()
     nothing = literal_column("0", BigInteger)
     every = select(func.count()).select_from(gone).scalar_subquery()
     completed = select(func.count()).where(gone.c.is_completed.is_(true())).scalar_subquery()
-    size = select(func.coalesce(func.sum(gone.c.text_bytes), nothing)).scalar_subquery()
+    size, comments = (
+        select(cast(func.coalesce(func.sum(gone.c[name]), nothing), BigInteger)).scalar_subquery()
+        for name in ("text_bytes", "comment_count")
+    )
     return {
         "task_count": -every,
         "completed_task_count": -completed,
         "text_bytes": -size,
-        "occurrence_count": -past,
+        "occurrence_count": -_occurrences_of(gone),
+        "comment_count": -comments,
     }
 
 

@@ -52,6 +52,7 @@ EXAMPLE = {
     "recurrence": RECURRENCE_EXAMPLE | {"occurred": None},
     "estimate_minutes": None,
     "label_ids": [],
+    "comment_count": 0,
     "version": 7,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",
@@ -150,6 +151,10 @@ class Task(Schema):
             metadata={"description": "The IDs of the task's labels, ascending.", "null": []},
         ),
         lambda row: row.label_ids or [],
+    )
+    comment_count = fields.Integer(
+        dump_only=True,
+        metadata={"minimum": 0, "description": "The number of comments on the task."},
     )
     version = Version()
     created_at = Timestamp("When the task was created.", dump_only=True)

@@ -58,7 +58,7 @@ from taskapi.tasks.due_columns import due_columns, due_of
 from taskapi.tasks.list_counts import list_counts
 from taskapi.tasks.models import Task
 from taskapi.tasks.occurrences.models import Occurrence
-from taskapi.tasks.queries import DELETED_TOTALS, list_column, removed_totals, text_bytes
+from taskapi.tasks.queries import DELETED_TOTALS, list_column, removed_columns, removed_totals
 from taskapi.tasks.recurrence.service import moved_by
 from taskapi.tasks.values import MOMENTS
 
@@ -296,13 +296,7 @@ def _new_deletion() -> Statement:
         delete(_tasks)
         .where(_tasks.c.workspace_id == workspace.c.id, _IN_WORKSPACE)
         .where(_is_in(_tree(_tasks.c.id == ID)))
-        .returning(
-            _tasks.c.id,
-            _tasks.c.workspace_id,
-            _tasks.c.list_id,
-            _tasks.c.is_completed,
-            text_bytes(_tasks).label("text_bytes"),
-        )
+        .returning(*removed_columns(_tasks), _tasks.c.workspace_id, _tasks.c.list_id)
         .cte("gone")
     )
     counted = increment_version(workspace, gone, removed_totals(gone))

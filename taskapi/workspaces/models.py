@@ -63,7 +63,8 @@ class Workspace(Model):
     label_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     filter_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     occurrence_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
-    # Of titles and descriptions of tasks.
+    comment_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    # Of titles and descriptions of tasks, and of comments.
     text_bytes: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)

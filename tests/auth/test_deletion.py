@@ -47,6 +47,7 @@ def fill(settings: Settings, user: Api) -> None:
     user.expect(200, "POST", f"/tasks/{child['id']}/move", json={"parent_id": None})
     user.expect(200, "POST", f"/tasks/{parent['id']}/move", json={"parent_id": child["id"]})
     user.filter()
+    user.comment(parent["id"])
     headers = {"Idempotency-Key": "a-key"}
     user.expect(201, "POST", "/tasks", json={"title": "Water"}, headers=headers)
     world.sql(settings, FILL, user.user_id, user.user_id, [label["id"]], MANY)

@@ -66,7 +66,7 @@ SEVERAL = {
     "complete_task": 9,
     "confirm_second_factor": 6,
     "create_token": 5,
-    "delete_account": 19,  # each table of content
+    "delete_account": 20,  # each table of content
     "create_identity": 10,
     "delete_identity": 5,
     "delete_label": 4,

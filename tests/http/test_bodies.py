@@ -77,7 +77,9 @@ UNCARRIABLE = {
 
 @pytest.fixture
 def task(user: Api) -> dict[str, Any]:
-    return user.task(label_ids=[user.label()["id"]])
+    task = user.task(label_ids=[user.label()["id"]])
+    user.comment(task["id"])
+    return user.expect(200, "GET", f"/tasks/{task['id']}")
 
 
 def _unchanged(user: Api, task: dict[str, Any]) -> bool:
@@ -91,7 +93,10 @@ def _each_call(user: Api, task: dict[str, Any], *, is_empty: bool = False) -> li
         is_empty: only operations that require a body.
     """
     known = {"task_id": task["id"], "list_id": task["list_id"], "label_id": task["label_ids"][0]}
-    for argument in sorted({name for call in TAKES_A_BODY for name in call.arguments} - set(known)):
+    (comment,) = user.expect(200, "GET", f"/tasks/{task['id']}/comments")["comments"]
+    known["comment_id"] = comment["id"]
+    needed = {name for call in TAKES_A_BODY for name in call.arguments} - set(known)
+    for argument in sorted(needed, key=lambda name: (name != "workspace_id", name)):
         known[argument] = create(argument, user, known)
     return [
         (call.method, call.path.format(**known))

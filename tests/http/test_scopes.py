@@ -31,9 +31,13 @@ def _is_refused(token: Api, call: Call, owner: Api) -> None:
     assert everything_of(owner) == before
 
 
-def test_operations_on_accounts_accept_no_personal_access_token_but_one() -> None:
-    of_accounts = {call.name for call in NEEDS_TOKEN if call.path.startswith("/auth")}
-    assert {call.name for call in FOR_LOGINS} == of_accounts - {"get_me"}
+ACCOUNTS = ("/auth", "/workspaces", "/invitations")
+READABLE = {"get_me", "list_workspaces", "get_workspace", "list_members"}
+
+
+def test_personal_access_tokens_only_read_accounts_and_workspaces() -> None:
+    managing = {call.name for call in NEEDS_TOKEN if call.path.startswith(ACCOUNTS)}
+    assert {call.name for call in FOR_LOGINS} == managing - READABLE
 
 
 def test_each_scope_is_used_and_reads_only_read() -> None:

@@ -71,12 +71,14 @@ class AccountRules(Service):
             used = {name: quota["used"] for name, quota in me.pop("quotas").items()}
             assert me == {**account.user, **NEW_PROFILE}
             texts = [task[name] or "" for task in account.tasks.values() for name in TEXTS]
+            texts += [comment["text"] for comment in account.rows("comment").values()]
             assert used == {
                 "tasks": len(account.tasks),
                 "lists": len(account.lists),
                 "labels": len(account.labels),
                 "filters": len(account.rows("filter")),
                 "occurrences": sum(map(len, account.histories.values())),
+                "comments": len(account.rows("comment")),
                 "text_bytes": sum(len(text.encode()) for text in texts),
             }
 

@@ -130,10 +130,12 @@ class Account:
         self.last_place = number
 
     def remove(self, tasks: Iterable[Task]) -> None:
-        """Delete tasks with their history."""
+        """Delete tasks with their history and their comments."""
         for task in list(tasks):
             del self.tasks[task["id"]]
             self.histories.pop(task["id"], None)
+            comments = self.rows("comment").items()
+            self.stored["comment"] = {n: c for n, c in comments if c["task_id"] != task["id"]}
 
     def inside(self, list_id: int) -> list[Task]:
         """The tasks of a list in the manual order."""

@@ -96,6 +96,7 @@ _DEFAULTS = {
     "start": None,
     "recurrence": None,
     "label_ids": [],
+    "comment_count": 0,
     **{number.name: number.default for number in NUMBERS},
 }
 

@@ -68,10 +68,16 @@ INSERT INTO saved_filters (workspace_id, user_id, name, name_key, query, version
 SELECT 1 + g % 1000, 1 + g % 1000, 'Filter ' || g, 'filter ' || g, 'completed', g
 FROM generate_series(1, 10000) AS g;
 
+INSERT INTO comments (workspace_id, user_id, task_id, text, version)
+SELECT workspace_id, workspace_id, tasks.id, 'Comment ' || n, n
+FROM tasks, generate_series(1, 40) AS n WHERE rrule IS NOT NULL;
+
+UPDATE tasks SET comment_count = 40 WHERE rrule IS NOT NULL;
+
 SELECT setval('workspace_ids', 2000000);
 
 VACUUM (ANALYZE) users, workspaces, sessions, lists, labels, saved_filters, tasks, task_words,
-    occurrences;
+    occurrences, comments;
 """
 CALLER = {
     "caller_workspace_id": OWNER,

@@ -33,6 +33,7 @@ from taskapi.db.quotas import TOTALS
 from taskapi.db.statement import Statement
 from taskapi.identity import Caller
 from taskapi.tasks import subtrees
+from taskapi.tasks.comments import queries as comments
 from taskapi.tasks.filters import queries as filters
 from taskapi.tasks.labels import queries as labels
 from taskapi.tasks.lists import queries as lists
@@ -229,6 +230,24 @@ ABOUT_OCCURRENCES: dict[str, Statement] = {
     "create": occurrences.occurrences.sql.create,
     "delete": occurrences.occurrences.sql.delete,
 }
+OF_A_COMMENT: Node = {
+    "id": 100,
+    "task_id": TASK,
+    "if_match": None,
+    "known": [],
+    "limit": LIMIT + 1,
+    "after_id": 10**6,
+    **written(comments.comments, task_id=TASK, text="New"),
+}
+ABOUT_COMMENTS: dict[str, Statement] = {
+    "page": comments.comment_page(Ordering(BY_CREATION, True, False)),
+    "next page": comments.comment_page(Ordering(BY_CREATION, True, True)),
+    "create": comments.comments.sql.create,
+    "get": comments.comments.sql.get,
+    "update": comments.comments.sql.update_simple,
+    "delete": comments.comments.sql.delete,
+    "diagnosis": comments.comments.sql.diagnosis,
+}
 
 
 @pytest.mark.parametrize("name", ABOUT_LISTS)
@@ -258,6 +277,16 @@ def test_occurrence_operations_read_only_the_tasks_rows(
     most = {"last": 1, "create": 0, "delete": 2}
     assert rows_read(plan, "occurrences") <= most.get(name, 40 + LIMIT + 1)
     assert rows_read(plan, "tasks") == 0
+
+
+@pytest.mark.parametrize("name", ABOUT_COMMENTS)
+def test_comment_operations_read_only_the_tasks_rows(
+    planner: psycopg.Connection, name: str
+) -> None:
+    plan = plan_of(planner, ABOUT_COMMENTS[name], {**OF_A_COMMENT, **CALLER})
+    assert scanned(plan) == []
+    assert rows_read(plan, "comments") <= (LIMIT + 1 if "page" in name else 2)
+    assert rows_read(plan, "tasks") <= 2
 
 
 @pytest.mark.parametrize("name", ABOUT_LABELS)

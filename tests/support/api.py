@@ -82,6 +82,10 @@ class Api:
         task = self.task(**{"due": due, "recurrence": recurrence} | values)
         return self.expect(200, "POST", f"/tasks/{task['id']}/complete")["task"]
 
+    def comment(self, task_id: int, text: str = "Which color?") -> dict[str, Any]:
+        """A new comment of this user on a task."""
+        return self.expect(201, "POST", f"/tasks/{task_id}/comments", json={"text": text})
+
     def label(self, **values: Any) -> dict[str, Any]:
         """A new label of this user with a unique name."""
         name = {"name": f"Label {next(_numbers)}"}

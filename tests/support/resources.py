@@ -125,9 +125,10 @@ def create(argument: str, person: Api, beside: Mapping[str, object] | None = Non
     """
     if argument in SHARED:
         return SHARED[argument]
+    workspace_id = (beside or {}).get("workspace_id")
     if argument == "user_id":
-        return _member(person, (beside or {})["workspace_id"])
-    if argument in ARGUMENTS and not (argument == "invitation_id" and beside):
+        return _member(person, workspace_id) if workspace_id else person.user_id
+    if argument in ARGUMENTS and not (argument == "invitation_id" and workspace_id):
         return ARGUMENTS[argument](person)
     creation = BY_NAME.get(f"create_{argument.removesuffix('_id')}")
     assert creation, f"no operation and no factory in support.resources makes a {argument}"

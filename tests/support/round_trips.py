@@ -121,6 +121,15 @@ def _known(api: Api, address: str) -> Request:
     return request("GET", address, If_None_Match=_version(api, address))
 
 
+def _commented(api: Api) -> str:
+    return _comment(api).rpartition("/comments")[0]
+
+
+def _comment(api: Api) -> str:
+    task_id = api.task()["id"]
+    return f"/tasks/{task_id}/comments/{api.comment(task_id)['id']}"
+
+
 DONE = [
     Case("list", 200, 1, lambda me, _: request("GET", "/tasks")),
     Case("list, a page on", 200, 1, lambda me, _: request("GET", _next_page(me))),
@@ -180,6 +189,19 @@ DONE = [
     Case("put it on again", 200, 1, lambda me, _: request("PUT", _labelled(me))),
     Case("take a label off", 200, 1, lambda me, _: request("DELETE", _labelled(me))),
     Case("take off none", 200, 1, lambda me, _: request("DELETE", _address(me) + label_of(me))),
+    Case("comments", 200, 1, lambda me, _: request("GET", f"{_address(me)}/comments")),
+    Case("comments, known", 304, 1, lambda me, _: _known(me, f"{_address(me)}/comments")),
+    Case(
+        "comment, create",
+        201,
+        1,
+        lambda me, _: request("POST", f"{_address(me)}/comments", {"text": "a"}),
+    ),
+    Case("comment, get", 200, 1, lambda me, _: request("GET", _comment(me))),
+    Case("comment, put", 200, 1, lambda me, _: request("PUT", _comment(me), {"text": "b"})),
+    Case("comment, patch nothing", 200, 1, lambda me, _: request("PATCH", _comment(me), {})),
+    Case("comment, delete", 204, 1, lambda me, _: request("DELETE", _comment(me))),
+    Case("delete with comments", 204, 1, lambda me, _: request("DELETE", _commented(me))),
     Case("ready", 200, 1, lambda me, _: request("GET", "/readyz")),
 ]
 TOGETHER = [
@@ -286,6 +308,9 @@ REFUSED = [
             "POST", "/filters", {"name": me.filter()["name"], "query": "completed"}
         ),
     ),
+    Case("comment, get, theirs", 403, 2, lambda _, them: request("GET", _comment(them))),
+    Case("comment, delete, theirs", 403, 2, lambda _, them: request("DELETE", _comment(them))),
+    Case("comments, theirs", 403, 3, lambda _, them: request("GET", f"{_address(them)}/comments")),
     Case("delete, full", 409, 2, lambda me, _: request("DELETE", _full_list(me))),
     Case("list, session over", 401, 1, lambda me, _: request("GET", _logged_out(me, "/tasks"))),
     Case(

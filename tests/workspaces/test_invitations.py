@@ -78,15 +78,15 @@ def test_verified_emails_list_and_answer_their_invitations(
     paths = [f"/invitations/{one['id']}" for one in sent]
     assert stranger.expect(200, "GET", "/invitations") == {"invitations": []}
     for path in paths:
-        stranger.problem(400, "invitation_invalid", "POST", f"{path}/accept")
+        stranger.problem(404, "not_found", "POST", f"{path}/accept")
     _verify(stranger, settings)
     _verify(user, settings)
     mine = stranger.expect(200, "GET", "/invitations")["invitations"]
     assert [one["workspace_id"] for one in mine] == [first, second]
     assert "token" not in mine[0]
     for path in paths:
-        user.problem(400, "invitation_invalid", "POST", f"{path}/accept")
-        user.problem(400, "invitation_invalid", "POST", f"{path}/decline")
+        user.problem(404, "not_found", "POST", f"{path}/accept")
+        user.problem(404, "not_found", "POST", f"{path}/decline")
     stranger.expect(200, "POST", f"{paths[0]}/accept")
     stranger.expect(204, "POST", f"{paths[1]}/decline")
     assert stranger.expect(200, "GET", "/invitations") == {"invitations": []}

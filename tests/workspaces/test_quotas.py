@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,15 @@ from support.world import at_once, person, sql, worker
 
 from config import Settings
 
-LIMITS = {"tasks": 4, "lists": 3, "labels": 2, "filters": 1, "occurrences": 2, "text_bytes": 100}
+LIMITS = {
+    "tasks": 4,
+    "lists": 3,
+    "labels": 2,
+    "filters": 1,
+    "occurrences": 2,
+    "comments": 2,
+    "text_bytes": 100,
+}
 NEW = {
     "tasks": lambda number: {"title": f"Task {number}"},
     "lists": lambda number: {"name": f"List {number}"},
@@ -94,6 +103,44 @@ def test_text_has_a_quota_in_bytes(author: Api) -> None:
     assert _used(author)["text_bytes"] == 1
 
 
+def test_comments_have_a_quota(author: Api) -> None:
+    task = author.task(title="x")
+    path = f"/tasks/{task['id']}/comments"
+    first, _ = author.comment(task["id"]), author.comment(task["id"])
+    before = author.expect(200, "GET", f"/tasks/{task['id']}")
+    problem = author.problem(409, "quota_exceeded", "POST", path, json={"text": "x"})
+    assert "2 comments" in problem["detail"]
+    assert author.expect(200, "GET", f"/tasks/{task['id']}") == before
+    author.expect(204, "DELETE", f"{path}/{first['id']}")
+    author.comment(task["id"])
+
+
+def test_the_texts_of_comments_count(author: Api) -> None:
+    task = author.task(title="x" * 20)
+    path = f"/tasks/{task['id']}/comments"
+    problem = author.problem(409, "quota_exceeded", "POST", path, json={"text": "x" * 81})
+    assert "100 text bytes" in problem["detail"]
+    address = f"{path}/{author.comment(task['id'], 'é' * 30)['id']}"
+    assert _used(author)["text_bytes"] == 80
+    author.problem(409, "quota_exceeded", "PUT", address, json={"text": "x" * 81})
+    author.problem(409, "quota_exceeded", "PATCH", f"/tasks/{task['id']}", json={"title": "é" * 21})
+    author.expect(200, "PUT", address, json={"text": "x" * 80})
+    assert _used(author)["text_bytes"] == 100
+    author.expect(200, "PATCH", address, json={"text": "é"})
+    assert _used(author)["text_bytes"] == 22
+    author.expect(204, "DELETE", address)
+    assert _used(author)["text_bytes"] == 20
+
+
+def test_a_quota_of_comments_holds_when_they_are_added_at_the_same_time(author: Api) -> None:
+    path = f"/tasks/{author.task()['id']}/comments"
+
+    def add() -> int:
+        return author.send("POST", path, json={"text": "x"}).status_code
+
+    assert sorted(at_once([add] * 6)) == [201] * LIMITS["comments"] + [409] * 4
+
+
 def test_a_stale_change_beyond_a_quota_is_a_412(author: Api) -> None:
     task = author.task()
     headers, body = {"If-Match": '"0"'}, {"description": "x" * 200}
@@ -117,11 +164,14 @@ def test_what_ends_takes_its_counts_with_it(user: Api, settings: Settings) -> No
     into = user.expect(201, "POST", "/lists", json={"name": "Gone"})
     kept = user.task(title="Kept")
     parent = user.task(title="Parent", description="With a subtask")
-    user.task(title="Subtask", description="x" * 500, parent_id=parent["id"])
+    below = user.task(title="Subtask", description="x" * 500, parent_id=parent["id"])
     for number in range(3):
         user.task(title=f"In a list {number}", description="é" * 100, list_id=into["id"])
-    user.recurring(list_id=into["id"])
+    inside = user.recurring(list_id=into["id"])
     undone = user.recurring(parent_id=parent["id"])
+    for commented in (kept, parent, below, undone, inside):
+        user.comment(commented["id"], "é" * 7)
+        user.comment(commented["id"], "x" * 9_000)
     assert _used(user)["occurrences"] == 2
     user.expect(200, "POST", f"/tasks/{undone['id']}/undo")
     assert _used(user) == _counted(settings, user)
@@ -131,9 +181,27 @@ def test_what_ends_takes_its_counts_with_it(user: Api, settings: Settings) -> No
     user.expect(204, "DELETE", f"/tasks/{parent['id']}")
     user.expect(204, "DELETE", f"/lists/{into['id']}", query_string={"tasks": "delete"})
     assert _used(user) == _counted(settings, user)
-    assert _used(user) == dict.fromkeys(LIMITS, 0) | {"tasks": 1, "lists": 1, "text_bytes": 4}
+    left = {"tasks": 1, "lists": 1, "comments": 2, "text_bytes": 4 + 14 + 9_000}
+    assert _used(user) == dict.fromkeys(LIMITS, 0) | left
     user.expect(204, "DELETE", f"/tasks/{kept['id']}")
-    assert _used(user)["text_bytes"] == 0
+    assert _used(user) == dict.fromkeys(LIMITS, 0) | {"lists": 1}
+
+
+def test_a_deleted_recurring_task_takes_its_occurrences_with_it(user: Api) -> None:
+    user.expect(204, "DELETE", f"/tasks/{user.recurring()['id']}")
+    assert _used(user)["occurrences"] == 0
+
+
+def test_the_counts_are_true_when_a_commented_task_is_deleted(
+    user: Api, settings: Settings
+) -> None:
+    """The deletion waits for the lock of the workspace, and then sees the newest comments."""
+    for _ in range(10):
+        path = f"/tasks/{user.task()['id']}"
+        requests = [("DELETE", path, {}), *[("POST", f"{path}/comments", {"text": "x" * 50})] * 5]
+        calls = [partial(user.send, method, url, json=body) for method, url, body in requests]
+        assert {response.status_code for response in at_once(calls)} <= {201, 204, 404}
+    assert _used(user) == _counted(settings, user) == dict.fromkeys(LIMITS, 0) | {"lists": 1}
 
 
 def _counted(settings: Settings, user: Api) -> dict[str, Any]:
@@ -145,10 +213,15 @@ def _counted(settings: Settings, user: Api) -> dict[str, Any]:
             ("labels", "labels"),
             ("filters", "saved_filters"),
             ("occurrences", "occurrences"),
+            ("comments", "comments"),
         )
     }
     texts = "octet_length(title) + coalesce(octet_length(description), 0)"
-    counts["text_bytes"] = f"SELECT coalesce(sum({texts}), 0) FROM tasks WHERE workspace_id = w.id"
+    counts["text_bytes"] = (
+        f"SELECT coalesce(sum(size), 0) FROM (SELECT workspace_id, {texts} FROM tasks"
+        " UNION ALL SELECT workspace_id, octet_length(text) FROM comments)"
+        " AS texts (workspace_id, size) WHERE workspace_id = w.id"
+    )
     columns = ", ".join(f"({query})" for query in counts.values())
     ((*values,),) = sql(settings, f"SELECT {columns} FROM workspaces w WHERE id = %s", user.user_id)
     return dict(zip(counts, values, strict=True))

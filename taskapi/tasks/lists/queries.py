@@ -38,7 +38,7 @@ from taskapi.problems import NameTaken
 from taskapi.tasks.list_counts import completed_count, open_count
 from taskapi.tasks.lists.models import List
 from taskapi.tasks.models import Task
-from taskapi.tasks.queries import DELETED_TOTALS, removed_totals, text_bytes
+from taskapi.tasks.queries import DELETED_TOTALS, removed_columns, removed_totals
 from taskapi.workspaces.models import NEXT_ID
 
 _lists, _tasks = table_of(List), table_of(Task)
@@ -106,10 +106,7 @@ def deletion(tasks: str | None) -> Statement:
         written = [moved.cte("moved")]
     elif tasks == "delete":
         ended = delete(_tasks).where(inside, is_doomed)
-        sizes = ended.returning(
-            _tasks.c.id, _tasks.c.is_completed, text_bytes(_tasks).label("text_bytes")
-        )
-        change |= removed_totals(sizes.cte("ended"))
+        change |= removed_totals(ended.returning(*removed_columns(_tasks)).cte("ended"))
     else:
         gone = gone.where(~exists().where(inside))
     removed = gone.returning(_lists.c.id, _lists.c.workspace_id).cte("gone")

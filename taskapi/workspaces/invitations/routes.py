@@ -26,7 +26,10 @@ _ACCEPTING: dict[str, Any] = {
     "problems": (InvitationInvalid, Forbidden, NotFound, QuotaExceeded),
     "links": (Link("get_workspace", {"workspace_id": "$response.body#/id"}),),
 }
-_DECLINING: dict[str, Any] = {"status": 204, "problems": (InvitationInvalid, Forbidden)}
+_DECLINING: dict[str, Any] = {
+    "status": 204,
+    "problems": (InvitationInvalid, Forbidden, NotFound),
+}
 _BY_TOKEN: dict[str, Any] = {
     "body": schemas.InvitationToken(),
     "body_example": schemas.TOKEN_EXAMPLE,

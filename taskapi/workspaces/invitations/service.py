@@ -126,6 +126,7 @@ def accept(caller: Caller, token: str | None = None, invitation_id: int = 0) -> 
     Raises:
         SessionEnded: the caller's session has ended.
         InvitationInvalid, QuotaExceeded: as they say.
+        NotFound: there is no such invitation for the caller's email.
         Forbidden: the token is for another email.
     """
     invitation = _find(caller, token, invitation_id)
@@ -159,6 +160,8 @@ def _find(caller: Caller, token: str | None, invitation_id: int) -> Invitation:
     if found:
         return found
     require_access(caller)
+    if token is None:
+        raise NotFound("Invitation not found")
     if database.row(statements.is_for_another, token_hash=token_hash):
         raise Forbidden("The invitation is for another email address.")
     raise InvitationInvalid
