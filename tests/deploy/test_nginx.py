@@ -186,6 +186,8 @@ def test_lists_are_compressed_and_single_resources_keep_their_etags(proxy: nginx
         page = visitor.get("/tasks")
         assert page.headers["Content-Encoding"] == "gzip"
         assert page.json()["tasks"] == [changed.json()]
+        prefixed = visitor.get(f"/workspaces/{created.json()['user_id']}/tasks")
+        assert prefixed.headers["Content-Encoding"] == "gzip"
         known = {"If-None-Match": page.headers["ETag"]}
         assert visitor.get("/tasks", headers=known).status_code == 304
         document = visitor.get("/openapi.json")

@@ -282,6 +282,19 @@ class Workspaces(RuleBasedStateMachine):
 
     @rule(who=people, where=shared, whom=people, role=roles)
     def invite(self, who: int, where: int, whom: int, role: str) -> None:
+        if self._managed(who, where):
+            who = self._some_manager(where, whom)
+        self._invite(who, where, whom, role)
+
+    def _some_manager(self, where: int, number: int) -> int:
+        managers = [who for who in range(3) if not self._managed(who, where)]
+        return managers[number % len(managers)]
+
+    @rule(who=people, where=shared, whom=people, role=roles)
+    def invite_with_any_role(self, who: int, where: int, whom: int, role: str) -> None:
+        self._invite(who, where, whom, role)
+
+    def _invite(self, who: int, where: int, whom: int, role: str) -> None:
         place, invited = self.places[where], self.people[whom]
         refusal = self._managed(who, where)
         if not refusal and invited.user_id in place.roles:
@@ -292,12 +305,14 @@ class Workspaces(RuleBasedStateMachine):
             by = self.people[who].user_id
             place.invitations[invited.user_id] = Invitation(sent["token"], role, by)
 
-    @rule(who=people, where=shared)
-    def accept_invitation(self, who: int, where: int) -> None:
-        place, person = self.places[where], self.people[who]
-        invitation = place.invitations.get(person.user_id)
-        if not invitation:
-            return
+    @precondition(lambda self: any(place.invitations for place in self.places))
+    @rule(number=any_row)
+    def accept_invitation(self, number: int) -> None:
+        """Accept an invitation, which may be used or revoked."""
+        sent = [(place, user_id) for place in self.places for user_id in place.invitations]
+        place, user_id = sent[number % len(sent)]
+        invitation = place.invitations[user_id]
+        (person,) = (one for one in self.people if one.user_id == user_id)
         path, body = "/invitations/accept", {"token": invitation.token}
         if not invitation.is_open:
             person.problem(400, "invitation_invalid", "POST", path, json=body)
