@@ -44,6 +44,7 @@ from taskapi.server.health.commands import openapi_commands
 from taskapi.server.health.routes import health
 from taskapi.server.operate.commands import database as database_commands
 from taskapi.server.operate.commands import purge
+from taskapi.tasks.assignees.routes import assigned
 from taskapi.tasks.filters.routes import filters
 from taskapi.tasks.labels.routes import labels
 from taskapi.tasks.lists.routes import lists
@@ -104,7 +105,7 @@ def create_app(settings: Settings) -> Flask:
         )
 
     accounts = (auth, emails, oidc, second_factor, tokens)
-    content = (lists, labels, filters, tasks, search, occurrences, recurrence)
+    content = (lists, labels, filters, tasks, assigned, search, occurrences, recurrence)
     for blueprint in (*accounts, *content, health, docs, account_pages):
         app.register_blueprint(blueprint)
     for command in (users, sessions, jobs, demo, openapi_commands, purge, database_commands):

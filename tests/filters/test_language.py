@@ -17,6 +17,7 @@ from taskapi.tasks.filters.nodes import FilterError
 from taskapi.tasks.filters.terms import FIELDS, Clock, Resolver
 
 INBOX = 1
+ME = 2
 NOW = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 BERLIN = Clock(NOW, "Europe/Berlin")
 OPEN = ("not", "completed")
@@ -25,7 +26,7 @@ OVERDUE = ("all", OPEN, "due <")
 
 def read(text: str) -> tuple[Any, list[Any]]:
     """The shape of a filter, and its values."""
-    resolver = Resolver(BERLIN, INBOX)
+    resolver = Resolver(BERLIN, INBOX, ME)
     return resolver.shape(parse(text)), resolver.values
 
 
