@@ -204,12 +204,11 @@ def visible_in_any_workspace(rows: FromClause) -> ColumnElement[bool]:
 
     It does not check the session. Its parameters are those of `scope_of_all_workspaces`.
     """
-    shared = select(_memberships.c.workspace_id).where(_memberships.c.user_id == USER_ID)
+    is_member = exists().where(
+        _memberships.c.workspace_id == rows.c.workspace_id, _memberships.c.user_id == USER_ID
+    )
     return and_(
-        or_(
-            rows.c.workspace_id == USER_ID,
-            rows.c.workspace_id == any_(func.array(shared.scalar_subquery())),
-        ),
+        or_(rows.c.workspace_id == USER_ID, is_member),
         or_(_WORKSPACE_IDS.is_(None), rows.c.workspace_id == any_(_WORKSPACE_IDS)),
     )
 

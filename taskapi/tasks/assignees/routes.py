@@ -9,6 +9,7 @@ from flask import Blueprint, Response
 from taskapi.http.operations import Link, operation
 from taskapi.http.responses import page_response
 from taskapi.identity import Caller
+from taskapi.problems import PreconditionFailed
 from taskapi.tasks.assignees import schemas, service
 from taskapi.tasks.schemas import TASK
 
@@ -24,6 +25,7 @@ assigned = Blueprint("assigned", __name__, url_prefix="/assigned")
     response=schemas.AssignedTaskPage,
     example={"tasks": [schemas.EXAMPLE], "total": None, "next_cursor": None},
     headers=("Link",),
+    problems=(PreconditionFailed,),
     links=(Link("list_assigned_tasks", {"cursor": "$response.body#/next_cursor"}),),
 )
 def list_assigned_tasks(caller: Caller, query: dict[str, Any]) -> Response:
