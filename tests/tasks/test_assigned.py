@@ -79,7 +79,8 @@ def test_it_ignores_the_workspace_of_the_path(user: Api, stranger: Api, settings
 
 
 def test_it_has_no_etag(user: Api) -> None:
-    response = user.send("GET", "/assigned", headers={"If-None-Match": "*"})
+    conditions = {"If-None-Match": "*", "If-Match": '"1"'}
+    response = user.send("GET", "/assigned", headers=conditions)
     assert response.status_code == 200
     assert "ETag" not in response.headers
     assert response.headers["Cache-Control"] == "no-store"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,8 +13,9 @@ from support.api import Api
 from support.shared import REMOVAL, Shared
 
 from config import Settings
+from taskapi.db import database
 from taskapi.tasks.assignees import queries
-from taskapi.tasks.assignees.service import unassign
+from taskapi.tasks.assignees.service import unassign, unassign_later, unassign_leaving_member
 
 NOBODYS = 9_007_199_254_740_991
 UNKNOWN = {
@@ -186,6 +188,35 @@ def test_unassign_changes_a_limited_number_of_tasks_at_a_time(
     count = "SELECT version, count(*) FROM tasks WHERE workspace_id = %s GROUP BY 1 ORDER BY 1"
     steps = [(before + 1, queries.PIECE), (before + 2, queries.PIECE), (before + 3, 1)]
     assert world.sql(settings, count, shared.id) == steps
+    world.sql(settings, "DELETE FROM workspaces WHERE id = %s", shared.id)
+
+
+@pytest.mark.parametrize(("number", "is_deferred"), [(2, False), (1_001, True)])
+def test_a_job_unassigns_the_rest_of_many_tasks(
+    app: Flask,
+    user: Api,
+    stranger: Api,
+    settings: Settings,
+    shared: Shared,
+    number: int,
+    is_deferred: bool,
+) -> None:
+    insert = (
+        "INSERT INTO tasks (workspace_id, user_id, title, version, assignee_id)"
+        " SELECT %s, %s, 'a', 1, %s FROM generate_series(1, %s)"
+    )
+    world.sql(settings, insert, shared.id, user.user_id, stranger.user_id, number)
+    shared.remove(stranger)
+    with app.app_context(), database.transaction():
+        unassign_leaving_member(shared.id, stranger.user_id)
+    left = max(0, number - queries.PIECE)
+    assert len(_assigned_to_others(settings, shared)) == left
+    queued = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'unassign' AND args @> %s"
+    arguments = json.dumps({"workspace_id": shared.id, "user_id": stranger.user_id})
+    assert world.sql(settings, queued, arguments) == [(int(is_deferred),)]
+    with app.app_context():
+        unassign_later(shared.id, stranger.user_id)
+    assert _assigned_to_others(settings, shared) == []
     world.sql(settings, "DELETE FROM workspaces WHERE id = %s", shared.id)
 
 

@@ -9,7 +9,6 @@ from flask import Blueprint, Response
 from taskapi.http.operations import Link, operation
 from taskapi.http.responses import page_response
 from taskapi.identity import Caller
-from taskapi.problems import PreconditionFailed
 from taskapi.tasks.assignees import schemas, service
 from taskapi.tasks.schemas import TASK
 
@@ -25,7 +24,6 @@ assigned = Blueprint("assigned", __name__, url_prefix="/assigned")
     response=schemas.AssignedTaskPage,
     example={"tasks": [schemas.EXAMPLE], "total": None, "next_cursor": None},
     headers=("Link",),
-    problems=(PreconditionFailed,),
     links=(Link("list_assigned_tasks", {"cursor": "$response.body#/next_cursor"}),),
 )
 def list_assigned_tasks(caller: Caller, query: dict[str, Any]) -> Response:
@@ -36,4 +34,4 @@ def list_assigned_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     the workspace of a task. The response has no ETag, because each workspace has its own version.
     """
     page = service.list_assigned_tasks(caller, query)
-    return page_response("tasks", page, caller, TASK.represent)
+    return page_response("tasks", page, None, TASK.represent)

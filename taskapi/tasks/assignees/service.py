@@ -10,8 +10,9 @@ from taskapi.db.listing import Page
 from taskapi.db.pages import page_request
 from taskapi.db.tenancy import scope_of_all_workspaces
 from taskapi.identity import Caller
+from taskapi.jobs import job
 from taskapi.problems import SessionEnded
-from taskapi.tasks.assignees.queries import SORTS, assigned_page, unassignment
+from taskapi.tasks.assignees.queries import PIECE, SORTS, assigned_page, unassignment
 from taskapi.tasks.models import Task
 from taskapi.tasks.queries import tasks
 
@@ -55,6 +56,24 @@ def unassign(workspace_id: int, user_id: int) -> int:
     while number := _unassign_some(workspace_id, user_id):
         changed += number
     return changed
+
+
+@job("unassign")
+def unassign_later(workspace_id: int, user_id: int) -> None:
+    """As `unassign`."""
+    unassign(workspace_id, user_id)
+
+
+def unassign_leaving_member(workspace_id: int, user_id: int) -> None:
+    """Remove a member as the assignee, in the transaction that deletes the membership.
+
+    If the member has many tasks, a job changes the others afterwards.
+
+    Raises:
+        Unavailable, OutcomeUnknown: as `database.rows`.
+    """
+    if _unassign_some(workspace_id, user_id) == PIECE:
+        unassign_later.defer(workspace_id, user_id)
 
 
 def _unassign_some(workspace_id: int, user_id: int) -> int:
