@@ -44,6 +44,8 @@ from taskapi.server.health.commands import openapi_commands
 from taskapi.server.health.routes import health
 from taskapi.server.operate.commands import database as database_commands
 from taskapi.server.operate.commands import purge
+from taskapi.tasks.assignees.routes import assigned
+from taskapi.tasks.assignees.service import unassign_leaving_member
 from taskapi.tasks.comments.routes import comments
 from taskapi.tasks.filters.routes import filters
 from taskapi.tasks.labels.routes import labels
@@ -93,7 +95,7 @@ def create_app(settings: Settings) -> Flask:
     personal_tokens.init_app(app)
     passwords.init_app(app, settings)
     ratelimit.init_app(app, settings)
-    memberships.init_app(app, leaving=lambda workspace_id, user_id: None)
+    memberships.init_app(app, leaving=unassign_leaving_member)
     sign_ins.init_app(app, settings)
     wakeup.init_app(app, settings)
     mail.init_app(app, settings)
@@ -113,7 +115,7 @@ def create_app(settings: Settings) -> Flask:
 
     accounts = (auth, emails, oidc, second_factor, tokens)
     sharing = (workspaces, members, invitations)
-    content = (lists, labels, filters, tasks, search, occurrences, comments, recurrence)
+    content = (lists, labels, filters, tasks, assigned, search, occurrences, comments, recurrence)
     for blueprint in (*accounts, *sharing, *content, health, docs, account_pages):
         app.register_blueprint(blueprint)
     for command in (users, sessions, jobs, demo, openapi_commands, purge, database_commands):

@@ -53,8 +53,9 @@ COMMIT;
 
 BEGIN;
 
--- The triggers that check the labels of tasks read rows of the same workspace, which are on the same
--- node. They read other tables while the rows are copied, which needs one connection for all.
+-- The triggers that check the labels and assignees of tasks read rows of the same workspace, which
+-- are on the same node, and members, which each node has. They read other tables while the rows are
+-- copied, which needs one connection for all.
 SET LOCAL citus.enable_unsafe_triggers = on;
 SET LOCAL citus.multi_shard_modify_mode = 'sequential';
 

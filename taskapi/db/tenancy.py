@@ -77,6 +77,7 @@ ONE = literal_column("1", BigInteger)
 WORKSPACE_ID = bindparam("caller_workspace_id", type_=BigInteger)
 USER_ID = bindparam("caller_user_id", type_=BigInteger)
 SESSION_ID = bindparam("caller_session_id", type_=BigInteger)
+_WORKSPACE_IDS = bindparam("caller_workspace_ids", type_=ARRAY(BigInteger))
 _WRITES = bindparam("caller_writes", type_=Boolean)
 ID = bindparam("id", type_=BigInteger)
 _IF_MATCH = bindparam("if_match", type_=ARRAY(BigInteger))
@@ -90,6 +91,12 @@ def scope(caller: Caller) -> dict[str, Any]:
         "caller_user_id": caller.user_id,
         "caller_session_id": caller.session_id,
     }
+
+
+def scope_of_all_workspaces(caller: Caller) -> dict[str, Any]:
+    """The parameters of statements on all workspaces of the caller."""
+    limited = caller.workspace_ids
+    return {**scope(caller), "caller_workspace_ids": None if limited is None else sorted(limited)}
 
 
 def has_live_session() -> ColumnElement[bool]:
@@ -199,14 +206,30 @@ def own_workspace() -> ColumnElement[bool]:
     return and_(WORKSPACES.c.id == WORKSPACE_ID, has_access())
 
 
-def locked_workspace(totals: Iterable[str] = ()) -> CTE:
+def visible_in_any_workspace(rows: FromClause) -> ColumnElement[bool]:
+    """An SQL condition: the row belongs to a workspace that the caller can read.
+
+    It does not check the session. Its parameters are those of `scope_of_all_workspaces`.
+    """
+    is_member = exists().where(
+        _memberships.c.workspace_id == rows.c.workspace_id, _memberships.c.user_id == USER_ID
+    )
+    return and_(
+        or_(rows.c.workspace_id == USER_ID, is_member),
+        or_(_WORKSPACE_IDS.is_(None), rows.c.workspace_id == any_(_WORKSPACE_IDS)),
+    )
+
+
+def locked_workspace(totals: Iterable[str] = (), *, checks_caller: bool = True) -> CTE:
     """The caller's workspace, locked until the transaction ends, and its next version.
 
     A write that waits for the lock continues even if its session ends meanwhile.
 
     Args:
         totals: columns of the workspace that the write changes.
+        checks_caller: False for a write of the service itself, which has no session.
     """
+    condition = own_workspace() if checks_caller else WORKSPACES.c.id == WORKSPACE_ID
     return (
         select(
             WORKSPACES.c.id,
@@ -214,7 +237,7 @@ def locked_workspace(totals: Iterable[str] = ()) -> CTE:
             func.clock_timestamp().label("moment"),
             *(WORKSPACES.c[total] for total in totals),
         )
-        .where(own_workspace())
+        .where(condition)
         .with_for_update(key_share=True)
         .cte("workspace")
     )

@@ -70,19 +70,23 @@ def created_response(payload: Mapping[str, Any]) -> Response:
     return versioned_response(payload, 201, {"Location": location})
 
 
-def page_response(name: str, found: Page[Any], caller: Caller, represent: Represent) -> Response:
+def page_response(
+    name: str, found: Page[Any], caller: Caller | None, represent: Represent
+) -> Response:
     """The response with a page, or 304 if the client has this version of the list.
 
     Args:
         name: the member of the body with the rows.
+        caller: None for an operation that has no ETags and ignores If-Match.
 
     Raises:
         InvalidInput, PreconditionFailed: see `check_if_match`.
     """
     headers, tag = {}, None
-    if found.version is not None:
-        headers["ETag"] = tag = entity_tag(found.version, caller.workspace_id)
-    check_if_match(current_request(), tag)
+    if caller:
+        if found.version is not None:
+            headers["ETag"] = tag = entity_tag(found.version, caller.workspace_id)
+        check_if_match(current_request(), tag)
     if tag and found.rows is None:
         return not_modified(tag)
     rows = found.rows or []

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.extensions import Model, table_of
 from taskapi.tasks.labels.models import Label
-from taskapi.workspaces.models import Content
+from taskapi.workspaces.models import Content, Membership
 
 _ZERO = text("0")
 _LIST = text("COALESCE(list_id, workspace_id)")
@@ -133,6 +133,15 @@ class Task(Content, Model):
             postgresql_with={"fastupdate": "off"},
             postgresql_where=text("label_ids IS NOT NULL"),
         ),
+        # It begins with the user, not the workspace, to list the tasks of all workspaces too.
+        Index(
+            "ix_tasks_assignee",
+            "assignee_id",
+            "is_completed",
+            "id",
+            "workspace_id",
+            postgresql_where=text("assignee_id IS NOT NULL"),
+        ),
         {"postgresql_with": {"fillfactor": 85}},
     )
 
@@ -169,6 +178,9 @@ class Task(Content, Model):
     # maintain.
     comment_count: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
     comment_bytes: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    # A member of the workspace, which a trigger checks. Not a foreign key to memberships, which are
+    # a reference table in a cluster and have no row for the owner of a personal workspace.
+    assignee_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class TaskWords(Model):
@@ -200,3 +212,5 @@ class TaskWords(Model):
 
 # Like a foreign key, the triggers on label_ids keep a label that a task has.
 table_of(Task).add_is_dependent_on(table_of(Label))
+# A trigger on assignee_id queries the memberships.
+table_of(Task).add_is_dependent_on(table_of(Membership))

@@ -278,7 +278,11 @@ tasks = ContentTable(
             "text_bytes": text_bytes,
         },
     ),
-    references={"fk_tasks_lists": ("list_id", "list"), "fk_tasks_labels": ("label_ids", "label")},
+    references={
+        "fk_tasks_lists": ("list_id", "list"),
+        "fk_tasks_labels": ("label_ids", "label"),
+        "fk_tasks_memberships": ("assignee_id", "member"),
+    },
 )
 
 _LIST_ID = bindparam("list_id", type_=BigInteger)

@@ -53,6 +53,8 @@ EXAMPLE = {
     "estimate_minutes": None,
     "label_ids": [],
     "comment_count": 0,
+    "assignee_id": None,
+    "workspace_id": 1,
     "version": 7,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",
@@ -78,6 +80,12 @@ def _list_field(**metadata: Any) -> WholeNumber:
 def _parent_field() -> WholeNumber:
     about = "The ID of the parent task, whose list the subtask shares. Null for a top-level task."
     return WholeNumber(least=1, most=MAX_ID, allow_none=True, metadata={"description": about})
+
+
+def _assignee_field() -> WholeNumber:
+    about = "The ID of the member who is to do the task. Null if it is assigned to nobody."
+    metadata = {"description": about, "filter": "assignee"}
+    return WholeNumber(least=1, most=MAX_ID, allow_none=True, metadata=metadata)
 
 
 class Task(Schema):
@@ -156,6 +164,8 @@ class Task(Schema):
         dump_only=True,
         metadata={"minimum": 0, "description": "The number of comments on the task."},
     )
+    assignee_id = _assignee_field()
+    workspace_id = Id("The ID of the workspace.", dump_only=True)
     version = Version()
     created_at = Timestamp("When the task was created.", dump_only=True)
     updated_at = Timestamp("When the task was last changed.", dump_only=True)

@@ -45,6 +45,8 @@ class Seen(NamedTuple):
     list_ids: dict[str, int]
     label_ids: dict[str, int]
     parents: list[int]
+    user_ids: list[int]
+    """The caller, another user, and a user who does not exist."""
 
     def start_of(self, day: date) -> datetime:
         return datetime.combine(day, time(), self.zone).astimezone(UTC)
@@ -178,7 +180,7 @@ def times() -> st.SearchStrategy[FilterCase]:
 
 
 def nulls() -> st.SearchStrategy[FilterCase]:
-    fields = ["description", "due", "start", "completed_at", "parent_id"]
+    fields = ["description", "due", "start", "completed_at", "parent_id", "assignee_id"]
     fields += [number.name for number in COMPARED if number.is_nullable]
 
     def build(name: str, is_null: bool) -> FilterCase:
@@ -322,6 +324,27 @@ def parents() -> st.SearchStrategy[FilterCase]:
     )
 
 
+def assignees() -> st.SearchStrategy[FilterCase]:
+    def build(chosen: list[int], says_me: bool, field: str, is_in: bool) -> FilterCase:
+        def name(number: int, seen: Seen) -> str:
+            return "Me" if number == 0 and says_me else str(seen.user_ids[number])
+
+        def text(seen: Seen) -> str:
+            if len(chosen) == 1:
+                return f"{field} {'=' if is_in else '!='} {name(chosen[0], seen)}"
+            listed = ", ".join(name(number, seen) for number in chosen)
+            return f"{field} {'in' if is_in else 'not in'} ({listed})"
+
+        def means(task: Task, seen: Seen) -> bool:
+            return (task["assignee_id"] in [seen.user_ids[n] for n in chosen]) == is_in
+
+        return FilterCase(text, means)
+
+    users = st.lists(st.integers(0, 2), min_size=1, max_size=3)
+    fields = st.sampled_from(("assignee", "assignee_id"))
+    return st.builds(build, users, st.booleans(), fields, st.booleans())
+
+
 def _joined(word: str, parts: list[FilterCase]) -> FilterCase:
     def means(task: Task, seen: Seen) -> bool:
         found = [part.means(task, seen) for part in parts]
@@ -364,6 +387,7 @@ CONDITIONS = st.one_of(
     lists(),
     labels(),
     parents(),
+    assignees(),
 )
 FILTERS = st.recursive(
     CONDITIONS,

@@ -10,6 +10,7 @@ import pytest
 from support import wire, world
 from support.api import Api
 from support.contract import Contract
+from support.shared import Shared
 
 from config import Settings
 from taskapi.tasks.filters import service, terms
@@ -107,6 +108,10 @@ def test_parameters_are_combined(
         ({"parent_id": 0}, "out_of_range"),
         ({"is_overdue": 1}, "not_a_boolean"),
         ({"filter_id": "a"}, "out_of_range"),
+        ({"assignee": ""}, "not_a_choice"),
+        ({"assignee": "Me"}, "not_a_choice"),
+        ({"assignee": "0"}, "not_a_choice"),
+        ({"assignee": "9007199254740992"}, "not_a_choice"),
     ],
     ids=str,
 )
@@ -388,3 +393,31 @@ def test_an_instant_may_have_each_form_of_rfc_3339(user: Api, instant: str) -> N
     for query in ({"due_from": instant}, {"filter": f"due >= {instant}"}):
         found = user.expect(200, "GET", "/tasks", query_string=query)["tasks"]
         assert [one["id"] for one in found] == [task["id"]]
+
+
+def test_me_is_the_user_who_uses_the_filter(user: Api, stranger: Api, settings: Settings) -> None:
+    shared = Shared(settings, user, stranger)
+    for title, assignee_id in (("a", user.user_id), ("b", stranger.user_id), ("c", None)):
+        shared.task(user, title=title, assignee_id=assignee_id)
+    shared.task(user, title="d", assignee_id=user.user_id, is_completed=True)
+    body = {"name": "Mine", "query": "assignee = me"}
+    saved = user.expect(201, "POST", f"{shared.base}/filters", json=body)["id"]
+
+    def found(person: Api, **query: Any) -> str:
+        path = f"{shared.base}/tasks"
+        page = person.expect(200, "GET", path, query_string={"sort": "title"} | query)
+        return "".join(task["title"] for task in page["tasks"])
+
+    for person, mine in ((user, "ad"), (stranger, "b")):
+        assert found(person, filter_id=saved) == mine
+        assert found(person, filter="assignee = me") == found(person, assignee="me") == mine
+    other = stranger.user_id
+    assert found(user, filter=f"assignee in (me, {other})") == "abd"
+    assert found(user, filter="assignee != me") == "bc"
+    assert found(user, filter="assignee is null") == found(user, assignee="none") == "c"
+    assert found(user, assignee=other) == "b"
+    assert found(user, assignee="me", is_completed="false") == "a"
+    assert found(user, assignee="me", filter=f"assignee = {other}") == ""
+    assert found(user, assignee=NOBODYS) == found(user, filter=f"assignee = {NOBODYS}") == ""
+    found_words = user.expect(200, "GET", f"{shared.base}/search?text=d&assignee=me")
+    assert [one["task"]["title"] for one in found_words["results"]] == ["d"]

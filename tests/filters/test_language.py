@@ -17,6 +17,7 @@ from taskapi.tasks.filters.nodes import FilterError
 from taskapi.tasks.filters.terms import FIELDS, Clock, Resolver
 
 INBOX = 1
+ME = 2
 NOW = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 BERLIN = Clock(NOW, "Europe/Berlin")
 OPEN = ("not", "completed")
@@ -25,7 +26,7 @@ OVERDUE = ("all", OPEN, "due <")
 
 def read(text: str) -> tuple[Any, list[Any]]:
     """The shape of a filter, and its values."""
-    resolver = Resolver(BERLIN, INBOX)
+    resolver = Resolver(BERLIN, INBOX, ME)
     return resolver.shape(parse(text)), resolver.values
 
 
@@ -65,6 +66,11 @@ def read(text: str) -> tuple[Any, list[Any]]:
         ("created = tomorrow", ("all", "created >=", "created <")),
         ("id in (7, 8)", ("either", "id =", "id =")),
         ("id != 7", ("not", "id =")),
+        ("assignee = me", "assignee ="),
+        ("assignee_id != ME", ("not", "assignee =")),
+        ("assignee in (me, 7)", ("either", "assignee =", "assignee =")),
+        ("assignee is null", ("not", "has assignee")),
+        ("assignee IS NOT NULL", "has assignee"),
     ],
 )
 def test_operators_have_the_usual_precedence(text: str, shape: Any) -> None:
@@ -83,6 +89,9 @@ def test_operators_have_the_usual_precedence(text: str, shape: Any) -> None:
         ('title = "and (not) 7 \U0001f331"', "and (not) 7 \U0001f331"),
         ("title ~ ÄRZTE", "Ärzte"),
         ("priority = 3", 3),
+        ("assignee = me", ME),
+        ("assignee = 7", 7),
+        ("title = me", "me"),
         ("created < 2026-10-25T02:30:00.5+02:00", datetime(2026, 10, 25, 0, 30, 0, 500_000, UTC)),
         ("created < 2026-10-25", datetime(2026, 10, 24, 22, tzinfo=UTC)),
         ("created <= 2026-10-25", datetime(2026, 10, 25, 23, tzinfo=UTC)),
@@ -182,6 +191,10 @@ FIRST = "Expected a field, found "
         ("id < 3", "operator", 0, "The operators of id are =."),
         ("id is null", "not_nullable", 0, "The field id is never null."),
         ('text = "words"', "operator", 0, "~"),
+        ("assignee = nobody", "wrong_type", 11, "requires me or the ID of a user."),
+        ("assignee = 'a@example.com'", "wrong_type", 11, "me or the ID of a user."),
+        ("assignee < 3", "operator", 0, "The operators of assignee are =."),
+        ("assignee = 9007199254740992", "out_of_range", 11, "up to"),
     ],
 )
 def test_a_syntax_error_is_reported_with_its_offset(

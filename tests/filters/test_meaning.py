@@ -21,6 +21,7 @@ from support.contract import Contract
 from support.examples import examples
 
 from config import Settings
+from taskapi.identity import MAX_ID
 from taskapi.tasks.filters import service
 from taskapi.tasks.filters.terms import Clock
 
@@ -49,6 +50,7 @@ def _body(chosen: random.Random, seen: Seen) -> dict[str, Any]:
         "start": start,
         "list_id": chosen.choice(sorted(seen.list_ids.values())),
         "label_ids": sorted(labels),
+        "assignee_id": chosen.choice((None, seen.user_ids[0])),
     }
 
 
@@ -67,7 +69,8 @@ class Found(dict[int, dict[str, Any]]):
 def everything(app: Flask, settings: Settings, contract: Contract) -> Found:
     person = world.person(app, contract).registered()
     chosen = random.Random(1)
-    seen = Seen(NOW[0], ZoneInfo("UTC"), {"Inbox": person.user_id}, {}, [])
+    users = [person.user_id, world.person(app, contract).registered().user_id, MAX_ID]
+    seen = Seen(NOW[0], ZoneInfo("UTC"), {"Inbox": person.user_id}, {}, [], users)
     for name in LISTS[1:]:
         seen.list_ids[name] = person.expect(201, "POST", "/lists", json={"name": name})["id"]
     for name in LABELS:

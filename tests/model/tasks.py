@@ -64,6 +64,7 @@ CHANGES = st.fixed_dictionaries(
         "due": st.none() | DUES,
         "start": st.none() | DUES,
         "recurrence": st.none() | RECURRENCES,
+        "assignee_id": st.none(),
         **{number.name: _values(number) for number in NUMBERS},
     },
 )
@@ -97,6 +98,7 @@ _DEFAULTS = {
     "recurrence": None,
     "label_ids": [],
     "comment_count": 0,
+    "assignee_id": None,
     **{number.name: number.default for number in NUMBERS},
 }
 
@@ -282,7 +284,8 @@ class TaskRules(Changes):
 
     def added(self, account: Account, body: Body, task: Task) -> None:
         """Check the response with a new task, and store it."""
-        defaults = {"user_id": account.id, "list_id": account.id, "position": place_of(task["id"])}
+        own = dict.fromkeys(("user_id", "list_id", "workspace_id"), account.id)
+        defaults = own | {"position": place_of(task["id"])}
         expected = _DEFAULTS | defaults | written_fields(None, body)
         unseen = [name for name, value in expected.items() if value is UNSEEN]
         assert task == task | expected | dict.fromkeys(unseen, task["updated_at"])

@@ -240,3 +240,29 @@ def test_references_are_restored_in_their_order(
     archive.bring_back(target, file, silent)
     found = count(target, f"SELECT count(*) FROM tasks WHERE {label} = ANY (label_ids)")
     assert found == 1
+
+
+ASSIGNED = """
+INSERT INTO users (id, email, hashed_password) SELECT n, n || '@example.com', 'x'
+FROM generate_series(11, 12) AS n;
+INSERT INTO workspaces (id, owner_id, name) VALUES (11, 11, 'Personal'), (13, 11, 'Shared');
+INSERT INTO memberships (workspace_id, user_id, role) VALUES (13, 11, 'owner'), (13, 12, 'viewer');
+INSERT INTO tasks (workspace_id, user_id, version, title, assignee_id)
+VALUES (11, 11, 1, 'a', 11), (13, 11, 1, 'b', 11), (13, 11, 1, 'c', 12);
+"""
+
+
+def test_a_member_who_left_during_the_backup_is_no_assignee_of_a_restored_task(
+    source: str, target: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "tasks.backup"
+    with psycopg.connect(source, autocommit=True) as connection:
+        connection.execute(ASSIGNED)
+        connection.execute("DELETE FROM memberships WHERE user_id = 12")
+    archive.back_up(source, file, silent)
+    archive.bring_back(target, file, silent)
+    with psycopg.connect(target, autocommit=True) as connection:
+        found = connection.execute("SELECT title, assignee_id FROM tasks ORDER BY id").fetchall()
+        assert found == [("a", 11), ("b", 11), ("c", None)]
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            connection.execute("UPDATE tasks SET assignee_id = 12")

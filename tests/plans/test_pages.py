@@ -105,7 +105,7 @@ FOUND = {
 def test_filters_use_an_index(full: psycopg.Connection, text: str, sort: str) -> None:
     # Always planned with their values.
     full.execute("SET plan_cache_mode = force_custom_plan")
-    resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "Asia/Tokyo"), OWNER)
+    resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "Asia/Tokyo"), OWNER, OWNER)
     shape = resolver.shape(parse(text))
     statement = filtered_page(
         Ordering(SORTS[sort], is_descending=True), is_completed=None, shape=shape
@@ -118,7 +118,7 @@ def test_filters_use_an_index(full: psycopg.Connection, text: str, sort: str) ->
 
 def test_a_search_reads_only_matches(full: psycopg.Connection) -> None:
     full.execute("SET plan_cache_mode = force_custom_plan")
-    resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "UTC"), OWNER)
+    resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "UTC"), OWNER, OWNER)
     shape = resolver.shape(parse("text ~ ab"))
     page = Ordering(search.SORTS["rank"], is_descending=True)
     statement = search.search_page(page, is_completed=None, shape=shape)

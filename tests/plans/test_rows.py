@@ -58,6 +58,7 @@ WRITTEN = written(
     is_completed=True,
     **dict.fromkeys(("rrule", "recurrence_anchor", "recurrence_timezone")),
 )
+ASSIGNED = written(tasks, title="New", assignee_id=OWNER)
 LABELLED = written(tasks, title="New", label_ids=[LABEL, LABEL + 1])
 
 OF_ONE_TASK: dict[str, tuple[Statement, Node]] = {
@@ -72,6 +73,8 @@ OF_ONE_TASK: dict[str, tuple[Statement, Node]] = {
     "update labels": (tasks.sql.update, ROW | LABELLED),
     "put a label on": (labelling(adds=True), ROW | {"label_id": LABEL}),
     "take a label off": (labelling(adds=False), ROW | {"label_id": LABEL}),
+    "create with an assignee": (tasks.sql.create, CALLER | ASSIGNED),
+    "update the assignee": (tasks.sql.update, ROW | ASSIGNED),
 }
 OF_ACCOUNTS = {
     name: statement

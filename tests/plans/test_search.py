@@ -107,7 +107,7 @@ def test_a_search_takes_one_round_trip(large: Large, text: str, count: int) -> N
 @pytest.mark.parametrize(("text", "count"), [("季度总结", 20), ("creme brulee", 15)])
 def test_a_search_reads_its_matches_from_the_index(large: Large, text: str, count: int) -> None:
     owner, search = large.user.user_id, parse_search(text)
-    resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "UTC"), owner)
+    resolver = Resolver(Clock(datetime(2026, 1, 2, tzinfo=UTC), "UTC"), owner, owner)
     shape = resolver.shape(parse(f'text ~ "{text}"'))
     ordering = Ordering(SORTS["rank"], is_descending=True)
     statement = search_page(ordering, is_completed=None, shape=shape)

@@ -94,22 +94,26 @@ def test_a_new_row_is_in_the_shard_of_its_workspace(cut: Cut) -> None:
         assert found == (f"tasks{cut.shard_of(person)}",)
 
 
-def test_label_triggers_query_the_same_shard(cut: Cut) -> None:
+def test_triggers_query_the_same_shard_or_the_members(cut: Cut) -> None:
     mine, theirs = cut.me.label()["id"], cut.stranger.label()["id"]
     body = {"title": "a", "label_ids": [mine, theirs]}
     cut.me.problem(400, "invalid_input", "POST", "/tasks", json=body)
     cut.me.task(label_ids=[mine])
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         cut.connection.execute("DELETE FROM labels WHERE id = %s", [mine])
+    cut.me.task(assignee_id=cut.me.user_id)
+    body = {"title": "a", "assignee_id": cut.stranger.user_id}
+    cut.me.problem(400, "invalid_input", "POST", "/tasks", json=body)
     functions = cut.connection.execute(
         "SELECT prosrc FROM pg_proc JOIN pg_trigger ON tgfoid = pg_proc.oid"
         " WHERE tgrelid IN ('tasks'::regclass, 'labels'::regclass) AND NOT tgisinternal"
     ).fetchall()
-    assert len(functions) == 2
+    assert len(functions) == 3
+    columns = {**COLUMN_OF, "memberships": "workspace_id"}  # of which each node has all rows
     for (source,) in functions:
         queried = re.findall(r"FROM (\w+)\s+WHERE (\S+) = (?:NEW|OLD)\.workspace_id\b", source)
         assert len(queried) == source.count("FROM ")
-        assert {(table, COLUMN_OF[table]) for table, _ in queried} == set(queried)
+        assert {(table, columns[table]) for table, _ in queried} == set(queried)
 
 
 def test_only_403_and_404_query_all_shards(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from support.api import PASSWORD, Api, new_email
 from taskapi.auth.emails import jobs as jobs_of_emails
 from taskapi.auth.notices import jobs as notices
 from taskapi.db import database
+from taskapi.tasks.assignees import service as assignees
 from taskapi.workspaces.invitations import jobs as invitations
 
 _LINK = re.compile(r"https?://\S+token=([\w-]+)")
@@ -39,6 +40,7 @@ _JOBS = {
         notices.notify_second_factor_disabled,
         notices.notify_new_device,
         invitations.send_invitation,
+        assignees.unassign_later,
     )
 }
 

@@ -63,6 +63,20 @@ SET LOCAL idle_in_transaction_session_timeout = 0
 """
 """The timeouts of the service's role are for requests."""
 
+_HAS_ASSIGNEES = b"SELECT FROM pg_trigger WHERE tgname = 'check_assignee'"
+_UNCHECKED = b"ALTER TABLE tasks DISABLE TRIGGER check_assignee"
+_CHECKED = b"""
+UPDATE tasks SET assignee_id = NULL
+WHERE assignee_id IS NOT NULL AND NOT EXISTS (
+    SELECT FROM memberships
+    WHERE workspace_id = tasks.workspace_id AND user_id = tasks.assignee_id
+) AND NOT EXISTS (
+    SELECT FROM workspaces WHERE id = tasks.workspace_id AND owner_id = id AND id = assignee_id
+);
+ALTER TABLE tasks ENABLE TRIGGER check_assignee
+"""
+"""A backup can contain tasks that are assigned to a member who has just left."""
+
 
 class _Contents(NamedTuple):
     """What a first reading of an archive finds."""
@@ -177,18 +191,30 @@ def _fill(
     unknown = contents.counts.keys() - columns.keys()
     if unknown:
         raise ArchiveError(f"The archive has unknown tables: {', '.join(sorted(unknown))}.")
-    for table in _in_order(connection, contents.counts.keys() - {_REVISION}):
-        say(f"{table}: {contents.counts[table]:,} rows")
-        with programs.data(archive, table) as lines:
-            for entry in parse(iter(lines)):
-                if isinstance(entry, TableData) and entry.table == table:
-                    _copy(connection, entry, columns[table])
+    with _former_assignees_removed(connection):
+        for table in _in_order(connection, contents.counts.keys() - {_REVISION}):
+            say(f"{table}: {contents.counts[table]:,} rows")
+            with programs.data(archive, table) as lines:
+                for entry in parse(iter(lines)):
+                    if isinstance(entry, TableData) and entry.table == table:
+                        _copy(connection, entry, columns[table])
     known = {name for (name,) in connection.execute(_SEQUENCES)}
     for sequence, value, is_called in contents.sequences:
         if sequence not in known:
             raise ArchiveError(f"The archive has an unknown sequence: {sequence}.")
         name = sql.Identifier("public", sequence).as_string(connection)
         connection.execute("SELECT setval(%s::regclass, %s, %s)", [name, value, is_called])
+
+
+@contextmanager
+def _former_assignees_removed(connection: psycopg.Connection) -> Iterator[None]:
+    """Copy tasks without checking their assignees, then remove assignees who are no members."""
+    has_assignees = connection.execute(_HAS_ASSIGNEES).fetchone() is not None
+    if has_assignees:
+        connection.execute(_UNCHECKED)
+    yield
+    if has_assignees:
+        connection.execute(_CHECKED)
 
 
 def _check_tasks(connection: psycopg.Connection) -> None:

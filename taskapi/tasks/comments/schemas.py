@@ -16,6 +16,7 @@ EXAMPLE = {
     "task_id": 42,
     "author_id": 1,
     "text": "The bank is closed on Saturdays.",
+    "workspace_id": 1,
     "version": 14,
     "created_at": "2026-01-06T07:15:00.123456Z",
     "updated_at": "2026-01-06T07:15:00.123456Z",
@@ -39,6 +40,7 @@ class Comment(Schema):
         required=True,
         metadata={"description": "Plain text. White space at both ends is removed."},
     )
+    workspace_id = Id("The ID of the workspace.", dump_only=True)
     version = Version()
     created_at = Timestamp("When the comment was created.", dump_only=True)
     updated_at = Timestamp("When the comment was last changed.", dump_only=True)

@@ -92,11 +92,13 @@ TESTS: dict[str, Test] = {
     "label id": Test("label_ids && ARRAY[{0}]", (BigInteger(),)),
     "label name": Test(f"label_ids && {_LABELS} {{0}})", (Text(),)),
     "parent id": Test("parent_id = {0}", (BigInteger(),)),
+    "assignee =": Test("assignee_id = {0}", (BigInteger(),)),
     "has description": Test("description IS NOT NULL"),
     "has due": Test("due_date IS NOT NULL"),
     "has start": Test("start_date IS NOT NULL"),
     "has label": Test("label_ids IS NOT NULL"),
     "has parent": Test("parent_id IS NOT NULL"),
+    "has assignee": Test("assignee_id IS NOT NULL"),
     "has completed_at": Test("completed_at IS NOT NULL"),
     "text ~": Test(_SEARCH, (Text(), ARRAY(Text))),
 }

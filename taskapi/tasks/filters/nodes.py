@@ -13,6 +13,10 @@ from typing import Any, NamedTuple
 
 from taskapi.field_errors import FieldErrorCode
 
+ASSIGNEE = "assignee"
+ME = "me"
+"""As a value of the assignee, the user whose request uses the filter."""
+
 
 class FilterError(ValueError):
     """A filter is invalid. `offset` is the position of the error in code points."""

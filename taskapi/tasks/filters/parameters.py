@@ -16,10 +16,21 @@ from taskapi.http.timezones import INSTANT, Timezone
 from taskapi.identity import MAX_ID
 from taskapi.tasks.filters import nodes
 from taskapi.tasks.filters.grammar import DATE, MAX_CONDITIONS, MAX_LENGTH, time_of
-from taskapi.tasks.filters.nodes import All, Comparison, Either, Kind, Node, Not
+from taskapi.tasks.filters.nodes import (
+    ASSIGNEE,
+    ME,
+    All,
+    Comparison,
+    Either,
+    IsNull,
+    Kind,
+    Node,
+    Not,
+)
 from taskapi.tasks.models import MAX_PRIORITY
 
 MAX_TEXT = 200
+NOBODY = "none"
 _ONE_ID = "[1-9][0-9]{0,15}"
 
 
@@ -45,6 +56,26 @@ class QueryIds(Value):
         if max(ids) > MAX_ID:
             raise self.make_error("invalid")
         return ids
+
+
+class Assignee(Value):
+    """A user, or nobody, in a query string: an ID, `me` or `none`."""
+
+    default_error_messages: Messages = {
+        "invalid": Message("Must be me, none or the ID of a user.", "not_a_choice"),
+    }
+
+    def __init__(self) -> None:
+        about = "Only tasks that are assigned to this user: `me`, an ID, or `none` for nobody."
+        shape = {"type": "string", "pattern": f"^({ME}|{NOBODY}|{_ONE_ID})$"}
+        super().__init__(metadata=shape | {"description": about})
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | int:
+        if value in (ME, NOBODY):
+            return str(value)
+        if not re.fullmatch(_ONE_ID, str(value), re.ASCII) or int(value) > MAX_ID:
+            raise self.make_error("invalid")
+        return int(value)
 
 
 class DayOrInstant(Value):
@@ -114,6 +145,7 @@ class FilterParameters(Input):
     parent_id = QueryInteger(
         least=1, most=MAX_ID, metadata={"description": "Only direct subtasks of this task."}
     )
+    assignee = Assignee()
     text = search_text("Only tasks that contain all of these words, or words that start with them.")
     is_overdue = QueryBoolean(
         metadata={"description": "Only open tasks whose due date has passed, or only other tasks."}
@@ -144,6 +176,12 @@ def _labels(ids: list[int]) -> tuple[Node, ...]:
     return tuple(_compared("label", "=", Kind.NUMBER, label_id) for label_id in ids)
 
 
+def _assignee(user: str | int) -> Node:
+    if user == NOBODY:
+        return IsNull(ASSIGNEE)
+    return _compared(ASSIGNEE, "=", Kind.TEXT if user == ME else Kind.NUMBER, user)
+
+
 _PLAIN: dict[str, Callable[[Any], Node]] = {
     "list_id": _number("list"),
     "is_completed": _flag("completed"),
@@ -161,6 +199,7 @@ _NODES: dict[str, Callable[[Any], Node]] = {
     **_times("updated", "updated"),
     **_times("completed_at", "completed"),
     "parent_id": _number("parent"),
+    "assignee": _assignee,
     "text": partial(_compared, "text", "~", Kind.TEXT),
     "is_overdue": _flag("overdue"),
 }

@@ -17,6 +17,7 @@ EXAMPLE = {
     "name": "Urgent",
     "query": "not completed and (priority >= 3 or due <= today)",
     "color": "#c62828",
+    "workspace_id": 1,
     "version": 12,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",
@@ -40,6 +41,7 @@ class SavedFilter(Schema):
         },
     )
     color = Color()
+    workspace_id = Id("The ID of the workspace.", dump_only=True)
     version = Version()
     created_at = Timestamp("When the filter was created.", dump_only=True)
     updated_at = Timestamp("When the filter was last changed.", dump_only=True)

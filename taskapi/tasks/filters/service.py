@@ -71,7 +71,8 @@ def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
         defaults.append(timezone_or_utc(caller))
         return defaults[0]
 
-    resolver = Resolver(clock(query.get("timezone", default_zone)), caller.workspace_id)
+    now = clock(query.get("timezone", default_zone))
+    resolver = Resolver(now, caller.workspace_id, caller.user_id)
     shapes: list[Shape] = []
     pointers: list[str] = []
     pointers_of_texts: list[str] = []
@@ -156,7 +157,7 @@ def delete_filter(caller: Caller, filter_id: int, if_match: list[int] | None) ->
 
 def _check(caller: Caller, values: Mapping[str, Any]) -> None:
     if "query" in values:
-        resolver = Resolver(clock(UTC), caller.workspace_id)
+        resolver = Resolver(clock(UTC), caller.workspace_id, caller.user_id)
         _shape(resolver, "/query", _parsed("/query", values["query"]))
 
 

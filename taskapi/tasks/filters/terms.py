@@ -21,6 +21,8 @@ from taskapi.identity import MAX_ID
 from taskapi.tasks.filters.conditions import Reference, Shape
 from taskapi.tasks.filters.hints import hint
 from taskapi.tasks.filters.nodes import (
+    ASSIGNEE,
+    ME,
     All,
     Comparison,
     Either,
@@ -80,6 +82,7 @@ FIELDS = {
     "list": Field("=", (Kind.TEXT, Kind.NUMBER)),
     "label": Field("=", (Kind.TEXT, Kind.NUMBER), is_nullable=True),
     "parent": Field("=", (Kind.NUMBER,), is_nullable=True),
+    ASSIGNEE: Field("=", (Kind.NUMBER,), is_nullable=True),
     "text": Field("~", (Kind.TEXT,)),
 }
 ALIASES = {
@@ -89,6 +92,7 @@ ALIASES = {
     "updated_at": "updated",
     "list_id": "list",
     "parent_id": "parent",
+    "assignee_id": ASSIGNEE,
 }
 """Names of task fields that have a shorter name in filters."""
 
@@ -162,11 +166,13 @@ class Resolver:
 
     Args:
         workspace_id: the caller's workspace, whose ID is also the inbox's.
+        user_id: the caller.
     """
 
-    def __init__(self, clock: Clock, workspace_id: int) -> None:
+    def __init__(self, clock: Clock, workspace_id: int, user_id: int) -> None:
         self._clock = clock
         self._workspace_id = workspace_id
+        self._user_id = user_id
         self.values: list[Any] = []
         self.references: list[Reference] = []
         self.offsets: list[int | None] = []
@@ -200,6 +206,8 @@ class Resolver:
 
     def _compared(self, node: Comparison, name: str, field: Field) -> Shape:
         value, operator = node.value, node.operator
+        if name == ASSIGNEE and value.kind is Kind.TEXT and value.value.lower() == ME:
+            value = Value(Kind.NUMBER, self._user_id, value.offset)
         _check(name, field, operator, value, node.offset)
         if operator == "~":
             self._count_text_condition(node.offset)
@@ -305,6 +313,8 @@ def _wrong_type(name: str, field: Field, value: Value) -> str:
         expected += f" from {number.least:,} to {number.most:,}"
     if name == "priority":
         expected += " (highest)"
+    if name == ASSIGNEE:
+        expected = f"{ME} or the ID of a user"
     if Kind.TIME in field.kinds:
         if value.kind is Kind.TEXT and (advice := hint(value.value, 0)):
             return advice

@@ -17,6 +17,7 @@ EXAMPLE = {
     "user_id": 1,
     "name": "Urgent",
     "color": "#c62828",
+    "workspace_id": 1,
     "version": 12,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",
@@ -31,6 +32,7 @@ class Label(Schema):
     user_id = Id("The user who created the label.", dump_only=True)
     name = Name("The name. Unique, ignoring case.", required=True)
     color = Color()
+    workspace_id = Id("The ID of the workspace.", dump_only=True)
     version = Version()
     created_at = Timestamp("When the label was created.", dump_only=True)
     updated_at = Timestamp("When the label was last changed.", dump_only=True)

@@ -32,6 +32,7 @@ EXAMPLE = {
     "is_inbox": False,
     "is_archived": False,
     "position": "5000000000000000007",
+    "workspace_id": 1,
     "version": 12,
     "created_at": "2026-01-05T09:30:00.123456Z",
     "updated_at": "2026-01-05T09:30:00.123456Z",
@@ -59,6 +60,7 @@ class TaskList(Schema):
         metadata={"description": "Whether clients should hide the list.", "null": False}
     )
     position = computed(Position(), position_text)
+    workspace_id = Id("The ID of the workspace.", dump_only=True)
     version = Version(least=0)
     created_at = Timestamp("When the list was created.", dump_only=True)
     updated_at = Timestamp("When the list was last changed.", dump_only=True)

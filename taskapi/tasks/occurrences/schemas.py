@@ -26,6 +26,7 @@ EXAMPLE = {
     "outcome": "completed",
     "missed": 0,
     "due": TASK_EXAMPLE["due"],
+    "workspace_id": 1,
     "version": 8,
     "created_at": "2026-11-27T16:45:00.123456Z",
 }
@@ -98,6 +99,7 @@ class Occurrence(Schema):
         OutputDue(metadata={"description": "The due date or time of the occurrence."}),
         due_representation("due"),
     )
+    workspace_id = Id("The ID of the workspace.")
     version = Version()
     created_at = Timestamp("When it was completed or skipped.")
 

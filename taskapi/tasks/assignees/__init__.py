@@ -1,0 +1,1 @@
+"""Tasks that are assigned to a user, in all workspaces."""

@@ -1,0 +1,278 @@
+"""Assignees: who can be one, who cannot, and what happens when a member leaves."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from support import world
+from support.api import Api
+from support.shared import REMOVAL, Shared
+
+from config import Settings
+from taskapi.db import database
+from taskapi.tasks.assignees import queries
+from taskapi.tasks.assignees.service import unassign, unassign_later, unassign_leaving_member
+
+NOBODYS = 9_007_199_254_740_991
+UNKNOWN = {
+    "pointer": "/assignee_id",
+    "code": "unknown_reference",
+    "message": "Member not found.",
+}
+
+
+@pytest.fixture
+def shared(settings: Settings, user: Api, stranger: Api) -> Shared:
+    """A workspace of the user, with the stranger as an editor."""
+    return Shared(settings, user, stranger)
+
+
+@pytest.fixture
+def outsider(app: Flask, user: Api) -> Api:
+    return world.person(app, user.contract).registered()
+
+
+def refused(person: Api, method: str, path: str, assignee_id: int) -> None:
+    body = {"title": "New", "assignee_id": assignee_id}
+    problem = person.problem(400, "invalid_input", method, path, json=body)
+    assert problem["errors"] == [UNKNOWN]
+
+
+def test_a_task_is_assigned_to_nobody_by_default(user: Api, shared: Shared) -> None:
+    for task in (user.task(), user.task(assignee_id=None), shared.task(user)):
+        assert task["assignee_id"] is None
+
+
+def test_a_personal_task_can_be_assigned_to_its_owner(user: Api, stranger: Api) -> None:
+    task = user.task(assignee_id=user.user_id)
+    assert (task["assignee_id"], task["workspace_id"]) == (user.user_id, user.user_id)
+    path = f"/tasks/{task['id']}"
+    assert user.expect(200, "PATCH", path, json={"title": "New"})["assignee_id"] == user.user_id
+    assert user.expect(200, "PATCH", path, json={"priority": 2, "due": {"date": "2026-12-24"}})[
+        "assignee_id"
+    ]
+    for other in (stranger.user_id, NOBODYS):
+        refused(user, "POST", "/tasks", other)
+        for method in ("PUT", "PATCH"):
+            refused(user, method, path, other)
+    assert user.expect(200, "PATCH", path, json={"assignee_id": None})["assignee_id"] is None
+
+
+def test_a_task_of_a_shared_workspace_can_be_assigned_to_each_member(
+    user: Api, stranger: Api, shared: Shared
+) -> None:
+    for member in (user, stranger):
+        task = shared.task(user, assignee_id=member.user_id)
+        assert (task["assignee_id"], task["workspace_id"]) == (member.user_id, shared.id)
+        path = f"{shared.base}/tasks/{task['id']}"
+        for other in (user, stranger):
+            body = {"assignee_id": other.user_id}
+            changed = stranger.expect(200, "PUT", path, json=body)
+            assert changed["assignee_id"] == other.user_id
+            assert stranger.expect(200, "GET", path) == changed
+
+
+def test_users_who_are_no_members_are_not_distinguished_from_those_who_do_not_exist(
+    user: Api, shared: Shared, outsider: Api
+) -> None:
+    task = shared.task(user)
+    # The workspace has the ID of no user.
+    for other in (outsider.user_id, NOBODYS, shared.id):
+        refused(user, "POST", f"{shared.base}/tasks", other)
+        for method in ("PUT", "PATCH"):
+            refused(user, method, f"{shared.base}/tasks/{task['id']}", other)
+    assert user.expect(200, "GET", f"{shared.base}/tasks")["tasks"] == [task]
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [("1", "out_of_range"), (0, "out_of_range"), (2**53, "out_of_range")]
+)
+def test_an_invalid_assignee_returns_400(user: Api, value: Any, code: str) -> None:
+    body = {"title": "a", "assignee_id": value}
+    problem = user.problem(400, "invalid_input", "POST", "/tasks", json=body)
+    assert [(e["pointer"], e["code"]) for e in problem["errors"]] == [("/assignee_id", code)]
+
+
+def test_a_viewer_can_be_the_assignee_but_assigns_nothing(
+    settings: Settings, user: Api, stranger: Api
+) -> None:
+    shared = Shared(settings, user, stranger, role="viewer")
+    task = shared.task(user, assignee_id=stranger.user_id)
+    path, body = f"{shared.base}/tasks/{task['id']}", {"assignee_id": None}
+    stranger.problem(403, "insufficient_role", "PATCH", path, json=body)
+
+
+def test_the_next_occurrence_keeps_the_assignee(user: Api, stranger: Api, shared: Shared) -> None:
+    due, how = {"date": "2150-01-05"}, {"rrule": "FREQ=DAILY"}
+    task = shared.task(user, due=due, recurrence=how, assignee_id=stranger.user_id)
+    path = f"{shared.base}/tasks/{task['id']}"
+    for action in ("complete", "skip", "undo"):
+        done = user.expect(200, "POST", f"{path}/{action}")
+        assert done["task"]["assignee_id"] == stranger.user_id
+        assert done["occurrence"]["workspace_id"] == shared.id
+
+
+def test_a_subtask_has_its_own_assignee(user: Api, stranger: Api, shared: Shared) -> None:
+    parent = shared.task(user, assignee_id=user.user_id)
+    below = shared.task(user, parent_id=parent["id"])
+    assert below["assignee_id"] is None
+    other = shared.task(user, parent_id=parent["id"], assignee_id=stranger.user_id)
+    path = f"{shared.base}/tasks/{parent['id']}"
+    user.expect(200, "PATCH", path, json={"is_completed": True})
+    found = user.expect(200, "GET", f"{shared.base}/tasks/{other['id']}")
+    assert (found["assignee_id"], found["is_completed"]) == (stranger.user_id, True)
+
+
+def test_content_names_its_workspace(user: Api, shared: Shared) -> None:
+    for base, workspace_id in (("", user.user_id), (shared.base, shared.id)):
+        for path, body in (
+            ("/lists", {"name": "Work"}),
+            ("/labels", {"name": "Urgent"}),
+            ("/filters", {"name": "Mine", "query": "assignee = me"}),
+            ("/tasks", {"title": "a"}),
+        ):
+            made = user.expect(201, "POST", base + path, json=body | {"workspace_id": 1})
+            assert made["workspace_id"] == workspace_id
+
+
+# A member leaves
+
+
+def test_unassign_takes_the_tasks_of_one_workspace_from_one_user(
+    app: Flask, user: Api, stranger: Api, settings: Settings, shared: Shared
+) -> None:
+    elsewhere = Shared(settings, user, stranger)
+    theirs = [shared.task(user, assignee_id=stranger.user_id) for _ in range(3)]
+    others = [
+        shared.task(user, assignee_id=user.user_id),
+        shared.task(user),
+        elsewhere.task(user, assignee_id=stranger.user_id),
+        stranger.task(assignee_id=stranger.user_id),
+    ]
+    before = shared.version
+    shared.remove(stranger)
+    with app.app_context():
+        assert unassign(shared.id, stranger.user_id) == 3
+        assert shared.version == before + 1
+        assert unassign(shared.id, stranger.user_id) == 0
+        assert unassign(NOBODYS, stranger.user_id) == 0
+    assert shared.version == before + 1
+    for task in theirs:
+        found = user.expect(200, "GET", f"{shared.base}/tasks/{task['id']}")
+        assert (found["assignee_id"], found["version"]) == (None, before + 1)
+        assert found["updated_at"] > task["updated_at"]
+    for task in others:
+        person = stranger if task["workspace_id"] == stranger.user_id else user
+        path = f"/workspaces/{task['workspace_id']}/tasks/{task['id']}"
+        assert person.expect(200, "GET", path) == task
+
+
+def test_unassign_changes_a_limited_number_of_tasks_at_a_time(
+    app: Flask, user: Api, stranger: Api, settings: Settings, shared: Shared
+) -> None:
+    insert = (
+        "INSERT INTO tasks (workspace_id, user_id, title, version, assignee_id)"
+        " SELECT %s, %s, 'a', 1, %s FROM generate_series(1, %s)"
+    )
+    many = 2 * queries.PIECE + 1
+    world.sql(settings, insert, shared.id, user.user_id, stranger.user_id, many)
+    before = shared.version
+    shared.remove(stranger)
+    with app.app_context():
+        assert unassign(shared.id, stranger.user_id) == many
+    assert shared.version == before + 3
+    count = "SELECT version, count(*) FROM tasks WHERE workspace_id = %s GROUP BY 1 ORDER BY 1"
+    steps = [(before + 1, queries.PIECE), (before + 2, queries.PIECE), (before + 3, 1)]
+    assert world.sql(settings, count, shared.id) == steps
+    world.sql(settings, "DELETE FROM workspaces WHERE id = %s", shared.id)
+
+
+@pytest.mark.parametrize(("number", "is_deferred"), [(2, False), (1_001, True)])
+def test_a_job_unassigns_the_rest_of_many_tasks(
+    app: Flask,
+    user: Api,
+    stranger: Api,
+    settings: Settings,
+    shared: Shared,
+    number: int,
+    is_deferred: bool,
+) -> None:
+    insert = (
+        "INSERT INTO tasks (workspace_id, user_id, title, version, assignee_id)"
+        " SELECT %s, %s, 'a', 1, %s FROM generate_series(1, %s)"
+    )
+    world.sql(settings, insert, shared.id, user.user_id, stranger.user_id, number)
+    shared.remove(stranger)
+    with app.app_context(), database.transaction():
+        unassign_leaving_member(shared.id, stranger.user_id)
+    left = max(0, number - queries.PIECE)
+    assert len(_assigned_to_others(settings, shared)) == left
+    queued = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'unassign' AND args @> %s"
+    arguments = json.dumps({"workspace_id": shared.id, "user_id": stranger.user_id})
+    assert world.sql(settings, queued, arguments) == [(int(is_deferred),)]
+    with app.app_context():
+        unassign_later(shared.id, stranger.user_id)
+    assert _assigned_to_others(settings, shared) == []
+    world.sql(settings, "DELETE FROM workspaces WHERE id = %s", shared.id)
+
+
+def test_a_task_of_a_former_member_can_be_changed(user: Api, stranger: Api, shared: Shared) -> None:
+    task = shared.task(user, assignee_id=stranger.user_id)
+    shared.remove(stranger)
+    path = f"{shared.base}/tasks/{task['id']}"
+    changed = user.expect(200, "PUT", path, json=task | {"due": {"date": "2026-12-24"}})
+    assert changed["assignee_id"] == stranger.user_id
+    user.expect(200, "PATCH", path, json={"assignee_id": None})
+    refused(user, "PATCH", path, stranger.user_id)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_a_member_who_is_removed_meanwhile_cannot_be_assigned(
+    app: Flask, user: Api, stranger: Api, settings: Settings, shared: Shared, method: str
+) -> None:
+    path = f"{shared.base}/tasks"
+    if method != "POST":
+        path += f"/{shared.task(user)['id']}"
+    me = world.person(app, user.contract, like=user)
+    removal = (REMOVAL, shared.id, shared.id, stranger.user_id)
+    with ThreadPoolExecutor(1) as threads:
+        with world.holding(settings, *removal):
+            waiting = threads.submit(refused, me, method, path, stranger.user_id)
+            world.until_blocked(settings, 1)
+            assert not waiting.done()
+        waiting.result()
+    assert _assigned_to_others(settings, shared) == []
+
+
+def test_no_task_of_a_removed_member_stays_assigned(
+    app: Flask, user: Api, stranger: Api, settings: Settings, shared: Shared
+) -> None:
+    tasks = [shared.task(user) for _ in range(8)]
+
+    def assign(task: dict[str, Any]) -> int:
+        me = world.person(app, user.contract, like=user)
+        path, body = f"{shared.base}/tasks/{task['id']}", {"assignee_id": stranger.user_id}
+        return me.send("PATCH", path, json=body).status_code
+
+    def remove() -> int:
+        shared.remove(stranger)
+        with app.app_context():
+            return unassign(shared.id, stranger.user_id)
+
+    calls = [lambda task=task: assign(task) for task in tasks]
+    *statuses, number = world.at_once([*calls, remove])
+    assert set(statuses) <= {200, 400}
+    assert statuses.count(200) == number
+    assert _assigned_to_others(settings, shared) == []
+
+
+def _assigned_to_others(settings: Settings, shared: Shared) -> list[Any]:
+    statement = (
+        "SELECT id FROM tasks WHERE workspace_id = %s AND assignee_id IS NOT NULL AND assignee_id"
+        " NOT IN (SELECT user_id FROM memberships WHERE workspace_id = tasks.workspace_id)"
+    )
+    return world.sql(settings, statement, shared.id)
