@@ -179,7 +179,10 @@ def _fill(url: str, filling: Filling, password_hash: str) -> None:
                 connection.execute(statement, values)
         for statement in (_WORKSPACES, _INBOXES, _WORDS, _TOTALS, _SESSIONS):
             connection.execute(statement, values)
-        connection.execute("SELECT setval('workspace_ids', (SELECT max(id) FROM users))")
+        if not filling.heavy:
+            for statement in (_SHARED, _MEMBERS, _SHARED_INBOXES, _SHARED_TASKS, _WORDS, _TOTALS):
+                connection.execute(statement, values)
+        connection.execute("SELECT setval('workspace_ids', (SELECT max(id) FROM workspaces))")
         for table in ("tasks", "sessions"):
             connection.execute(
                 _SEQUENCE.format(table=sql.Literal(table), rows=sql.Identifier(table))
@@ -240,7 +243,10 @@ SELECT workspace_id, id,
         SELECT DISTINCT workspace_id || ':' || word
         FROM regexp_split_to_table(lower(description), '[^a-z]+') word WHERE word <> ''
     ))
-FROM tasks
+FROM tasks WHERE NOT EXISTS (
+    SELECT FROM task_words
+    WHERE task_words.workspace_id = tasks.workspace_id AND task_words.task_id = tasks.id
+)
 """
 
 _TASKS = """
@@ -259,6 +265,28 @@ FROM generate_series(1, %(rows)s) n,
                 AS version,
             now() - interval '90 days' + n * interval '1 millisecond' AS made
     ) task
+"""
+
+# Each account owns a shared workspace, whose members are also the next two accounts.
+_SHARED = """
+INSERT INTO workspaces (id, owner_id, name) SELECT id + %(accounts)s, id, 'Shared' FROM users
+"""
+_MEMBERS = """
+INSERT INTO memberships (workspace_id, user_id, role)
+SELECT id + %(accounts)s, 1 + (id - 1 + number) %% %(accounts)s,
+    CASE number WHEN 0 THEN 'owner' ELSE 'editor' END
+FROM users, generate_series(0, 2) number
+"""
+_SHARED_INBOXES = """
+INSERT INTO lists (workspace_id, id, user_id, name, name_key, version)
+SELECT id, id, owner_id, 'Inbox', 'inbox', 0 FROM workspaces WHERE id > %(accounts)s
+"""
+_SHARED_TASKS = """
+INSERT INTO tasks (id, workspace_id, user_id, version, title, description, is_completed,
+    completed_at, created_at, updated_at)
+SELECT id + %(rows)s, workspace_id + %(accounts)s, user_id, version, title, description,
+    is_completed, completed_at, created_at, updated_at
+FROM tasks ORDER BY id
 """
 
 _TOTALS = """

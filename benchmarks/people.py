@@ -29,13 +29,21 @@ CALLS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
 
 
 class Account(NamedTuple):
-    """A user of the benchmark."""
+    """A user of the benchmark, in one workspace."""
 
     user_id: int
     email: str
     session_id: int
     task_ids: list[int]
+    shared_id: int | None
+    shared_task_ids: list[int]
     token: str = ""
+    base: str = ""
+    """The prefix of the paths in the workspace."""
+
+    def in_shared_workspace(self) -> Account:
+        """The same user in a workspace with two other members."""
+        return self._replace(task_ids=self.shared_task_ids, base=f"/workspaces/{self.shared_id}")
 
 
 class World(NamedTuple):
@@ -45,6 +53,13 @@ class World(NamedTuple):
     readers: list[Account]
     updaters: list[Account]
     creators: list[Account]
+
+    def shared(self) -> World:
+        """The same accounts in shared workspaces."""
+        groups = (self.readers, self.updaters, self.creators)
+        return World(
+            self.database, *([one.in_shared_workspace() for one in some] for some in groups)
+        )
 
 
 def hashed_password(url: str) -> str:
@@ -113,6 +128,10 @@ def _statement_of(
 
 _ACCOUNTS = """
 SELECT users.id, users.email, sessions.id, array(
-    SELECT tasks.id FROM tasks WHERE tasks.workspace_id = users.id ORDER BY tasks.id DESC LIMIT 20)
-FROM users JOIN sessions ON sessions.user_id = users.id ORDER BY users.id LIMIT 500
+    SELECT tasks.id FROM tasks WHERE tasks.workspace_id = users.id ORDER BY tasks.id DESC LIMIT 20),
+    shared.id, array(
+    SELECT tasks.id FROM tasks WHERE tasks.workspace_id = shared.id ORDER BY tasks.id DESC LIMIT 20)
+FROM users JOIN sessions ON sessions.user_id = users.id
+LEFT JOIN workspaces shared ON shared.owner_id = users.id AND shared.id <> users.id
+ORDER BY users.id LIMIT 500
 """

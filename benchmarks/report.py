@@ -12,7 +12,7 @@ from benchmarks import plot
 from benchmarks.databases import ROOT
 from benchmarks.results import FAR, NEAR, Cell, Results, Row, targets
 from benchmarks.servers import FLOOR, OTHER, SERVICE
-from benchmarks.workloads import BASIC, FEW
+from benchmarks.workloads import BASIC, FEW, SHARED
 
 RECORD = ROOT / "docs" / "performance.md"
 _SCENES = {
@@ -66,7 +66,8 @@ def _markdown(about: Mapping[str, str], results: Results) -> str:
         if cells:
             parts.append(f"### {title}\n\n{_comparison(results, cells)}")
             parts.append(_costs(results, cells))
-    parts += [_distance(results), _beside(results), _growth(results), _other(results)]
+    parts += [_shared(results), _distance(results), _beside(results)]
+    parts += [_growth(results), _other(results)]
     return "\n".join(part for part in parts if part)
 
 
@@ -126,6 +127,20 @@ def _costs(results: Results, cells: Sequence[Cell]) -> str:
         "cores busy with other processes, at most",
     )
     return table(("", *head), rows)
+
+
+def _shared(results: Results) -> str:
+    titles = results.cells()
+    rows: list[Sequence[str]] = []
+    for shared, personal in SHARED.items():
+        cells = (NEAR, shared), (NEAR, personal)
+        if all(cell in titles for cell in cells):
+            names = ("rate", "p50", "server_us", "database_us")
+            ratios = (results.between_workloads(*cells, name) for name in names)
+            rows.append((titles[cells[1]], *(_number(ratio, 2) for ratio in ratios)))
+    head = ("requests per second", "p50", "server's CPU", "database's CPU")
+    title = "### Ratio of a shared to a personal workspace\n\n"
+    return title + table(("", *head), rows) if rows else ""
 
 
 def _distance(results: Results) -> str:

@@ -68,6 +68,10 @@ class Results:
         values = [value(ours[number], theirs[number]) for number in ours.keys() & theirs.keys()]
         return median(values) if values else None
 
+    def between_workloads(self, one: Cell, other: Cell, name: str) -> float | None:
+        """The median over the rounds of the service's value divided by that of another cell."""
+        return self.between(one, other, lambda a, b: a[name] / b[name])
+
     def errors(self, cell: Cell) -> int:
         """The errors of all peers."""
         return sum(row["errors"] for peer in (SERVICE, FLOOR, OTHER) for row in self.of(cell, peer))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from benchmarks.people import CALLS, Account, World
@@ -18,6 +18,8 @@ _PAGE = 20
 _CHUNKS = 20
 
 BASIC = ("get", "list", "create", "update", "mix")
+SHARED = {f"shared-{name}": name for name in ("get", "list", "create", "update")}
+"""Workloads in shared workspaces, with the same ones in personal workspaces."""
 
 Requests = Callable[[Server, World], list[str]]
 
@@ -50,7 +52,7 @@ def _raw(server: Server, account: Account, name: str, **other: str) -> str:
     method, path, body = CALLS[name]
     content = json.dumps(body) if body else ""
     lines = [
-        f"{method} {other.get('path', path)} HTTP/1.1",
+        f"{method} {account.base}{other.get('path', path)} HTTP/1.1",
         f"Host: 127.0.0.1:{server.port}",
         "Accept: application/json",
         f"Authorization: Bearer {account.token}",
@@ -129,6 +131,23 @@ def _page(number: int) -> Requests:
     return requests
 
 
+def _shared(one: Workload) -> Workload:
+    """The same in shared workspaces, which the floor does not have."""
+    return replace(
+        one,
+        name=f"shared-{one.name}",
+        title=f"{one.title}, shared workspace",
+        requests=lambda server, world: one.requests(server, world.shared()),
+        has_floor=False,
+    )
+
+
+def _with_shared(*personal: Workload) -> Iterator[Workload]:
+    """Each workload and the same in shared workspaces: consecutive, because they are compared."""
+    for one in personal:
+        yield from (one, _shared(one))
+
+
 def _few(one: Workload) -> Workload:
     """The same with few connections, where latency is not queueing time."""
     name, title = f"{one.name}-{FEW}", f"{one.title}, {FEW} connections"
@@ -151,10 +170,10 @@ def all_workloads(heavy: int) -> list[Workload]:
         Workload("later", f"page {later:,} of {heavy:,} tasks", _page(later), on_large=True),
     ]
     return [
-        get,
-        small,
+        *_with_shared(get, small),
         *large,
-        *writes,
+        *_with_shared(*writes[:2]),
+        *writes[2:],
         Workload("known", "list, If-None-Match", _known_lists, 304),
         Workload("idle", "get beside 1,000 idle connections", _gets, beside="idle"),
         Workload(

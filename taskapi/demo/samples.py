@@ -27,6 +27,9 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {"name": "Quick ones", "query": "not completed and estimate <= 15"},
 )
 
+SHARED_NAME = "Family"
+SHARED_LISTS: tuple[dict[str, Any], ...] = ({"name": "Holiday", "color": "#00838f"},)
+
 _HOME_ZONE, _AWAY_ZONE = "Europe/Berlin", "America/New_York"
 _WHAT = {
     "Call": ("the bank about the standing order", "grandmother", "the dentist for an appointment"),
@@ -72,6 +75,19 @@ class SampleTask(NamedTuple):
 def tasks(count: int, today: date) -> Iterator[SampleTask]:
     """Sample tasks around a day. Recurring tasks and subtasks come first."""
     return islice(chain(_recurring(today), _projects(today), _ordinary(count, today)), count)
+
+
+def shared_tasks(today: date) -> Iterator[SampleTask]:
+    """Sample tasks of the shared workspace."""
+    holiday, trip = "Holiday", "Plan the holiday"
+    yield SampleTask({"title": trip, "due": DateDue(_day(today, 21)), "priority": 3}, holiday)
+    for days, title in ((2, "Book the ferry"), (9, "Find the tent"), (20, "Pack")):
+        yield SampleTask({"title": title, "due": DateDue(_day(today, days))}, holiday, parent=trip)
+    bins = _recurring_fields("FREQ=WEEKLY", DateDue(_day(today, -7)))
+    yield SampleTask({"title": "Put out the bins", **bins}, None, outcomes=("completed",))
+    yield SampleTask({"title": "Buy a birthday present for grandmother", "priority": 2}, None)
+    yield SampleTask({"title": "Descale the kettle", "is_completed": True}, None)
+    yield SampleTask({"title": "Choose a film for Friday", "estimate_minutes": 15}, None)
 
 
 def _recurring(today: date) -> Iterator[SampleTask]:

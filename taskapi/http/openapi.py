@@ -37,7 +37,7 @@ A REST API for accounts and tasks. Bodies are JSON in UTF-8. Timestamps are in U
   are ignored in a body, so a client can send back what it received.
 - **Workspaces.** At the root, tasks and all other content are those of your personal workspace. The
   content of the shared workspace 7 has the same operations below `/workspaces/7`. So a client works
-  on another workspace by another base URL.
+  on another workspace with another base URL.
 - **Concurrent changes.** Each task, list, label and filter has a `version`, which is its ETag. Send
   it in `If-Match`, and the change fails with 412 if the resource has changed since.
 - **Retries.** Send an `Idempotency-Key` with a POST, and repeat the request with the same key after
@@ -45,10 +45,10 @@ A REST API for accounts and tasks. Bodies are JSON in UTF-8. Timestamps are in U
 """
 
 _SERVERS = [
-    {"url": "/", "description": "Your personal workspace"},
+    {"url": "/", "description": "Personal workspace"},
     {
         "url": "/workspaces/{workspace_id}",
-        "description": "A shared workspace",
+        "description": "Shared workspace",
         "variables": {
             "workspace_id": {
                 "default": "7",

@@ -1,4 +1,5 @@
-// Tests a front end on another origin, from registration to logging out.
+// Tests a front end on another origin, from registration to logging out. It runs unchanged in the
+// personal workspace and, with another base URL, in a shared one.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -17,9 +18,40 @@ async function sees(locator, text) {
   assert.deepEqual(shown, [text].flat());
 }
 
-export async function checkFrontend({ page, context, log, picture, service, allowed, foreign }) {
-  const email = `web-${randomBytes(6).toString("hex")}@example.com`;
-  const password = "correct horse battery ☃";
+const password = "correct horse battery ☃";
+
+/** The front end in the personal workspace of a new account. */
+export function checkPersonal(tools) {
+  return checkFrontend({ ...tools, email: newEmail(), prefix: "", button: "Create account" });
+}
+
+/** The same in a shared workspace, by a member who may edit. */
+export async function checkShared(tools) {
+  const [owner, email] = [newEmail(), newEmail()];
+  let token = "";
+  const call = async (path, body) => {
+    const response = await fetch(tools.service + path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
+      body: JSON.stringify(body),
+    });
+    assert.ok(response.ok, `${path}: ${response.status}`);
+    return response.json();
+  };
+  const editor = await call("/auth/register", { email, password });
+  token = (await call("/auth/register", { email: owner, password })).access_token;
+  const prefix = `/workspaces/${(await call("/workspaces", { name: "Family" })).id}`;
+  const invitation = await call(`${prefix}/invitations`, { email, role: "editor" });
+  token = editor.access_token;
+  await call("/invitations/accept", { token: invitation.token });
+  await checkFrontend({ ...tools, email, prefix, button: "Log in" });
+}
+
+const newEmail = () => `web-${randomBytes(6).toString("hex")}@example.com`;
+
+async function checkFrontend({ page, context, log, picture, allowed, foreign, ...given }) {
+  const { email, prefix, button } = given;
+  const service = given.service + prefix;
   const address = (origin) => `${origin}/?api=${encodeURIComponent(service)}`;
   const ui = (on) => ({
     message: on.locator("#message"),
@@ -27,10 +59,10 @@ export async function checkFrontend({ page, context, log, picture, service, allo
     total: on.locator("#total"),
     item: (title) => on.locator("#tasks li").filter({ hasText: title }),
     header: (name) => on.locator(`[data-header="${name}"]`).innerText(),
-    enter: async (button, secret) => {
+    enter: async (name, secret) => {
       await on.getByLabel("Email").fill(email);
       await on.getByLabel("Password").fill(secret);
-      await on.getByRole("button", { name: button }).click();
+      await on.getByRole("button", { name }).click();
     },
     add: async (title) => {
       await on.getByLabel("New task").fill(title);
@@ -48,13 +80,13 @@ export async function checkFrontend({ page, context, log, picture, service, allo
   await here.enter("Create account", "short");
   await page.locator("#message", { hasText: "/password" }).waitFor();
   await picture("1 refused");
-  await here.enter("Create account", password);
+  await here.enter(button, password);
   await sees(here.total, "0 tasks");
   await sees(page.locator("#who"), email);
 
   await here.add("Buy milk");
   await sees(here.titles, "Buy milk");
-  assert.match(await here.header("Location"), /^\/tasks\/\d+$/);
+  assert.match(await here.header("Location"), new RegExp(`^${prefix}/tasks/\\d+$`));
   assert.match(await here.header("ETag"), /^"\d+"$/);
   assert.match(await here.header("X-Request-ID"), /^\S{8,}$/);
 

@@ -85,6 +85,8 @@ async function checkSwagger({ page, picture, service, token, email }) {
 
   await checkPhone({ page, picture });
 
+  await checkServers({ page, picture, service, token });
+
   await checkTheTokenStaysInTheTab(page, service);
 
   // Logging out and in through the page takes the page's own authorization along.
@@ -112,12 +114,32 @@ async function checkTheTokenStaysInTheTab(page, service) {
   assert.deepEqual((await stored()).always, {});
 }
 
+/** The second server is a shared workspace: the same operations, with another base URL. */
+async function checkServers({ page, picture, service, token }) {
+  const response = await fetch(`${service}/workspaces`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
+    body: JSON.stringify({ name: "From the documentation" }),
+  });
+  const { id } = await response.json();
+  const servers = page.locator(".servers select");
+  await servers.selectOption({ label: "/workspaces/{workspace_id} - Shared workspace" });
+  await page.locator(".servers input").fill(String(id));
+  const created = await execute(page, "create_task", { title: "In a shared workspace" });
+  assert.equal(created.status, "201");
+  assert.ok(created.text.includes(`/workspaces/${id}/tasks/`), created.text);
+  await servers.scrollIntoViewIfNeeded();
+  await picture("7 servers");
+  await checkPhone({ page, picture, name: "8 servers on a phone" });
+  await servers.selectOption({ label: "/ - Personal workspace" });
+}
+
 /** The page is not wider than a phone, with an operation and its responses open. */
-async function checkPhone({ page, picture }) {
+async function checkPhone({ page, picture, name = "4 phone" }) {
   const before = page.viewportSize();
   await page.setViewportSize({ width: 390, height: 844 });
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  await picture("4 phone");
+  await picture(name);
   assert.equal(width, 390);
   await page.setViewportSize(before);
 }

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 import { checkAccount } from "./account.mjs";
 import { checkPages } from "./pages.mjs";
-import { checkFrontend } from "./frontend.mjs";
+import { checkPersonal, checkShared } from "./frontend.mjs";
 import { serveFolder } from "./server.mjs";
 
 const { values: given } = parseArgs({
@@ -62,7 +62,8 @@ async function check(name, run) {
 }
 
 try {
-  await check("front end", (tools) => checkFrontend({ ...tools, allowed, foreign }));
+  await check("front end", (tools) => checkPersonal({ ...tools, allowed, foreign }));
+  await check("front end shared", (tools) => checkShared({ ...tools, allowed, foreign }));
   if (given.mails) {
     await check("account", (tools) => checkAccount({ ...tools, mails: given.mails }));
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -12,6 +13,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 from support.api import Api, new_email
+from support.mails import Mails
 from support.world import sql
 
 from config import Settings
@@ -24,10 +26,15 @@ def _run(app: Flask, email: str, count: int | str, *more: str, typed: str | None
 
 
 def _output(app: Flask, email: str, count: int, *more: str) -> str:
-    """The last line that the demo prints when it succeeds."""
+    """What the demo prints about the account when it succeeds."""
+    return _lines(app, email, count, *more)[0]
+
+
+def _lines(app: Flask, email: str, count: int, *more: str) -> list[str]:
+    """The last lines: about the account, and about the shared workspace."""
     result = _run(app, email, count, *more)
     assert result.exit_code == 0, result.output
-    return result.stdout.splitlines()[-1]
+    return result.stdout.splitlines()[-2:]
 
 
 def _rows(api: Api, path: str, **query: Any) -> list[dict[str, Any]]:
@@ -46,11 +53,13 @@ def filled(app: Flask, anonymous: Api) -> Api:
     output = _output(app, email.upper(), 200)
     message, _, password = output.rpartition(": ")
     assert message == f"{email} has 200 more tasks. Log in with the password"
-    body = {"email": email, "password": password.removesuffix(".")}
-    anonymous.email, anonymous.login = (
-        email,
-        anonymous.expect(200, "POST", "/auth/login", json=body),
-    )
+    return _logged_in(anonymous, email, password.removesuffix("."))
+
+
+def _logged_in(anonymous: Api, email: str, password: str) -> Api:
+    body = {"email": email, "password": password}
+    anonymous.email = email
+    anonymous.login = anonymous.expect(200, "POST", "/auth/login", json=body)
     return anonymous
 
 
@@ -111,6 +120,40 @@ def test_it_can_be_filled_twice(app: Flask, filled: Api) -> None:
     assert [_ids(filled, path) for path in ("/lists", "/labels", "/filters")] == before
     assert filled.expect(200, "GET", "/tasks")["total"] == 230
     assert filled.expect(200, "GET", "/auth/sessions")["total"] == 1
+
+
+def test_it_shares_a_workspace_once(app: Flask, anonymous: Api, mails: Mails) -> None:
+    email = new_email()
+    second = email.replace("@", "+family@")
+    shared = _lines(app, email, 1)[1]
+    found = re.fullmatch(
+        rf"{re.escape(second)} \(password: (\S+)\) is a member of the workspace Family."
+        r" Its base URL is http://localhost:\d+/workspaces/(\d+)\.",
+        shared,
+    )
+    assert found
+    member = _logged_in(anonymous, second, found[1])
+    inside = member.at(int(found[2]))
+    assert member.expect(200, "GET", f"/workspaces/{found[2]}")["role"] == "editor"
+    before = _rows(inside, "/tasks")
+    assert len({task["user_id"] for task in before}) == 2
+    assert [one["name"] for one in _rows(inside, "/lists")] == ["Inbox", "Holiday"]
+    inside.task()
+    assert mails.to(second) == []
+
+    shared = _lines(app, email, 1, "--yes")[1]
+    expected = f"{app.config['PUBLIC_URL']}/workspaces/{found[2]}"
+    assert shared == f"The base URL of the workspace Family is {expected}."
+    assert len(member.expect(200, "GET", "/workspaces")["workspaces"]) == 1
+    assert len(_rows(inside, "/tasks")) == len(before) + 1
+
+
+def test_it_shares_no_workspace_where_accounts_cannot_own_any(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "QUOTA_WORKSPACES", 0)
+    email = new_email()
+    assert _lines(app, email, 1)[1].startswith(f"{email} has 1 more tasks.")
 
 
 def test_it_fills_an_existing_account_without_its_password(app: Flask, user: Api) -> None:

@@ -29,9 +29,14 @@ def anonymous() -> Client:
 
 def signed_in(tokens: Login) -> AuthenticatedClient:
     """A client that sends the access token of `tokens`."""
+    return with_token(tokens.access_token)
+
+
+def with_token(token: str, prefix: str = "") -> AuthenticatedClient:
+    """A client that sends an access token to the personal or a shared workspace."""
     client = AuthenticatedClient(
-        base_url=BASE_URL,
-        token=tokens.access_token,
+        base_url=BASE_URL + prefix,
+        token=token,
         raise_on_unexpected_status=True,
         timeout=TIMEOUT,
     )

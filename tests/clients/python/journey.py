@@ -20,6 +20,7 @@ from calls import (
     expect_empty,
     expect_problem,
     signed_in,
+    with_token,
 )
 from taskapi_client import AuthenticatedClient
 from taskapi_client.api.auth import (
@@ -46,6 +47,7 @@ from taskapi_client.api.tasks import (
     patch_task,
     update_task,
 )
+from taskapi_client.api.workspaces import create_workspace, delete_workspace
 from taskapi_client.models import (
     Account,
     Credentials,
@@ -62,6 +64,7 @@ from taskapi_client.models import (
     NewRecurrencePreview,
     NewTask,
     NewUser,
+    NewWorkspace,
     OccurrencePage,
     OccurrenceResult,
     PasswordChange,
@@ -74,6 +77,7 @@ from taskapi_client.models import (
     TaskMove,
     TaskPage,
     TaskPatch,
+    Workspace,
 )
 from taskapi_client.types import UNSET, Unset
 
@@ -286,6 +290,27 @@ def use_recurrence(client: AuthenticatedClient) -> None:
     expect_problem(get_task.sync_detailed(below.id, client=client), HTTPStatus.NOT_FOUND)
 
 
+def share_a_workspace(client: AuthenticatedClient, personal: Task) -> None:
+    """The same client works in a shared workspace, with another base URL."""
+    created = create_workspace.sync_detailed(client=client, body=NewWorkspace(name="Family"))
+    workspace = expect(created, HTTPStatus.CREATED, Workspace)
+    shared = with_token(client.token, f"/workspaces/{workspace.id}")
+
+    response = create_task.sync_detailed(client=shared, body=NewTask(title="ours"))
+    task = expect(response, HTTPStatus.CREATED, Task)
+    assert task.list_id == workspace.id
+    assert response.headers["Location"] == f"/workspaces/{workspace.id}/tasks/{task.id}"
+    page = expect(list_tasks.sync_detailed(client=shared), HTTPStatus.OK, TaskPage)
+    assert page.tasks == [task]
+    foreign = get_task.sync_detailed(task.id, client=client)
+    expect_problem(foreign, HTTPStatus.FORBIDDEN)
+    expect_problem(get_task.sync_detailed(personal.id, client=shared), HTTPStatus.FORBIDDEN)
+
+    deleted = delete_workspace.sync_detailed(workspace.id, client=client)
+    expect_empty(deleted, HTTPStatus.NO_CONTENT)
+    expect_problem(list_tasks.sync_detailed(client=shared), HTTPStatus.NOT_FOUND)
+
+
 def reject_others(email: str, task: Task) -> None:
     """A second account cannot access the task. After its deletion, its token is invalid."""
     newcomer = NewUser(email=f"other-{email}", password=FIRST_PASSWORD)
@@ -343,6 +368,7 @@ def main() -> None:
     remove(laptop, tasks[1])
     preview_recurrences(laptop)
     use_recurrence(laptop)
+    share_a_workspace(laptop, tasks[0])
     reject_others(email, tasks[0])
     manage_sessions(laptop, phone, email)
     leave(laptop)

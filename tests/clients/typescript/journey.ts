@@ -15,11 +15,10 @@ type Login = components["schemas"]["Login"];
 const baseUrl = process.argv[2] ?? "";
 assert.ok(baseUrl, "usage: journey.js BASE_URL");
 
-/** One user on one device: a client that sends its latest access token. */
-function device() {
-  let token: string | undefined;
+/** One user on one device: a client of a workspace that sends its latest access token. */
+function device(workspace = baseUrl, token?: string) {
   const client = createClient<paths>({
-    baseUrl,
+    baseUrl: workspace,
     fetch: (request) => fetch(request, { signal: AbortSignal.timeout(15_000) }),
   });
   client.use({
@@ -290,6 +289,38 @@ async function useRecurrence(): Promise<void> {
   expectProblem(await laptop.client.GET("/tasks/{task_id}", { params }), 404);
 }
 
+/** The same client works in a shared workspace, with another base URL. */
+async function shareAWorkspace(personal: Task): Promise<void> {
+  const credentials = { email, password: firstPassword };
+  const login = expect(await laptop.client.POST("/auth/login", { body: credentials }), 200);
+  const created = await laptop.client.POST("/workspaces", { body: { name: "Family" } });
+  const workspace = expect(created, 201);
+  assert.equal(workspace.role, "owner");
+  const shared = device(`${baseUrl}/workspaces/${workspace.id}`, login.access_token).client;
+
+  const answer = await shared.POST("/tasks", { body: { title: "ours" } });
+  const task = expect(answer, 201);
+  assert.equal(task.list_id, workspace.id);
+  const location = `/workspaces/${workspace.id}/tasks/${task.id}`;
+  assert.equal(answer.response.headers.get("location"), location);
+  assert.deepEqual(expect(await shared.GET("/tasks"), 200).tasks, [task]);
+  const path = { task_id: task.id };
+  expectProblem(await laptop.client.GET("/tasks/{task_id}", { params: { path } }), 403);
+  const other = { path: { task_id: personal.id } };
+  expectProblem(await shared.GET("/tasks/{task_id}", { params: other }), 403);
+
+  const body = { email: `invited-${email}`, role: "editor" } as const;
+  const params = { path: { workspace_id: workspace.id } };
+  const invited = await laptop.client.POST("/workspaces/{workspace_id}/invitations", {
+    params,
+    body,
+  });
+  assert.ok(expect(invited, 201).token);
+  expectEmpty(await laptop.client.DELETE("/workspaces/{workspace_id}", { params }), 204);
+  expectProblem(await shared.GET("/tasks"), 404);
+  expect(await shared.POST("/auth/logout"), 200);
+}
+
 async function rejectOthers(task: Task): Promise<void> {
   const stranger = device();
   const answer = await stranger.client.POST("/auth/register", {
@@ -347,6 +378,7 @@ await edit(last);
 await remove(fourth);
 await previewRecurrence();
 await useRecurrence();
+await shareAWorkspace(last);
 await rejectOthers(last);
 await manageSessions();
 await leave();
