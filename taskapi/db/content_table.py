@@ -10,6 +10,7 @@ from taskapi.db import database
 from taskapi.db.content_sql import ContentStatements, Values
 from taskapi.db.quotas import exceeded, limits
 from taskapi.db.rows import row_class
+from taskapi.db.sharding import is_sharded
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import USAGE, is_match, scope
 from taskapi.extensions import Base
@@ -88,9 +89,10 @@ class ContentTable(Generic[M]):
             QuotaExceeded: as it says.
             InvalidInput: a value references what the workspace does not have.
         """
-        parameters = self.sql.parameters(caller, values)
-        created = self.write(self.sql.create, **parameters, **limits(), **scope(caller))
-        return created or self._raise_for_quota(caller)
+        parameters = {**self.sql.parameters(caller, values), **limits(), **scope(caller)}
+        if is_sharded():
+            return self._create_sharded(caller, parameters)
+        return self.write(self.sql.create, **parameters) or self._raise_for_quota(caller)
 
     def update(
         self, caller: Caller, row_id: int, values: Values, if_match: list[int] | None = None
@@ -200,6 +202,17 @@ class ContentTable(Generic[M]):
             _events.warning("refused", extra=extra)
             raise Forbidden(f"Not authorized to {verb} this {self._noun}")
         raise NotFound(f"{self._noun.capitalize()} not found")
+
+    def _create_sharded(self, caller: Caller, parameters: Mapping[str, Any]) -> M:
+        sql = self.sql.sharded_create
+        with database.transaction():
+            workspace = database.row(sql.lock, **parameters)
+            if workspace is None:
+                self._raise_for_quota(caller)
+            created: Any = self.write(sql.insert, **parameters, **workspace)
+            for statement in sql.dependent:
+                database.rows(statement, **parameters, id=created.id)
+        return cast("M", created)
 
     def _raise_for_quota(self, caller: Caller) -> NoReturn:
         used = database.row(USAGE, **scope(caller))
