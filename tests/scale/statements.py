@@ -124,7 +124,7 @@ def _named(name: str, value: object) -> Iterator[tuple[str, Statement]]:
 def _of_table(table: ContentTable[Any]) -> Iterator[tuple[str, Statement]]:
     names = [*vars(ContentStatements), *(["_with_name"] if isinstance(table, NamedTable) else [])]
     for key in names:
-        value = getattr(table, key, None) or getattr(table.sql, key, None)
+        value = getattr(table.sql, key, None) or getattr(table, key, None)
         if isinstance(value, Statement):
             yield f"{table.sql.table.name}.{key.strip('_')}", value
         elif isinstance(value, ShardedCreate):
