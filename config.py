@@ -159,6 +159,12 @@ class Settings:
         "use prepared statements: faster, but PgBouncer supports them only since 1.22",
         _boolean,
     )
+    database_sharded: bool = _setting(
+        False,
+        "whether the database is a Citus cluster: rows are created by several statements that use"
+        " one shard each; see docs/scale.md",
+        _boolean,
+    )
     jwt_secret_key: str | None = _setting(
         None,
         "key that signs access tokens, at least 32 bytes; required with `DATABASE_URL`,"

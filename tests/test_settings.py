@@ -38,6 +38,7 @@ def _provider(**changes: object) -> str:
         ("DATABASE_POOL_SIZE", "0", "must be a whole number from 1 to 100"),
         ("DATABASE_POOL_TIMEOUT", "31", "must be a whole number from 1 to 30"),
         ("DATABASE_PREPARE", "maybe", "must be true or false"),
+        ("DATABASE_SHARDED", "maybe", "must be true or false"),
         ("JWT_ACCESS_TOKEN_EXPIRES", "59", "must be a whole number from 60 to 31536000"),
         ("SESSION_EXPIRES", "forever", "must be a whole number from 60 to 31536000"),
         ("BCRYPT_ROUNDS", "17", "must be a whole number from 4 to 16"),

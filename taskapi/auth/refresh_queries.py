@@ -32,7 +32,9 @@ _users, _sessions = table_of(User), table_of(Session)
 _refresh_hash = bindparam("refresh_hash", type_=LargeBinary)
 _next_hash = bindparam("next_hash", type_=LargeBinary)
 _email = bindparam("email", type_=Text)
-_grace_start = func.now() - literal(REFRESH_GRACE_SECONDS) * SECOND
+# A subquery, because Citus refuses a CASE with a function that is not immutable.
+_grace_start = (func.now() - literal(REFRESH_GRACE_SECONDS) * SECOND).label("grace_start")
+_grace = select(_grace_start).subquery("grace")
 _uses = func.array_prepend(
     _sessions.c.last_used_at, _sessions.c.previous_uses, type_=_sessions.c.previous_uses.type
 )
@@ -48,7 +50,7 @@ rotate = Statement(
         refresh_hash=_next_hash,
         last_used_at=func.now(),
         previous_uses=case(
-            (_sessions.c.last_used_at > _grace_start, _uses[1 : REFRESH_GRACE_TOKENS - 1]),
+            (_sessions.c.last_used_at > _grace.c.grace_start, _uses[1 : REFRESH_GRACE_TOKENS - 1]),
             else_=literal_column("'{}'"),
         ),
         expires_at=EXPIRY,
@@ -69,7 +71,7 @@ live_session = Statement(
         *ACCOUNT_COLUMNS,
         _sessions.c.refresh_hash,
         _uses.label("uses"),
-        _grace_start.label("grace_start"),
+        _grace_start,
     )
     .join(_users, _users.c.id == _sessions.c.user_id)
     .where(_named_session, IS_LIVE)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import (
@@ -22,6 +21,7 @@ from sqlalchemy import (
     FromClause,
     Integer,
     String,
+    Table,
     Text,
     all_,
     and_,
@@ -40,6 +40,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from taskapi.db.creation import LOCKED_WORKSPACE, Calculated, ShardedCreate, inserted
 from taskapi.db.pages import MAX_PAGE_BYTES, Ordering
 from taskapi.db.quotas import TOTALS, limit_of
 from taskapi.db.statement import Statement
@@ -142,12 +143,18 @@ class ContentStatements:
     def dependent_writes(self, after: SqlRow | None, before: CTE | None) -> Sequence[CTE]:
         """Writes to other tables that belong to a write of a row.
 
+        They are updates and deletions. `dependent_rows` are inserts.
+
         Args:
-            after: the row after an insert or an update.
+            after: the row after an insert or an update. In an insert, the row may have no ID yet.
             before: the row before an update or a deletion. In an update, both have the ID and
                 `previous_columns`.
         """
         return ()
+
+    def dependent_rows(self, after: SqlRow) -> Mapping[Table, Mapping[str, ColumnElement[Any]]]:
+        """Rows of other tables that belong to a new row, as values of columns."""
+        return {}
 
     def page_columns(self) -> Sequence[ColumnElement[Any]]:
         """The columns of the rows of a page, with the names of the table's columns."""
@@ -242,28 +249,52 @@ class ContentStatements:
 
     @cached_property
     def create(self) -> Statement:
-        new = _Values({column.name: self.value(column.name) for column in self.table.c})
-        workspace = counted_workspace(self._weights(new))
-        moment = workspace.c.moment
-        values = {column.name: self.initial(column, moment) for column in self._writable}
+        workspace = counted_workspace(self._weights(self._new()))
+        values = self.initial_row(workspace)
         after = (
             insert(self.table)
-            .from_select(
-                ["workspace_id", "user_id", "version", "created_at", "updated_at", *values],
-                select(
-                    workspace.c.id,
-                    USER_ID,
-                    workspace.c.next_version,
-                    moment,
-                    moment.label("updated_at"),
-                    *values.values(),
-                ),
-                include_defaults=False,
-            )
+            .from_select(list(values), select(*values.values()), include_defaults=False)
             .returning(*self.table.c)
             .cte("after")
         )
-        return Statement(select(*after.c).add_cte(*self.dependent_writes(after, None)), writes=True)
+        rows = [
+            insert(table)
+            .from_select(list(columns), select(*columns.values()))
+            .cte(f"new_{table.name}")
+            for table, columns in self.dependent_rows(after).items()
+        ]
+        dependent = (*self.dependent_writes(after, None), *rows)
+        return Statement(select(*after.c).add_cte(*dependent), writes=True)
+
+    @cached_property
+    def sharded_create(self) -> ShardedCreate:
+        growth = self._weights(self._new())
+        workspace = locked_workspace(self._counts, growth)
+        initial = [value.label(name) for name, value in self.initial_row(workspace).items()]
+        counted = increment_version(workspace, None, growth)
+        updates = self.dependent_writes(select(*initial).cte("after"), None)
+        locked = select(workspace.c.next_version, workspace.c.moment)
+        new = Calculated({"workspace_id": WORKSPACE_ID, "id": ID})
+        return ShardedCreate(
+            Statement(locked.add_cte(counted, *updates), writes=True),
+            inserted(self.initial_row(LOCKED_WORKSPACE), *self.table.c),
+            [inserted(row, *table.primary_key) for table, row in self.dependent_rows(new).items()],
+        )
+
+    def _new(self) -> SqlRow:
+        return Calculated({column.name: self.value(column.name) for column in self.table.c})
+
+    def initial_row(self, workspace: SqlRow) -> dict[str, ColumnElement[Any]]:
+        """The values of the columns of a new row, in a workspace with its next version."""
+        moment = workspace.c.moment
+        return {
+            "workspace_id": workspace.c.id,
+            "user_id": USER_ID,
+            "version": workspace.c.next_version,
+            "created_at": moment,
+            "updated_at": moment.label("updated_at"),
+            **{column.name: self.initial(column, moment) for column in self._writable},
+        }
 
     @cached_property
     def update(self) -> Statement:
@@ -362,7 +393,7 @@ class ContentStatements:
         """The row after an update of these columns, with the previous columns."""
         kept = {name: before.c[name] for name in self.previous_columns}
         changed = {c.name: self.assignment(c, before, moment) for c in columns if c.name in kept}
-        return _Values({"id": before.c.id, **kept, **changed})
+        return Calculated({"id": before.c.id, **kept, **changed})
 
     def _within_quotas(
         self, workspace: CTE, before: SqlRow, after: SqlRow
@@ -381,20 +412,6 @@ class ContentStatements:
 
     def _weights(self, rows: SqlRow) -> dict[str, ColumnElement[int]]:
         return {total: weight(rows) for total, weight in self._counts.items()}
-
-
-class _Columns(SimpleNamespace):
-    """Values by attribute and by key."""
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
-
-
-class _Values:
-    """A row of calculated values."""
-
-    def __init__(self, values: Mapping[str, ColumnElement[Any]]) -> None:
-        self.c = _Columns(**values)
 
 
 def _bytes_before(rows: FromClause, ordering: Ordering) -> ColumnElement[int]:

@@ -10,6 +10,7 @@ from taskapi.db import database
 from taskapi.db.content_sql import ContentStatements, Values
 from taskapi.db.quotas import exceeded, limits
 from taskapi.db.rows import row_class
+from taskapi.db.sharding import is_sharded
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import USAGE, is_match, scope
 from taskapi.extensions import Base
@@ -99,9 +100,10 @@ class ContentTable(Generic[M]):
             QuotaExceeded: as it says.
             InvalidInput: a value references what the workspace does not have.
         """
-        parameters = self.sql.parameters(caller, values)
-        created = self.write(self.sql.create, **parameters, **limits(), **scope(caller))
-        return created or self.raise_for_quota(caller)
+        parameters = {**self.sql.parameters(caller, values), **limits(), **scope(caller)}
+        if is_sharded():
+            return self._create_sharded(caller, parameters)
+        return self.write(self.sql.create, **parameters) or self._raise_for_quota(caller)
 
     def update(
         self,
@@ -221,11 +223,22 @@ class ContentTable(Generic[M]):
             raise Forbidden(f"Not authorized to {verb} this {self._noun}")
         raise NotFound(f"{self._noun.capitalize()} not found")
 
+    def _create_sharded(self, caller: Caller, parameters: Mapping[str, Any]) -> M:
+        sql = self.sql.sharded_create
+        with database.transaction():
+            workspace = database.row(sql.lock, **parameters)
+            if workspace is None:
+                self._raise_for_quota(caller)
+            created: Any = self.write(sql.insert, **parameters, **workspace)
+            for statement in sql.dependent:
+                database.rows(statement, **parameters, id=created.id)
+        return cast("M", created)
+
     def forbids(self, caller: Caller, row: M, verb: str) -> bool:
         """Whether the caller must not do this to a row of the workspace, for subclasses."""
         return False
 
-    def raise_for_quota(self, caller: Caller) -> NoReturn:
+    def _raise_for_quota(self, caller: Caller) -> NoReturn:
         """Report which quota a new row would exceed.
 
         Raises:

@@ -20,6 +20,7 @@ from flask import Flask
 from sqlalchemy import NullPool
 
 from config import Settings
+from taskapi.db import sharding
 from taskapi.db.concurrency import Share
 from taskapi.db.connections import Limits, Pool, Taken, seconds_left
 from taskapi.db.constraints import constraint_of
@@ -150,6 +151,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         atexit.register(pool.close)
         return pool
 
+    sharding.init_app(app, settings)
     app.extensions["taskapi_pool"] = pool_of(settings.database_url or "")
     replica = settings.database_url_replica
     app.extensions["taskapi_replica"] = _Replica(pool_of(replica)) if replica else None
@@ -305,12 +307,16 @@ def _begun() -> Iterator[Transaction]:
         until = started + connections.limits.seconds + _MORE_SECONDS
         with _taken(connections, until, writes=True) as connection:
             connection.patience = seconds_left(until)
+            is_committing = False
             try:
                 with connection.transaction():
                     yield Transaction(connection, until)
-            except psycopg.OperationalError as error:
-                if connection.closed:
+                    is_committing = True
+            except psycopg.Error as error:
+                if connection.closed and isinstance(error, psycopg.OperationalError):
                     raise _ConnectionLost from error
+                if not is_committing and sharding.problem_of(error, writes=True):
+                    raise Unavailable from error  # It was rolled back.
                 raise
 
 
@@ -359,8 +365,8 @@ class _Watch:
         if self.writes and isinstance(error, psycopg.errors.DiskFull):
             return InsufficientStorage()
         if isinstance(error, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
-            return Unavailable()
-        return error
+            return sharding.problem_of(error, writes=self.writes) or Unavailable()
+        return sharding.problem_of(error, writes=self.writes) or error
 
 
 def _named(statement: Statement, found: list[Row]) -> dict[str, Any] | None:

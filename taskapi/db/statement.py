@@ -44,6 +44,10 @@ class _TextParameter(Text):
 
     render_bind_cast = True
 
+    def __init__(self, length: int | None = None, collation: str | None = None) -> None:
+        """Ignore the length and the collation of the column: with a length, it would be VARCHAR."""
+        super().__init__()
+
 
 _PERSONAL = PGDialect_psycopg(paramstyle="numeric_dollar")
 _SHARED = PGDialect_psycopg(paramstyle="numeric_dollar")

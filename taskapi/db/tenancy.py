@@ -220,13 +220,19 @@ def visible_in_any_workspace(rows: FromClause) -> ColumnElement[bool]:
     )
 
 
-def locked_workspace(totals: Iterable[str] = (), *, checks_caller: bool = True) -> CTE:
+def locked_workspace(
+    totals: Iterable[str] = (),
+    growth: Mapping[str, ColumnElement[int]] | None = None,
+    *,
+    checks_caller: bool = True,
+) -> CTE:
     """The caller's workspace, locked until the transaction ends, and its next version.
 
     A write that waits for the lock continues even if its session ends meanwhile.
 
     Args:
         totals: columns of the workspace that the write changes.
+        growth: the amounts to add to totals. There is no row if one would exceed its quota.
         checks_caller: False for a write of the service itself, which has no session.
     """
     condition = own_workspace() if checks_caller else WORKSPACES.c.id == WORKSPACE_ID
@@ -237,7 +243,7 @@ def locked_workspace(totals: Iterable[str] = (), *, checks_caller: bool = True) 
             func.clock_timestamp().label("moment"),
             *(WORKSPACES.c[total] for total in totals),
         )
-        .where(condition)
+        .where(condition, *_within_quotas(growth or {}))
         .with_for_update(key_share=True)
         .cte("workspace")
     )
@@ -256,8 +262,7 @@ def counted_workspace(change: Mapping[str, ColumnElement[int]]) -> CTE:
     return (
         update(WORKSPACES)
         .values({"version": WORKSPACES.c.version + ONE, **totals})
-        .where(own_workspace())
-        .where(*(total <= limit_of(name) for name, total in totals.items() if name in TOTALS))
+        .where(own_workspace(), *_within_quotas(change))
         .returning(
             WORKSPACES.c.id,
             WORKSPACES.c.version.label("next_version"),
@@ -267,8 +272,17 @@ def counted_workspace(change: Mapping[str, ColumnElement[int]]) -> CTE:
     )
 
 
+def _within_quotas(change: Mapping[str, ColumnElement[int]]) -> list[ColumnElement[bool]]:
+    """Conditions that no total of the workspace exceeds its quota after a change."""
+    return [
+        WORKSPACES.c[total] + delta <= limit_of(total)
+        for total, delta in change.items()
+        if total in TOTALS
+    ]
+
+
 def increment_version(
-    workspace: CTE, written: CTE, change: Mapping[str, ColumnElement[int]]
+    workspace: CTE, written: CTE | None, change: Mapping[str, ColumnElement[int]]
 ) -> CTE:
     """Give the workspace its next version and its new totals, if a row was written.
 
@@ -277,17 +291,18 @@ def increment_version(
 
     Args:
         workspace: the result of `locked_workspace`.
-        written: the written rows, with their workspace_id.
+        written: the written rows, with their workspace_id; None if there is always one.
         change: the amount to add to each total.
     """
     totals = {total: workspace.c[total] + delta for total, delta in change.items()}
-    return (
+    counted = (
         update(WORKSPACES)
         .values({"version": workspace.c.next_version, **totals})
         .where(WORKSPACES.c.id == workspace.c.id, WORKSPACES.c.id == WORKSPACE_ID)
-        .where(workspace.c.id == written.c.workspace_id)
-        .cte("counted")
     )
+    if written is not None:
+        counted = counted.where(workspace.c.id == written.c.workspace_id)
+    return counted.cte("counted")
 
 
 @contextmanager

@@ -159,7 +159,8 @@ class Owner(NamedTuple):
 
 
 _of_caller = _Statements(WORKSPACE_ID, and_(_users.c.id == USER_ID, has_access()))
-_of_user = _Statements(_users.c.id, _users.c.id == bindparam("user_id", type_=BigInteger))
+_user_id = bindparam("user_id", type_=BigInteger)
+_of_user = _Statements(_user_id, _users.c.id == _user_id)
 _of_email = _Statements(_users.c.id, _users.c.email == bindparam("email", type_=Text))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from functools import cache, lru_cache
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Integer,
+    Table,
     Text,
     and_,
     any_,
@@ -25,7 +26,6 @@ from sqlalchemy import (
     column,
     exists,
     func,
-    insert,
     literal_column,
     not_,
     null,
@@ -204,14 +204,18 @@ class _TaskStatements(ContentStatements):
     def dependent_writes(self, after: SqlRow | None, before: CTE | None) -> Sequence[CTE]:
         """Writes the counts of lists, and the words of the task if its texts have changed."""
         counted = counts_of_task(before, after)
-        return [*counted, *([] if after is None else self._words(after, before))]
+        if before is None or after is None:
+            return counted
+        return [*counted, self._changed_words(after, before)]
 
-    def _words(self, after: SqlRow, before: CTE | None) -> Sequence[CTE]:
+    def dependent_rows(self, after: SqlRow) -> Mapping[Table, Mapping[str, ColumnElement[Any]]]:
+        """The words of a new task."""
+        row = {"workspace_id": after.c.workspace_id, "task_id": after.c.id}
         title, description = map(_tsvector, (_TITLE_WORDS, _DESCRIPTION_WORDS))
-        if before is None:
-            row = select(after.c.workspace_id, after.c.id, title, description)
-            names = ["workspace_id", "task_id", "title_words", "description_words"]
-            return [insert(_words).from_select(names, row).cte("words")]
+        return {_words: {**row, "title_words": title, "description_words": description}}
+
+    def _changed_words(self, after: SqlRow, before: CTE) -> CTE:
+        title, description = map(_tsvector, (_TITLE_WORDS, _DESCRIPTION_WORDS))
         is_new = {name: before.c[name].is_distinct_from(after.c[name]) for name in _SEARCHED}
         # Do not read a long description to compare it with itself.
         is_new["description"] = and_(self.is_given("description"), is_new["description"])
@@ -226,7 +230,7 @@ class _TaskStatements(ContentStatements):
             .where(_words.c.workspace_id == WORKSPACE_ID, _words.c.task_id == ID)
             .where(before.c.id == ID, or_(*is_new.values()))
         )
-        return [changed.cte("words")]
+        return changed.cte("words")
 
     def more_parameters(self, caller: Caller, values: Values) -> Values:
         title, description = values.get("title"), values.get("description")

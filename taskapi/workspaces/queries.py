@@ -10,6 +10,8 @@ from sqlalchemy import (
     any_,
     bindparam,
     delete,
+    exists,
+    false,
     func,
     insert,
     literal,
@@ -28,7 +30,7 @@ from taskapi.db.statement import Statement
 from taskapi.db.tenancy import USER_ID, WORKSPACES, has_live_session
 from taskapi.extensions import table_of
 from taskapi.tasks.lists.models import List
-from taskapi.workspaces.models import Invitation, Membership
+from taskapi.workspaces.models import NEXT_ID, Invitation, Membership
 
 _users, _lists = table_of(User), table_of(List)
 _members, _invitations = table_of(Membership), table_of(Invitation)
@@ -91,37 +93,41 @@ access = Statement(
 )
 """Whether the caller's session is active, the caller's role, and whether there is the workspace."""
 
+next_id = Statement(
+    select(literal_column(NEXT_ID.text, BigInteger).label("workspace_id")).where(
+        exists().where(IS_CALLER),
+        select(func.count()).where(WORKSPACES.c.owner_id == USER_ID, IS_SHARED).scalar_subquery()
+        < _quota,
+    ),
+    writes=True,
+)
+"""An ID; no row if the session has ended, or if the account owns the maximum of workspaces.
+
+In a cluster it queries all shards. The statements that use the ID use one.
+"""
+
 create = Statement(
     insert(WORKSPACES)
-    .from_select(
-        ["owner_id", "name", "list_count"],
-        select(_users.c.id, _name, literal_column("1", BigInteger)).where(
-            IS_CALLER,
-            select(func.count())
-            .where(WORKSPACES.c.owner_id == USER_ID, IS_SHARED)
-            .scalar_subquery()
-            < _quota,
-        ),
-        include_defaults=False,
+    .values(
+        id=WORKSPACE_ID, owner_id=MEMBER_ID, name=_name, list_count=literal_column("1", BigInteger)
     )
     .returning(WORKSPACES.c.id),
     writes=True,
 )
-"""Creates a workspace; no row if the session has ended, or if the account owns the maximum."""
+"""Creates a workspace."""
 
 create_inbox = Statement(
     insert(_lists)
-    .from_select(
-        ["workspace_id", "id", "user_id", "name", "name_key", "version"],
-        select(
-            WORKSPACE_ID,
-            bindparam("list_id", type_=BigInteger),
-            MEMBER_ID,
-            literal(_INBOX, Text),
-            literal(name_key(_INBOX), Text).label("name_key"),
-            literal_column("0", BigInteger),
-        ),
-        include_defaults=False,
+    .values(
+        workspace_id=WORKSPACE_ID,
+        id=WORKSPACE_ID,
+        user_id=MEMBER_ID,
+        name=literal(_INBOX, Text),
+        name_key=literal(name_key(_INBOX), Text),
+        is_archived=false(),
+        open_count=literal_column("0", BigInteger),
+        completed_count=literal_column("0", BigInteger),
+        version=literal_column("0", BigInteger),
     )
     .returning(_lists.c.id),
     writes=True,

@@ -60,17 +60,17 @@ def create_workspace(caller: Caller, name: str) -> Workspace:
         QuotaExceeded: as it says.
     """
     with locked_account(caller.user_id):
-        created = database.row(
-            statements.create, name=name, quota=_quota("QUOTA_WORKSPACES"), **scope(caller)
-        )
-        if created is None:
+        quota = _quota("QUOTA_WORKSPACES")
+        new = database.row(statements.next_id, quota=quota, **scope(caller))
+        if new is None:
             _raise_for_quota(caller)
-        ids = {"workspace_id": created["id"], "user_id": caller.user_id}
+        ids = {**new, "user_id": caller.user_id}
+        database.row(statements.create, name=name, **ids)
         database.row(statements.add_member, role=OWNER, **ids)
-        database.row(statements.create_inbox, list_id=created["id"], **ids)
-        workspace = _found(caller, created["id"])
+        database.row(statements.create_inbox, **ids)
+        workspace = _found(caller, **new)
     assert workspace
-    log_event("workspace_created", workspace_id=created["id"])
+    log_event("workspace_created", **new)
     return workspace
 
 

@@ -23,7 +23,11 @@ SCRIPT = ROOT / "deploy" / "citus" / "distribute.sql"
 SHARDS = 4
 
 _RECORDER = """
-CREATE TABLE distributed (number serial, name text, by text, colocate_with text);
+CREATE TABLE distributed (
+    number serial, name text, by text, colocate_with text,
+    transaction xid8 DEFAULT pg_current_xact_id()
+);
+CREATE TABLE truncated (number serial, name text);
 CREATE FUNCTION create_distributed_table(
     table_name regclass, distribution_column text, distribution_type text DEFAULT 'hash',
     colocate_with text DEFAULT 'default'
@@ -35,7 +39,9 @@ CREATE FUNCTION create_reference_table(table_name regclass) RETURNS void LANGUAG
     INSERT INTO distributed (name, by, colocate_with) VALUES (table_name::text, '', '');
 END;
 CREATE FUNCTION truncate_local_data_after_distributing_table(table_name regclass)
-RETURNS void LANGUAGE sql AS '';
+RETURNS void LANGUAGE sql BEGIN ATOMIC
+    INSERT INTO truncated (name) VALUES (table_name::text);
+END;
 """
 _KEYS = """
 SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)

@@ -55,6 +55,37 @@ def test_nothing_is_distributed_if_a_key_lacks_the_column(
     assert plain.execute("SELECT FROM distributed").rowcount == 0
 
 
+@pytest.mark.parametrize("referenced", ["workspaces", "users"])
+def test_nothing_is_distributed_if_a_local_table_references_the_cluster(
+    plain: psycopg.Connection[Any], referenced: str
+) -> None:
+    """Citus would delete the rows of such a table with the old rows of the others."""
+    plain.execute(f"CREATE TABLE own (id bigint REFERENCES {referenced})".encode())
+    message = "Nothing was distributed: own.own_id_fkey references"
+    with pytest.raises(psycopg.errors.RaiseException, match=message):
+        sharded.distribute(plain)
+    assert plain.execute("SELECT FROM distributed").rowcount == 0
+
+
+def test_the_old_rows_of_each_table_are_deleted(plain: psycopg.Connection[Any]) -> None:
+    found = sharded.distribute(plain)
+    rows = plain.execute("SELECT name FROM truncated ORDER BY number").fetchall()
+    names = [name for (name,) in rows]
+    assert sorted(names) == sorted([*(one.table for one in found), *REFERENCE])
+    assert names.index("workspaces") > max(names.index(n) for n in COLUMN_OF if n != "workspaces")
+    assert names.index("users") == len(names) - 1
+
+
+def test_users_are_committed_first(plain: psycopg.Connection[Any]) -> None:
+    """Defaults of other tables use the same sequence."""
+    sharded.distribute(plain)
+    rows = plain.execute(
+        "SELECT name, transaction FROM distributed WHERE transaction ="
+        " (SELECT transaction FROM distributed ORDER BY number LIMIT 1)"
+    ).fetchall()
+    assert [name for name, _ in rows] == ["users"]
+
+
 def test_each_table_is_distributed_or_declared_local(plain: psycopg.Connection[Any]) -> None:
     tables = plain.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert {name for (name,) in tables} == LOCAL | REFERENCE | set(COLUMN_OF)
@@ -100,6 +131,8 @@ def test_each_foreign_key_stays_in_one_shard(plain: psycopg.Connection[Any]) -> 
         "email_tokens",
         "identities",
         "second_factors",
+        "memberships",
+        "invitations",
         *COLUMN_OF,
     }
     for (table, there), columns in pairs.items():

@@ -242,7 +242,8 @@ void_tokens = Statement(
 end_logins = Statement(
     update(_sessions)
     .values(
-        revoked_at=func.coalesce(_sessions.c.revoked_at, func.now()),
+        # The one that is not null. Citus refuses coalesce with a function that is not immutable.
+        revoked_at=func.least(_sessions.c.revoked_at, func.now()),
         family_hash=literal_column("''::bytea", LargeBinary),
     )
     .where(_sessions.c.user_id == _user_id, _sessions.c.family_hash.is_not(None))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     LargeBinary,
     Text,
     and_,
@@ -49,14 +52,13 @@ _ACCOUNT_COLUMNS = (
     _users.c.is_active,
     _users.c.email_verified,
 )
-_CODE_COLUMNS = (
-    _codes.c.challenge,
-    _codes.c.issuer,
-    _codes.c.subject,
-    _codes.c.email,
-    (_codes.c.expires_at > func.now()).label("is_valid"),
-)
 _is_identity = and_(_identities.c.issuer == _issuer, _identities.c.subject == _subject)
+
+
+def _code_columns(codes: FromClause) -> list[ColumnElement[Any]]:
+    named = [codes.c[name] for name in ("challenge", "issuer", "subject", "email")]
+    return [*named, (codes.c.expires_at > func.now()).label("is_valid")]
+
 
 store_code = Statement(
     insert(_codes)
@@ -73,13 +75,17 @@ store_code = Statement(
 )
 """Stores the hash of a code with the identity that it stands for."""
 
-redeem_code = Statement(
-    delete(_codes).where(_codes.c.code_hash == _code_hash).returning(*_CODE_COLUMNS),
-    writes=True,
-)
+
+def _redeem_code() -> Statement:
+    gone = delete(_codes).where(_codes.c.code_hash == _code_hash).returning(*_codes.c).cte("gone")
+    # Not in RETURNING, where Citus supports only immutable functions.
+    return Statement(select(*_code_columns(gone)), writes=True)
+
+
+redeem_code = _redeem_code()
 """Deletes a code, and returns what it stands for."""
 
-find_code = Statement(select(*_CODE_COLUMNS).where(_codes.c.code_hash == _code_hash))
+find_code = Statement(select(*_code_columns(_codes)).where(_codes.c.code_hash == _code_hash))
 """What a code stands for."""
 
 codes_purge = Purge(_codes, _codes.c.expires_at <= func.now())

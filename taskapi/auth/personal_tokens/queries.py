@@ -79,9 +79,10 @@ def _create_token() -> Statement:
         insert(_sessions)
         .from_select([*values], row, include_defaults=False)
         .returning(*COLUMNS)
-        .add_cte(swept)
+        .cte("created")
     )
-    return Statement(created, writes=True)
+    # Citus refuses INSERT ... SELECT after a WITH that contains a DELETE.
+    return Statement(select(*created.c).add_cte(swept), writes=True)
 
 
 create_token = _create_token()

@@ -60,8 +60,8 @@ def _enroll() -> Statement:
         .cte("account")
     )
     new = insert(_factors).from_select(
-        ["user_id", "encrypted_secret"],
-        select(account.c.id, _encrypted_secret),
+        ["user_id", "encrypted_secret", "created_at"],
+        select(account.c.id, _encrypted_secret, func.now()),
         include_defaults=False,
     )
     enrolled = (
@@ -69,7 +69,8 @@ def _enroll() -> Statement:
             index_elements=["user_id"],
             set_={
                 "encrypted_secret": new.excluded.encrypted_secret,
-                "created_at": func.now(),
+                # Citus supports only immutable functions here.
+                "created_at": new.excluded.created_at,
                 "last_step": literal_column("0", BigInteger),
             },
             where=_is_pending,

@@ -22,14 +22,15 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    true,
     update,
 )
 
 from taskapi.db import database
 from taskapi.db.content_sql import ContentStatements
 from taskapi.db.content_table import ContentTable
+from taskapi.db.creation import LOCKED_WORKSPACE, ShardedCreate, inserted
 from taskapi.db.pages import BY_CREATION, Ordering
-from taskapi.db.quotas import limit_of
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import (
     ID,
@@ -87,37 +88,50 @@ class _CommentStatements(ContentStatements):
     @cached_property
     def create(self) -> Statement:
         """Adds a comment to a task that the workspace has, if no quota is exceeded."""
-        text, task_id = self.value("text"), self.value("task_id")
-        workspace = locked_workspace(("comment_count", "text_bytes"))
-        change = {"comment_count": ONE, "text_bytes": func.octet_length(text)}
-        within = [workspace.c[total] + more <= limit_of(total) for total, more in change.items()]
-        moment, version = workspace.c.moment, workspace.c.next_version
-        task = (
-            update(_tasks)
-            .values(
-                comment_count=_tasks.c.comment_count + ONE,
-                comment_bytes=_tasks.c.comment_bytes + change["text_bytes"],
-                version=version,
-                updated_at=moment,
-            )
-            .where(_tasks.c.workspace_id == WORKSPACE_ID, _tasks.c.id == task_id)
-            .where(workspace.c.id == WORKSPACE_ID, *within)
-            .returning(_tasks.c.workspace_id, _tasks.c.id, _tasks.c.version, _tasks.c.updated_at)
-            .cte("task")
-        )
+        _, task, counted = self._counted_task()
         at = task.c.updated_at
+        values = (task.c.workspace_id, USER_ID, task.c.id, self.value("text"), task.c.version)
         after = (
             insert(_comments)
             .from_select(
                 [*_INSERTED, "created_at", "updated_at"],
-                select(task.c.workspace_id, USER_ID, task.c.id, text, task.c.version, at, at),
+                select(*values, at, at),
                 include_defaults=False,
             )
             .returning(*_comments.c)
             .cte("after")
         )
-        counted = increment_version(workspace, task, change)
         return Statement(select(*after.c).add_cte(counted), writes=True)
+
+    @cached_property
+    def sharded_create(self) -> ShardedCreate:
+        workspace, task, counted = self._counted_task()
+        locked = select(workspace.c.next_version, workspace.c.moment).join(task, true())
+        return ShardedCreate(
+            Statement(locked.add_cte(counted), writes=True),
+            inserted(self.initial_row(LOCKED_WORKSPACE), *_comments.c),
+            [],
+        )
+
+    def _counted_task(self) -> tuple[CTE, CTE, CTE]:
+        """The locked workspace, the task of a new comment, and the workspace with new totals."""
+        size = func.octet_length(self.value("text"))
+        change = {"comment_count": ONE, "text_bytes": size}
+        workspace = locked_workspace(change, change)
+        task = (
+            update(_tasks)
+            .values(
+                comment_count=_tasks.c.comment_count + ONE,
+                comment_bytes=_tasks.c.comment_bytes + size,
+                version=workspace.c.next_version,
+                updated_at=workspace.c.moment,
+            )
+            .where(_tasks.c.workspace_id == WORKSPACE_ID, _tasks.c.id == self.value("task_id"))
+            .where(workspace.c.id == WORKSPACE_ID)
+            .returning(_tasks.c.workspace_id, _tasks.c.id, _tasks.c.version, _tasks.c.updated_at)
+            .cte("task")
+        )
+        return workspace, task, increment_version(workspace, task, change)
 
     @cached_property
     def delete(self) -> Statement:

@@ -11,8 +11,7 @@ from typing import Any
 
 from taskapi.db.listing import Page, read_page
 from taskapi.db.pages import page_request
-from taskapi.db.quotas import limits
-from taskapi.db.tenancy import scope
+from taskapi.db.quotas import QuotaExceeded
 from taskapi.identity import Caller
 from taskapi.logs import log_event
 from taskapi.tasks.comments.models import Comment
@@ -57,11 +56,11 @@ def create_comment(caller: Caller, task_id: int, values: Mapping[str, Any]) -> C
         SessionEnded, Forbidden, NotFound: see `ContentTable`; of the task.
         QuotaExceeded: as it says.
     """
-    parameters = comments.sql.parameters(caller, {**values, "task_id": task_id})
-    created = comments.write(comments.sql.create, **parameters, **limits(), **scope(caller))
-    if created is None:
+    try:
+        created = comments.create(caller, {**values, "task_id": task_id})
+    except QuotaExceeded:
         get_task(caller, task_id)
-        comments.raise_for_quota(caller)
+        raise
     log_event("comment_created", comment_id=created.id, task_id=task_id)
     return created
 

@@ -88,7 +88,7 @@ TESTS: dict[str, Test] = {
     "description ~": Test('strpos(lower(description COLLATE "C"), {0}) > 0', (Text(),)),
     "in inbox": Test("list_id IS NULL"),
     "list id": Test("list_id = {0}", (BigInteger(),)),
-    "list name": Test(f"coalesce(list_id, workspace_id) = ANY ({_LISTS} {{0}}))", (Text(),)),
+    "list name": Test(f"coalesce(list_id, tasks.workspace_id) = ANY ({_LISTS} {{0}}))", (Text(),)),
     "label id": Test("label_ids && ARRAY[{0}]", (BigInteger(),)),
     "label name": Test(f"label_ids && {_LABELS} {{0}})", (Text(),)),
     "parent id": Test("parent_id = {0}", (BigInteger(),)),

@@ -145,7 +145,8 @@ mailed = Statement(
     .select_from(_invitations)
     .join(WORKSPACES, and_(WORKSPACES.c.id == _invitations.c.workspace_id, IS_SHARED))
     .join(_users, _users.c.id == _invitations.c.invited_by)
-    .where(_is_of_workspace, _invitations.c.token_hash == _token_hash, _is_open)
+    .where(_is_of_workspace, WORKSPACES.c.id == WORKSPACE_ID)
+    .where(_invitations.c.token_hash == _token_hash, _is_open)
 )
 """What the mail of an invitation contains; no row if it is not open any more."""
 
