@@ -22,6 +22,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     FromClause,
+    Select,
     Text,
     all_,
     and_,
@@ -107,6 +108,30 @@ def has_live_session() -> ColumnElement[bool]:
         _sessions.c.revoked_at.is_(None),
         _sessions.c.expires_at > func.now(),
     )
+
+
+def of_live_session(rows: Select[Any]) -> Statement:
+    """A read that returns these rows by their id, or a row of nulls if there are none.
+
+    There is no row if the caller's session has ended.
+    """
+    live = select(ONE.label("one")).where(has_live_session()).subquery("live")
+    found = rows.subquery("found")
+    joined = select(*found.c).select_from(live.outerjoin(found, true()))
+    return Statement(joined.order_by(found.c.id))
+
+
+def rows_of_live_session(statement: Statement, **parameters: Any) -> list[dict[str, Any]]:
+    """The rows of a statement that `of_live_session` made.
+
+    Raises:
+        SessionEnded: the caller's session has ended.
+    """
+    rows = database.rows(statement, **parameters)
+    if not rows:
+        raise SessionEnded
+    named = (dict(zip(statement.columns, row, strict=True)) for row in rows)
+    return [row for row in named if row["id"] is not None]
 
 
 _membership = and_(_memberships.c.workspace_id == WORKSPACE_ID, _memberships.c.user_id == USER_ID)

@@ -27,7 +27,7 @@ from taskapi.auth.queries import IS_CALLER
 from taskapi.db.names import name_key
 from taskapi.db.quotas import QUOTAS
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import USER_ID, WORKSPACES, has_live_session
+from taskapi.db.tenancy import USER_ID, WORKSPACES, has_live_session, of_live_session
 from taskapi.extensions import table_of
 from taskapi.tasks.lists.models import List
 from taskapi.workspaces.models import NEXT_ID, Invitation, Membership
@@ -66,11 +66,9 @@ _of_caller = (
     .where(_members.c.user_id == USER_ID, IS_SHARED, has_live_session())
 )
 
-own_workspaces = Statement(
-    _of_caller.where(or_(_allowed.is_(None), _members.c.workspace_id == any_(_allowed))).order_by(
-        WORKSPACES.c.id
-    )
-)
+_is_allowed = or_(_allowed.is_(None), _members.c.workspace_id == any_(_allowed))
+
+own_workspaces = of_live_session(_of_caller.where(_is_allowed))
 """The shared workspaces of the caller: those of the token, if it is for some."""
 
 own_workspace = Statement(

@@ -11,7 +11,7 @@ from taskapi.auth.deletion import delete_workspace_rows
 from taskapi.auth.locking import locked_account
 from taskapi.db import database
 from taskapi.db.quotas import QuotaExceeded, usage
-from taskapi.db.tenancy import require_access, scope
+from taskapi.db.tenancy import require_access, rows_of_live_session, scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
 from taskapi.problems import InvalidInput, RateLimited, Unavailable
@@ -31,11 +31,8 @@ def list_workspaces(caller: Caller) -> list[Workspace]:
         SessionEnded: the caller's session has ended.
     """
     allowed = None if caller.workspace_ids is None else sorted(caller.workspace_ids)
-    rows = database.rows(statements.own_workspaces, workspace_ids=allowed, **scope(caller))
-    if not rows:
-        require_access(caller)
-    columns = statements.own_workspaces.columns
-    return [_workspace(dict(zip(columns, row, strict=True))) for row in rows]
+    rows = rows_of_live_session(statements.own_workspaces, workspace_ids=allowed, **scope(caller))
+    return [_workspace(row) for row in rows]
 
 
 def get_workspace(caller: Caller, workspace_id: int) -> Workspace:

@@ -66,7 +66,20 @@ SEVERAL = {
     "complete_task": 9,
     "confirm_second_factor": 6,
     "create_token": 5,
-    "delete_account": 20,  # each table of content
+    "delete_account": 23,  # each table of content
+    "create_workspace": 8,
+    "rename_workspace": 7,
+    "transfer_workspace": 11,
+    "delete_workspace": 21,  # each table of content
+    "set_member_role": 9,
+    "remove_member": 10,
+    "list_invitations": 2,
+    "create_invitation": 12,
+    "revoke_invitation": 6,
+    "accept_invitation_token": 13,
+    "accept_invitation": 13,
+    "decline_invitation_token": 2,
+    "decline_invitation": 2,
     "create_identity": 10,
     "delete_identity": 5,
     "delete_label": 4,
@@ -83,7 +96,7 @@ SEVERAL = {
     "skip_occurrence": 9,
     "undo_occurrence": 9,
 }
-"""Operations on several rows or with a password, with their maximum of round trips."""
+"""Operations on several rows, members or with a password, with their maximum of round trips."""
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.needs_token], ids=str)

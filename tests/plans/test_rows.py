@@ -102,6 +102,7 @@ ABOUT_ACCOUNTS: Node = {
     "token_hash": b"\4",
     "name": "A",
     "scopes": ["tasks:read"],
+    "workspace_ids": [OWNER],
     "expires_at": None,
     "quota": 100,
     **dict.fromkeys(profile.PROFILE, "A"),

@@ -37,7 +37,7 @@ _BY_TYPE = {
 }
 """Values of parameters."""
 
-CONTENT = ("tasks", "lists", "labels", "saved_filters", "occurrences")
+CONTENT = ("tasks", "lists", "labels", "saved_filters", "occurrences", "comments")
 SINGLE_ONLY = {f"{table}.create" for table in CONTENT}
 """Not executed in a cluster, where DATABASE_SHARDED replaces them by `sharded_create`."""
 

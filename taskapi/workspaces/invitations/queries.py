@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     LargeBinary,
     Text,
     and_,
@@ -22,7 +21,7 @@ from taskapi.auth.models import User
 from taskapi.auth.queries import IS_CALLER, SECOND
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import WORKSPACES
+from taskapi.db.tenancy import WORKSPACES, of_live_session
 from taskapi.extensions import table_of
 from taskapi.workspaces.models import Invitation, Membership
 
@@ -105,29 +104,25 @@ delete_invitation = Statement(
 _of_caller = and_(IS_CALLER, _users.c.email == _invitations.c.email, _is_open)
 
 
-def _mine(*conditions: ColumnElement[bool]) -> Statement:
-    inviter = _users.alias("inviter")
-    return Statement(
-        select(
-            *COLUMNS,
-            WORKSPACES.c.name.label("workspace_name"),
-            inviter.c.name.label("inviter_name"),
-        )
-        .select_from(_invitations)
-        .join(_users, _of_caller)
-        .join(WORKSPACES, and_(WORKSPACES.c.id == _invitations.c.workspace_id, IS_SHARED))
-        .outerjoin(inviter, inviter.c.id == _invitations.c.invited_by)
-        .where(*conditions)
-        .order_by(_invitations.c.id)
+_inviters = _users.alias("inviter")
+_mine = (
+    select(
+        *COLUMNS,
+        WORKSPACES.c.name.label("workspace_name"),
+        _inviters.c.name.label("inviter_name"),
     )
+    .select_from(_invitations)
+    .join(_users, _of_caller)
+    .join(WORKSPACES, and_(WORKSPACES.c.id == _invitations.c.workspace_id, IS_SHARED))
+    .outerjoin(_inviters, _inviters.c.id == _invitations.c.invited_by)
+)
 
-
-own_invitations = _mine(_users.c.email_verified)
+own_invitations = of_live_session(_mine.where(_users.c.email_verified))
 """The open invitations for the caller's email, if it is verified."""
 
 _is_named = and_(_invitations.c.id == _id, _users.c.email_verified)
 
-find = _mine(or_(_invitations.c.token_hash == _token_hash, _is_named))
+find = Statement(_mine.where(or_(_invitations.c.token_hash == _token_hash, _is_named)))
 """The open invitation for the caller's email with this token, or with this ID if it is verified."""
 
 is_for_another = Statement(

@@ -12,7 +12,7 @@ from taskapi.auth.locking import locked_account
 from taskapi.auth.memberships import lock_workspace
 from taskapi.db import database
 from taskapi.db.quotas import QuotaExceeded
-from taskapi.db.tenancy import require_access, scope
+from taskapi.db.tenancy import require_access, rows_of_live_session, scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
 from taskapi.problems import Forbidden, NotFound, Problem
@@ -110,10 +110,7 @@ def own_invitations(caller: Caller) -> list[Invitation]:
     Raises:
         SessionEnded: the caller's session has ended.
     """
-    rows = database.rows(statements.own_invitations, **scope(caller))
-    if not rows:
-        require_access(caller)
-    return [dict(zip(statements.own_invitations.columns, row, strict=True)) for row in rows]
+    return rows_of_live_session(statements.own_invitations, **scope(caller))
 
 
 def accept(caller: Caller, token: str | None = None, invitation_id: int = 0) -> Workspace:

@@ -9,7 +9,7 @@ from taskapi.db import database
 from taskapi.db.tenancy import scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import InsufficientRole, NotFound, Problem
+from taskapi.problems import InsufficientRole, NotFound, Problem, Unavailable
 from taskapi.workspaces import queries as workspaces
 from taskapi.workspaces.access import MANAGERS, locked, require_role
 from taskapi.workspaces.members import queries as statements
@@ -33,9 +33,11 @@ def list_members(caller: Caller, workspace_id: int) -> list[Member]:
     Raises:
         SessionEnded, NotFound, Forbidden, InsufficientScope: as `require_role`.
     """
-    require_role(caller, workspace_id)
-    rows = database.rows(statements.members, workspace_id=workspace_id, **scope(caller))
-    return [dict(zip(statements.members.columns, row, strict=True)) for row in rows]
+    found = _members(caller, workspace_id) if caller.may_use(workspace_id) else []
+    if not found:
+        require_role(caller, workspace_id)
+        raise Unavailable  # The caller has become a member meanwhile.
+    return found
 
 
 def set_role(caller: Caller, workspace_id: int, user_id: int, role: str) -> Member:
@@ -55,10 +57,9 @@ def set_role(caller: Caller, workspace_id: int, user_id: int, role: str) -> Memb
         database.row(workspaces.set_role, role=role, **ids)
         if role not in MANAGERS:
             revoke_sent_invitations(**ids)
-        found = database.rows(statements.members, workspace_id=workspace_id, **scope(caller))
+        found = _members(caller, workspace_id)
     log_event("role_changed", workspace_id=workspace_id, member_id=user_id, role=role)
-    members = (dict(zip(statements.members.columns, row, strict=True)) for row in found)
-    return next(member for member in members if member["user_id"] == user_id)
+    return next(member for member in found if member["user_id"] == user_id)
 
 
 def remove_member(caller: Caller, workspace_id: int, user_id: int) -> None:
@@ -76,6 +77,11 @@ def remove_member(caller: Caller, workspace_id: int, user_id: int) -> None:
         _require_member(workspace_id, user_id)
         end_membership(workspace_id, user_id)
     log_event("member_removed", workspace_id=workspace_id, member_id=user_id)
+
+
+def _members(caller: Caller, workspace_id: int) -> list[Member]:
+    rows = database.rows(statements.members, workspace_id=workspace_id, **scope(caller))
+    return [dict(zip(statements.members.columns, row, strict=True)) for row in rows]
 
 
 def _require_member(workspace_id: int, user_id: int) -> None:
