@@ -102,8 +102,8 @@ def test_triggers_query_the_same_shard_or_the_members(cut: Cut) -> None:
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         cut.connection.execute("DELETE FROM labels WHERE id = %s", [mine])
     cut.me.task(assignee_id=cut.me.user_id)
-    body = {"title": "a", "assignee_id": cut.stranger.user_id}
-    cut.me.problem(400, "invalid_input", "POST", "/tasks", json=body)
+    assigned = {"title": "a", "assignee_id": cut.stranger.user_id}
+    cut.me.problem(400, "invalid_input", "POST", "/tasks", json=assigned)
     functions = cut.connection.execute(
         "SELECT prosrc FROM pg_proc JOIN pg_trigger ON tgfoid = pg_proc.oid"
         " WHERE tgrelid IN ('tasks'::regclass, 'labels'::regclass) AND NOT tgisinternal"
