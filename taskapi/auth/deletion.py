@@ -58,7 +58,7 @@ _delete_large_workspace = Statement(_deleted_workspace, writes=True, seconds=_DE
 
 
 def close(statement: Statement, **parameters: Any) -> bool:
-    """Close an account, end its sessions and remove its identities, in one transaction.
+    """Close an account, and end its sessions, identities and invitations, in one transaction.
 
     Args:
         statement: closes it and returns its id, with these parameters.
@@ -79,6 +79,7 @@ def close(statement: Statement, **parameters: Any) -> bool:
             # Its earlier emails are free at once too.
             database.rows(emails.delete_changes_since, user_id=closed["id"], change_id=0)
             database.rows(remove_identities, user_id=closed["id"])
+            memberships.revoke_all_sent_invitations(closed["id"])
     return closed is not None
 
 

@@ -55,6 +55,10 @@ _is_sent_to_member = and_(
 _revoke_sent = Statement(
     delete(_invitations).where(_is_sent_by_member).returning(_invitations.c.id), writes=True
 )
+_revoke_all_sent = Statement(
+    delete(_invitations).where(_invitations.c.invited_by == MEMBER_ID).returning(_invitations.c.id),
+    writes=True,
+)
 _revoke_all = Statement(
     delete(_invitations)
     .where(or_(_is_sent_by_member, _is_sent_to_member))
@@ -112,6 +116,11 @@ def end_membership(workspace_id: int, user_id: int) -> None:
 def revoke_sent_invitations(workspace_id: int, user_id: int) -> None:
     """Revoke the open invitations that a member has sent, while the workspace is locked."""
     database.rows(_revoke_sent, workspace_id=workspace_id, user_id=user_id)
+
+
+def revoke_all_sent_invitations(user_id: int) -> None:
+    """Revoke the open invitations that an account has sent, to all workspaces."""
+    database.rows(_revoke_all_sent, user_id=user_id)
 
 
 def end_memberships(user_id: int) -> None:

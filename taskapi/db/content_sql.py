@@ -13,49 +13,43 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     CTE,
     BigInteger,
     Column,
     ColumnElement,
-    FromClause,
     Integer,
     String,
     Table,
     Text,
-    all_,
     and_,
     bindparam,
     case,
     delete,
     exists,
-    func,
     insert,
     literal_column,
     or_,
     select,
     true,
-    union_all,
     update,
 )
 from sqlalchemy.types import TypeEngine
 
 from taskapi.db.creation import LOCKED_WORKSPACE, Calculated, ShardedCreate, inserted
-from taskapi.db.pages import MAX_PAGE_BYTES, Ordering
+from taskapi.db.page_sql import number_of_rows, page_statement
+from taskapi.db.pages import Ordering
 from taskapi.db.quotas import TOTALS, limit_of
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import (
     ID,
     USER_ID,
     WORKSPACE_ID,
-    WORKSPACES,
     Counts,
     SqlRow,
     counted_workspace,
     has_live_session,
     increment_version,
     locked_workspace,
-    own_workspace,
     role_allows,
     version_matches,
     visible,
@@ -68,12 +62,8 @@ Values = Mapping[str, Any]
 
 Moment = ColumnElement[datetime]
 
-_LIMIT = bindparam("limit", type_=BigInteger)
-_KNOWN = bindparam("known", type_=ARRAY(BigInteger))
 _GIVEN = bindparam("given", type_=BigInteger)
 _ZERO = literal_column("0", BigInteger)
-
-_MAX_PAGE_BYTES = literal_column(str(MAX_PAGE_BYTES), BigInteger)
 
 _READ_ONLY = ("workspace_id", "id", "user_id", "version", "created_at", "updated_at")
 
@@ -206,35 +196,9 @@ class ContentStatements:
             missing: for filters, the number of the first reference to a row that does not exist,
                 as an expression over workspaces. It follows the total.
         """
-        if total is None:
-            every = select(func.count()).where(visible(self.table), or_(*parts)).scalar_subquery()
-            total = case((WORKSPACES.c.version != all_(_KNOWN), every))
-        leading = [WORKSPACES.c.version.label("workspace_version"), total.label("total")]
-        leading += [] if missing is None else [missing.label("missing")]
-        pages = [
-            select(*self.page_columns())
-            .where(self.table.c.workspace_id == WORKSPACE_ID, part, *conditions)
-            .order_by(*order)
-            .limit(_LIMIT)
-            for part in parts
-            for conditions, order in ordering.runs(self.table)
-        ]
-        merged = (union_all(*pages) if len(pages) > 1 else pages[0]).subquery("merged")
-        page = (
-            select(*merged.c, _bytes_before(merged, ordering).label("bytes_before"))
-            .where(WORKSPACES.c.version != all_(_KNOWN))
-            .order_by(*ordering.order(merged))
-            .limit(_LIMIT)
-            .lateral("page")
-        )
-        columns = [page.c[column.name] for column in merged.c]
-        return Statement(
-            select(*leading, *columns)
-            .select_from(WORKSPACES.outerjoin(page, page.c.bytes_before <= _MAX_PAGE_BYTES))
-            .where(own_workspace())
-            .order_by(*ordering.order(page)),
-            is_dynamic=missing is not None,
-        )
+        total = number_of_rows(self.table, parts) if total is None else total
+        totals = [total.label("total"), *([] if missing is None else [missing.label("missing")])]
+        return page_statement(self.table, self.page_columns(), ordering, parts, totals)
 
     @cached_property
     def get(self) -> Statement:
@@ -412,16 +376,6 @@ class ContentStatements:
 
     def _weights(self, rows: SqlRow) -> dict[str, ColumnElement[int]]:
         return {total: weight(rows) for total, weight in self._counts.items()}
-
-
-def _bytes_before(rows: FromClause, ordering: Ordering) -> ColumnElement[int]:
-    """The size of the long texts in the preceding rows; 0 if a page is never too large."""
-    texts = [column for column in rows.c if type(column.type) is Text]
-    if not ordering.is_long or not texts:
-        return _ZERO
-    size = sum((func.octet_length(func.coalesce(text, "")) for text in texts), start=_ZERO)
-    before = func.sum(size).over(order_by=ordering.order(rows), rows=(None, -1))
-    return func.coalesce(before, _ZERO)
 
 
 def _default(column: Column[Any]) -> Any:

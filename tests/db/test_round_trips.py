@@ -66,7 +66,7 @@ SEVERAL = {
     "complete_task": 9,
     "confirm_second_factor": 6,
     "create_token": 5,
-    "delete_account": 23,  # each table of content
+    "delete_account": 24,  # each table of content
     "create_workspace": 8,
     "rename_workspace": 7,
     "transfer_workspace": 11,

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from support import world
 from support.api import PASSWORD, Api, new_email
+from support.contract import Contract
 
 from config import Settings
 from taskapi.auth import service as accounts
@@ -77,6 +78,19 @@ def test_a_deleted_workspace_does_not_keep_its_owner(
     user.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
     assert _rows(settings, full) == {}
     assert world.sql(settings, "SELECT 1 FROM users WHERE id = %s", user.user_id) == []
+
+
+def test_invitations_of_a_deleted_account_are_void(
+    user: Api, stranger: Api, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "_DELETION_SECONDS", -1.0)
+    shared = user.workspace(admin=stranger)
+    third = Api(user.client, contract).registered()
+    body = {"email": third.email, "role": "editor"}
+    sent = stranger.expect(201, "POST", f"/workspaces/{shared}/invitations", json=body)
+    stranger.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
+    token = {"token": sent["token"]}
+    third.problem(400, "invitation_invalid", "POST", "/invitations/accept", json=token)
 
 
 def test_the_command_names_the_workspaces_of_an_owner(app: Flask, user: Api, full: int) -> None:
