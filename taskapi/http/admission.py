@@ -175,11 +175,9 @@ class Admission:
 
     def _remember(self, caller: Caller, *, is_verified: bool) -> None:
         if not is_verified:
-            _make_room(self._verified)
-            self._verified[caller.session_id] = monotonic() + _VERIFIED_SECONDS
+            _remember(self._verified, caller.session_id, monotonic() + _VERIFIED_SECONDS)
         if caller.writes:
-            _make_room(self._writers)
-            self._writers[_writer(caller)] = None
+            _remember(self._writers, _writer(caller), None)
 
     def _forget(self, caller: Caller, problem: TokenInvalid | Forbidden) -> None:
         if isinstance(problem, TokenInvalid):
@@ -207,9 +205,10 @@ def _writer(caller: Caller) -> tuple[int, int]:
     return caller.user_id, caller.workspace_id
 
 
-def _make_room(remembered: dict[Any, Any]) -> None:
-    if len(remembered) >= _MAX_REMEMBERED:
+def _remember(remembered: dict[Any, Any], key: Any, value: Any) -> None:
+    if key not in remembered and len(remembered) >= _MAX_REMEMBERED:
         del remembered[next(iter(remembered))]
+    remembered[key] = value
 
 
 def _subtract(counter: Counter[str], key: str, amount: int) -> None:
