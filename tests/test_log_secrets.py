@@ -12,6 +12,7 @@ from support.calls import CALLS, Call
 from support.resources import filled_in
 
 from taskapi.logs import JsonFormatter, TextFormatter
+from taskapi.workspaces.models import ROLES
 
 SHORT = 5
 """Shorter texts, such as `due`, may be part of a logged word."""
@@ -67,7 +68,7 @@ def test_no_line_contains_secrets_of_requests_or_responses(
     secrets |= {"private-", OTHERS, *tokens(response)}
     lines = logged()
     assert lines
-    assert {secret for secret in secrets if secret in lines} == set()
+    assert {secret for secret in secrets - {*ROLES} if secret in lines} == set()
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.needs_token], ids=str)

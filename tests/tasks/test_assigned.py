@@ -74,7 +74,7 @@ def test_pages_contain_all_tasks_once(
 def test_it_ignores_the_workspace_of_the_path(user: Api, stranger: Api, settings: Settings) -> None:
     shared, other = Shared(settings, user), Shared(settings, stranger)
     tasks = [user.task(assignee_id=user.user_id), mine(shared, user)]
-    for base in ("", shared.base, other.base, "/workspaces/0"):
+    for base in ("", shared.base, other.base, "/workspaces/9007199254740991"):
         assert assigned(user, f"{base}/assigned") == tasks[::-1]
 
 
