@@ -96,9 +96,9 @@ def require_no_workspace(user_id: int) -> None:
     if owned:
         names = ", ".join(f"“{name}” (ID {id_})" for id_, name in owned[:_MAX_NAMED])
         more = f" and {len(owned) - _MAX_NAMED} more" if len(owned) > _MAX_NAMED else ""
-        noun = "workspace" if len(owned) == 1 else "workspaces"
+        noun, them = ("workspace", "it") if len(owned) == 1 else ("workspaces", "them")
         raise OwnsWorkspace(
-            f"The account owns the {noun} {names}{more}. Transfer or delete it first."
+            f"The account owns the {noun} {names}{more}. Transfer or delete {them} first."
         )
 
 

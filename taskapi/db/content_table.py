@@ -212,16 +212,22 @@ class ContentTable(Generic[M]):
         if is_allowed is False:  # not None: strangers do not learn who is a member
             raise InsufficientRole
         row: Any = self.row(values)
-        if row.id is not None and not self.forbids(caller, row, verb):
+        if row.id is not None:
+            if forbidden := self.forbids(caller, row, verb):
+                self._log_refusal(caller, row_id, verb)
+                raise forbidden
             if otherwise and is_match(row.version, if_match):
                 raise otherwise
             if if_match is not None:
                 raise PreconditionFailed(noun=self._noun, find=lambda: row)
         if is_elsewhere:
-            extra = {"user_id": caller.user_id, f"{self._noun}_id": row_id, "verb": verb}
-            _events.warning("refused", extra=extra)
+            self._log_refusal(caller, row_id, verb)
             raise Forbidden(f"Not authorized to {verb} this {self._noun}")
         raise NotFound(f"{self._noun.capitalize()} not found")
+
+    def _log_refusal(self, caller: Caller, row_id: int, verb: str) -> None:
+        extra = {"user_id": caller.user_id, f"{self._noun}_id": row_id, "verb": verb}
+        _events.warning("refused", extra=extra)
 
     def _create_sharded(self, caller: Caller, parameters: Mapping[str, Any]) -> M:
         sql = self.sql.sharded_create
@@ -234,9 +240,9 @@ class ContentTable(Generic[M]):
                 database.rows(statement, **parameters, id=created.id)
         return cast("M", created)
 
-    def forbids(self, caller: Caller, row: M, verb: str) -> bool:
-        """Whether the caller must not do this to a row of the workspace, for subclasses."""
-        return False
+    def forbids(self, caller: Caller, row: M, verb: str) -> Forbidden | None:
+        """The reason why the caller must not do this to a row of the workspace, for subclasses."""
+        return None
 
     def _raise_for_quota(self, caller: Caller) -> NoReturn:
         """Report which quota a new row would exceed.

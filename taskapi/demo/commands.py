@@ -59,8 +59,11 @@ def demo(email: str, count: int, *, yes: bool) -> None:
             for task in bar:
                 task_ids[task.values["title"]] = create(caller, task, lists, labels, task_ids)
         shared = share_workspace(caller, email)
-    secret = f" with the password: {password}" if password else ""
-    click.echo(f"{email} has {count} more tasks. Log in{secret}.")
+    # Nothing follows a password or a URL, so that they are easy to copy.
+    if password:
+        click.echo(f"{email} has {count} tasks. Log in with the password: {password}")
+    else:
+        click.echo(f"{email} has {count} more tasks. Log in.")
     if shared:
         click.echo(shared)
 

@@ -31,7 +31,7 @@ def share_workspace(owner: Caller, email: str) -> str | None:
     found = (one for one in list_workspaces(owner) if one["owner_id"] == owner.user_id)
     workspace = next((one for one in found if one["name"] == SHARED_NAME), None)
     if workspace:
-        return f"The base URL of the workspace {SHARED_NAME} is {_url(workspace['id'])}."
+        return f"The base URL of the workspace {SHARED_NAME} is {_url(workspace['id'])}"
     if not current_app.config["QUOTA_WORKSPACES"]:
         return None
     second = second_email(email)
@@ -42,10 +42,8 @@ def share_workspace(owner: Caller, email: str) -> str | None:
         ids = {"workspace_id": workspace_id, "user_id": editor.user_id}
         database.row(add_member, role=EDITOR, **ids)
         _fill(owner, editor, workspace_id)
-    return (
-        f"{second}{secret} is a member of the workspace {SHARED_NAME}."
-        f" Its base URL is {_url(workspace_id)}."
-    )
+    where = f"The base URL of the workspace {SHARED_NAME} is {_url(workspace_id)}"
+    return f"{where} and its second member is {second}{secret}"
 
 
 def second_email(email: str) -> str:
@@ -61,18 +59,20 @@ def _create_account(email: str) -> str:
     except NotFound:
         password = secrets.token_urlsafe(12)
         create_user(email, password)
-        return f" (password: {password})"
+        return f" with the password: {password}"
     return ""
 
 
 def _fill(owner: Caller, editor: Caller, workspace_id: int) -> None:
-    """Create tasks by both members in turn."""
+    """Create tasks by both members in turn, each assigned to the other."""
     members = [one._replace(workspace_id=workspace_id, writes=True) for one in (owner, editor)]
     known = list_lists(members[0], _ALL, known=[])
     lists = create_missing(members[0], SHARED_LISTS, create_list, known)
     task_ids: dict[str, int] = {}
-    for task, member in zip(shared_tasks(datetime.now(UTC).date()), cycle(members), strict=False):
-        task_ids[task.values["title"]] = create(member, task, lists, {}, task_ids)
+    turns = cycle((members, members[::-1]))
+    for task, (member, other) in zip(shared_tasks(datetime.now(UTC).date()), turns, strict=False):
+        assigned = task._replace(values={**task.values, "assignee_id": other.user_id})
+        task_ids[task.values["title"]] = create(member, assigned, lists, {}, task_ids)
 
 
 def _url(workspace_id: int) -> str:

@@ -36,7 +36,7 @@ def programs() -> list[Path]:
 
 @contextmanager
 def provide(settings: Settings) -> Iterator[Settings]:
-    """The settings, with the URL of the embedded server if no database is set.
+    """The settings, with URL and directory of the embedded server if no database is set.
 
     Starts the server unless it runs already, and generates the key that signs tokens if none is
     set. Leaving the context stops the server unless other processes use it.
@@ -62,6 +62,8 @@ def provide(settings: Settings) -> Iterator[Settings]:
             # There is no pooler, so prepared statements always work.
             database_prepare=True,
             jwt_secret_key=settings.jwt_secret_key or key,
+            # Where the data really is: what else is stored should be beside it.
+            taskapi_data_dir=server.location,
         )
     finally:
         server.release()

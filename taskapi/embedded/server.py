@@ -80,6 +80,11 @@ class Server:
         self._owner = os.getpid()
         self._child: subprocess.Popen[bytes] | None = None
 
+    @property
+    def location(self) -> Path:
+        """Where the data is, which is another place if the server's account cannot use `folder`."""
+        return self._folder.path
+
     def acquire(self) -> tuple[str, str]:
         """Start or join the server; returns its URL and the key that signs tokens."""
         programs = binaries()

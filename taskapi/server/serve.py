@@ -144,6 +144,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "DATABASE_URL": settings.database_url or "",
         "DATABASE_PREPARE": str(settings.database_prepare).lower(),
         "JWT_SECRET_KEY": settings.jwt_secret_key or "",
+        "TASKAPI_DATA_DIR": str(settings.taskapi_data_dir),
         "HOST": settings.host or "",
         "PORT": str(settings.port),
         "LOG_FORMAT": settings.log_format or "",

@@ -23,6 +23,7 @@ from taskapi.workspaces.models import ADMIN, OWNER, ROLES
 _events = logging.getLogger("taskapi.event")
 
 MANAGERS = (OWNER, ADMIN)
+_IS_PERSONAL = "The personal workspace has no settings, members or invitations."
 _REFUSALS = {
     MANAGERS: "Only the owner and the admins of the workspace can do this.",
     (OWNER,): "Only the owner of the workspace can do this.",
@@ -62,7 +63,8 @@ def require_role(caller: Caller, workspace_id: int, roles: Sequence[str] = ROLES
     if not caller.may_use(workspace_id):
         raise InsufficientScope("This token is not for this workspace.")
     if found["workspace_id"] is None:
-        raise NotFound("Workspace not found")
+        is_personal = workspace_id == caller.user_id
+        raise NotFound(_IS_PERSONAL if is_personal else "Workspace not found")
     role: str | None = found["role"]
     if role is not None and role in roles:
         return role

@@ -32,9 +32,9 @@ def test_only_the_author_changes_a_comment(
         for headers in ({}, {"If-Match": '"0"'}, {"If-Match": "*"}):
             for body in ({"text": "Green"}, {}):
                 problem = person.problem(
-                    403, "forbidden", method, address, json=body, headers=headers
+                    403, "not_author", method, address, json=body, headers=headers
                 )
-                assert problem["detail"] == "Not authorized to update this comment"
+                assert problem["detail"] == "Only its author can change a comment."
     assert user.expect(200, "GET", of_owner) == comment
     assert stranger.expect(200, method, own, **CHANGE)["text"] == "Green"
 
@@ -52,8 +52,8 @@ def test_admins_delete_the_comments_of_others(
         user.expect(404, "GET", address)
     else:
         for sent in ({}, stale):
-            problem = stranger.problem(403, "forbidden", "DELETE", address, **sent)
-            assert problem["detail"] == "Not authorized to delete this comment"
+            problem = stranger.problem(403, "not_author", "DELETE", address, **sent)
+            assert problem["detail"] == "Only its author and admins can delete a comment."
         user.expect(200, "GET", address)
     stranger.expect(204, "DELETE", shared.comment(stranger))
 
@@ -67,7 +67,7 @@ def test_the_owner_deletes_the_comment_of_a_former_member(
     for method, sent in (("GET", {}), ("PUT", CHANGE), ("DELETE", {})):
         stranger.problem(403, "forbidden", method, address, **sent)
     assert user.expect(200, "GET", address)["author_id"] == stranger.user_id
-    user.problem(403, "forbidden", "PUT", address, **CHANGE)
+    user.problem(403, "not_author", "PUT", address, **CHANGE)
     user.expect(204, "DELETE", address)
     task = f"{shared.base}/tasks/{shared.task['id']}"
     assert user.expect(200, "GET", task)["comment_count"] == 0
@@ -79,7 +79,7 @@ def test_an_admin_who_is_demoted_deletes_only_own_comments(
     shared.join(stranger, "admin")
     address = shared.comment(user)
     shared.join(stranger, "editor")
-    stranger.problem(403, "forbidden", "DELETE", address)
+    stranger.problem(403, "not_author", "DELETE", address)
 
 
 def test_a_viewer_only_reads(shared: Shared, user: Api, stranger: Api) -> None:

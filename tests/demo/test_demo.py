@@ -52,8 +52,8 @@ def filled(app: Flask, anonymous: Api) -> Api:
     email = new_email()
     output = _output(app, email.upper(), 200)
     message, _, password = output.rpartition(": ")
-    assert message == f"{email} has 200 more tasks. Log in with the password"
-    return _logged_in(anonymous, email, password.removesuffix("."))
+    assert message == f"{email} has 200 tasks. Log in with the password"
+    return _logged_in(anonymous, email, password)
 
 
 def _logged_in(anonymous: Api, email: str, password: str) -> Api:
@@ -127,23 +127,25 @@ def test_it_shares_a_workspace_once(app: Flask, anonymous: Api, mails: Mails) ->
     second = email.replace("@", "+family@")
     shared = _lines(app, email, 1)[1]
     found = re.fullmatch(
-        rf"{re.escape(second)} \(password: (\S+)\) is a member of the workspace Family."
-        r" Its base URL is http://localhost:\d+/workspaces/(\d+)\.",
+        r"The base URL of the workspace Family is http://localhost:\d+/workspaces/(\d+)"
+        rf" and its second member is {re.escape(second)} with the password: (\S+)",
         shared,
     )
     assert found
-    member = _logged_in(anonymous, second, found[1])
-    inside = member.at(int(found[2]))
-    assert member.expect(200, "GET", f"/workspaces/{found[2]}")["role"] == "editor"
+    member = _logged_in(anonymous, second, found[2])
+    inside = member.at(int(found[1]))
+    assert member.expect(200, "GET", f"/workspaces/{found[1]}")["role"] == "editor"
     before = _rows(inside, "/tasks")
     assert len({task["user_id"] for task in before}) == 2
+    assert all(task["assignee_id"] not in (None, task["user_id"]) for task in before)
+    assert _rows(member, "/assigned")
     assert [one["name"] for one in _rows(inside, "/lists")] == ["Inbox", "Holiday"]
     inside.task()
     assert mails.to(second) == []
 
     shared = _lines(app, email, 1, "--yes")[1]
-    expected = f"{app.config['PUBLIC_URL']}/workspaces/{found[2]}"
-    assert shared == f"The base URL of the workspace Family is {expected}."
+    expected = f"{app.config['PUBLIC_URL']}/workspaces/{found[1]}"
+    assert shared == f"The base URL of the workspace Family is {expected}"
     assert len(member.expect(200, "GET", "/workspaces")["workspaces"]) == 1
     assert len(_rows(inside, "/tasks")) == len(before) + 1
 
@@ -153,7 +155,7 @@ def test_it_shares_no_workspace_where_accounts_cannot_own_any(
 ) -> None:
     monkeypatch.setitem(app.config, "QUOTA_WORKSPACES", 0)
     email = new_email()
-    assert _lines(app, email, 1)[1].startswith(f"{email} has 1 more tasks.")
+    assert _lines(app, email, 1)[1].startswith(f"{email} has 1 tasks.")
 
 
 def test_it_fills_an_existing_account_without_its_password(app: Flask, user: Api) -> None:

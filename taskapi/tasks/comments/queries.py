@@ -46,6 +46,7 @@ from taskapi.db.tenancy import (
 )
 from taskapi.extensions import table_of
 from taskapi.identity import Caller
+from taskapi.problems import Forbidden
 from taskapi.tasks.comments.models import Comment
 from taskapi.tasks.models import Task
 from taskapi.workspaces.models import ADMIN, OWNER
@@ -167,13 +168,27 @@ def _moderates() -> ColumnElement[bool]:
     return has_role(OWNER, ADMIN)
 
 
+class NotAuthor(Forbidden):
+    """Another user wrote the comment. Only its author can change it.
+
+    In a shared workspace, its author, admins and the owner can delete it.
+    """
+
+    code = "not_author"
+    title = "Not the author"
+    detail = "Only its author can change a comment."
+
+
 class _CommentTable(ContentTable[Comment]):
     """Comments, which not every member can change or delete."""
 
-    def forbids(self, caller: Caller, row: Comment, verb: str) -> bool:
+    def forbids(self, caller: Caller, row: Comment, verb: str) -> NotAuthor | None:
         if verb == "access" or row.user_id == caller.user_id:
-            return False
-        return verb != "delete" or not database.rows(_MODERATES, **scope(caller))[0][0]
+            return None
+        if verb != "delete":
+            return NotAuthor()
+        moderates = database.rows(_MODERATES, **scope(caller))[0][0]
+        return None if moderates else NotAuthor("Only its author and admins can delete a comment.")
 
 
 comments = _CommentTable(

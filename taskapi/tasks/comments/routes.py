@@ -14,12 +14,13 @@ from taskapi.http.responses import created_response, page_response, versioned_re
 from taskapi.identity import Caller
 from taskapi.problems import Forbidden, NotFound
 from taskapi.tasks.comments import schemas, service
+from taskapi.tasks.comments.queries import NotAuthor
 from taskapi.tasks.comments.schemas import COMMENT
 
 comments = Blueprint("comments", __name__, url_prefix="/tasks/<id:task_id>/comments")
 
 _LIST = COMMENT.listing(schemas.CommentQuery())
-_UPDATE = COMMENT.updating(QuotaExceeded)
+_UPDATE = COMMENT.updating(QuotaExceeded, NotAuthor)
 
 
 @comments.get("")
@@ -70,7 +71,7 @@ def patch_comment(caller: Caller, task_id: int, comment_id: int, body: dict[str,
 
 
 @comments.delete("/<id:comment_id>")
-@operation(summary="Delete a comment", **COMMENT.deleting())
+@operation(summary="Delete a comment", **COMMENT.deleting(NotAuthor))
 def delete_comment(caller: Caller, task_id: int, comment_id: int) -> Response:
     """Deletes a comment. This cannot be undone.
 

@@ -76,7 +76,7 @@ def update_comment(
 
     Raises:
         SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        Forbidden: another user wrote it.
+        NotAuthor: as it says.
         QuotaExceeded: as it says.
     """
     updated = comments.update(caller, comment_id, values, if_match, task_id=task_id)
@@ -92,7 +92,7 @@ def delete_comment(
 
     Raises:
         SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
-        Forbidden: another user wrote it, and the caller's role does not allow to delete it.
+        NotAuthor: as it says.
     """
     comments.delete(caller, comment_id, if_match, task_id=task_id)
     log_event("comment_deleted", comment_id=comment_id, task_id=task_id)

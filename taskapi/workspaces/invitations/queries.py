@@ -109,7 +109,7 @@ _mine = (
     select(
         *COLUMNS,
         WORKSPACES.c.name.label("workspace_name"),
-        _inviters.c.name.label("inviter_name"),
+        func.coalesce(_inviters.c.name, _inviters.c.email).label("inviter_name"),
     )
     .select_from(_invitations)
     .join(_users, _of_caller)

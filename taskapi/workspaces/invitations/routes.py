@@ -25,6 +25,8 @@ _ACCEPTING: dict[str, Any] = {
     "example": WORKSPACE_EXAMPLE | {"role": schemas.EXAMPLE["role"]},
     "problems": (InvitationInvalid, Forbidden, NotFound, QuotaExceeded),
     "links": (Link("get_workspace", {"workspace_id": "$response.body#/id"}),),
+    "parameters": ("Idempotency-Key",),
+    "headers": ("Idempotency-Replayed",),
 }
 _DECLINING: dict[str, Any] = {
     "status": 204,

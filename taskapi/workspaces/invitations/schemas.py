@@ -44,6 +44,7 @@ class InvitationToken(Input):
     token = Text(
         least=1,
         most=255,
+        trim=True,
         required=True,
         metadata={"description": "The token that was sent to the invited email address."},
     )
@@ -84,7 +85,9 @@ class OwnInvitation(Invitation):
     inviter_name = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "The name of the user who sent the invitation."},
+        metadata={
+            "description": "The name of the user who sent the invitation, or else the email."
+        },
     )
 
 

@@ -38,7 +38,7 @@ class InvitationInvalid(Problem):
     status = 400
     code = "invitation_invalid"
     title = "Invitation invalid"
-    detail = "The invitation was used or revoked, or it has expired. Ask for a new one."
+    detail = "The invitation was used, replaced or revoked, or it has expired. Ask for a new one."
 
 
 class AlreadyMember(Problem):
