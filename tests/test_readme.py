@@ -185,6 +185,7 @@ GENERATED = (
     "id",
     "user_id",
     "list_id",
+    "workspace_id",
     "position",
     "created_at",
     "updated_at",
