@@ -32,7 +32,7 @@ def _filled(person: Api, call: Call) -> str:
     """The URL of a list of this user that is not empty."""
     request = filled_in(call, person)
     for title in ("a", "B", "\u00e9", "a"):
-        person.task(title=title)
+        person.task(title=title, assignee_id=person.user_id)
         person.again()
         for creation in CREATIONS:
             if set(creation.arguments) <= set(request.arguments):
@@ -72,12 +72,12 @@ def _tampered(cursor: str) -> Iterator[str]:
 def test_a_tampered_cursor_returns_only_the_callers_rows(
     user: Api, stranger: Api, call: Call, sort: str | None
 ) -> None:
-    path = _filled(user, call)
-    whole = _page(user, path, sort, limit=1_000)
+    path, limit = _filled(user, call), call.parameters("query")["limit"]["maximum"]
+    whole = _page(user, path, sort, limit=limit)
     mine = [row["id"] for row in _rows(whole)]
     cursor = _page(stranger, _filled(stranger, call), sort)["next_cursor"]
     for text in _tampered(cursor):
-        query = _query(sort, cursor=text, limit=1_000)
+        query = _query(sort, cursor=text, limit=limit)
         response = user.send("GET", path, query_string=query)
         if response.status_code == 200:
             page = response.get_json()

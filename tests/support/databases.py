@@ -47,6 +47,8 @@ def settings_for(url: str, **changes: object) -> Settings:
         jwt_secret_key=KEY,
         bcrypt_rounds=4,
         ratelimit_enabled=False,
+        # A test that repeats each operation creates many.
+        quota_workspaces=10_000,
         log_format="json",
         log_level="info",
         taskapi_data_dir=Path(os.environ.get("TASKAPI_TEST_FOLDER", "instance")) / "data",
