@@ -277,13 +277,6 @@ BROKEN = [
     (f"{USER}) VALUES ('taken@example.com', 'x')", errors.UniqueViolation),
     (f"{USER}) VALUES ('a@example.com', NULL)", errors.NotNullViolation),
     (f"{USER}, is_active) VALUES ('a@example.com', 'x', NULL)", errors.NotNullViolation),
-    (f"{WORKSPACE}, version) VALUES (1, 'a', -1)", errors.CheckViolation),
-    (f"{WORKSPACE}, task_count) VALUES (1, 'a', -1)", errors.CheckViolation),
-    (f"{WORKSPACE}, completed_task_count) VALUES (1, 'a', 1)", errors.CheckViolation),
-    (
-        f"{WORKSPACE}, task_count, completed_task_count) VALUES (1, 'a', 0, -1)",
-        errors.CheckViolation,
-    ),
     (f"{WORKSPACE}) VALUES (2, 'a')", errors.ForeignKeyViolation),
     (f"{WORKSPACE}) VALUES (NULL, 'a')", errors.NotNullViolation),
     (f"{WORKSPACE}) VALUES (1, '')", errors.CheckViolation),

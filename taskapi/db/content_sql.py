@@ -117,6 +117,10 @@ class ContentStatements:
         """Conditions under which the caller can update a row of the workspace."""
         return ()
 
+    def deletable(self, rows: SqlRow) -> Sequence[ColumnElement[bool]]:
+        """Conditions under which a single statement can delete a row of the workspace."""
+        return ()
+
     def removed(self, gone: CTE) -> Mapping[str, ColumnElement[int]]:
         """How much the deletion of a row changes each of `deleted_totals`."""
         return {total: -weight for total, weight in self._weights(gone).items()}
@@ -320,6 +324,7 @@ class ContentStatements:
                 self.table.c.workspace_id == WORKSPACE_ID,
                 self.requested(self.table),
                 version_matches(self.table),
+                *self.deletable(self.table),
             )
             .returning(*self.table.c)
             .cte("gone")

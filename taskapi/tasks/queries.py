@@ -197,9 +197,18 @@ class _TaskStatements(ContentStatements):
             "task_count": -ONE,
             "completed_task_count": -_is_completed(gone),
             "text_bytes": -(text_bytes(gone) + gone.c.comment_bytes),
-            "occurrence_count": -_occurrences_of(gone),
             "comment_count": -gone.c.comment_count,
         }
+
+    def deletable(self, rows: SqlRow) -> list[ColumnElement[bool]]:
+        """Whether the task has no occurrences, which could not be counted after a wait.
+
+        A task that recurs may have got one meanwhile.
+        """
+        has_occurrences = exists().where(
+            _occurrences.c.workspace_id == WORKSPACE_ID, _occurrences.c.task_id == ID
+        )
+        return [rows.c.rrule.is_(None), ~has_occurrences]
 
     def dependent_writes(self, after: SqlRow | None, before: CTE | None) -> Sequence[CTE]:
         """Writes the counts of lists, and the words of the task if its texts have changed."""

@@ -31,6 +31,10 @@ class TooManyLabels(Problem):
     detail = f"The task has the maximum number of labels, {MAX_LABELS}."
 
 
+class _HasHistory(Exception):
+    """A task recurs or has occurrences, so that it is not deleted by a single statement."""
+
+
 def get_task(caller: Caller, task_id: int) -> Task:
     """One task.
 
@@ -98,7 +102,9 @@ def delete_task(caller: Caller, task_id: int, if_match: list[int] | None) -> Non
         SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
     try:
-        tasks.delete(caller, task_id, if_match)
+        tasks.delete(caller, task_id, if_match, _HasHistory())
+    except _HasHistory:
+        hierarchy.delete(caller, task_id, if_match)
     except database.ReferenceMissing as missing:
         if missing.constraint != "fk_tasks_tasks":
             raise

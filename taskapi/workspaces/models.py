@@ -44,10 +44,6 @@ class Workspace(Model):
     __tablename__ = "workspaces"
     __table_args__ = (
         CheckConstraint("name <> ''", name="name"),
-        CheckConstraint(
-            "version >= 0 AND task_count >= completed_task_count AND completed_task_count >= 0",
-            name="totals",
-        ),
         Index("ix_workspaces_deleted", "id", postgresql_where=text("deleted_at IS NOT NULL")),
         # Each write to a workspace updates this row. Free space on the page keeps that cheap.
         {"postgresql_with": {"fillfactor": 50}},
@@ -56,6 +52,8 @@ class Workspace(Model):
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, server_default=NEXT_ID)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(255))
+    # No CHECK constraint on version and totals: for an update that waited, PostgreSQL first checks
+    # the row as it was before the wait.
     version: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     task_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     completed_task_count: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)

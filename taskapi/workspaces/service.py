@@ -14,7 +14,7 @@ from taskapi.db.quotas import QuotaExceeded, usage
 from taskapi.db.tenancy import require_access, rows_of_live_session, scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import InvalidInput, RateLimited, Unavailable
+from taskapi.problems import InvalidInput, RateLimited, SessionEnded, Unavailable
 from taskapi.workspaces import queries as statements
 from taskapi.workspaces.access import MANAGERS, locked, require_role
 from taskapi.workspaces.models import ADMIN, OWNER
@@ -65,8 +65,7 @@ def create_workspace(caller: Caller, name: str) -> Workspace:
         database.row(statements.create, name=name, **ids)
         database.row(statements.add_member, role=OWNER, **ids)
         database.row(statements.create_inbox, **ids)
-        workspace = _found(caller, **new)
-    assert workspace
+        workspace = _own(caller, **new)
     log_event("workspace_created", **new)
     return workspace
 
@@ -80,8 +79,7 @@ def rename_workspace(caller: Caller, workspace_id: int, name: str | None) -> Wor
     with locked(caller, workspace_id, MANAGERS):
         if name is not None:
             database.row(statements.rename, workspace_id=workspace_id, name=name)
-        workspace = _found(caller, workspace_id)
-    assert workspace
+        workspace = _own(caller, workspace_id)
     log_event("workspace_renamed", workspace_id=workspace_id)
     return workspace
 
@@ -127,10 +125,17 @@ def transfer_workspace(caller: Caller, workspace_id: int, user_id: int) -> Works
             )
             database.row(statements.set_role, role=OWNER, **ids)
             database.row(statements.set_owner, **ids)
-        workspace = _found(caller, workspace_id)
-    assert workspace
+        workspace = _own(caller, workspace_id)
     log_event("workspace_transferred", workspace_id=workspace_id, to_user_id=user_id)
     return workspace
+
+
+def _own(caller: Caller, workspace_id: int) -> Workspace:
+    """A workspace that the caller is a member of, unless the session has ended meanwhile."""
+    found = _found(caller, workspace_id)
+    if found is None:
+        raise SessionEnded
+    return found
 
 
 def _found(caller: Caller, workspace_id: int) -> Workspace | None:

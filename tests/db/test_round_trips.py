@@ -83,6 +83,7 @@ SEVERAL = {
     "create_identity": 10,
     "delete_identity": 5,
     "delete_label": 4,
+    "delete_task": 7,  # of a task that recurs
     "disable_second_factor": 7,
     "end_other_sessions": 2,
     "enroll_second_factor": 5,

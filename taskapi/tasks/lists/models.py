@@ -25,7 +25,6 @@ class List(Content, Model):
         CheckConstraint("name <> ''", name="name"),
         CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name="color"),
         CheckConstraint("NOT (is_archived AND id = workspace_id)", name="inbox_stays"),
-        CheckConstraint("open_count >= 0 AND completed_count >= 0", name="counts"),
         Index("uq_lists_name", "workspace_id", "name_key", unique=True),
         Index("ix_lists_id", "id", postgresql_using="hash"),
         Index("ix_lists_position", "workspace_id", _POSITION, "id"),
@@ -40,6 +39,7 @@ class List(Content, Model):
     is_archived: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     # Null for a list that was never moved. It is sorted by its ID.
     position: Mapped[Decimal | None] = mapped_column(Numeric)
-    # Of tasks and subtasks; 0 for the inbox, see `list_counts.py`.
+    # Of tasks and subtasks; 0 for the inbox, see `list_counts.py`. No CHECK constraint: see the
+    # totals of a workspace.
     open_count: Mapped[int] = mapped_column(BigInteger, default=0, server_default=_ZERO)
     completed_count: Mapped[int] = mapped_column(BigInteger, default=0, server_default=_ZERO)

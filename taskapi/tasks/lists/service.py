@@ -141,6 +141,12 @@ def delete_list(
         InboxStays: it is the inbox.
         ListNotEmpty: it contains tasks, and `tasks` is None.
     """
+    if tasks == "delete":
+        # After the lock, the occurrences of the tasks are counted as they are.
+        with locked(caller):
+            _delete(caller, list_id, tasks, if_match)
+        log_event("list_deleted", list_id=list_id, tasks=tasks)
+        return
     try:
         _delete(caller, list_id, tasks, if_match)
     except database.ReferenceMissing as missing:

@@ -9,7 +9,7 @@ from taskapi.db import database
 from taskapi.db.tenancy import scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
-from taskapi.problems import InsufficientRole, NotFound, Problem, Unavailable
+from taskapi.problems import InsufficientRole, NotFound, Problem, SessionEnded, Unavailable
 from taskapi.workspaces import queries as workspaces
 from taskapi.workspaces.access import MANAGERS, locked, require_role
 from taskapi.workspaces.members import queries as statements
@@ -58,6 +58,8 @@ def set_role(caller: Caller, workspace_id: int, user_id: int, role: str) -> Memb
         if role not in MANAGERS:
             revoke_sent_invitations(**ids)
         found = _members(caller, workspace_id)
+        if not found:  # The session has ended meanwhile.
+            raise SessionEnded
     log_event("role_changed", workspace_id=workspace_id, member_id=user_id, role=role)
     return next(member for member in found if member["user_id"] == user_id)
 
