@@ -146,24 +146,25 @@ class ContentTable(Generic[M]):
         return self._updated(self.sql.update_standalone, caller, row_id, values, if_match)
 
     def delete(
-        self,
-        caller: Caller,
-        row_id: int,
-        if_match: list[int] | None = None,
-        otherwise: Exception | None = None,
-        **parent: Any,
+        self, caller: Caller, row_id: int, if_match: list[int] | None = None, **parent: Any
     ) -> None:
         """Delete a row.
-
-        Args:
-            otherwise: the exception to raise if the row is not `ContentStatements.deletable`.
 
         Raises:
             SessionEnded, Forbidden, NotFound, PreconditionFailed: see `raise_for_missing`.
         """
+        if not self.delete_simple(caller, row_id, if_match, **parent):
+            self.raise_for_missing(caller, row_id, "delete", if_match, **parent)
+
+    def delete_simple(
+        self, caller: Caller, row_id: int, if_match: list[int] | None, **parent: Any
+    ) -> bool:
+        """Delete a row by a single statement, and return whether that was possible.
+
+        It is not if the row is missing, foreign or stale, or not `ContentStatements.deletable`.
+        """
         parameters = {"id": row_id, "if_match": if_match, **parent, **scope(caller)}
-        if not database.rows(self.sql.delete, **parameters):
-            self.raise_for_missing(caller, row_id, "delete", if_match, otherwise, **parent)
+        return bool(database.rows(self.sql.delete, **parameters))
 
     def write(self, statement: Statement, **parameters: Any) -> M | None:
         """The first row that a write of this table returns.
@@ -195,14 +196,14 @@ class ContentTable(Generic[M]):
         row_id: int,
         verb: str,
         if_match: list[int] | None = None,
-        otherwise: Exception | None = None,
+        otherwise: Problem | None = None,
         **parent: Any,
     ) -> NoReturn:
         """Report why a statement found no row to work on.
 
         Args:
             verb: what the statement was to do.
-            otherwise: the exception to raise if there is no other reason.
+            otherwise: the problem to raise if there is no other reason.
 
         Raises:
             SessionEnded: the caller's session has ended.

@@ -31,10 +31,6 @@ class TooManyLabels(Problem):
     detail = f"The task has the maximum number of labels, {MAX_LABELS}."
 
 
-class _HasHistory(Exception):
-    """A task recurs or has occurrences, so that it is not deleted by a single statement."""
-
-
 def get_task(caller: Caller, task_id: int) -> Task:
     """One task.
 
@@ -102,9 +98,10 @@ def delete_task(caller: Caller, task_id: int, if_match: list[int] | None) -> Non
         SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
     try:
-        tasks.delete(caller, task_id, if_match, _HasHistory())
-    except _HasHistory:
-        hierarchy.delete(caller, task_id, if_match)
+        if not tasks.delete_simple(caller, task_id, if_match):
+            # Before the lock, which nobody should take for a task that does not exist.
+            tasks.require(caller, task_id, "delete", if_match)
+            hierarchy.delete(caller, task_id, if_match)
     except database.ReferenceMissing as missing:
         if missing.constraint != "fk_tasks_tasks":
             raise

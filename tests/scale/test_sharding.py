@@ -124,8 +124,8 @@ def test_only_403_and_404_query_all_shards(cut: Cut, monkeypatch: pytest.MonkeyP
         cut.me.problem(404, "not_found", "DELETE", "/tasks/999999")
     mine = cut.shard_of(cut.me)
     everywhere = {f"tasks_{number}" for number in range(sharded.SHARDS)}
-    queried, why, tried, why_too = cut.shards(sent)
-    assert queried == {f"tasks{mine}"}
+    queried, why, tried, read, why_too = cut.shards(sent)
+    assert queried == read == {f"tasks{mine}"}
     deleted = ("tasks", "workspaces", "lists", "occurrences")
     assert tried == {f"{table}{mine}" for table in deleted}
     assert why == why_too == everywhere
