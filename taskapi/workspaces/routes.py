@@ -97,8 +97,6 @@ def delete_workspace(caller: Caller, workspace_id: int) -> Response:
     body=Transfer(),
     body_example={"user_id": 2},
     problems=(*_PROBLEMS, QuotaExceeded),
-    parameters=("Idempotency-Key",),
-    headers=("Idempotency-Replayed",),
     response=schemas.Workspace,
     example=schemas.EXAMPLE | {"owner_id": 2, "role": "admin"},
 )

@@ -126,9 +126,9 @@ def accept(caller: Caller, token: str | None = None, invitation_id: int = 0) -> 
         NotFound: there is no such invitation for the caller's email.
         Forbidden: the token is for another email.
     """
-    invitation = _find(caller, token, invitation_id)
-    ids = {"workspace_id": invitation["workspace_id"], "user_id": caller.user_id}
     with locked_account(caller.user_id):
+        invitation = _find(caller, token, invitation_id)
+        ids = {"workspace_id": invitation["workspace_id"], "user_id": caller.user_id}
         if not database.row(lock_workspace, workspace_id=ids["workspace_id"]):
             raise InvitationInvalid
         # Again, since it may have been revoked or replaced before the lock.
