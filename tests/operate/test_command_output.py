@@ -148,7 +148,7 @@ def test_log_lines_follow_the_output(migrated: str) -> None:
     logged = ["user_created" in line for line in lines]
     assert sum(logged) == 1
     assert logged[-1]
-    assert lines[-3].startswith("demo@example.com has 30 more tasks.")
+    assert lines[-3].startswith("demo@example.com has 30 tasks.")
 
 
 def test_an_upgrade_says_which_revisions_it_runs(empty: str) -> None:

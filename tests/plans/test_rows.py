@@ -309,7 +309,8 @@ def test_task_operations_read_only_that_task(planner: psycopg.Connection, name: 
     statement, parameters = OF_ONE_TASK[name]
     plan = plan_of(planner, statement, parameters)
     assert scanned(plan) == []
-    assert plan[0]["Actual Rows"] == 1
+    # The task recurs, so that a single statement does not delete it.
+    assert plan[0]["Actual Rows"] == (name != "delete")
     for table in ("tasks", "task_words", "workspaces", "sessions"):
         assert rows_read(plan, table) <= 2
 
