@@ -13,9 +13,11 @@ from itertools import chain, repeat
 from pathlib import Path
 
 from config import settings_or_exit
+from taskapi.runtime.parent import end_with_parent
 from taskapi.server import observe, process
 from taskapi.server.worker import Worker
 
+end_with_parent()
 _settings = settings_or_exit(observe.check)
 
 wsgi_app = "wsgi:app"

@@ -22,6 +22,7 @@ from taskapi.auth.personal_tokens.routes import personal_tokens as tokens
 from taskapi.auth.routes import auth
 from taskapi.auth.second_factor.routes import second_factor
 from taskapi.db import database, quotas
+from taskapi.db.engine import engine_config
 from taskapi.demo.commands import demo
 from taskapi.extensions import cors, db, migrate
 from taskapi.http import (
@@ -77,7 +78,7 @@ def create_app(settings: Settings) -> Flask:
         QUOTA_WORKSPACES=settings.quota_workspaces,
         QUOTA_MEMBERS=settings.quota_members,
         QUOTA_INVITATIONS=settings.quota_invitations,
-        **database.engine_config(settings),
+        **engine_config(settings),
     )
     app.url_map.converters["id"] = IdConverter
     app.url_map.merge_slashes = False

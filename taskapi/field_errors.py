@@ -110,6 +110,22 @@ MEANINGS: dict[FieldErrorCode, str] = {
 }
 
 
+MAX_ERRORS = 100
+"""The number of field errors that are reported for one request."""
+
+_MAX_POINTER = 200
+
+
+def shortened(name: str) -> str:
+    """A name from a client's input, shortened for a response."""
+    return name if len(name) <= _MAX_POINTER else f"{name[:_MAX_POINTER]}…"
+
+
+def reference_token(name: str) -> str:
+    """A name, escaped as a part of a JSON Pointer (RFC 6901 section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 class FieldError(NamedTuple):
     """One violated rule.
 

@@ -36,22 +36,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
-from taskapi.field_errors import FieldError, FieldErrorCode
-
-MAX_ERRORS = 100
-"""The number of field errors that are reported for one request."""
-
-_MAX_POINTER = 200
-
-
-def shortened(name: str) -> str:
-    """A name from a client's input, shortened for a response."""
-    return name if len(name) <= _MAX_POINTER else f"{name[:_MAX_POINTER]}…"
-
-
-def reference_token(name: str) -> str:
-    """A name, escaped as a part of a JSON Pointer (RFC 6901 section 3)."""
-    return name.replace("~", "~0").replace("/", "~1")
+from taskapi.field_errors import MAX_ERRORS, FieldError, FieldErrorCode, shortened
 
 
 class Problem(Exception):

@@ -24,6 +24,8 @@ ROOT = Path(__file__).parent.parent
 NOBODY = 65534
 PATIENCE = 60.0
 
+# These tests give files to another user and act as that user, which the kernel allows to root
+# alone. `.ci/run` requires root, so they are never skipped there.
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 
 START = """

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from taskapi.auth import ratelimit
+from taskapi.auth.fairness import Group
 from taskapi.auth.ratelimit import Limit
 from taskapi.http.addresses import SUBSCRIBER, network
 
@@ -55,6 +56,15 @@ PARTY = 48
 
 _IPV6_NETWORKS = ((SUBSCRIBER, 1), (56, 2), (PARTY, 4))
 """Prefix lengths that attempts are counted by, and how many times the limit each has."""
+
+
+def group_of(address: str | None, *, is_known: bool = False) -> Group:
+    """The group of requests that share the time for hashing passwords: those of one party.
+
+    Args:
+        is_known: whether the client has proved to belong to the account before.
+    """
+    return Group(network(address, PARTY), is_known)
 
 
 class Spent(NamedTuple):

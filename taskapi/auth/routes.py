@@ -6,14 +6,15 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from taskapi.auth import schemas, service, sessions
+from taskapi.auth import reauthentication, schemas, service, sessions
 from taskapi.auth.fairness import TooBusy
 from taskapi.auth.memberships import OwnsWorkspace
 from taskapi.auth.profile import service as profiles
 from taskapi.auth.profile.schemas import EXAMPLE as PROFILE_EXAMPLE
+from taskapi.auth.reauthentication import WrongPassword
 from taskapi.auth.responses import device_of, login_response
 from taskapi.auth.second_factor.verification import SecondFactorInvalid, SecondFactorRequired
-from taskapi.auth.service import EmailTaken, InvalidCredentials, WrongPassword
+from taskapi.auth.service import EmailTaken, InvalidCredentials
 from taskapi.http import idempotency
 from taskapi.http.addresses import client_address
 from taskapi.http.bodies import JSON, MERGE_PATCH
@@ -173,7 +174,7 @@ def change_password(caller: Caller, body: dict[str, Any]) -> Response:
 
     Personal access tokens stay valid, unless `revoke_tokens` is true.
     """
-    service.change_password(caller, **body, address=client_address(request))
+    reauthentication.change_password(caller, **body, address=client_address(request))
     return json_response({"message": "Password changed"})
 
 
@@ -191,7 +192,7 @@ def delete_account(caller: Caller, body: dict[str, Any]) -> Response:
     The sessions end and the email is free at once. The data of a very large account is deleted
     later, in small steps. What you wrote in shared workspaces stays there.
     """
-    service.delete_account(caller, **body, address=client_address(request))
+    reauthentication.delete_account(caller, **body, address=client_address(request))
     return Response(status=204)
 
 

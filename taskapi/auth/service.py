@@ -1,24 +1,19 @@
-"""Use cases of accounts: registration, login, refresh, and those of the caller's own account."""
+"""Use cases of accounts: registration, login, refresh and logout."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from flask import current_app
 
-from taskapi.auth import attempts, deletion, ratelimit
+from taskapi.auth import attempts, ratelimit
 from taskapi.auth import queries as statements
-from taskapi.auth.emails import queries as emails
 from taskapi.auth.emails.jobs import send_verification
-from taskapi.auth.fairness import Group
 from taskapi.auth.locking import locked_account
-from taskapi.auth.notices.jobs import notify_password_changed
 from taskapi.auth.notices.service import report_login
 from taskapi.auth.passwords import hash_password, verify_password
-from taskapi.auth.profile.service import get_me
 from taskapi.auth.refresh_queries import (
     REFRESH_GRACE_TOKENS,
     any_session,
@@ -30,26 +25,18 @@ from taskapi.auth.second_factor.verification import used, verify_login
 from taskapi.auth.tokens import RefreshToken, new_family, parse_refresh_token
 from taskapi.db import database
 from taskapi.db.statement import Statement
-from taskapi.db.tenancy import scope
-from taskapi.http.addresses import network
 from taskapi.http.idempotency import Owner, owner_by_id
 from taskapi.identity import Caller, issue_access_token, signing_keys
 from taskapi.logs import log_event
 from taskapi.problems import (
     Forbidden,
-    InvalidInput,
     Problem,
-    RateLimited,
     SessionEnded,
     TokenInvalid,
     Unauthenticated,
-    Unavailable,
 )
 
 User = dict[str, Any]
-
-_DELETION_SECONDS = 2.0
-"""For the deletion of an account's rows within its request."""
 
 _events = logging.getLogger("taskapi.event")
 
@@ -81,19 +68,6 @@ class AccountInactive(Forbidden):
     detail = "This account is deactivated."
 
 
-class WrongPassword(InvalidInput):
-    """The password that confirms an operation is wrong."""
-
-    code = "wrong_password"
-    title = "Wrong password"
-    detail = "The password is wrong."
-
-    @classmethod
-    def in_field(cls, pointer: str = "/password") -> InvalidInput:
-        """The problem for a wrong password in this field."""
-        return cls.at(pointer, "Is not the account's password.", "wrong_password")
-
-
 class Device(NamedTuple):
     """The client that created a session."""
 
@@ -118,7 +92,7 @@ def register(email: str, password: str, device: Device) -> Login:
     """
     attempts.spend_by_network(attempts.REGISTER_PER_NETWORK, device.address)
     ratelimit.spend(attempts.REGISTER_PER_ACCOUNT, by=email)
-    group = _group(device.address)
+    group = attempts.group_of(device.address)
     account = database.row(statements.credentials, email=email)
     # Verified before the idempotency key is looked up: a stored response contains tokens.
     if account and not verify_password(password, account["hashed_password"], group):
@@ -160,7 +134,7 @@ def login(
         spent = attempts.spend_login(email, device.address)
     account = database.row(statements.credentials, email=email) or {}
     hashed_password = account.get("hashed_password")
-    group = _group(device.address, is_known=known is not None)
+    group = attempts.group_of(device.address, is_known=known is not None)
     if not verify_password(password, hashed_password, group):
         if not known:
             attempts.count_failure(email)
@@ -237,83 +211,12 @@ def logout(caller: Caller) -> None:
         log_event("logged_out", **_ids(caller))
 
 
-def confirm_password(caller: Caller, password: str, address: str | None) -> str:
-    """Verify the caller's password, and return its hash.
-
-    Raises:
-        WrongPassword, SessionEnded, RateLimited, TooBusy: see there.
-    """
-    _spend_reauthentication(caller, address)
-    return _reauthenticate(caller, password, _group(address, is_known=True), "/password")
-
-
-def change_password(
-    caller: Caller,
-    current_password: str,
-    new_password: str,
-    address: str | None,
-    *,
-    revoke_tokens: bool = False,
-) -> None:
-    """Change the caller's password and end the other sessions.
-
-    Args:
-        revoke_tokens: whether to revoke the personal access tokens too.
-
-    Raises:
-        WrongPassword: the current password is wrong.
-        SessionEnded, RateLimited, TooBusy: see there.
-    """
-    _spend_reauthentication(caller, address)
-    group = _group(address, is_known=True)
-    hashed_password = _reauthenticate(caller, current_password, group, "/current_password")
-    new_hash = hash_password(new_password, group)
-    with database.transaction():
-        changed = database.row(
-            statements.set_own_password,
-            hashed_password=hashed_password,
-            new_hash=new_hash,
-            **scope(caller),
-        )
-        if not changed:
-            _raise_for_unchanged_row(caller, "/current_password")
-        ending = statements.revoke_all_others if revoke_tokens else statements.revoke_others
-        ended = database.rows(ending, **_ids(caller))
-        # Somebody who knew the old password may have requested them. Links that reset the password
-        # stay valid: voided again and again, they would keep the owner of the email out.
-        database.rows(emails.delete_pending_changes, user_id=caller.user_id)
-        notify_password_changed.defer(caller.user_id)
-    log_event("password_changed", user_id=caller.user_id, ended=len(ended))
-
-
-def delete_account(caller: Caller, password: str, address: str | None) -> None:
-    """Delete the caller's account. Its sessions end and its email is free at once.
-
-    Its rows are deleted for a limited time; `flask purge` deletes the others.
-
-    Raises:
-        WrongPassword, OwnsWorkspace, SessionEnded, RateLimited, TooBusy: see there.
-    """
-    hashed_password = confirm_password(caller, password, address)
-    parameters = {"hashed_password": hashed_password, **scope(caller)}
-    if not deletion.close(statements.close_own_account, **parameters):
-        _raise_for_unchanged_row(caller, "/password")
-    log_event("account_deleted", user_id=caller.user_id)
-    # The account is closed already; `flask purge` deletes remaining rows.
-    with suppress(Unavailable, RateLimited):
-        deletion.delete_rows(caller.user_id, _DELETION_SECONDS)
-
-
 def _known_device(email: str, refresh_token: str) -> RefreshToken | None:
     """The parsed token, if it belongs to a session of the account; otherwise None."""
     token = parse_refresh_token(refresh_token)
     if token and database.row(known_device, email=email, **_session_parameters(token)):
         return token
     return None
-
-
-def _group(address: str | None, *, is_known: bool = False) -> Group:
-    return Group(network(address, attempts.PARTY), is_known)
 
 
 def open_login(statement: Statement, device: Device, **parameters: Any) -> Login | None:
@@ -366,36 +269,8 @@ def _repeated_refresh(token: RefreshToken) -> tuple[User, RefreshToken]:
     raise SessionEnded
 
 
-def _spend_reauthentication(caller: Caller, address: str | None) -> None:
-    attempts.spend_by_network(attempts.REAUTHENTICATE_PER_NETWORK, address)
-    ratelimit.spend(attempts.REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
-
-
-def _reauthenticate(caller: Caller, password: str, group: Group, pointer: str) -> str:
-    """Verify the caller's password and return its hash."""
-    hashed_password = _require_live(database.row(statements.own_password, **scope(caller)))[
-        "hashed_password"
-    ]
-    if not verify_password(password, hashed_password, group):
-        _events.warning("reauthentication_failed", extra={"user_id": caller.user_id})
-        raise WrongPassword.in_field(pointer)
-    return str(hashed_password)
-
-
-def _raise_for_unchanged_row(caller: Caller, pointer: str) -> NoReturn:
-    """Raise the reason why no row was changed: the session has ended, or the password changed."""
-    get_me(caller)
-    raise WrongPassword.in_field(pointer)
-
-
 def _ids(caller: Caller) -> dict[str, int]:
     return {"user_id": caller.user_id, "session_id": caller.session_id}
-
-
-def _require_live(found: dict[str, Any] | None) -> dict[str, Any]:
-    if found is None:
-        raise SessionEnded
-    return found
 
 
 def _masked(email: str) -> str:

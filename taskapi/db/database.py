@@ -17,7 +17,6 @@ from typing import Any
 
 import psycopg
 from flask import Flask
-from sqlalchemy import NullPool
 
 from config import Settings
 from taskapi.db import sharding
@@ -124,20 +123,6 @@ class _Replica:
 
 _deferred: ContextVar[Deferred | None] = ContextVar("deferred", default=None)
 """The transaction of this request's writes."""
-
-
-def engine_config(settings: Settings) -> dict[str, Any]:
-    """Flask-SQLAlchemy's configuration. Its engine is for migrations, and bypasses poolers."""
-    url = settings.database_url_direct or settings.database_url or ""
-    return {
-        "SQLALCHEMY_DATABASE_URI": "postgresql+psycopg://",
-        "SQLALCHEMY_ENGINE_OPTIONS": {
-            # libpq parses the URL, so that all of its parameters are supported.
-            "creator": lambda: psycopg.connect(url, application_name="taskapi-migrations"),
-            "poolclass": NullPool,
-            "hide_parameters": True,
-        },
-    }
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -18,16 +18,13 @@ from flask import Request
 from gevent import Timeout
 from werkzeug.http import parse_options_header
 
-from taskapi.field_errors import FieldError
+from taskapi.field_errors import MAX_ERRORS, FieldError, reference_token, shortened
 from taskapi.problems import (
-    MAX_ERRORS,
     ContentTooLarge,
     InvalidInput,
     MalformedBody,
     RequestTimeout,
     UnsupportedMediaType,
-    reference_token,
-    shortened,
 )
 from taskapi.runtime import MAX_CHUNKS
 

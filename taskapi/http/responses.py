@@ -22,6 +22,7 @@ from config import Settings
 from taskapi import problems as errors
 from taskapi.db.listing import Page
 from taskapi.db.pages import MAX_PAGE_BYTES, SHORT_LIMIT, is_known
+from taskapi.field_errors import shortened
 from taskapi.http.application import CompleteResponse, current_request, requested_path
 from taskapi.http.preconditions import (
     check_if_match,
@@ -203,7 +204,7 @@ def _similar_path() -> str | None:
     adapter = current_app.create_url_adapter(current_request())
     if path == sent or not adapter or not adapter.allowed_methods(path):
         return None
-    full = errors.shortened(current_request().root_path + path)
+    full = shortened(current_request().root_path + path)
     return f"Not found. The path is {full}, without further slashes."
 
 

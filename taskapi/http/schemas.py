@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, missing
 
-from taskapi.field_errors import FieldError, FieldErrorCode
+from taskapi.field_errors import MAX_ERRORS, FieldError, FieldErrorCode, reference_token
 from taskapi.http.fields import Message
-from taskapi.problems import MAX_ERRORS, InvalidInput, reference_token
+from taskapi.problems import InvalidInput
 
 _MAX_NESTED = 10
 """The number of unknown fields of a nested object that are reported."""

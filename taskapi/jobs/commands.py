@@ -10,6 +10,7 @@ from flask import Flask
 from config import Settings
 from taskapi.cli import CommandGroup
 from taskapi.jobs import service
+from taskapi.runtime.parent import end_with_parent
 
 
 def worker_command(app: Flask, settings: Settings) -> click.Command:
@@ -22,6 +23,7 @@ def worker_command(app: Flask, settings: Settings) -> click.Command:
         Several workers can run at once, on any machines.
         """
         # asyncio and its pool of connections would take memory in each process of the service.
+        end_with_parent()
         import_module("taskapi.jobs.worker").run(app, settings)
 
     return worker

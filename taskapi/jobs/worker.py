@@ -104,9 +104,7 @@ class _Worker:
         ended = asyncio.Event()
         asyncio.get_running_loop().set_exception_handler(_report_unexpected)
         for number in (signal.SIGTERM, signal.SIGINT):
-            # `flask serve` ignores SIGINT for its children, and ends them itself.
-            if signal.getsignal(number) != signal.SIG_IGN:
-                asyncio.get_running_loop().add_signal_handler(number, ended.set)
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
         if not self._settings.mail_url:
             folder = self._settings.taskapi_data_dir / "mail"
             _log.warning("mail_not_configured", extra={"folder": str(folder)})

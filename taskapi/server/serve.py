@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import http.client
 import os
 import signal
@@ -19,10 +18,9 @@ import psycopg
 from config import Settings
 from taskapi.cli import Command
 from taskapi.extensions import migrate
+from taskapi.runtime.parent import as_parent
 from taskapi.server.health.service import SCHEMA, NotReady, TooOld, check_schema
 from taskapi.server.operate.timeouts import TimeoutsError, set_timeouts
-
-_PR_SET_PDEATHSIG = 1
 
 _CHECK_SECONDS = 0.2
 """How often the processes are checked."""
@@ -90,8 +88,9 @@ class _Service:
     def _start(self, *module: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-m", *module],
-            env=os.environ | _environment(self._settings),
-            preexec_fn=_become_child,  # noqa: PLW1509 - it is safe, because this process has one thread
+            env=os.environ | _environment(self._settings) | as_parent(),
+            # Ctrl-C reaches the process group of this process. Only this process reacts to it.
+            process_group=0,
         )
         running = [process for process in self._processes if process.poll() is None]
         self._processes = [*running, process]
@@ -149,14 +148,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         "PORT": str(settings.port),
         "LOG_FORMAT": settings.log_format or "",
     }
-
-
-def _become_child() -> None:
-    # Ctrl-C reaches the whole process group. Only this process reacts to it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        # If this process is killed, the kernel ends the child. gunicorn would occupy the port.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _reachable(settings: Settings) -> str:

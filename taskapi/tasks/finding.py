@@ -14,7 +14,8 @@ from taskapi.tasks.filters.service import ResolvedFilter, resolve
 from taskapi.tasks.lists.service import inbox_of, require_list
 from taskapi.tasks.models import Task
 from taskapi.tasks.orders import SORTS
-from taskapi.tasks.queries import Within, filtered_page, task_page, tasks
+from taskapi.tasks.pages import Within, filtered_page, task_page
+from taskapi.tasks.queries import tasks
 
 T = TypeVar("T")
 

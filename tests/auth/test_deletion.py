@@ -8,7 +8,7 @@ from support import world
 from support.api import PASSWORD, Api, new_email
 
 from config import Settings
-from taskapi.auth import service
+from taskapi.auth import reauthentication
 from taskapi.extensions import Model
 
 TABLES = [
@@ -72,7 +72,7 @@ def test_an_account_is_closed_at_once_however_many_rows_it_has(
     world.sql(settings, changed, full.user_id, earlier, full.email)
     taken = {"email": earlier, "password": PASSWORD}
     anonymous.problem(400, "email_taken", "POST", "/auth/register", json=taken)
-    monkeypatch.setattr(service, "_DELETION_SECONDS", 0.0)
+    monkeypatch.setattr(reauthentication, "_DELETION_SECONDS", 0.0)
     full.expect(200, "PATCH", "/auth/me", json={"name": "Ada Lovelace"})
     other = full.again()
     full.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
@@ -99,7 +99,7 @@ def test_an_account_is_closed_at_once_however_many_rows_it_has(
 def test_the_rows_are_deleted_with_the_request_if_there_is_time(
     settings: Settings, full: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "_DELETION_SECONDS", 60.0)
+    monkeypatch.setattr(reauthentication, "_DELETION_SECONDS", 60.0)
     full.expect(204, "POST", "/auth/delete", json={"password": PASSWORD})
     assert rows_of(settings, full.user_id) == {}
 
@@ -107,7 +107,7 @@ def test_the_rows_are_deleted_with_the_request_if_there_is_time(
 def test_a_login_that_waits_for_the_deletion_is_refused(
     app: Flask, settings: Settings, user: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "_DELETION_SECONDS", -1.0)
+    monkeypatch.setattr(reauthentication, "_DELETION_SECONDS", -1.0)
     for n in range(2):
         user.task(title=f"Task {n}")
     lock = "SELECT FROM users WHERE id = %s FOR SHARE"

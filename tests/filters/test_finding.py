@@ -1,4 +1,4 @@
-"""Filters over HTTP: parameters, references, entity tags, and saved filters."""
+"""Filters over HTTP: parameters, references and entity tags."""
 
 from __future__ import annotations
 
@@ -7,31 +7,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from filters.requests import MOST_TEXTS, NOBODYS, new, refusal, titles
 from support import wire, world
 from support.api import Api
 from support.contract import Contract
-from support.shared import Shared
 
 from config import Settings
 from taskapi.tasks.filters import service, terms
-from taskapi.tasks.queries import filtered_page
-
-NOBODYS = 9_007_199_254_740_991
-
-
-def titles(person: Api, **query: Any) -> list[str]:
-    page = person.expect(200, "GET", "/tasks", query_string=query)
-    return sorted(task["title"] for task in page["tasks"])
-
-
-def refusal(person: Api, **query: Any) -> tuple[str, str, int | None]:
-    problem = person.problem(400, "invalid_input", "GET", "/tasks", query_string=query)
-    (error,) = problem["errors"]
-    return error["pointer"], error["code"], error.get("offset")
-
-
-def new(person: Api, feature: str, **values: Any) -> int:
-    return int(person.expect(201, "POST", f"/{feature}", json=values)["id"])
+from taskapi.tasks.pages import filtered_page
 
 
 @pytest.fixture
@@ -274,80 +257,6 @@ def test_statements_of_filters_are_not_prepared_and_their_cache_is_bounded(
     assert filtered_page.cache_info().currsize <= filtered_page.cache_info().maxsize
 
 
-def _kept(person: Api, **values: Any) -> dict[str, Any]:
-    body = {"name": "Urgent", "query": "priority >= 3"} | values
-    return dict(person.expect(201, "POST", "/filters", json=body))
-
-
-def test_a_filter_is_saved_and_used(user: Api, stranger: Api) -> None:
-    user.task(title="a", priority=4)
-    user.task(title="b", priority=1)
-    made = _kept(user, name=" Urgent ", color="#C62828")
-    expected = {"name": "Urgent", "query": "priority >= 3", "color": "#c62828"}
-    assert made == made | expected | {"user_id": user.user_id}
-    path = f"/filters/{made['id']}"
-    assert user.expect(200, "GET", path) == made
-    assert titles(user, filter_id=made["id"]) == ["a"]
-    assert titles(user, filter_id=made["id"], filter="priority < 4") == []
-    changed = user.expect(200, "PATCH", path, json={"query": "priority < 3", "color": None})
-    assert (changed["name"], changed["color"]) == ("Urgent", None)
-    assert changed["version"] == made["version"] + 1
-    assert titles(user, filter_id=made["id"]) == ["b"]
-    assert user.expect(200, "PUT", path, json=changed)["query"] == "priority < 3"
-    stale = {"If-Match": f'"{made["version"]}"'}
-    conflict = user.problem(
-        412, "precondition_failed", "PUT", path, headers=stale, json={"name": "a"}
-    )
-    assert conflict["filter"]["query"] == "priority < 3"
-    gone = ("filter_id", "unknown_reference", None)
-    assert refusal(stranger, filter_id=made["id"]) == gone
-    user.expect(204, "DELETE", path)
-    assert refusal(user, filter_id=made["id"]) == gone
-    user.problem(404, "not_found", "GET", path)
-
-
-def test_an_invalid_filter_cannot_be_saved(user: Api) -> None:
-    for query, code, offset in (
-        ("priority > 9", "out_of_range", 11),
-        ("\U0001f331", "syntax", 0),
-        ("", "length", None),
-        ("a" * 2_001, "length", None),
-    ):
-        body = {"name": "a", "query": query}
-        problem = user.problem(400, "invalid_input", "POST", "/filters", json=body)
-        (error,) = problem["errors"]
-        found = (error["pointer"], error["code"], error.get("offset"))
-        assert found == ("/query", code, offset)
-    made = _kept(user)
-    path = f"/filters/{made['id']}"
-    problem = user.problem(400, "invalid_input", "PATCH", path, json={"query": "due = "})
-    assert problem["errors"][0]["offset"] == 6
-    assert user.expect(200, "GET", path) == made
-
-
-def test_references_of_a_saved_filter_are_checked_when_it_is_used(user: Api) -> None:
-    made = _kept(user, query="label = soon")
-    assert refusal(user, filter_id=made["id"]) == ("filter_id", "unknown_reference", 8)
-    new(user, "labels", name="Soon")
-    assert titles(user, filter_id=made["id"]) == []
-
-
-def test_saved_filters_are_sorted_and_paginated(user: Api) -> None:
-    for name in ("b", "A", "c"):
-        _kept(user, name=name)
-    for sort, order in (("created_at", "bAc"), ("-name", "cbA"), ("name", "Abc")):
-        found = ""
-        for page in user.pages("/filters", sort=sort, limit=2):
-            assert page["total"] == 3
-            found += "".join(one["name"] for one in page["filters"])
-        assert found == order
-    tag = user.send("GET", "/filters").headers["ETag"]
-    assert user.send("GET", "/filters", headers={"If-None-Match": tag}).status_code == 304
-
-
-MOST_TEXTS = " or ".join(["title ~ a", "description ~ a", "text ~ a", "not title ~ b"])
-
-
 def test_few_conditions_search_in_texts(user: Api) -> None:
     user.task(title="a")
     most = f"{MOST_TEXTS} or title ~ c"
@@ -376,14 +285,6 @@ def test_the_text_of_a_search_counts_towards_its_conditions(user: Api) -> None:
     assert [error["code"] for error in problem["errors"]] == ["too_costly"]
 
 
-def test_a_filter_that_is_too_costly_is_not_saved(user: Api) -> None:
-    body = {"name": "All", "query": f"{MOST_TEXTS} or title ~ c"}
-    user.expect(201, "POST", "/filters", json=body)
-    body["query"] += " or title ~ d"
-    problem = user.problem(400, "invalid_input", "POST", "/filters", json=body)
-    assert [error["code"] for error in problem["errors"]] == ["too_costly"]
-
-
 @pytest.mark.parametrize(
     "instant", ["2026-12-24T16:59:59.999999999Z", "2026-12-24t17:00:00z", "2026-12-24T18:00+01:00"]
 )
@@ -393,31 +294,3 @@ def test_an_instant_may_have_each_form_of_rfc_3339(user: Api, instant: str) -> N
     for query in ({"due_from": instant}, {"filter": f"due >= {instant}"}):
         found = user.expect(200, "GET", "/tasks", query_string=query)["tasks"]
         assert [one["id"] for one in found] == [task["id"]]
-
-
-def test_me_is_the_user_who_uses_the_filter(user: Api, stranger: Api, settings: Settings) -> None:
-    shared = Shared(settings, user, stranger)
-    for title, assignee_id in (("a", user.user_id), ("b", stranger.user_id), ("c", None)):
-        shared.task(user, title=title, assignee_id=assignee_id)
-    shared.task(user, title="d", assignee_id=user.user_id, is_completed=True)
-    body = {"name": "Mine", "query": "assignee = me"}
-    saved = user.expect(201, "POST", f"{shared.base}/filters", json=body)["id"]
-
-    def found(person: Api, **query: Any) -> str:
-        path = f"{shared.base}/tasks"
-        page = person.expect(200, "GET", path, query_string={"sort": "title"} | query)
-        return "".join(task["title"] for task in page["tasks"])
-
-    for person, mine in ((user, "ad"), (stranger, "b")):
-        assert found(person, filter_id=saved) == mine
-        assert found(person, filter="assignee = me") == found(person, assignee="me") == mine
-    other = stranger.user_id
-    assert found(user, filter=f"assignee in (me, {other})") == "abd"
-    assert found(user, filter="assignee != me") == "bc"
-    assert found(user, filter="assignee is null") == found(user, assignee="none") == "c"
-    assert found(user, assignee=other) == "b"
-    assert found(user, assignee="me", is_completed="false") == "a"
-    assert found(user, assignee="me", filter=f"assignee = {other}") == ""
-    assert found(user, assignee=NOBODYS) == found(user, filter=f"assignee = {NOBODYS}") == ""
-    found_words = user.expect(200, "GET", f"{shared.base}/search?text=d&assignee=me")
-    assert [one["task"]["title"] for one in found_words["results"]] == ["d"]

@@ -15,7 +15,7 @@ from taskapi.tasks.filters.conditions import parameters as filled
 from taskapi.tasks.filters.grammar import parse
 from taskapi.tasks.filters.terms import Clock, Resolver
 from taskapi.tasks.orders import SORTS
-from taskapi.tasks.queries import filtered_page
+from taskapi.tasks.pages import filtered_page
 
 SHARED, IN_SHARED = 1_999_001, 100
 """A workspace, and how many of its tasks are assigned to the user."""

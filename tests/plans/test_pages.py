@@ -17,7 +17,7 @@ from taskapi.tasks.filters.conditions import parameters as filled
 from taskapi.tasks.filters.grammar import parse
 from taskapi.tasks.filters.terms import Clock, Resolver
 from taskapi.tasks.orders import SORTS
-from taskapi.tasks.queries import Within, filtered_page, task_page
+from taskapi.tasks.pages import Within, filtered_page, task_page
 from taskapi.tasks.search import queries as search
 
 PLACES = {

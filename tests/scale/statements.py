@@ -22,6 +22,7 @@ from taskapi.db.pages import Ordering, Sort
 from taskapi.db.purging import Purge
 from taskapi.db.statement import Compiled, Statement
 from taskapi.http import idempotency
+from taskapi.tasks import pages as task_pages
 from taskapi.tasks import queries as tasks
 from taskapi.tasks.filters import queries as filters
 from taskapi.tasks.filters.conditions import TESTS
@@ -142,7 +143,7 @@ def _cached() -> Iterator[tuple[str, Statement]]:
     yield from _cached_pages()
     newest, ranked = next(_orderings(TASK_SORTS)), next(_orderings(search.SORTS))
     for shape in [*TESTS, ("all", *TESTS)]:
-        yield "filtered_page", tasks.filtered_page(newest, is_completed=None, shape=shape)
+        yield "filtered_page", task_pages.filtered_page(newest, is_completed=None, shape=shape)
         yield "search_page", search.search_page(ranked, is_completed=None, shape=shape)
     for adds in (False, True):
         yield "labelling", tasks.labelling(adds=adds)
@@ -165,7 +166,7 @@ def _cached_pages() -> Iterator[tuple[str, Statement]]:
     for ordering, state in product(_orderings(lists.SORTS), _STATES):
         yield "list_page", lists.list_page(ordering, is_archived=state)
     for ordering, state, within, counts in product(
-        _orderings(TASK_SORTS), _STATES, tasks.Within, (False, True)
+        _orderings(TASK_SORTS), _STATES, task_pages.Within, (False, True)
     ):
         how = {"is_completed": state, "within": within, "counts": counts}
-        yield "task_page", tasks.task_page(ordering, **how)
+        yield "task_page", task_pages.task_page(ordering, **how)

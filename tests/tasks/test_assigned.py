@@ -10,10 +10,6 @@ from support import world
 from support.api import Api
 from support.shared import Shared
 
-from config import Settings
-from taskapi.http import personal_tokens
-from taskapi.identity import Caller
-
 
 def assigned(person: Api, path: str = "/assigned", **query: Any) -> list[dict[str, Any]]:
     page = person.expect(200, "GET", path, query_string=query)
@@ -25,12 +21,10 @@ def mine(shared: Shared, person: Api, **values: Any) -> dict[str, Any]:
     return shared.task(person, assignee_id=person.user_id, **values)
 
 
-def test_tasks_of_all_workspaces_are_listed_the_newest_first(
-    user: Api, stranger: Api, settings: Settings
-) -> None:
+def test_tasks_of_all_workspaces_are_listed_the_newest_first(user: Api, stranger: Api) -> None:
     assert assigned(user) == []
-    first, second = Shared(settings, user, stranger), Shared(settings, stranger)
-    second.add(user, "viewer")
+    first, second = Shared(user, stranger), Shared(stranger)
+    second.join(user, "viewer")
     tasks = [
         user.task(assignee_id=user.user_id),
         mine(first, user),
@@ -53,10 +47,8 @@ def test_tasks_of_all_workspaces_are_listed_the_newest_first(
 
 
 @pytest.mark.parametrize("is_completed", [None, "false"])
-def test_pages_contain_all_tasks_once(
-    user: Api, settings: Settings, is_completed: str | None
-) -> None:
-    shared = Shared(settings, user)
+def test_pages_contain_all_tasks_once(user: Api, is_completed: str | None) -> None:
+    shared = Shared(user)
     tasks = []
     for number in range(7):
         state = {"is_completed": number % 3 == 0 and is_completed is None}
@@ -71,8 +63,8 @@ def test_pages_contain_all_tasks_once(
     user.problem(400, "invalid_input", "GET", "/assigned?cursor=a")
 
 
-def test_it_ignores_the_workspace_of_the_path(user: Api, stranger: Api, settings: Settings) -> None:
-    shared, other = Shared(settings, user), Shared(settings, stranger)
+def test_it_ignores_the_workspace_of_the_path(user: Api, stranger: Api) -> None:
+    shared, other = Shared(user), Shared(stranger)
     tasks = [user.task(assignee_id=user.user_id), mine(shared, user)]
     for base in ("", shared.base, other.base, "/workspaces/9007199254740991"):
         assert assigned(user, f"{base}/assigned") == tasks[::-1]
@@ -87,9 +79,9 @@ def test_it_has_no_etag(user: Api) -> None:
 
 
 def test_tasks_of_workspaces_that_the_user_has_left_are_not_listed(
-    user: Api, stranger: Api, settings: Settings
+    user: Api, stranger: Api
 ) -> None:
-    shared = Shared(settings, user, stranger)
+    shared = Shared(user, stranger)
     task = shared.task(user, assignee_id=stranger.user_id)
     assert assigned(stranger) == [task]
     shared.remove(stranger)
@@ -108,30 +100,19 @@ def test_a_token_needs_the_scope_to_read_tasks(user: Api) -> None:
     user.with_token("lists:read").problem(403, "insufficient_scope", "GET", "/assigned")
 
 
-def test_a_token_for_some_workspaces_lists_only_their_tasks(
-    user: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = Shared(settings, user), Shared(settings, user)
+def test_a_token_for_some_workspaces_lists_only_their_tasks(user: Api) -> None:
+    first, second = Shared(user), Shared(user)
     tasks = [user.task(assignee_id=user.user_id), mine(first, user), mine(second, user)]
-    token = user.with_token("tasks:read")
-    authenticate = personal_tokens.authenticate_by_token
 
-    def limited_to(*workspaces: int) -> list[dict[str, Any]]:
-        def limited(request: Any) -> Caller:
-            return authenticate(request)._replace(workspace_ids=frozenset(workspaces))
-
-        monkeypatch.setattr("taskapi.http.operations.authenticate_by_token", limited)
-        return assigned(token)
+    def limited_to(*workspace_ids: int) -> list[dict[str, Any]]:
+        return assigned(user.with_token("tasks:read", workspace_ids=workspace_ids))
 
     assert limited_to(user.user_id) == [tasks[0]]
     assert limited_to(first.id, second.id) == [tasks[2], tasks[1]]
-    assert limited_to() == []
 
 
-def test_it_lists_what_filters_find_in_each_workspace(
-    app: Flask, user: Api, stranger: Api, settings: Settings
-) -> None:
-    shared = Shared(settings, user, stranger)
+def test_it_lists_what_filters_find_in_each_workspace(app: Flask, user: Api, stranger: Api) -> None:
+    shared = Shared(user, stranger)
     for person in (user, stranger, user):
         mine(shared, person)
     found = world.person(app, user.contract, like=user).expect(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,12 +9,9 @@ import pytest
 from flask import Flask
 from support import world
 from support.api import Api
-from support.shared import REMOVAL, Shared
+from support.shared import Shared
 
 from config import Settings
-from taskapi.db import database
-from taskapi.tasks.assignees import queries
-from taskapi.tasks.assignees.service import unassign, unassign_later, unassign_leaving_member
 
 NOBODYS = 9_007_199_254_740_991
 UNKNOWN = {
@@ -25,10 +21,17 @@ UNKNOWN = {
 }
 
 
+REMOVAL = """
+WITH locked AS (SELECT id FROM workspaces WHERE id = %s FOR NO KEY UPDATE)
+DELETE FROM memberships USING locked WHERE workspace_id = locked.id AND user_id = %s
+"""
+"""Deletes a membership like the service, but unassigns nothing."""
+
+
 @pytest.fixture
-def shared(settings: Settings, user: Api, stranger: Api) -> Shared:
+def shared(user: Api, stranger: Api) -> Shared:
     """A workspace of the user, with the stranger as an editor."""
-    return Shared(settings, user, stranger)
+    return Shared(user, stranger)
 
 
 @pytest.fixture
@@ -97,10 +100,8 @@ def test_an_invalid_assignee_returns_400(user: Api, value: Any, code: str) -> No
     assert [(e["pointer"], e["code"]) for e in problem["errors"]] == [("/assignee_id", code)]
 
 
-def test_a_viewer_can_be_the_assignee_but_assigns_nothing(
-    settings: Settings, user: Api, stranger: Api
-) -> None:
-    shared = Shared(settings, user, stranger, role="viewer")
+def test_a_viewer_can_be_the_assignee_but_assigns_nothing(user: Api, stranger: Api) -> None:
+    shared = Shared(user, stranger, role="viewer")
     task = shared.task(user, assignee_id=stranger.user_id)
     path, body = f"{shared.base}/tasks/{task['id']}", {"assignee_id": None}
     stranger.problem(403, "insufficient_role", "PATCH", path, json=body)
@@ -139,90 +140,11 @@ def test_content_names_its_workspace(user: Api, shared: Shared) -> None:
             assert made["workspace_id"] == workspace_id
 
 
-# A member leaves
-
-
-def test_unassign_takes_the_tasks_of_one_workspace_from_one_user(
-    app: Flask, user: Api, stranger: Api, settings: Settings, shared: Shared
+def test_a_task_that_is_not_unassigned_yet_can_be_changed(
+    user: Api, stranger: Api, settings: Settings, shared: Shared
 ) -> None:
-    elsewhere = Shared(settings, user, stranger)
-    theirs = [shared.task(user, assignee_id=stranger.user_id) for _ in range(3)]
-    others = [
-        shared.task(user, assignee_id=user.user_id),
-        shared.task(user),
-        elsewhere.task(user, assignee_id=stranger.user_id),
-        stranger.task(assignee_id=stranger.user_id),
-    ]
-    before = shared.version
-    shared.remove(stranger)
-    with app.app_context():
-        assert unassign(shared.id, stranger.user_id) == 3
-        assert shared.version == before + 1
-        assert unassign(shared.id, stranger.user_id) == 0
-        assert unassign(NOBODYS, stranger.user_id) == 0
-    assert shared.version == before + 1
-    for task in theirs:
-        found = user.expect(200, "GET", f"{shared.base}/tasks/{task['id']}")
-        assert (found["assignee_id"], found["version"]) == (None, before + 1)
-        assert found["updated_at"] > task["updated_at"]
-    for task in others:
-        person = stranger if task["workspace_id"] == stranger.user_id else user
-        path = f"/workspaces/{task['workspace_id']}/tasks/{task['id']}"
-        assert person.expect(200, "GET", path) == task
-
-
-def test_unassign_changes_a_limited_number_of_tasks_at_a_time(
-    app: Flask, user: Api, stranger: Api, settings: Settings, shared: Shared
-) -> None:
-    insert = (
-        "INSERT INTO tasks (workspace_id, user_id, title, version, assignee_id)"
-        " SELECT %s, %s, 'a', 1, %s FROM generate_series(1, %s)"
-    )
-    many = 2 * queries.PIECE + 1
-    world.sql(settings, insert, shared.id, user.user_id, stranger.user_id, many)
-    before = shared.version
-    shared.remove(stranger)
-    with app.app_context():
-        assert unassign(shared.id, stranger.user_id) == many
-    assert shared.version == before + 3
-    count = "SELECT version, count(*) FROM tasks WHERE workspace_id = %s GROUP BY 1 ORDER BY 1"
-    steps = [(before + 1, queries.PIECE), (before + 2, queries.PIECE), (before + 3, 1)]
-    assert world.sql(settings, count, shared.id) == steps
-    world.sql(settings, "DELETE FROM workspaces WHERE id = %s", shared.id)
-
-
-@pytest.mark.parametrize(("number", "is_deferred"), [(2, False), (1_001, True)])
-def test_a_job_unassigns_the_rest_of_many_tasks(
-    app: Flask,
-    user: Api,
-    stranger: Api,
-    settings: Settings,
-    shared: Shared,
-    number: int,
-    is_deferred: bool,
-) -> None:
-    insert = (
-        "INSERT INTO tasks (workspace_id, user_id, title, version, assignee_id)"
-        " SELECT %s, %s, 'a', 1, %s FROM generate_series(1, %s)"
-    )
-    world.sql(settings, insert, shared.id, user.user_id, stranger.user_id, number)
-    shared.remove(stranger)
-    with app.app_context(), database.transaction():
-        unassign_leaving_member(shared.id, stranger.user_id)
-    left = max(0, number - queries.PIECE)
-    assert len(_assigned_to_others(settings, shared)) == left
-    queued = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'unassign' AND args @> %s"
-    arguments = json.dumps({"workspace_id": shared.id, "user_id": stranger.user_id})
-    assert world.sql(settings, queued, arguments) == [(int(is_deferred),)]
-    with app.app_context():
-        unassign_later(shared.id, stranger.user_id)
-    assert _assigned_to_others(settings, shared) == []
-    world.sql(settings, "DELETE FROM workspaces WHERE id = %s", shared.id)
-
-
-def test_a_task_of_a_former_member_can_be_changed(user: Api, stranger: Api, shared: Shared) -> None:
     task = shared.task(user, assignee_id=stranger.user_id)
-    shared.remove(stranger)
+    world.sql(settings, REMOVAL, shared.id, stranger.user_id)
     path = f"{shared.base}/tasks/{task['id']}"
     changed = user.expect(200, "PUT", path, json=task | {"due": {"date": "2026-12-24"}})
     assert changed["assignee_id"] == stranger.user_id
@@ -238,7 +160,7 @@ def test_a_member_who_is_removed_meanwhile_cannot_be_assigned(
     if method != "POST":
         path += f"/{shared.task(user)['id']}"
     me = world.person(app, user.contract, like=user)
-    removal = (REMOVAL, shared.id, shared.id, stranger.user_id)
+    removal = (REMOVAL, shared.id, stranger.user_id)
     with ThreadPoolExecutor(1) as threads:
         with world.holding(settings, *removal):
             waiting = threads.submit(refused, me, method, path, stranger.user_id)
@@ -259,14 +181,13 @@ def test_no_task_of_a_removed_member_stays_assigned(
         return me.send("PATCH", path, json=body).status_code
 
     def remove() -> int:
-        shared.remove(stranger)
-        with app.app_context():
-            return unassign(shared.id, stranger.user_id)
+        me = world.person(app, user.contract, like=user)
+        return me.send("DELETE", f"{shared.base}/members/{stranger.user_id}").status_code
 
     calls = [lambda task=task: assign(task) for task in tasks]
-    *statuses, number = world.at_once([*calls, remove])
+    *statuses, removed = world.at_once([*calls, remove])
     assert set(statuses) <= {200, 400}
-    assert statuses.count(200) == number
+    assert removed == 204
     assert _assigned_to_others(settings, shared) == []
 
 

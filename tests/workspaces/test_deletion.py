@@ -9,7 +9,7 @@ from support.api import PASSWORD, Api, new_email
 from support.contract import Contract
 
 from config import Settings
-from taskapi.auth import service as accounts
+from taskapi.auth import reauthentication as accounts
 from taskapi.extensions import Model
 from taskapi.workspaces import service
 

@@ -60,6 +60,9 @@ def test_a_job_unassigns_what_is_left_of_many(
     assert world.sql(settings, assigned, shared) == [(1_500,)]
     mails.run_jobs()
     assert world.sql(settings, assigned, shared) == [(0,)]
+    # Each step has a version of its own.
+    versions = "SELECT count(*) FROM tasks WHERE workspace_id = %s GROUP BY version ORDER BY 1 DESC"
+    assert world.sql(settings, versions, shared) == [(1_000,), (1_000,), (500,)]
 
 
 def test_a_member_who_joins_again_keeps_new_assignments(

@@ -9,8 +9,9 @@ from flask import Blueprint, Response, request
 from taskapi.auth.emails import schemas, service
 from taskapi.auth.emails.service import LinkInvalid
 from taskapi.auth.fairness import TooBusy
+from taskapi.auth.reauthentication import WrongPassword
 from taskapi.auth.schemas import USER_EXAMPLE, Message, User
-from taskapi.auth.service import EmailTaken, WrongPassword
+from taskapi.auth.service import EmailTaken
 from taskapi.http.addresses import client_address
 from taskapi.http.operations import operation
 from taskapi.http.responses import json_response

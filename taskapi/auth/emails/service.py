@@ -16,17 +16,16 @@ from taskapi.auth.emails.jobs import (
     send_verification,
 )
 from taskapi.auth.emails.models import CHANGE, RESET, UNDO, VERIFY
-from taskapi.auth.fairness import Group
 from taskapi.auth.locking import locked_account
 from taskapi.auth.notices.jobs import notify_password_changed
 from taskapi.auth.passwords import hash_password
 from taskapi.auth.profile.service import get_me
-from taskapi.auth.service import EmailTaken, User, WrongPassword, confirm_password
+from taskapi.auth.reauthentication import WrongPassword, confirm_password
+from taskapi.auth.service import EmailTaken, User
 from taskapi.db import database
 from taskapi.db.database import ValueTaken
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
-from taskapi.http.addresses import network
 from taskapi.http.verification import is_verified
 from taskapi.identity import Caller
 from taskapi.logs import log_event
@@ -170,7 +169,7 @@ def reset_password(token: str, new_password: str, address: str | None) -> None:
         RateLimited, TooBusy: see there.
     """
     proof = _find(token, address, RESET)
-    new_hash = hash_password(new_password, Group(network(address, attempts.PARTY), is_known=True))
+    new_hash = hash_password(new_password, attempts.group_of(address, is_known=True))
     with database.transaction():
         account = _use(token, proof)
         if account["email"] != proof.email:

@@ -8,17 +8,15 @@ from typing import Any
 from taskapi.auth import attempts, ratelimit
 from taskapi.auth import queries as accounts
 from taskapi.auth.emails.queries import delete_pending_changes, set_verified
-from taskapi.auth.fairness import Group
 from taskapi.auth.locking import locked_account
 from taskapi.auth.notices.jobs import notify_identity_linked, notify_password_changed
 from taskapi.auth.oidc import codes
 from taskapi.auth.oidc import queries as statements
 from taskapi.auth.oidc.identity import Identity
 from taskapi.auth.passwords import hash_password
-from taskapi.auth.service import WrongPassword, confirm_password
+from taskapi.auth.reauthentication import WrongPassword, confirm_password
 from taskapi.db import database
 from taskapi.db.tenancy import require_access, scope
-from taskapi.http.addresses import network
 from taskapi.identity import Caller
 from taskapi.logs import log_event
 from taskapi.problems import NotFound, Problem, SessionEnded
@@ -160,7 +158,7 @@ def set_password(
     require_access(caller)
     attempts.spend_by_network(attempts.REAUTHENTICATE_PER_NETWORK, address)
     ratelimit.spend(attempts.REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
-    new_hash = hash_password(new_password, Group(network(address, attempts.PARTY), is_known=True))
+    new_hash = hash_password(new_password, attempts.group_of(address, is_known=True))
     identity = codes.redeem(code, code_verifier)
     with locked_account(caller.user_id):
         _own_account(caller)

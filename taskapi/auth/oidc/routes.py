@@ -10,10 +10,11 @@ from taskapi.auth.fairness import TooBusy
 from taskapi.auth.oidc import identities, schemas, service
 from taskapi.auth.oidc.codes import InvalidCode
 from taskapi.auth.oidc.flow import SECONDS
+from taskapi.auth.reauthentication import WrongPassword
 from taskapi.auth.responses import device_of, login_response
 from taskapi.auth.schemas import LOGIN_EXAMPLE, Login, Message
 from taskapi.auth.second_factor.verification import SecondFactorInvalid, SecondFactorRequired
-from taskapi.auth.service import AccountInactive, EmailTaken, WrongPassword
+from taskapi.auth.service import AccountInactive, EmailTaken
 from taskapi.http.addresses import client_address
 from taskapi.http.operations import Link, operation
 from taskapi.http.responses import json_response

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from taskapi.auth.fairness import TooBusy
+from taskapi.auth.reauthentication import WrongPassword
 from taskapi.auth.schemas import Reauthentication
 from taskapi.auth.second_factor import schemas, service
 from taskapi.auth.second_factor.service import (
@@ -14,7 +15,6 @@ from taskapi.auth.second_factor.service import (
     SecondFactorNotEnabled,
     WrongCode,
 )
-from taskapi.auth.service import WrongPassword
 from taskapi.http.addresses import client_address
 from taskapi.http.operations import operation
 from taskapi.http.responses import json_response

@@ -8,9 +8,9 @@ from flask import current_app
 
 from taskapi.auth.locking import locked_account
 from taskapi.auth.notices.jobs import notify_second_factor_disabled, notify_second_factor_enabled
+from taskapi.auth.reauthentication import WrongPassword, confirm_password
 from taskapi.auth.second_factor import codes, verification
 from taskapi.auth.second_factor import queries as statements
-from taskapi.auth.service import WrongPassword, confirm_password
 from taskapi.db import database
 from taskapi.db.tenancy import scope
 from taskapi.identity import Caller

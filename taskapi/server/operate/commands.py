@@ -55,9 +55,11 @@ def database() -> None:
 @click.command(cls=Command)
 @with_appcontext
 def purge() -> None:
-    """Delete what is over: sessions, tokens, responses, counters, jobs, closed accounts and more.
+    """Delete expired rows, and the remaining rows of deleted accounts and workspaces.
 
-    A worker does this once a day. It can run at any time, and on several machines at once.
+    The expired rows are sessions, tokens, codes, stored responses, invitations, rate limit counters
+    and failed jobs. A worker does this once a day. It can run at any time, and on several machines
+    at once.
     """
     for what, count in _purged():
         click.echo(f"{count} {what}")

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
 from config import Settings
-from taskapi.db import database
+from taskapi.db.engine import engine_config
 from taskapi.extensions import db, migrate
 from taskapi.server.operate.programs import ArchiveError
 
@@ -28,7 +28,7 @@ def created(url: str, revision: str) -> Iterator[None]:
         ArchiveError: this release has no such revision.
     """
     app = Flask("taskapi")
-    app.config.update(database.engine_config(Settings(database_url=url)))
+    app.config.update(engine_config(Settings(database_url=url)))
     db.init_app(app)
     migrate.init_app(app, db)
     alembic: Any = import_module("alembic.command")  # not part of a worker's memory

@@ -186,7 +186,7 @@ _PLAIN: dict[str, Callable[[Any], Node]] = {
     "list_id": _number("list"),
     "is_completed": _flag("completed"),
 }
-"""Parameters for which `queries.task_page` has statements without a filter."""
+"""Parameters for which `tasks.pages.task_page` has statements without a filter."""
 
 _NODES: dict[str, Callable[[Any], Node]] = {
     "label": lambda ids: Either(_labels(ids)),

@@ -29,7 +29,7 @@ from taskapi.db.tenancy import WORKSPACE_ID, WORKSPACES, own_workspace
 from taskapi.extensions import table_of
 from taskapi.tasks.filters.conditions import MISSING, Shape, condition
 from taskapi.tasks.models import Task, TaskWords
-from taskapi.tasks.queries import FILTER_STATEMENTS, UNCOUNTED
+from taskapi.tasks.pages import FILTER_STATEMENTS, UNCOUNTED
 
 _tasks, _words = table_of(Task), table_of(TaskWords)
 
