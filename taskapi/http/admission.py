@@ -175,9 +175,9 @@ class Admission:
 
     def _remember(self, caller: Caller, *, is_verified: bool) -> None:
         if not is_verified:
-            _remember(self._verified, caller.session_id, monotonic() + _VERIFIED_SECONDS)
+            _store(self._verified, caller.session_id, monotonic() + _VERIFIED_SECONDS)
         if caller.writes:
-            _remember(self._writers, _writer(caller), None)
+            _store(self._writers, _writer(caller), None)
 
     def _forget(self, caller: Caller, problem: TokenInvalid | Forbidden) -> None:
         if isinstance(problem, TokenInvalid):
@@ -205,7 +205,7 @@ def _writer(caller: Caller) -> tuple[int, int]:
     return caller.user_id, caller.workspace_id
 
 
-def _remember(remembered: dict[Any, Any], key: Any, value: Any) -> None:
+def _store(remembered: dict[Any, Any], key: Any, value: Any) -> None:
     if key not in remembered and len(remembered) >= _MAX_REMEMBERED:
         del remembered[next(iter(remembered))]
     remembered[key] = value

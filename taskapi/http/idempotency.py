@@ -221,7 +221,8 @@ def once(
                 encrypted = _encrypted(response, fingerprint)
                 stored = {"response": encrypted, "expires_at": now + owner.lifetime, **parameters}
                 if not work.begin().row(owner.statements.store, **stored):
-                    raise KeyInUse
+                    # While it waited, the caller's session or access may have ended.
+                    raise SessionEnded if owner.is_caller else KeyInUse
                 _count_stored(owner, len(encrypted))
             return response
     except _Stored as stored:

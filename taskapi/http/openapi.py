@@ -36,10 +36,10 @@ A REST API for accounts and tasks. Bodies are JSON in UTF-8. Timestamps are in U
 - **Unknown fields** and parameters are errors (400). Read-only fields such as `id` and `created_at`
   are ignored in a body, so a client can send back what it received.
 - **Workspaces.** At the root, tasks and all other content are those of your personal workspace. The
-  content of the shared workspace 7 has the same operations below `/workspaces/7`. So a client works
-  on another workspace with another base URL.
-- **Concurrent changes.** Each task, list, label and filter has a `version`, which is its ETag. Send
-  it in `If-Match`, and the change fails with 412 if the resource has changed since.
+  content of the shared workspace 7 has the same operations below `/workspaces/7`. So a client
+  changes only its base URL to work in another workspace.
+- **Concurrent changes.** Each task, list, label, filter and comment has a `version`, which is its
+  ETag. Send it in `If-Match`, and the change fails with 412 if the resource has changed since.
 - **Retries.** Send an `Idempotency-Key` with a POST, and repeat the request with the same key after
   a connection error. It is performed once.
 """

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from time import monotonic
 from typing import Any, NoReturn
 
 from flask import current_app
 
-from taskapi.auth.deletion import delete_workspace_rows
 from taskapi.auth.locking import locked_account
-from taskapi.db import database
+from taskapi.db import database, workspace_deletion
 from taskapi.db.quotas import QuotaExceeded, usage
 from taskapi.db.tenancy import require_access, rows_of_live_session, scope
 from taskapi.identity import Caller
@@ -79,9 +79,8 @@ def rename_workspace(caller: Caller, workspace_id: int, name: str | None) -> Wor
     with locked(caller, workspace_id, MANAGERS):
         if name is not None:
             database.row(statements.rename, workspace_id=workspace_id, name=name)
-        workspace = _own(caller, workspace_id)
-    log_event("workspace_renamed", workspace_id=workspace_id)
-    return workspace
+            log_event("workspace_renamed", workspace_id=workspace_id)
+        return _own(caller, workspace_id)
 
 
 def delete_workspace(caller: Caller, workspace_id: int) -> None:
@@ -98,7 +97,7 @@ def delete_workspace(caller: Caller, workspace_id: int) -> None:
         database.rows(statements.delete_invitations, workspace_id=workspace_id)
     log_event("workspace_deleted", workspace_id=workspace_id)
     with suppress(Unavailable, RateLimited):
-        delete_workspace_rows(workspace_id, _DELETION_SECONDS)
+        workspace_deletion.delete_workspace(workspace_id, monotonic() + _DELETION_SECONDS)
 
 
 def transfer_workspace(caller: Caller, workspace_id: int, user_id: int) -> Workspace:

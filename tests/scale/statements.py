@@ -10,9 +10,9 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import taskapi
-from taskapi.auth import deletion
 from taskapi.auth import queries as auth
 from taskapi.auth.personal_tokens import queries as tokens
+from taskapi.db import workspace_deletion
 from taskapi.db.content_sql import ContentStatements
 from taskapi.db.content_table import ContentTable
 from taskapi.db.creation import ShardedCreate
@@ -149,7 +149,7 @@ def _cached() -> Iterator[tuple[str, Statement]]:
         yield "labelling", tasks.labelling(adds=adds)
     for fate in (None, "move", "delete"):
         yield "lists.deletion", lists.deletion(fate)
-    for purge in deletion._purges():
+    for purge in workspace_deletion._purges():
         yield from _named("content_purge", purge)
 
 

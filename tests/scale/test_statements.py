@@ -44,8 +44,8 @@ SINGLE_ONLY = {f"{table}.create" for table in CONTENT}
 ALL_SHARDS = {
     **dict.fromkeys((f"{table}.diagnosis" for table in CONTENT), f"403 and 404: {_EVERYWHERE}"),
     "auth.memberships._owned": "before an account is deleted: which workspaces it owns",
-    "auth.deletion._deleted_workspaces": "flask purge",
-    "auth.deletion._deleted_workspaces_of": "the deletion of an account",
+    "db.workspace_deletion._deleted": "flask purge",
+    "db.workspace_deletion._deleted_of_owner": "the deletion of an account",
     "auth.some_users": "flask users",
     "auth.described_user": "flask users",
     "workspaces.own_workspaces": "GET /workspaces: the workspaces of an account are anywhere",

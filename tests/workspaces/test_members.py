@@ -172,3 +172,24 @@ def test_a_write_that_waits_does_not_see_the_role_of_before(
             )
             transaction.commit()
             assert renamed.result().status_code == 403
+
+
+def test_a_keyed_write_that_waits_while_its_author_is_removed_fails(
+    app: Flask, settings: Settings, contract: Contract, user: Api, stranger: Api
+) -> None:
+    """Its response cannot be stored for somebody who has no access, so nothing is changed."""
+    shared = user.workspace(editor=stranger)
+    lock = "SELECT FROM workspaces WHERE id = %s FOR NO KEY UPDATE"
+    keyed = {"json": {"title": "Late"}, "headers": {"Idempotency-Key": "late"}}
+    client = world.person(app, contract, like=stranger).at(shared)
+    with (
+        world.holding(settings, lock, shared) as transaction,
+        world.meanwhile(
+            lambda: client.problem(403, "forbidden", "POST", "/tasks", **keyed)
+        ) as sent,
+    ):
+        world.until_blocked(settings, 1)
+        transaction.execute("DELETE FROM memberships WHERE user_id = %s", [stranger.user_id])
+        transaction.commit()
+        sent.result()
+    assert user.at(shared).expect(200, "GET", "/tasks")["total"] == 0

@@ -11,11 +11,12 @@ from flask.cli import with_appcontext
 
 from config import Settings
 from taskapi.auth import ratelimit
-from taskapi.auth.deletion import delete_closed_accounts, delete_deleted_workspaces
+from taskapi.auth.deletion import delete_closed_accounts
 from taskapi.auth.emails.queries import changes_purge, tokens_purge
 from taskapi.auth.oidc.queries import codes_purge
 from taskapi.auth.queries import sessions_purge
 from taskapi.cli import Command, CommandGroup
+from taskapi.db.workspace_deletion import delete_deleted_workspaces
 from taskapi.http import idempotency
 from taskapi.jobs import job
 from taskapi.jobs import service as jobs

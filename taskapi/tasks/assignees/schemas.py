@@ -16,6 +16,7 @@ EXAMPLE = TASK_EXAMPLE | {"assignee_id": 1}
 class AssignedTasksQuery(PageQuery):
     """Page and state of assigned tasks."""
 
+    # Its statement does not limit the bytes of a page, as those of one workspace do.
     limit = QueryInteger(
         least=1,
         most=100,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from taskapi.db import database
@@ -141,14 +142,11 @@ def delete_list(
         InboxStays: it is the inbox.
         ListNotEmpty: it contains tasks, and `tasks` is None.
     """
-    if tasks == "delete":
-        # After the lock, the occurrences of the tasks are counted as they are.
-        with locked(caller):
-            _delete(caller, list_id, tasks, if_match)
-        log_event("list_deleted", list_id=list_id, tasks=tasks)
-        return
+    # After the lock, the occurrences of deleted tasks are counted as they are then.
+    lock = locked(caller) if tasks == "delete" else nullcontext()
     try:
-        _delete(caller, list_id, tasks, if_match)
+        with lock:
+            _delete(caller, list_id, tasks, if_match)
     except database.ReferenceMissing as missing:
         if missing.constraint != "fk_tasks_lists":
             raise
