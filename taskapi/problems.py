@@ -353,6 +353,10 @@ class StatementTimeout(Unavailable):
     """A read took too long and was canceled."""
 
 
+class Deadlock(Unavailable):
+    """Two writes waited for each other. This one was rolled back."""
+
+
 class OutcomeUnknown(Unavailable):
     """The connection to the database was lost during a write, which may have been committed.
 

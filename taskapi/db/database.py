@@ -25,7 +25,13 @@ from taskapi.db.connections import Limits, Pool, Taken, seconds_left
 from taskapi.db.constraints import constraint_of
 from taskapi.db.statement import Statement
 from taskapi.db.timeouts import extended
-from taskapi.problems import InsufficientStorage, OutcomeUnknown, StatementTimeout, Unavailable
+from taskapi.problems import (
+    Deadlock,
+    InsufficientStorage,
+    OutcomeUnknown,
+    StatementTimeout,
+    Unavailable,
+)
 from taskapi.runtime.connection import Connection, QueryTooLongError, Row, connection_class
 from taskapi.runtime.context import extensions, request_globals
 
@@ -349,6 +355,8 @@ class _Watch:
             return OutcomeUnknown() if self.writes else Unavailable()
         if self.writes and isinstance(error, psycopg.errors.DiskFull):
             return InsufficientStorage()
+        if isinstance(error, psycopg.errors.DeadlockDetected):
+            return Deadlock()
         if isinstance(error, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
             return sharding.problem_of(error, writes=self.writes) or Unavailable()
         return sharding.problem_of(error, writes=self.writes) or error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import (
@@ -20,12 +21,15 @@ from sqlalchemy.types import TypeEngine
 
 from taskapi.db import database
 from taskapi.db.statement import Statement
+from taskapi.problems import Deadlock
 
 _ROWS = 1_000
 """The rows that one statement reads. This limits its cost, and how long it holds locks."""
 
 _COMMAND_SECONDS = 60.0
 """For a statement of `flask purge`, which no request waits for."""
+
+_ATTEMPTS = 5
 
 Position = list[Any]
 
@@ -78,7 +82,7 @@ class Purge:
     ) -> tuple[int, Position | None]:
         position = after or self._start
         given = dict(zip(self._names, position, strict=True))
-        rows = database.rows(statement, **given, **parameters)
+        rows = _rows(statement, given | parameters)
         if not rows:
             return 0, None
         deleted, *last = rows[0]
@@ -95,6 +99,14 @@ class Purge:
             deleted, after = self._step(self._patient, after)
             total += deleted
         return total
+
+
+def _rows(statement: Statement, parameters: dict[str, Any]) -> list[Any]:
+    # Two purges can delete the same rows in different orders, since their plans can differ.
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(Deadlock):
+            return database.rows(statement, **parameters)
+    return database.rows(statement, **parameters)
 
 
 def _least(declared: TypeEngine[Any]) -> Any:

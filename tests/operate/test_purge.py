@@ -12,6 +12,7 @@ from flask import Flask
 from support import databases, world
 from support.api import Api
 from support.contract import Contract
+from support.jobs import until
 
 from config import Settings
 from taskapi.auth.queries import sessions_purge
@@ -126,6 +127,22 @@ def test_concurrent_purges_share_the_work(app: Flask, own: Settings) -> None:
     purged = world.at_once([purge_sessions] * 4)
     assert sum(purged) == 5_000
     assert counts(own)["sessions"] == 0
+
+
+def test_a_purge_that_is_the_victim_of_a_deadlock_goes_on(app: Flask, own: Settings) -> None:
+    fill(own, 20, is_over=True)
+    lock = "SELECT 1 FROM sessions WHERE {} FOR UPDATE"
+    last = "id = (SELECT max(id) FROM sessions)"
+    with ThreadPoolExecutor(1) as threads:
+        with world.holding(own, lock.format(last)) as transaction:
+            transaction.execute("SET LOCAL deadlock_timeout = '1min'")
+            purged = threads.submit(purge, app)
+            world.until_blocked(own, 1)
+            transaction.execute(lock.format("true"))
+        assert purged.result().startswith("20 ")
+    assert counts(own)["sessions"] == 0
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    until(lambda: world.sql(own, deadlocks) == [(1,)])
 
 
 @pytest.mark.parametrize("table", TABLES)
