@@ -1,4 +1,4 @@
-"""Memberships in shared workspaces, as far as the deletion of an account ends them."""
+"""How memberships in shared workspaces end: by leaving, removal, or deletion of the account."""
 
 from __future__ import annotations
 

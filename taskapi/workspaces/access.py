@@ -57,7 +57,8 @@ def require_role(caller: Caller, workspace_id: int, roles: Sequence[str] = ROLES
         Forbidden: the caller is no member.
         InsufficientRole: the caller has none of these roles.
     """
-    found = database.row(statements.access, workspace_id=workspace_id, **scope(caller)) or {}
+    found = database.row(statements.access, workspace_id=workspace_id, **scope(caller))
+    assert found
     if not found["is_live"]:
         raise SessionEnded
     if not caller.may_use(workspace_id):

@@ -79,8 +79,10 @@ def rename_workspace(caller: Caller, workspace_id: int, name: str | None) -> Wor
     with locked(caller, workspace_id, MANAGERS):
         if name is not None:
             database.row(statements.rename, workspace_id=workspace_id, name=name)
-            log_event("workspace_renamed", workspace_id=workspace_id)
-        return _own(caller, workspace_id)
+        workspace = _own(caller, workspace_id)
+    if name is not None:
+        log_event("workspace_renamed", workspace_id=workspace_id)
+    return workspace
 
 
 def delete_workspace(caller: Caller, workspace_id: int) -> None:

@@ -144,7 +144,7 @@ def test_an_unknown_token_is_refused(user: Api, token: object) -> None:
     assert response.status_code == 400
 
 
-def test_one_of_twenty_concurrent_acceptances_adds_the_member(
+def test_one_of_several_concurrent_acceptances_adds_the_member(
     app: Flask, contract: Contract, user: Api, stranger: Api
 ) -> None:
     shared = user.workspace()
@@ -158,6 +158,25 @@ def test_one_of_twenty_concurrent_acceptances_adds_the_member(
     assert sorted(set(statuses)) == [200, 400]
     assert statuses.count(200) == 1
     assert user.expect(200, "GET", f"/workspaces/{shared}")["member_count"] == 2
+
+
+def test_an_invitation_that_is_used_meanwhile_is_not_declined(
+    app: Flask, settings: Settings, contract: Contract, user: Api, stranger: Api
+) -> None:
+    shared = user.workspace()
+    token = {"token": _invite(user, shared, stranger.email)["token"]}
+    client = world.person(app, contract, like=stranger)
+    decline = ("POST", "/invitations/decline")
+    used = "DELETE FROM invitations WHERE workspace_id = %s"
+    with (
+        world.holding(settings, used, shared) as transaction,
+        world.meanwhile(
+            lambda: client.problem(400, "invitation_invalid", *decline, json=token)
+        ) as declined,
+    ):
+        world.until_blocked(settings, 1)
+        transaction.commit()
+        declined.result()
 
 
 def test_a_member_is_not_invited_and_keeps_the_role(user: Api, stranger: Api) -> None:

@@ -145,7 +145,8 @@ def accept(caller: Caller, token: str | None = None, invitation_id: int = 0) -> 
 def decline(caller: Caller, token: str | None = None, invitation_id: int = 0) -> None:
     """Decline an invitation, which is deleted. The arguments and errors are those of `accept`."""
     invitation = _find(caller, token, invitation_id)
-    _delete(invitation["workspace_id"], invitation["id"])
+    if not _delete(invitation["workspace_id"], invitation["id"]):
+        raise InvitationInvalid
     log_event("invitation_declined", workspace_id=invitation["workspace_id"])
 
 

@@ -48,7 +48,7 @@ def set_member_role(
     """Sets the role of a member. Requires the role `admin` or `owner`.
 
     The role holds for the member's next request. The owner's role changes only by a transfer. The
-    open invitations that the member has sent are revoked if the new role does not allow to invite.
+    open invitations that the member has sent are revoked if the new role allows no invitations.
     """
     return json_response(service.set_role(caller, workspace_id, user_id, **body))
 
