@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import traceback
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import psycopg
@@ -42,6 +43,11 @@ _RESTART_SECONDS = 5
 """The pause after an error of the database."""
 
 _IDLE_SECONDS = 60
+
+_AGAIN_SECONDS = 0.5
+"""The pause between the two notifications of a signal. Looking for jobs takes less."""
+
+_JOB_INSERTED = '{"type": "job_inserted", "job_id": 0}'
 _DATABASE_ERRORS = (ConnectorException, psycopg.Error, Problem)
 
 _log = logging.getLogger("taskapi.worker")
@@ -54,21 +60,22 @@ class _Connector(PsycopgConnector):
     that sleeps when it is idle.
     """
 
-    address = ""
+    signals: socket.socket | None = None
 
     def get_sync_connector(self) -> BaseConnector:
         """For jobs that queue others, on the connections of the application."""
         return SyncPsycopgConnector()
 
     async def listen_notify(self, on_notification: Any, channels: Iterable[str]) -> None:
-        found = receiver(self.address)
-        if found is None:
+        if self.signals is None:
             await asyncio.Event().wait()
             return
-        with found:
-            while True:
-                await asyncio.get_running_loop().sock_recv(found, 1)
-                await on_notification(channel="", payload='{"type": "job_inserted", "job_id": 0}')
+        while True:
+            await asyncio.get_running_loop().sock_recv(self.signals, 1)
+            await on_notification(channel="", payload=_JOB_INSERTED)
+            # Again: procrastinate forgets a notification that arrives while it looks for jobs.
+            await asyncio.sleep(_AGAIN_SECONDS)
+            await on_notification(channel="", payload=_JOB_INSERTED)
 
 
 def run(app: Flask, settings: Settings) -> None:
@@ -135,8 +142,9 @@ class _Worker:
             max_idle=_IDLE_SECONDS,
             kwargs={"application_name": "taskapi-worker", "prepare_threshold": None},
         )
-        connector.address = address_of(self._settings)
-        with queue.replace_connector(connector) as served:
+        # Before the worker looks for jobs, so that it misses no signal of a later one.
+        connector.signals = receiver(address_of(self._settings))
+        with connector.signals or nullcontext(), queue.replace_connector(connector) as served:
             async with served.open_async():
                 await served.run_worker_async(
                     concurrency=CONCURRENCY,
