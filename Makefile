@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN = .venv/bin/python -m
 
-TESTS = test test-faults test-security test-load test-neighbours test-deploy \
+TESTS = test test-processes test-faults test-security test-load test-neighbours test-deploy \
 	test-image test-clients test-fuzz test-browser test-oidc test-first-run test-alerts test-bench
 .PHONY: run install lint format requirements bench $(TESTS)
 
@@ -15,9 +15,13 @@ run: environment-run
 # Install the development dependencies.
 install: environment-dev
 
-# All tests but those of the targets below, in about eight minutes on two cores.
+# All tests but those of the targets below, in about four minutes on two cores.
 test: environment-dev
 	@$(BIN) pytest $(ARGS)
+
+# Servers, workers and commands that run as processes, and the documented commands; five minutes.
+test-processes: environment-dev
+	@$(BIN) pytest -m 'processes and not security' $(ARGS)
 
 # Kills workers, the database and connections, and fills the disk; about four minutes.
 test-faults: environment-dev

@@ -20,7 +20,7 @@ from psycopg import pq
 from config import Settings
 from taskapi import embedded
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 60.0

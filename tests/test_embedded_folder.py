@@ -18,7 +18,7 @@ from config import Settings
 from taskapi import embedded
 from taskapi.embedded import account
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 ROOT = Path(__file__).parent.parent
 NOBODY = 65534

@@ -213,14 +213,14 @@ def _run(url: str, *command: str) -> str:
     return ran.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_the_command_upgrades_and_reports_the_revision(empty: str) -> None:
     assert _run(empty, "-m", "flask", "db", "current") == ""
     _run(empty, "-m", "flask", "db", "upgrade")
     assert _run(empty, "-m", "flask", "db", "current").startswith(f"{migration_head()} (head)")
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_a_serving_worker_does_not_load_alembic(database_url: str) -> None:
     loaded = "import sys, wsgi; print('alembic' in sys.modules, 'flask_migrate' in sys.modules)"
     assert _run(database_url, "-c", loaded).split() == ["False", "False"]

@@ -174,7 +174,7 @@ def _assert_printed(document: str, output: str, times: int = 1) -> None:
         assert found, f"{line} is not in:\n{before}"
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
 def test_guide_runs_as_documented(port: int, guide: Path) -> None:
     document = guide.read_text()
@@ -207,7 +207,7 @@ def _comparable(shown: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(name, None if name in GENERATED else value) for name, value in shown.items()]
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_tour_runs_twice_as_documented(port: int) -> None:
     output = _output(TOUR, port, times=2)
     _assert_printed(TOUR, output, times=2)

@@ -24,7 +24,7 @@ PATIENCE = 60.0
 AT_ONCE = 10.0
 """Less than the 25 seconds that a stop may take while requests are in flight."""
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:

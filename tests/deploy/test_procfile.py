@@ -17,7 +17,7 @@ from support import databases, jobs
 from support.servers import ROOT, free_port
 from support.writers import person
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 PATIENCE = 30
 LINES = dict(re.findall(r"^([\w-]+): *(.+)$", (ROOT / "Procfile").read_text(), re.MULTILINE))

@@ -15,7 +15,7 @@ from hostile.raw import talk, titles, written
 from taskapi.http.bodies import MAX_BYTES
 from taskapi.runtime import MAX_CHUNKS
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 CHUNKED = "Transfer-Encoding: chunked"
 

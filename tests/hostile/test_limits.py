@@ -6,7 +6,7 @@ import httpx
 import pytest
 from hostile.raw import talk, titles, written
 
-pytestmark = [pytest.mark.security, pytest.mark.slow]
+pytestmark = [pytest.mark.security, pytest.mark.processes]
 
 CLOSE = "Connection: close"
 

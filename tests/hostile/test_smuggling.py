@@ -12,7 +12,7 @@ import httpx
 import pytest
 from hostile.raw import Answer, talk, titles, written
 
-pytestmark = [pytest.mark.security, pytest.mark.slow]
+pytestmark = [pytest.mark.security, pytest.mark.processes]
 
 CHUNKED = "Transfer-Encoding: chunked"
 CLOSE = "Connection: close"

@@ -12,7 +12,7 @@ from support import jobs
 from support.jobs import lines, rows, started, until, working
 from support.revisions import flask
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 
 def _fail(url: str, queueing: Flask, file: Path) -> int:

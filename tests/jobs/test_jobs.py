@@ -20,7 +20,7 @@ from taskapi.db import database
 from taskapi.jobs.queue import PAUSES, queue
 from taskapi.jobs.wakeup import address_of
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 
 _FROM_OURS = "FROM procrastinate_jobs WHERE starts_with(task_name, 'test')"

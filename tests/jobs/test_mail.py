@@ -12,7 +12,7 @@ from support.contract import Contract
 from support.jobs import rows, started, until
 from support.revisions import flask
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 _OURS = "task_name = 'notify_password_changed'"
 

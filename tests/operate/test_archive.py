@@ -24,7 +24,7 @@ from support.writers import person, writing
 
 from taskapi.server.operate.archive import ArchiveError, back_up
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 
 class Place:

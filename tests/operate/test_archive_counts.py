@@ -17,7 +17,7 @@ from config import Settings
 from taskapi import embedded
 from taskapi.server.operate import archive
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 LOSSY_DUMP = """#!/bin/sh
 case "$*" in

@@ -18,7 +18,7 @@ from support.servers import ROOT
 
 from taskapi.server.health.service import migration_head
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 SECRET = "secret@example.com"
 _numbers = itertools.count(1)

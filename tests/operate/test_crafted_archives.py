@@ -18,7 +18,7 @@ from config import Settings
 from taskapi.server.operate import archive
 from taskapi.tasks.models import RULES
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 MARKER = "executed-by-restore"
 """A file in the database's folder, which is the working directory of the server's programs."""

@@ -26,7 +26,7 @@ from support.world import at_once
 from taskapi import create_app
 from taskapi.auth.tokens import parse_refresh_token
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 OLD, NEW = (
     "the old key of a test which is long enough",

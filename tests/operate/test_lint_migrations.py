@@ -10,7 +10,7 @@ import pytest
 from support import revisions
 from support.servers import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 REFUSED = {
     "adding-field-with-default": """op.add_column("tasks",

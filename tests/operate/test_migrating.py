@@ -14,7 +14,7 @@ from psycopg import sql
 from support import databases, revisions, world
 from support.contract import Contract
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 _numbers = itertools.count(1)
 

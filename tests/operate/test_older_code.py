@@ -24,7 +24,7 @@ from support.writers import writing
 
 from taskapi import create_app
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 EXPAND = """
 op.add_column("tasks", sa.Column("color", sa.BigInteger, server_default=sa.text("0")))

@@ -20,7 +20,7 @@ from support.servers import ROOT, started
 
 from config import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 PATIENCE = 20.0
 SLOW = """

@@ -24,7 +24,7 @@ from taskapi import create_app
 from taskapi.db import replicas
 from taskapi.runtime.connection import Connection
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 PRIMARY, REPLICA = "primary", "replica"
 LEFT_ALONE = 5.0

@@ -8,7 +8,7 @@ import pytest
 from hostile.raw import talk
 from support.servers import serving
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 ORIGIN, OTHER = "https://app.example.com", "https://evil.example"
 REQUESTS = {

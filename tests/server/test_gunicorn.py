@@ -18,7 +18,7 @@ from support.api import PASSWORD, new_email
 from support.servers import serving
 from support.writers import person as registered
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from support import databases, jobs, world
 from support.servers import ROOT, Service, free_port, started
 from support.writers import person
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 _PATIENCE = 10
 

@@ -16,7 +16,7 @@ from support.receiver import Receiver, receiving
 from support.servers import ROOT, serving
 from support.writers import person
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 SECRET = "canary-of-a-title"
 

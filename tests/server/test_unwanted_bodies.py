@@ -11,7 +11,7 @@ import httpx
 import pytest
 from support.servers import serving
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 LENGTH = 200_000
 HEAD = f"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LENGTH}\r\n\r\n".encode()

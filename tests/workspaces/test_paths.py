@@ -160,7 +160,7 @@ def service(database_url: str) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_the_server_passes_on_the_path_that_was_sent(service: str) -> None:
     """The paths and headers that servers decode, normalize or trust, as bytes to gunicorn."""
     with registered(service) as me, registered(service) as them:

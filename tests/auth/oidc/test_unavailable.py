@@ -111,7 +111,7 @@ def test_a_slow_provider_holds_no_connection_to_the_database(
             assert "code" in returned.result()
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_a_provider_that_does_not_respond_does_not_stop_the_service(
     database_url: str, example: Provider
 ) -> None:
