@@ -10,6 +10,7 @@ from taskapi.auth.profile.schemas import EXAMPLE as PROFILE_EXAMPLE
 from taskapi.auth.profile.schemas import Profile
 from taskapi.db.quotas import QUOTAS
 from taskapi.http.fields import (
+    EMAIL_FORMAT,
     CurrentPassword,
     EmailAddress,
     Id,
@@ -150,7 +151,7 @@ class User(Schema):
     id = Id("The ID of the account.")
     email = fields.String(
         required=True,
-        metadata={"format": "email", "description": "The email address, in lower case."},
+        metadata={"format": EMAIL_FORMAT, "description": "The email address, in lower case."},
     )
     email_verified = fields.Boolean(
         required=True,

@@ -104,6 +104,10 @@ def normalized_email(text: str) -> str:
     return _nfc(text.strip(WHITE_SPACE).lower())
 
 
+EMAIL_FORMAT = "idn-email"
+"""The format in OpenAPI. The characters need not be ASCII."""
+
+
 class EmailAddress(_Strict, fields.Email):
     """An email address, as `normalized_email` returns it."""
 
@@ -111,9 +115,10 @@ class EmailAddress(_Strict, fields.Email):
         "invalid": _NOT_AN_EMAIL,
     }
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, metadata: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(
             validate=validate.Length(max=255, error=_NOT_AN_EMAIL),
+            metadata={"format": EMAIL_FORMAT} | (metadata or {}),
             **kwargs,
         )
 

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from support import databases
 from support.api import Api
-from support.contract import Contract
+from support.contract import Contract, validator_of
 
 from taskapi import create_app
 from taskapi.field_errors import FIELD_ERROR_CODES, MEANINGS
@@ -68,11 +67,6 @@ def _media(call: Call) -> Iterator[tuple[str, dict[str, Any]]]:
 def _examples(media: dict[str, Any]) -> list[Any]:
     several = [_resolved(example)["value"] for example in media.get("examples", {}).values()]
     return [*several, *([media["example"]] if "example" in media else [])]
-
-
-def _validator(schema: dict[str, Any]) -> Draft202012Validator:
-    whole = {**schema, "components": DOCUMENT["components"]}
-    return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
 def test_the_committed_document_is_what_the_service_builds(app: Flask) -> None:
@@ -163,7 +157,7 @@ def test_every_content_has_valid_examples(call: Call) -> None:
         examples = _examples(media)
         assert examples, f"{where} has no example"
         for example in examples:
-            errors = list(_validator(media["schema"]).iter_errors(example))
+            errors = list(validator_of(media["schema"], DOCUMENT).iter_errors(example))
             assert not errors, f"{where}: {errors}"
 
 
@@ -298,5 +292,5 @@ def test_the_document_accepts_the_titles_that_the_service_accepts(
     operation = contract.operation("POST", "/tasks")
     assert operation
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    assert _validator(schema).is_valid(body) == is_valid
+    assert validator_of(schema, DOCUMENT).is_valid(body) == is_valid
     assert user.send("POST", "/tasks", json=body).status_code == (201 if is_valid else 400)

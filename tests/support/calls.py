@@ -14,9 +14,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from flask import Flask
-from jsonschema import Draft202012Validator
 from support import databases
 from support.api import Api
+from support.contract import validator_of
 from werkzeug.test import TestResponse
 
 from taskapi import create_app
@@ -171,9 +171,7 @@ def _names(schema: dict[str, Any]) -> Iterator[str]:
 
 def accepts(schema: dict[str, Any], value: Any) -> bool:
     """Whether the document allows a value."""
-    checker = Draft202012Validator.FORMAT_CHECKER
-    rooted = schema | {"components": DOCUMENT["components"]}
-    return Draft202012Validator(rooted, format_checker=checker).is_valid(value)
+    return validator_of(schema, DOCUMENT).is_valid(value)
 
 
 def _all_calls() -> Iterator[Call]:

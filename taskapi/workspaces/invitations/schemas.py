@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from taskapi.http.fields import EmailAddress, Id, Text, Timestamp
+from taskapi.http.fields import EMAIL_FORMAT, EmailAddress, Id, Text, Timestamp
 from taskapi.http.schemas import Input
 from taskapi.workspaces.members.schemas import GRANTED, ROLE_ABOUT, role_field
 from taskapi.workspaces.models import EDITOR
@@ -56,7 +56,8 @@ class Invitation(Schema):
     id = Id("The ID of the invitation.")
     workspace_id = Id("The ID of the workspace.")
     email = fields.String(
-        required=True, metadata={"format": "email", "description": "The invited email address."}
+        required=True,
+        metadata={"format": EMAIL_FORMAT, "description": "The invited email address."},
     )
     role = fields.String(required=True, metadata={"enum": [*GRANTED], "description": ROLE_ABOUT})
     invited_by = Id("The ID of the user who sent the invitation.")
