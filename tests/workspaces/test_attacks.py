@@ -162,10 +162,8 @@ def test_an_id_of_another_workspace_in_a_filter(
         assert found[0][0] == 400
     body = {"name": "Foreign", "query": f"{field} = {there.row(argument)}"}
     here.person.task()
-    saved = here.person.send("POST", "/filters", json=body)
-    if saved.status_code == 201:
-        sent = here.person.send("GET", "/tasks", query_string={"filter_id": saved.get_json()["id"]})
-        assert sent.status_code == 400 or sent.get_json()["tasks"] == []
+    saved = here.person.expect(201, "POST", "/filters", json=body)
+    here.person.expect(400, "GET", "/tasks", query_string={"filter_id": saved["id"]})
 
 
 def test_the_child_of_another_parent(here: Place) -> None:

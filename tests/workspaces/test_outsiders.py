@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import Any
 
@@ -18,7 +17,6 @@ from config import Settings
 from taskapi.http import admission
 
 LOCK = "SELECT FROM workspaces WHERE id = %s FOR UPDATE"
-SOON = 2.0
 
 
 @pytest.fixture
@@ -194,7 +192,7 @@ def test_a_token_for_a_workspace_is_no_token_for_the_account(user: Api, stranger
 def test_outsiders_and_viewers_do_not_wait_for_the_lock_of_a_workspace(
     settings: Settings, user: Api, stranger: Api, third: Api
 ) -> None:
-    """They get their errors at once, so that they cannot queue before its members."""
+    """They cannot queue before its members. A request that waits for the lock is a 503."""
     shared = user.workspace(viewer=third)
     calls = [call for call in IN_WORKSPACE if writes(call)]
     requests = [filled_in(call, user.at(shared)) for call in calls]
@@ -202,10 +200,8 @@ def test_outsiders_and_viewers_do_not_wait_for_the_lock_of_a_workspace(
     with world.holding(settings, LOCK, shared):
         for request in requests:
             for person in (stranger.at(shared), third.at(shared)):
-                begun = time.monotonic()
-                assert request.send(person).status_code == 403
-                assert request.send(person, **keyed).status_code == 403
-                assert time.monotonic() - begun < SOON, request.call
+                assert request.send(person).status_code == 403, request.call
+                assert request.send(person, **keyed).status_code == 403, request.call
 
 
 def test_writes_of_outsiders_use_no_share_of_the_workspace(
