@@ -19,7 +19,7 @@ install: environment-dev
 test: environment-dev
 	@$(BIN) pytest $(ARGS)
 
-# Servers, workers and commands that run as processes, and the documented commands; five minutes.
+# Servers, workers and commands that run as processes, and the documented commands; six minutes.
 test-processes: environment-dev
 	@$(BIN) pytest -m 'processes and not security' $(ARGS)
 
@@ -29,7 +29,8 @@ test-faults: environment-dev
 
 # Attacks that take long: forged tokens, guessed passwords, injection, hostile values in each field.
 test-security: environment-dev
-	@$(BIN) pytest -n 0 -m security $(ARGS)
+	@$(BIN) pytest -m 'security and not alone' $(ARGS)
+	@$(BIN) pytest -n 0 -m 'security and alone' $(ARGS)
 
 # Many clients; LOAD_SECONDS is the duration.
 test-load: environment-dev
