@@ -257,6 +257,8 @@ class Changes(Service):
             account.version += bool(written)
             past = self.last_occurrence(session, task["id"])
             self.advanced(session, expected, "completed", past, changed)
+            if concerns_others:
+                self.see(session)
             return
         if body.get("is_completed"):
             since = body.get("completed_at") or UNSEEN
