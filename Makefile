@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN = .venv/bin/python -m
 
-TESTS = test test-processes test-faults test-security test-load test-neighbours test-deploy \
+TESTS = test test-processes test-root test-faults test-security test-load test-neighbours test-deploy \
 	test-image test-clients test-fuzz test-browser test-oidc test-first-run test-alerts test-bench
 .PHONY: run install lint format requirements bench $(TESTS)
 
@@ -21,7 +21,11 @@ test: environment-dev
 
 # Servers, workers and commands that run as processes, and the documented commands; six minutes.
 test-processes: environment-dev
-	@$(BIN) pytest -m 'processes and not security' $(ARGS)
+	@$(BIN) pytest -m 'processes and not security and not root' $(ARGS)
+
+# Processes of other users, who must not read, change or block the data folder. Requires root.
+test-root: environment-dev
+	@$(BIN) pytest -m root $(ARGS)
 
 # Kills workers, the database and connections, and fills the disk; about four minutes.
 test-faults: environment-dev

@@ -24,10 +24,6 @@ ROOT = Path(__file__).parent.parent
 NOBODY = 65534
 PATIENCE = 60.0
 
-# These tests give files to another user and act as that user, which the kernel allows to root
-# alone. `.ci/run` requires root, so they are never skipped there.
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
-
 START = """
 from config import Settings
 from taskapi import embedded
@@ -113,7 +109,7 @@ def test_a_folder_of_an_earlier_release_is_closed_to_others(folder: Path) -> Non
     assert mode(folder) & 0o067 == 0
 
 
-@as_root
+@pytest.mark.root
 def test_another_user_cannot_open_anything_in_the_folder(folder: Path) -> None:
     with embedded.provide(settings_for(folder)):
         for path in (folder, *folder.iterdir()):
@@ -123,7 +119,7 @@ def test_another_user_cannot_open_anything_in_the_folder(folder: Path) -> None:
             assert "Permission denied" in error
 
 
-@as_root
+@pytest.mark.root
 def test_another_user_who_locked_the_folder_blocks_no_start(folder: Path) -> None:
     folder.mkdir(mode=0o755)
     environment = {"PYTHONPATH": str(ROOT), "TASKAPI_DATA_DIR": str(folder)}
@@ -143,7 +139,7 @@ def test_another_user_who_locked_the_folder_blocks_no_start(folder: Path) -> Non
     assert done.stdout == "started\n"
 
 
-@as_root
+@pytest.mark.root
 def test_another_users_folder_is_refused(folder: Path) -> None:
     folder.mkdir()
     (folder / "jwt.key").write_text("k" * 64)
@@ -151,7 +147,7 @@ def test_another_users_folder_is_refused(folder: Path) -> None:
     check_refused(folder, r"data belongs to user nobody, who could replace .* TASKAPI_DATA_DIR")
 
 
-@as_root
+@pytest.mark.root
 @pytest.mark.parametrize("name", ["jwt.key", "postgres.lock", "postgres.log", "postgres"])
 def test_another_users_file_in_the_folder_is_refused(folder: Path, name: str) -> None:
     folder.mkdir()
@@ -186,7 +182,7 @@ def test_a_file_with_another_name_is_refused(folder: Path, victim: Path, name: s
     check_refused(folder, f"{name} is also linked.*TASKAPI_DATA_DIR")
 
 
-@as_root
+@pytest.mark.root
 def test_another_users_link_to_the_folder_is_refused(scratch: Path, folder: Path) -> None:
     link = scratch / "link"
     link.symlink_to(folder)
@@ -204,7 +200,7 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(folder: Path) ->
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
-@as_root
+@pytest.mark.root
 def test_data_that_postgresql_cannot_reach_is_placed_below_the_shared_directory(
     scratch: Path, shared: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -222,7 +218,7 @@ def test_data_that_postgresql_cannot_reach_is_placed_below_the_shared_directory(
     assert said.count("\n") == 2
 
 
-@as_root
+@pytest.mark.root
 def test_a_database_that_postgresql_cannot_reach_is_not_replaced_by_an_empty_one(
     scratch: Path, shared: Path
 ) -> None:
@@ -237,7 +233,7 @@ def test_a_database_that_postgresql_cannot_reach_is_not_replaced_by_an_empty_one
     assert mode(private) == 0o700
 
 
-@as_root
+@pytest.mark.root
 def test_programs_that_postgresql_cannot_reach_are_copied(
     scratch: Path, shared: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,7 +251,7 @@ def test_programs_that_postgresql_cannot_reach_are_copied(
     assert [path.name for path in shared.iterdir()] == ["postgres-0.6.0"]
 
 
-@as_root
+@pytest.mark.root
 def test_programs_installed_under_a_strict_umask_are_copied(
     scratch: Path, shared: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,7 +267,7 @@ def test_programs_installed_under_a_strict_umask_are_copied(
     assert shared.exists()
 
 
-@as_root
+@pytest.mark.root
 @pytest.mark.parametrize("harm", ["foreign", "writable"])
 def test_a_shared_directory_that_others_can_change_is_refused(
     scratch: Path, shared: Path, harm: str
