@@ -22,8 +22,8 @@ LOGIN_PER_DEVICE = Limit("login-device", 10, "minute")
 LOGIN_OF_DEVICES_PER_NETWORK = Limit("login-devices-address", 120, "minute")
 REFRESH_PER_NETWORK = Limit("refresh-address", 120, "minute")
 REFRESH_PER_SESSION = Limit("refresh-session", 30, "minute")
-REAUTHENTICATE_PER_NETWORK = Limit("reauthenticate-address", 30, "minute")
-REAUTHENTICATE_PER_ACCOUNT = Limit("reauthenticate-account", 10, "minute")
+_REAUTHENTICATE_PER_NETWORK = Limit("reauthenticate-address", 30, "minute")
+_REAUTHENTICATE_PER_ACCOUNT = Limit("reauthenticate-account", 10, "minute")
 CREATE_TOKEN_PER_ACCOUNT = Limit("create-token-account", 60, "hour")
 
 INVITE_PER_ACCOUNT = Limit("invite-account", 100, "day")
@@ -82,6 +82,16 @@ def spend_by_network(limit: Limit, address: str | None) -> None:
     """
     for name, factor in _networks(address):
         ratelimit.spend(limit.times(factor), by=name)
+
+
+def spend_reauthentication(user_id: int, address: str | None) -> None:
+    """Count an attempt of a logged-in user to prove who they are.
+
+    Raises:
+        RateLimited, Unavailable: as `ratelimit.spend`.
+    """
+    spend_by_network(_REAUTHENTICATE_PER_NETWORK, address)
+    ratelimit.spend(_REAUTHENTICATE_PER_ACCOUNT, by=user_id)
 
 
 def spend_login(email: str, address: str | None) -> list[Spent]:

@@ -6,7 +6,6 @@ far as they are few, and by `flask purge` otherwise.
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Any
 
 from taskapi.auth import memberships
@@ -49,11 +48,11 @@ def close(statement: Statement, **parameters: Any) -> bool:
     return closed is not None
 
 
-def delete_rows(user_id: int, seconds: float = FOREVER) -> bool:
+def delete_rows(user_id: int, until: float = FOREVER) -> bool:
     """Delete a closed account, its memberships and its rows, a thousand at a time.
 
     Args:
-        seconds: after which the rest is left for later.
+        until: the value of `time.monotonic` from which on the rest is left for later.
 
     Returns:
         Whether nothing is left.
@@ -61,7 +60,6 @@ def delete_rows(user_id: int, seconds: float = FOREVER) -> bool:
     Raises:
         Unavailable, OutcomeUnknown: as `database.rows`.
     """
-    until = monotonic() + seconds
     memberships.end_memberships(user_id)
     if not all(delete_workspace(one, until) for one in deleted_workspaces_of(user_id)):
         return False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from time import monotonic
 from typing import NoReturn
 
-from taskapi.auth import attempts, deletion, ratelimit
+from taskapi.auth import attempts, deletion
 from taskapi.auth import queries as statements
 from taskapi.auth.emails import queries as emails
 from taskapi.auth.fairness import Group
@@ -44,7 +45,7 @@ def confirm_password(caller: Caller, password: str, address: str | None) -> str:
     Raises:
         WrongPassword, SessionEnded, RateLimited, TooBusy: see there.
     """
-    _spend_reauthentication(caller, address)
+    attempts.spend_reauthentication(caller.user_id, address)
     return _reauthenticate(caller, password, attempts.group_of(address, is_known=True), "/password")
 
 
@@ -65,7 +66,7 @@ def change_password(
         WrongPassword: the current password is wrong.
         SessionEnded, RateLimited, TooBusy: see there.
     """
-    _spend_reauthentication(caller, address)
+    attempts.spend_reauthentication(caller.user_id, address)
     group = attempts.group_of(address, is_known=True)
     hashed_password = _reauthenticate(caller, current_password, group, "/current_password")
     new_hash = hash_password(new_password, group)
@@ -100,14 +101,8 @@ def delete_account(caller: Caller, password: str, address: str | None) -> None:
     if not deletion.close(statements.close_own_account, **parameters):
         _raise_for_unchanged_row(caller, "/password")
     log_event("account_deleted", user_id=caller.user_id)
-    # The account is closed already; `flask purge` deletes remaining rows.
     with suppress(Unavailable, RateLimited):
-        deletion.delete_rows(caller.user_id, _DELETION_SECONDS)
-
-
-def _spend_reauthentication(caller: Caller, address: str | None) -> None:
-    attempts.spend_by_network(attempts.REAUTHENTICATE_PER_NETWORK, address)
-    ratelimit.spend(attempts.REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
+        deletion.delete_rows(caller.user_id, monotonic() + _DELETION_SECONDS)
 
 
 def _reauthenticate(caller: Caller, password: str, group: Group, pointer: str) -> str:

@@ -28,6 +28,7 @@ from taskapi.extensions import Model, table_of
 from taskapi.workspaces.models import Workspace
 
 FOREVER = float("inf")
+"""The time limit of commands, which delete everything."""
 
 _workspaces = table_of(Workspace)
 _workspace_id = bindparam("workspace_id", type_=BigInteger)

@@ -22,8 +22,8 @@ def worker_command(app: Flask, settings: Settings) -> click.Command:
 
         Several workers can run at once, on any machines.
         """
-        # asyncio and its pool of connections would take memory in each process of the service.
         end_with_parent()
+        # asyncio and its pool of connections would take memory in each process of the service.
         import_module("taskapi.jobs.worker").run(app, settings)
 
     return worker

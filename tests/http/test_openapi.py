@@ -74,6 +74,20 @@ def test_the_committed_document_is_what_the_service_builds(app: Flask) -> None:
     assert COMMITTED.read_bytes() == built, "run: flask openapi write"
 
 
+def _takes_key(call: Call) -> bool:
+    names = (parameter["name"] for parameter in call.described.get("parameters", ()))
+    return "Idempotency-Key" in names
+
+
+def test_the_guide_names_each_post_that_takes_no_idempotency_key() -> None:
+    guide = (ROOT / "docs" / "api.md").read_text()
+    table = guide.partition("All `POST` endpoints accept one except")[2].partition("\n## ")[0]
+    named = re.findall(r"`(/[^`]+)`", table)
+    posts = [call for call in CALLS if call.method == "post"]
+    keyless = {call.path for call in posts if not _takes_key(call)}
+    assert sorted(named) == sorted(keyless)
+
+
 def test_the_served_document_is_the_built_one(app: Flask, client: FlaskClient) -> None:
     response = client.get("/openapi.json")
     assert response.mimetype == "application/json"

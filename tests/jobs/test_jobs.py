@@ -22,6 +22,7 @@ from taskapi.jobs.wakeup import address_of
 
 pytestmark = pytest.mark.processes
 
+JOBS_IN_TURN = 15
 
 _FROM_OURS = "FROM procrastinate_jobs WHERE starts_with(task_name, 'test')"
 """Not the daily purge, which a worker queues itself."""
@@ -67,6 +68,17 @@ def test_a_job_starts_at_once_on_the_same_machine(url: str, queueing: Flask, fil
         until(lambda: rows(url, "SELECT 1 FROM procrastinate_workers"))
         jobs.append.defer(file=str(file), line="done")
         until(lambda: lines(file) == ["done"])
+
+
+def test_a_job_starts_at_once_while_the_worker_looks_for_jobs(
+    url: str, queueing: Flask, file: Path
+) -> None:
+    """Each is queued when the previous one has begun. Then the worker looks for another one."""
+    with working(url, JOBS_POLL_SECONDS="3600"):
+        until(lambda: rows(url, "SELECT 1 FROM procrastinate_workers"))
+        for number in range(1, JOBS_IN_TURN + 1):
+            jobs.append.defer(file=str(file), line="done")
+            until(lambda number=number: len(lines(file)) == number, pause=0)
 
 
 def test_a_job_that_another_machine_queued_is_found(url: str, file: Path) -> None:

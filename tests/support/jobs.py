@@ -103,12 +103,12 @@ def started(command: list[str], database_url: str, **settings: str) -> Iterator[
             process.wait()
 
 
-def until(condition: Callable[[], object], seconds: float = _SECONDS) -> None:
+def until(condition: Callable[[], object], seconds: float = _SECONDS, pause: float = 0.05) -> None:
     """Wait until a condition is met."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition was not met in time"
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def rows(database_url: str, statement: str) -> list[tuple[Any, ...]]:

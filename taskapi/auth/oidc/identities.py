@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from taskapi.auth import attempts, ratelimit
+from taskapi.auth import attempts
 from taskapi.auth import queries as accounts
 from taskapi.auth.emails.queries import delete_pending_changes, set_verified
 from taskapi.auth.locking import locked_account
@@ -156,8 +156,7 @@ def set_password(
         InvalidCode, IdentityNotLinked, SessionEnded, RateLimited, TooBusy: see there.
     """
     require_access(caller)
-    attempts.spend_by_network(attempts.REAUTHENTICATE_PER_NETWORK, address)
-    ratelimit.spend(attempts.REAUTHENTICATE_PER_ACCOUNT, by=caller.user_id)
+    attempts.spend_reauthentication(caller.user_id, address)
     new_hash = hash_password(new_password, attempts.group_of(address, is_known=True))
     identity = codes.redeem(code, code_verifier)
     with locked_account(caller.user_id):
