@@ -24,7 +24,7 @@ from taskapi.http.addresses import client_address, network
 from taskapi.http.application import CompleteResponse, Request
 from taskapi.http.rates import Rate
 from taskapi.identity import Caller
-from taskapi.problems import Forbidden, RateLimited, TokenInvalid
+from taskapi.problems import Forbidden, InvalidInput, RateLimited, TokenInvalid
 from taskapi.runtime import CLOSE
 from taskapi.runtime.context import extensions
 
@@ -107,6 +107,10 @@ class Admission:
             response = respond(turn)
         except TooManyConcurrentRequests as problem:
             raise self._refused(key, request, problem) from None
+        except InvalidInput:
+            if self._limits_rate:
+                self._pause(share.key, 0)
+            raise
         except (TokenInvalid, Forbidden) as problem:
             if caller:
                 self._forget(caller, problem)
@@ -189,7 +193,7 @@ class Admission:
 def init_app(app: Flask, settings: Settings) -> None:
     """Create the application's admission."""
     app.extensions["taskapi_admission"] = Admission(
-        Slots(max(1, settings.database_pool_size // 2)),
+        Slots(max(1, settings.pool_size // 2)),
         settings.database_pool_timeout,
         limits_rate=settings.ratelimit_enabled,
     )
