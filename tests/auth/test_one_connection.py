@@ -25,7 +25,7 @@ LATER = "UPDATE sessions SET last_used_at = now() - interval '1 hour' WHERE user
 _keys = (f"key-{number}" for number in itertools.count())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def single(settings: Settings) -> Iterator[Flask]:
     """An application with one connection, and with its limits on attempts."""
     limits: dict[str, Any] = {"database_pool_size": 1, "database_pool_timeout": 0.5}

@@ -26,7 +26,7 @@ CLIENT_SECRET = "a secret & of the client"
 Claims = dict[str, Any]
 
 
-def new_key(kid: str = "first") -> RSAKey:
+def new_key(kid: str) -> RSAKey:
     return RSAKey.generate_key(2048, {"kid": kid, "use": "sig"})
 
 
@@ -36,7 +36,7 @@ class Provider:
 
     issuer: str
     user: Claims
-    key: RSAKey = field(default_factory=new_key)
+    key: RSAKey
     published: list[dict[str, Any]] | None = None
     """The key set; by default that of `key`."""
 
@@ -127,7 +127,7 @@ class Provider:
 
 
 @contextmanager
-def provider(**user: Any) -> Iterator[Provider]:
+def provider(key: RSAKey, **user: Any) -> Iterator[Provider]:
     """A running provider with one user, who has a verified email address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -160,8 +160,8 @@ def provider(**user: Any) -> Iterator[Provider]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     subject = f"subject-{secrets.token_hex(8)}"
     described = {"sub": subject, "email": f"{subject}@example.com", "email_verified": True} | user
-    running = Provider(f"http://127.0.0.1:{server.server_port}", described)
-    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    running = Provider(f"http://127.0.0.1:{server.server_port}", described, key)
+    thread = Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     thread.start()
     try:
         yield running

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from flask import Flask
 from support.api import Api
+from support.contract import Contract
 from support.world import sql
 
 from config import Settings
@@ -21,13 +23,14 @@ def text(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def writer(user: Api, settings: Settings, text: str) -> Api:
+@pytest.fixture(scope="module")
+def writer(app: Flask, contract: Contract, settings: Settings, text: str) -> Api:
     """A client with many tasks of the longest description."""
+    writer = Api(app.test_client(), contract).registered()
     for number in range(COUNT):
-        user.task(title=f"Task {number % 7}", priority=number % 3)
-    sql(settings, "UPDATE tasks SET description = %s WHERE user_id = %s", text, user.user_id)
-    return user
+        writer.task(title=f"Task {number % 7}", priority=number % 3)
+    sql(settings, "UPDATE tasks SET description = %s WHERE user_id = %s", text, writer.user_id)
+    return writer
 
 
 @pytest.mark.parametrize("sort", ["-created_at", "title", "-priority", "position"])

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from joserfc.jwk import RSAKey
 from support.contract import Contract
-from support.provider import Provider, provider
+from support.provider import Provider, new_key, provider
 from support.signing_in import APP, MOBILE_APP, PUBLIC_URL, FrontEnd
 from support.world import worker
 
@@ -17,16 +18,22 @@ from config import Settings
 NewFrontEnd = Callable[..., FrontEnd]
 
 
+@pytest.fixture(scope="session")
+def keys() -> tuple[RSAKey, RSAKey]:
+    """The keys of the two providers. To generate them takes longer than most tests."""
+    return new_key("first"), new_key("first")
+
+
 @pytest.fixture
-def example() -> Iterator[Provider]:
-    with provider() as running:
+def example(keys: tuple[RSAKey, RSAKey]) -> Iterator[Provider]:
+    with provider(keys[0]) as running:
         yield running
 
 
 @pytest.fixture
-def other() -> Iterator[Provider]:
+def other(keys: tuple[RSAKey, RSAKey]) -> Iterator[Provider]:
     """A second provider, whose user has the same subject and no email address."""
-    with provider(email=None, email_verified=None) as running:
+    with provider(keys[1], email=None, email_verified=None) as running:
         yield running
 
 
