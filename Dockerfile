@@ -15,7 +15,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     && /venv/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: \
         -r requirements.txt \
     && /venv/bin/pip uninstall --quiet --yes pip setuptools
-COPY config.py config_oidc.py config_urls.py wsgi.py gunicorn.conf.py ./
+COPY config.py config_oidc.py wsgi.py gunicorn.conf.py ./
 COPY migrations migrations
 COPY taskapi taskapi
 # The runtime user cannot write here, and compiling on each start would take a second.

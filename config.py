@@ -13,16 +13,9 @@ from dataclasses import dataclass, field, fields, replace
 from email.policy import SMTP
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from config_oidc import OidcProvider, is_secure_url, oidc_providers, redirect_uris
-from config_urls import (
-    is_on_this_machine,
-    parse_database_url,
-    parse_http_url,
-    parse_mail_url,
-    parse_origins,
-    split,
-)
 
 MINIMUM_KEY_BYTES = 32
 """An HS256 key must be at least as long as the hash output (RFC 7518 section 3.2)."""
@@ -74,11 +67,60 @@ def _issuer(text: str) -> str:
     return text
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.rstrip("/") for origin in _words(text))
+    if not all(map(_is_origin, origins)):
+        raise ValueError(
+            "must list origins such as https://app.example.com, capacitor://localhost or"
+            " https://*.example.com, separated by commas (no path, and no other *)"
+        )
+    return origins
+
+
+def _is_origin(origin: str) -> bool:
+    """Whether a text is an origin, or a pattern for the subdomains of a domain."""
+    parts = urlsplit(origin)
+    domain = parts.netloc.removeprefix("*.")
+    if origin != f"{parts.scheme}://{parts.netloc}" or not parts.hostname:
+        return False
+    is_pattern = domain != parts.netloc
+    is_valid_pattern = parts.scheme == "https" and "." in domain
+    return not set("*@ \\") & set(domain) and (is_valid_pattern or not is_pattern)
+
+
+def _database_url(text: str) -> str:
+    if urlsplit(text).scheme not in ("postgres", "postgresql"):
+        raise ValueError("must be a postgres:// or postgresql:// URL")
+    return text
+
+
+def _mail_url(text: str) -> str:
+    parts = urlsplit(text)
+    try:
+        is_valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if parts.scheme not in ("smtp", "smtps") or not is_valid or parts.path.strip("/"):
+        raise ValueError("must be such as smtps://user:password@host:465 or smtp://host:587")
+    return text
+
+
 def _mailbox(text: str) -> str:
     found = SMTP.header_factory("From", text) if text.isprintable() else None
     if found is None or found.defects or len(found.addresses) != 1 or not found.addresses[0].domain:
         raise ValueError("must be an address such as Tasks <noreply@example.com>")
     return text
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http:// or https:// URL, without a query")
+    return text.rstrip("/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,27 +130,24 @@ class Settings:
     database_url: str | None = _setting(
         None,
         "PostgreSQL URL, as Neon or Heroku provide it; unset: an embedded server is started",
-        parse_database_url,
+        _database_url,
         secret=True,
     )
     database_url_direct: str | None = _setting(
         None,
         "URL of the same database without its pooler, for migrations; unset: `DATABASE_URL`",
-        parse_database_url,
+        _database_url,
         secret=True,
     )
     database_url_replica: str | None = _setting(
         None,
         "URL of a streaming replica, which serves pages of lists while it is up to date;"
         " unset: no replica",
-        parse_database_url,
+        _database_url,
         secret=True,
     )
-    database_pool_size: int | None = _setting(
-        None,
-        "database connections per worker process; unset: 8, or 4 if the database is on the same"
-        " machine",
-        _integer(1, 100),
+    database_pool_size: int = _setting(
+        8, "database connections per worker process; small pools are faster", _integer(1, 100)
     )
     database_pool_timeout: int = _setting(
         2,
@@ -135,7 +174,7 @@ class Settings:
     jwt_previous_secret_keys: tuple[str, ...] = _setting(
         (),
         "previous keys, separated by commas; their tokens stay valid until they expire",
-        split,
+        _words,
         secret=True,
     )
     jwt_access_token_expires: int = _setting(
@@ -186,7 +225,7 @@ class Settings:
         (),
         "origins of front ends that may call the API, separated by commas, such as"
         " https://app.example.com, capacitor://localhost, https://*.example.com",
-        parse_origins,
+        _origins,
     )
     trusted_proxy_hops: int = _setting(
         0, "number of reverse proxies whose X-Forwarded-* headers are trusted", _integer(0, 10)
@@ -210,7 +249,7 @@ class Settings:
         (),
         "addresses of front ends to which a sign-in returns, separated by commas; required with"
         " `OIDC_PROVIDERS`",
-        lambda text: redirect_uris(split(text)),
+        lambda text: redirect_uris(_words(text)),
     )
     jobs_poll_seconds: int = _setting(
         5,
@@ -221,7 +260,7 @@ class Settings:
         None,
         "mail server, such as smtps://user:password@host:465, or smtp:// for STARTTLS; requires"
         " `APP_URL` or `PUBLIC_URL`; unset: messages are written to `mail/` in the data directory",
-        parse_mail_url,
+        _mail_url,
         secret=True,
     )
     mail_from: str = _setting(_NO_SENDER, "sender of messages; required with `MAIL_URL`", _mailbox)
@@ -231,13 +270,13 @@ class Settings:
     app_url: str | None = _setting(
         None,
         "URL of the front end, to which links in messages lead; unset: pages of the service",
-        parse_http_url,
+        _http_url,
     )
     public_url: str | None = _setting(
         None,
         "URL of this service for browsers, such as https://api.example.com; unset:"
         " http://localhost with `PORT`",
-        parse_http_url,
+        _http_url,
     )
     require_verified_email: bool = _setting(
         False, "return 403 for everything but `/auth` until the email is verified", _boolean
@@ -299,16 +338,6 @@ class Settings:
     def is_embedded(self) -> bool:
         """Whether the embedded server is used, because no database URL is set."""
         return self.database_url is None
-
-    @property
-    def pool_size(self) -> int:
-        """Database connections per worker process.
-
-        A database on the same machine competes with the workers for its processors, and responds
-        faster to fewer connections.
-        """
-        usual = 4 if is_on_this_machine(self.database_url or "") else 8
-        return self.database_pool_size or usual
 
 
 def settings_or_exit(check: Callable[[Settings], None] | None = None) -> Settings:

@@ -114,7 +114,7 @@ def floor(statements: Mapping[str, Any], folder: Path) -> Peer:
         json.dumps(
             {
                 "key": KEY,
-                "pool_size": Settings().pool_size,
+                "pool_size": Settings().database_pool_size,
                 "statements": statements,
                 "gunicorn": json.loads(settings.stdout),
             }

@@ -158,26 +158,6 @@ def test_a_configured_database_implies_the_defaults_of_a_container() -> None:
     assert (settings.host, settings.log_format) == ("0.0.0.0", "json")
 
 
-@pytest.mark.parametrize(
-    ("environment", "connections"),
-    [
-        ({}, 4),
-        (DATABASE | {"DATABASE_URL": "postgresql:///tasks"}, 4),
-        (DATABASE | {"DATABASE_URL": "postgresql:///tasks?host=/run/postgresql"}, 4),
-        (DATABASE | {"DATABASE_URL": "postgresql://a@%2Frun%2Fpostgresql/tasks"}, 4),
-        (DATABASE | {"DATABASE_URL": "postgresql://a:b@localhost:5432/tasks"}, 4),
-        (DATABASE | {"DATABASE_URL": "postgresql://a:b@[::1]/tasks"}, 4),
-        (DATABASE | {"DATABASE_URL": "postgresql://a:b@db.example.com/tasks"}, 8),
-        (DATABASE | {"DATABASE_URL": "postgresql:///tasks?host=db.example.com"}, 8),
-        (DATABASE | {"DATABASE_URL": "postgresql:///tasks", "DATABASE_POOL_SIZE": "6"}, 6),
-    ],
-)
-def test_a_database_on_the_same_machine_gets_fewer_connections(
-    environment: dict[str, str], connections: int
-) -> None:
-    assert Settings.from_environment(environment).pool_size == connections
-
-
 def test_an_empty_variable_counts_as_unset() -> None:
     empty = {setting.name.upper(): "" for setting in fields(Settings)}
     assert Settings.from_environment(empty) == Settings.from_environment({})

@@ -135,7 +135,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Create the pools. Connections are opened when they are needed, after any fork."""
     # libpq sends this at the start of a connection. PgBouncer supports it, unlike `options`.
     os.environ["PGTZ"] = "UTC"
-    limits = Limits(settings.pool_size, settings.database_pool_timeout, _MAX_WAITING)
+    limits = Limits(settings.database_pool_size, settings.database_pool_timeout, _MAX_WAITING)
 
     def pool_of(url: str) -> Pool:
         pool = Pool(url, connection_class(), limits, prepares=settings.database_prepare)

