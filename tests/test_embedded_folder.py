@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -77,6 +78,21 @@ def check_refused(folder: Path, message: str) -> None:
     ):
         pass
     assert not (folder / "postgres" / "PG_VERSION").exists()
+
+
+CREATE_USER = """
+import sys
+from pathlib import Path
+from taskapi.embedded import account
+account.SYSTEM_USER, account.SHARED = sys.argv[1], Path(sys.argv[2])
+print(account.system_account().uid)
+"""
+
+SLOW_USERADD = """#!/bin/sh
+echo started >> {log}
+sleep 1
+exec {program} "$@"
+"""
 
 
 def lock_as_nobody(path: Path) -> subprocess.Popen[str]:
@@ -198,6 +214,27 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(folder: Path) ->
     check_refused(folder, "data contains other files.*TASKAPI_DATA_DIR")
     assert mode(folder) == 0o755
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.root
+def test_processes_that_start_together_create_one_user(scratch: Path) -> None:
+    name = f"taskapi-{os.getpid()}"
+    slow = scratch / "useradd"
+    log = scratch / "log"
+    slow.write_text(SLOW_USERADD.format(program=shutil.which("useradd"), log=log))
+    slow.chmod(0o755)
+    environment = os.environ | {"PATH": f"{scratch}:{os.environ['PATH']}"}
+    command = [sys.executable, "-c", CREATE_USER, name, str(scratch / "shared")]
+    try:
+        processes = [
+            subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+            for _ in range(3)
+        ]
+        users = {process.communicate(timeout=PATIENCE)[0].strip() for process in processes}
+        assert users == {str(pwd.getpwnam(name).pw_uid)}
+        assert log.read_text() == "started\n"
+    finally:
+        subprocess.run(["userdel", name], check=True)
 
 
 @pytest.mark.root

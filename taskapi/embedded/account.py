@@ -6,13 +6,15 @@ user cannot reach is placed below `/var/lib/taskapi`.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
 import stat
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +24,7 @@ from taskapi.embedded.errors import EmbeddedError
 SHARED = Path("/var/lib/taskapi")
 """For data and programs that PostgreSQL's user cannot reach elsewhere."""
 
-_SYSTEM_USER = "pgserver"
+SYSTEM_USER = "pgserver"
 
 
 class Account(NamedTuple):
@@ -58,16 +60,20 @@ def system_account() -> Account | None:
     with suppress(KeyError):
         return _known()
     command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin"]
-    command.append(_SYSTEM_USER)
+    command.append(SYSTEM_USER)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return _known()
-    except FileNotFoundError as error:
+        # Two runs of useradd at a time give the user one ID after the other.
+        with _one_process_at_a_time():
+            with suppress(KeyError):
+                return _known()
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            return _known()
+    except OSError as error:
         reason = str(error)
     except KeyError:
         reason = done.stderr.strip()
     raise EmbeddedError(
-        f"PostgreSQL refuses to run as root, and the system user {_SYSTEM_USER} cannot be created"
+        f"PostgreSQL refuses to run as root, and the system user {SYSTEM_USER} cannot be created"
         f" ({reason}). Run this as another user, or set DATABASE_URL."
     )
 
@@ -120,8 +126,19 @@ def shared_folder() -> Path:
     return SHARED
 
 
+@contextmanager
+def _one_process_at_a_time() -> Iterator[None]:
+    """Wait until no other process is here. Only root can open and lock the shared directory."""
+    folder = os.open(shared_folder(), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def _known() -> Account:
-    entry = pwd.getpwnam(_SYSTEM_USER)
+    entry = pwd.getpwnam(SYSTEM_USER)
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
