@@ -57,7 +57,7 @@ class Filling:
         """The name of the database, which depends on the rows and the schema."""
         schema = b"".join(p.read_bytes() for p in sorted(_MIGRATIONS.glob("versions/*.py")))
         filled = Path(__file__).read_bytes()
-        return f"filled_{self.rows}_{hashlib.sha256(schema + filled).hexdigest()[:8]}"
+        return f"filled_{self.rows}_{self.heavy}_{hashlib.sha256(schema + filled).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
