@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 from support.attackers import Person, each_worker, exchange, problem, routes
+from support.attempts import new_address
 from support.forgery import FORGERIES, parts_of, signed
-from support.servers import Service
+from support.servers import Service, started
 
 pytestmark = [pytest.mark.security, pytest.mark.alone]
 
@@ -23,11 +24,18 @@ CODES = ("token_invalid", "token_expired", "session_ended")
 """The last one is for tokens with a valid signature, which name no live session."""
 
 
+@pytest.fixture(scope="module")
+def service(private: str) -> Iterator[Service]:
+    """A service behind a proxy, which names the client: many 401s to one client are delayed."""
+    with started(private, WEB_CONCURRENCY="2", TRUSTED_PROXY_HOPS="1") as service:
+        yield service
+
+
 def _refused_everywhere(client: httpx.Client, token: str, challenge: str) -> int:
     """The number of operations that need a token. Each must reject this one."""
     protected = [route for route in routes(client) if route.needs_token]
     for route in protected:
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": new_address()}
         answer = client.request(route.method, route.path, headers=headers, **route.body)
         assert problem(answer, 401)["code"] in CODES
         assert answer.headers["WWW-Authenticate"] == challenge
