@@ -19,7 +19,7 @@ install: environment-dev
 test: environment-dev
 	@$(BIN) pytest $(ARGS)
 
-# Servers, workers and commands that run as processes, and the documented commands; six minutes.
+# Servers, workers and commands that run as processes, and the documented commands; five minutes.
 test-processes: environment-dev
 	@$(BIN) pytest -m 'processes and not security and not root' $(ARGS)
 
@@ -27,7 +27,7 @@ test-processes: environment-dev
 test-root: environment-dev
 	@$(BIN) pytest -m root $(ARGS)
 
-# Kills workers, the database and connections, and fills the disk; about four minutes.
+# Kills workers, the database and connections, and fills the disk; about two minutes.
 test-faults: environment-dev
 	@scripts/$@ $(ARGS)
 

@@ -30,13 +30,6 @@ FIELDS = [
     if call.body
     for name, schema in call.body["properties"].items()
 ]
-ANSWERED_ONLY = [
-    Place(call, name, resolved(schema))
-    for call in CALLS
-    if call.body
-    for name, schema in call.response().get("properties", {}).items()
-    if name not in call.body["properties"]
-]
 WITH_A_BODY = [call for call in CALLS if call.body]
 
 
@@ -116,30 +109,3 @@ def test_an_accepted_value_is_returned_or_changes_nothing(
                 value.strip(WHITE_SPACE) if isinstance(value, str) else value,
             )
     assert taken
-
-
-def _usual(place: Place, user: Api) -> object:
-    """The value of a field in the response to the request without it."""
-    return filled_in(place.call, user).send(user).get_json()[place.name]
-
-
-@pytest.mark.parametrize("place", ANSWERED_ONLY, ids=str)
-def test_read_only_fields_cannot_be_set(
-    user: Api, stranger: Api, stored: StoredRows, place: Place
-) -> None:
-    for value in (stranger.user_id, 2**53, 0, -1, None, True, "x", [], {}, *MOMENTS[:2]):
-        plain = filled_in(place.call, user)
-        before = stored.read()
-        text = json.dumps(value).encode()
-        response = plain.send(user, data=plain.body_with(place.name, text))
-        assert_sound(response)
-        if response.status_code >= 400:
-            problem = assert_rejected(response, {"invalid_input", "email_taken"})
-            assert "errors" not in problem or pointers(problem) == {f"/{place.name}"}
-            assert stored.read() == before
-        else:
-            returned = response.get_json()[place.name]
-            assert accepts(place.schema, returned)
-            is_stored = value is not None or not accepts(place.schema, None)
-            is_equal = is_stored and returned == value and type(returned) is type(value)
-            assert not is_equal or returned == _usual(place, user)
