@@ -26,9 +26,9 @@ bind = process.addresses(_settings)
 
 workers = _settings.web_concurrency
 worker_class = Worker
-worker_connections = 1_000
-# Each is an open file, and the default limit is 1,024. The others are for the database.
-process.allow_open_files(2 * worker_connections)
+# Each client is an open file, and the default limit is 1,024. The spare ones are for the database.
+_spare = _settings.database_pool_size + 100
+worker_connections = min(4_000, process.allow_open_files(4_000 + _spare) - _spare)
 # The file of the heartbeat. On a disk it could block the worker.
 _memory = "/dev/shm"
 worker_tmp_dir = _memory if Path(_memory).is_dir() else None

@@ -43,6 +43,9 @@ BURST = 20_000
 PAUSE_SECONDS = 1.0
 """The delay of a 429 response, so that clients that retry at once do not occupy the worker."""
 
+MAX_PAUSE_SECONDS = 10.0
+"""The longest delay: a worker that is to end waits for the responses that are delayed."""
+
 REFUSALS_PER_SECOND = 100
 """Error responses of a worker to one caller. More of them are delayed longer."""
 
@@ -148,8 +151,8 @@ class Admission:
         return problem
 
     def _pause(self, key: str, least: float) -> None:
-        seconds = max(least, self._refusals.seconds_early(key, 1 / REFUSALS_PER_SECOND))
-        if seconds:
+        early = self._refusals.seconds_early(key, 1 / REFUSALS_PER_SECOND, MAX_PAUSE_SECONDS)
+        if seconds := min(max(least, early), MAX_PAUSE_SECONDS):
             sleep(seconds)
 
     def _is_too_fast(self, key: str) -> bool:

@@ -32,13 +32,18 @@ def metrics_folder(parent: str | None) -> str:
     return folder
 
 
-def allow_open_files(number: int) -> None:
-    """Raise this process's limit of open files, as far as the system allows."""
+def allow_open_files(number: int) -> int:
+    """Raise this process's limit of open files, as far as the system allows.
+
+    Returns:
+        how many of them are allowed.
+    """
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY:
         number = min(number, most)
     if resource.RLIM_INFINITY != allowed < number:
         resource.setrlimit(resource.RLIMIT_NOFILE, (number, most))
+    return number
 
 
 class RootLogger(Logger):

@@ -31,7 +31,7 @@ SECONDS = float(os.environ.get("LOAD_SECONDS", "10"))
 SERVED = {200, 201}
 UNAVAILABLE = 503
 WORKERS, POOL_SIZE = 2, 8
-CONNECTIONS_OF_A_WORKER = 1_000
+CONNECTIONS_OF_A_WORKER = 4_000
 WARM_UP_SECONDS, QUIET_SECONDS = 8.0, 5.0
 GROWTH = 4.0
 """MiB, from the first third of the time to the last. Some more concurrent large responses are

@@ -31,7 +31,7 @@ def test_creations(scenario: Scenario, attacker: Person) -> None:
     assert outcome.responses.statuses[201]
 
 
-@pytest.mark.parametrize("connections", [100, 1_000])
+@pytest.mark.parametrize("connections", [100, 1_000, 2_500])
 def test_reads(scenario: Scenario, attacker: Person, connections: int) -> None:
     get = request("GET", "/tasks?limit=50&sort=title", attacker.token)
     outcome = scenario.run(Attack([get], connections, DURATION))
