@@ -19,6 +19,13 @@ SELECT g, 'user' || g || '@example.com', '' FROM generate_series(1, 10000) AS g;
 INSERT INTO workspaces (id, owner_id, name, version, task_count, completed_task_count)
 SELECT id, id, 'Personal', 30000, 20000, 6666 FROM users;
 
+INSERT INTO workspaces (id, owner_id, name, version)
+SELECT 1998000 + n, 101, 'Shared', 9 FROM generate_series(1, 200) AS n;
+
+INSERT INTO memberships (workspace_id, user_id, role)
+SELECT 1998000 + n, user_id, CASE user_id WHEN 101 THEN 'owner' ELSE 'editor' END
+FROM generate_series(1, 200) AS n, generate_series(101, 200) AS user_id;
+
 INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at)
 SELECT CASE WHEN g <= 200 THEN 1 ELSE g - 199 END, '\\x01', '\\x02', now() + interval '1 day'
 FROM generate_series(1, 10199) AS g;
@@ -76,8 +83,8 @@ UPDATE tasks SET comment_count = 40 WHERE rrule IS NOT NULL;
 
 SELECT setval('workspace_ids', 2000000);
 
-VACUUM (ANALYZE) users, workspaces, sessions, lists, labels, saved_filters, tasks, task_words,
-    occurrences, comments;
+VACUUM (ANALYZE) users, workspaces, memberships, sessions, lists, labels, saved_filters, tasks,
+    task_words, occurrences, comments;
 """
 CALLER = {
     "caller_workspace_id": OWNER,
