@@ -216,6 +216,15 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(folder: Path) ->
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
+def test_a_folder_with_mail_of_a_service_with_another_database_is_used(folder: Path) -> None:
+    (folder / "mail").mkdir(parents=True)
+    folder.chmod(0o755)
+    (folder / "mail" / "one.eml").write_text("Subject: Hello")
+    start(folder)
+    assert mode(folder) & 0o067 == 0
+    assert (folder / "mail" / "one.eml").read_text() == "Subject: Hello"
+
+
 @pytest.mark.root
 def test_processes_that_start_together_create_one_user(scratch: Path) -> None:
     name = f"taskapi-{os.getpid()}"

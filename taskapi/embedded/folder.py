@@ -22,6 +22,9 @@ _DATA = ("postgres", "postgres.new")
 
 _FILES = ("postgres.log", "postgres.lock", "start.lock", "jwt.key", "jwt.new")
 
+_MAIL = "mail"
+"""Messages are written here without a mail server, also by a service with another database."""
+
 _ELSEWHERE = "Or set TASKAPI_DATA_DIR to a directory that only this service uses."
 
 
@@ -90,7 +93,8 @@ class Folder:
             return
         with os.scandir(self._number) as entries:
             names = {entry.name for entry in entries}
-        if names and names.isdisjoint({*_DATA, *_FILES}):
+        others = names - {_MAIL}
+        if others and others.isdisjoint({*_DATA, *_FILES}):
             raise EmbeddedError(f"{self.path} contains other files. {_ELSEWHERE}")
         os.fchown(self._number, -1, group)
         os.fchmod(self._number, mode)
