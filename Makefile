@@ -19,7 +19,7 @@ install: environment-dev
 test: environment-dev
 	@$(BIN) pytest $(ARGS)
 
-# Servers, workers and commands that run as processes, and the documented commands; five minutes.
+# Servers, workers and commands that run as processes, and the documented commands; six minutes.
 test-processes: environment-dev
 	@$(BIN) pytest -m 'processes and not security and not root' $(ARGS)
 

@@ -26,9 +26,9 @@ bind = process.addresses(_settings)
 
 workers = _settings.web_concurrency
 worker_class = Worker
-# Each client is an open file, and the default limit is 1,024. The spare ones are for the database.
-_spare = _settings.database_pool_size + 100
-worker_connections = min(4_000, process.allow_open_files(4_000 + _spare) - _spare)
+# Each is an open file, and the usual limit is 1,024. Others are for the database and the log.
+_other_files = _settings.database_pool_size + 100
+worker_connections = process.allow_open_files(4_000 + _other_files) - _other_files
 # The file of the heartbeat. On a disk it could block the worker.
 _memory = "/dev/shm"
 worker_tmp_dir = _memory if Path(_memory).is_dir() else None

@@ -32,6 +32,20 @@ with embedded.provide(Settings.from_environment()):
     print("started")
 """
 
+CREATE_USER = """
+import sys
+from pathlib import Path
+from taskapi.embedded import account
+account.SYSTEM_USER, account.SHARED = sys.argv[1], Path(sys.argv[2])
+print(account.system_account().uid)
+"""
+
+SLOW_USERADD = """#!/bin/sh
+echo started >> {log}
+sleep 1
+exec {program} "$@"
+"""
+
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
@@ -78,21 +92,6 @@ def check_refused(folder: Path, message: str) -> None:
     ):
         pass
     assert not (folder / "postgres" / "PG_VERSION").exists()
-
-
-CREATE_USER = """
-import sys
-from pathlib import Path
-from taskapi.embedded import account
-account.SYSTEM_USER, account.SHARED = sys.argv[1], Path(sys.argv[2])
-print(account.system_account().uid)
-"""
-
-SLOW_USERADD = """#!/bin/sh
-echo started >> {log}
-sleep 1
-exec {program} "$@"
-"""
 
 
 def lock_as_nobody(path: Path) -> subprocess.Popen[str]:
@@ -207,13 +206,18 @@ def test_another_users_link_to_the_folder_is_refused(scratch: Path, folder: Path
     assert not folder.exists()
 
 
-def test_a_folder_with_other_files_is_refused_and_left_as_it_is(folder: Path) -> None:
+@pytest.mark.parametrize("others", [[], ["mail"]], ids=["alone", "with mail"])
+def test_a_folder_with_other_files_is_refused_and_left_as_it_is(
+    folder: Path, others: list[str]
+) -> None:
     folder.mkdir()
     folder.chmod(0o755)
+    for name in others:
+        (folder / name).mkdir()
     (folder / "notes.txt").write_text("mine")
     check_refused(folder, "data contains other files.*TASKAPI_DATA_DIR")
     assert mode(folder) == 0o755
-    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == [*others, "notes.txt"]
 
 
 def test_a_folder_with_mail_of_a_service_with_another_database_is_used(folder: Path) -> None:
@@ -243,7 +247,7 @@ def test_processes_that_start_together_create_one_user(scratch: Path) -> None:
         assert users == {str(pwd.getpwnam(name).pw_uid)}
         assert log.read_text() == "started\n"
     finally:
-        subprocess.run(["userdel", name], check=True)
+        subprocess.run(["userdel", name], check=False)
 
 
 @pytest.mark.root

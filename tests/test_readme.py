@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from support import databases, jobs
-from support.mails import data_folder
 from support.servers import serving
 
 from config import Settings
@@ -145,14 +144,14 @@ def port(server_url: str, template: str, worker_id: str) -> Iterator[int]:
     """The port of a running service, whose worker sends mails to files."""
     url = databases.create(server_url, f"guides_{worker_id}", template)
     command = [sys.executable, "-m", "flask", "worker"]
-    worker = jobs.started(command, url, TASKAPI_DATA_DIR=str(data_folder()))
+    worker = jobs.started(command, url, TASKAPI_DATA_DIR=str(databases.data_folder()))
     with serving(url) as address, worker:
         yield int(address.rpartition(":")[2])
 
 
 def _output(document: str, port: int, times: int = 1) -> str:
     """What the commands of a document print if they are pasted into one shell."""
-    environment = os.environ | {"PORT": str(port), "TASKAPI_DATA_DIR": str(data_folder())}
+    environment = os.environ | {"PORT": str(port), "TASKAPI_DATA_DIR": str(databases.data_folder())}
     if not shutil.which("curl"):
         environment["PATH"] += f"{os.pathsep}{CURL_STAND_IN}"
     finished = subprocess.run(

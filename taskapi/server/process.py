@@ -33,10 +33,10 @@ def metrics_folder(parent: str | None) -> str:
 
 
 def allow_open_files(number: int) -> int:
-    """Raise this process's limit of open files, as far as the system allows.
+    """Raise this process's limit of open files to this number, as far as the system allows.
 
     Returns:
-        how many of them are allowed.
+        the number, or the system's limit if it is lower.
     """
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY:

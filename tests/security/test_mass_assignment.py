@@ -99,8 +99,8 @@ def test_a_body_cannot_set_a_read_only_or_hidden_column(
     ignored = [{name} for name in forged.keys() & (read_only | ONLY_IN_PAGES)]
     unknown = forged.keys() - set().union(*ignored)
     for names in (*ignored, unknown):
-        body = body_of(call, user)
-        bodies = [{**body, name: forged[name]} for name in names]
+        valid = body_of(call, user)
+        bodies = [{**valid, name: forged[name]} for name in names]
         before = rows(private)
         responses = [request.send(user, data=json.dumps(body)) for body in bodies]
         after = rows(private)

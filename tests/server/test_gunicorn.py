@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 from support.api import PASSWORD, new_email
-from support.servers import serving
+from support.servers import serving, started
 from support.writers import person as registered
 
 pytestmark = pytest.mark.processes
@@ -253,6 +253,16 @@ def _is_closed_within(connection: socket.socket, seconds: float) -> bool:
     except ConnectionError:
         pass
     return True
+
+
+def test_a_worker_has_no_more_connections_than_the_system_allows_files(database_url: str) -> None:
+    with started(database_url, files=300, WEB_CONCURRENCY="1") as limited, ExitStack() as stack:
+        address = urlsplit(limited.url)
+        for _ in range(400):
+            stack.enter_context(socket.create_connection((address.hostname, address.port), 10))
+        with registered(limited.url) as newcomer:
+            assert newcomer.get("/tasks").status_code == 200
+        assert "Too many open files" not in limited.log.read_text()
 
 
 def test_slow_clients_are_closed_and_block_no_other(person: httpx.Client, service: str) -> None:

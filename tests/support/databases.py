@@ -22,6 +22,11 @@ KEY = "a key for tests, which is long enough for HS256"
 MIGRATIONS = str(Path(__file__).parents[2] / "migrations")
 
 
+def data_folder() -> Path:
+    """The data directory of all services of this run, where they write mails."""
+    return Path(os.environ["TASKAPI_TEST_FOLDER"]) / "data"
+
+
 @contextmanager
 def server(folder: Path, *, is_durable: bool = False) -> Iterator[str]:
     """The URL of a server with its data in this directory. Workers with the same one share it.
@@ -51,7 +56,7 @@ def settings_for(url: str, **changes: object) -> Settings:
         quota_workspaces=10_000,
         log_format="json",
         log_level="info",
-        taskapi_data_dir=Path(os.environ.get("TASKAPI_TEST_FOLDER", "instance")) / "data",
+        taskapi_data_dir=data_folder(),
     )
     return replace(settings, **changes)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from support import databases, world
-from support.databases import KEY
+from support.databases import KEY, data_folder
 from support.servers import ROOT
 
 from taskapi.jobs import JobRejected, job
@@ -86,6 +86,7 @@ def started(command: list[str], database_url: str, **settings: str) -> Iterator[
         "FLASK_SKIP_DOTENV": "1",
         "DATABASE_URL": database_url,
         "JWT_SECRET_KEY": KEY,
+        "TASKAPI_DATA_DIR": str(data_folder()),
         "RATELIMIT_ENABLED": "false",
         **settings,
     }

@@ -6,7 +6,6 @@ Jobs are run here, in their order, and not by a worker: a test then knows when t
 from __future__ import annotations
 
 import email
-import os
 import re
 from email.message import EmailMessage
 from email.policy import default
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from flask import Flask
 from support.api import PASSWORD, Api, new_email
+from support.databases import data_folder
 
 from taskapi.auth.emails import jobs as jobs_of_emails
 from taskapi.auth.notices import jobs as notices
@@ -46,11 +46,6 @@ _JOBS = {
 
 _TAKE_JOBS = "DELETE FROM procrastinate_jobs WHERE status = 'todo' RETURNING id, task_name, args"
 _read: dict[Path, EmailMessage] = {}
-
-
-def data_folder() -> Path:
-    """The data directory of all applications of this run, where they write mails."""
-    return Path(os.environ["TASKAPI_TEST_FOLDER"]) / "data"
 
 
 class Mails:

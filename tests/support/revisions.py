@@ -80,6 +80,7 @@ def flask_at_work(url: str, *command: str) -> subprocess.Popen[str]:
         "FLASK_SKIP_DOTENV": "1",
         "DATABASE_URL": url,
         "JWT_SECRET_KEY": databases.KEY,
+        "TASKAPI_DATA_DIR": str(databases.data_folder()),
         "PORT": str(free_port()),
     }
     return subprocess.Popen(

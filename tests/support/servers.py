@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
-from support.databases import KEY
+from support.databases import KEY, data_folder
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 30
@@ -50,14 +50,21 @@ def serving(database_url: str, app: str = "wsgi:app", **settings: str) -> Iterat
 
 
 @contextmanager
-def started(database_url: str, app: str = "wsgi:app", **settings: str) -> Iterator[Service]:
-    """The running service; settings are environment variables."""
+def started(
+    database_url: str, app: str = "wsgi:app", files: int | None = None, **settings: str
+) -> Iterator[Service]:
+    """The running service; settings are environment variables.
+
+    Args:
+        files: the most files that a process of the service can have open.
+    """
     port = int(settings.get("PORT") or free_port())
     url = f"http://127.0.0.1:{port}"
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": database_url,
         "JWT_SECRET_KEY": KEY,
+        "TASKAPI_DATA_DIR": str(data_folder()),
         "BCRYPT_ROUNDS": "4",
         "RATELIMIT_ENABLED": "false",
         "HOST": "127.0.0.1",
@@ -65,7 +72,8 @@ def started(database_url: str, app: str = "wsgi:app", **settings: str) -> Iterat
         "WEB_CONCURRENCY": "2",
         **settings,
     }
-    command = [sys.executable, "-m", "gunicorn", app]
+    command = ["prlimit", f"--nofile={files}:{files}"] if files else []
+    command += [sys.executable, "-m", "gunicorn", app]
     with tempfile.NamedTemporaryFile("w+", prefix="taskapi-log-") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
