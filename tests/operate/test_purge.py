@@ -142,7 +142,8 @@ def test_a_purge_that_is_the_victim_of_a_deadlock_goes_on(app: Flask, own: Setti
         assert purged.result().startswith("20 ")
     assert counts(own)["sessions"] == 0
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    until(lambda: world.sql(own, deadlocks) == [(1,)])
+    # The second attempt may run into another one.
+    until(lambda: world.sql(own, deadlocks) > [(0,)])
 
 
 @pytest.mark.parametrize("table", TABLES)
