@@ -42,10 +42,13 @@ _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 def json_response(
     payload: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A JSON response."""
-    return raw_response(
-        orjson.dumps(payload, option=_OPTIONS), "application/json", status, headers or {}
-    )
+    """A JSON response. For HEAD no body is made, so there is no Content-Length.
+
+    RFC 9110 section 9.3.2 allows this.
+    """
+    is_head = current_request().method == "HEAD"
+    body = None if is_head else orjson.dumps(payload, option=_OPTIONS)
+    return raw_response(body, "application/json", status, headers or {})
 
 
 def versioned_response(
@@ -159,15 +162,16 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def raw_response(
-    body: bytes, media_type: str, status: int, headers: Mapping[str, str]
+    body: bytes | None, media_type: str, status: int, headers: Mapping[str, str]
 ) -> CompleteResponse:
-    """A response with this body and all of its headers."""
+    """A response with this body, or without one, and all of its headers."""
+    length = [] if body is None else [("Content-Length", str(len(body)))]
     return CompleteResponse(
-        [body],
+        [body or b""],
         status,
         [
             ("Content-Type", media_type),
-            ("Content-Length", str(len(body))),
+            *length,
             *headers.items(),
             *_common_headers(headers),
             ("Vary", extensions()["taskapi_vary"]),

@@ -57,6 +57,16 @@ def _post(person: httpx.Client, headers: str, body: bytes) -> bytes:
     ).encode() + body
 
 
+def test_a_response_to_head_ends_with_its_headers(service: str, person: httpx.Client) -> None:
+    token = person.headers["Authorization"]
+    head = f"HEAD /tasks HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n"
+    get = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    status, following = _exchange(service, (head + get).encode())
+    assert status == 200
+    assert following.startswith("HTTP/1.1 200 OK\r\n")
+    assert following.endswith('\r\n\r\n{"status":"ok"}')
+
+
 def test_a_slow_query_does_not_block_other_requests(
     service: str, person: httpx.Client, database_url: str
 ) -> None:

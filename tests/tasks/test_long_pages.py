@@ -63,6 +63,14 @@ def test_the_database_sends_no_more_than_a_page(writer: Api, text: str) -> None:
     assert len(page["tasks"]) < COUNT
 
 
+def test_head_of_a_long_page_makes_no_body(writer: Api) -> None:
+    page, bare = writer.send("GET", "/tasks"), writer.send("HEAD", "/tasks")
+    assert page.get_json()["next_cursor"]
+    assert bare.headers["Link"] == page.headers["Link"]
+    assert "Content-Length" in page.headers
+    assert "Content-Length" not in bare.headers
+
+
 def test_large_responses_that_are_not_read_are_limited(writer: Api) -> None:
     writer.expect(200, "GET", "/tasks", query_string={"limit": 1})
     open_responses = []
