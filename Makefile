@@ -86,5 +86,8 @@ environment-run environment-dev:
 			"on Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) scripts/environment.py $(@:environment-%=%)
 
+# Without byte code, each process compiles the sources again; collecting the tests takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A .env file is for running the service. Tests and tools must not use the database named in it.
 install lint format requirements bench $(TESTS): export FLASK_SKIP_DOTENV = 1

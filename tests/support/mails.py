@@ -45,7 +45,8 @@ _JOBS = {
 }
 
 _TAKE_JOBS = "DELETE FROM procrastinate_jobs WHERE status = 'todo' RETURNING id, task_name, args"
-_read: dict[Path, EmailMessage] = {}
+_read: dict[Path, tuple[str, EmailMessage]] = {}
+"""The recipient, which takes long to parse, and the mail."""
 
 
 class Mails:
@@ -67,8 +68,9 @@ class Mails:
         self.run_jobs()
         paths = (data_folder() / "mail").glob("*.eml")
         for path in sorted(set(paths) - _read.keys(), key=lambda path: path.stat().st_mtime_ns):
-            _read[path] = email.message_from_bytes(path.read_bytes(), policy=default)
-        found = [mail for mail in _read.values() if mail["To"] == address]
+            mail = email.message_from_bytes(path.read_bytes(), policy=default)
+            _read[path] = str(mail["To"]), mail
+        found = [mail for recipient, mail in _read.values() if recipient == address]
         return [str(mail.get_body(("plain",)).get_content()) for mail in found]
 
     def links(self, address: str) -> list[str]:
