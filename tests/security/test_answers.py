@@ -10,7 +10,7 @@ import pytest
 from support.attackers import Person, client_of, exchange, routes, rows
 from support.servers import Service, started
 
-pytestmark = [pytest.mark.security, pytest.mark.alone]
+pytestmark = pytest.mark.security
 
 PAGES = ("/docs", "/redoc", "/openapi.json", "/nowhere", "/docs/assets/any/pages.css", "/tasks/x")
 VERSION = re.compile(r"\d+\.\d+|gunicorn|flask|werkzeug|python|gevent|postgres", re.IGNORECASE)

@@ -12,7 +12,7 @@ from support.attempts import new_address
 from support.forgery import FORGERIES, parts_of, signed
 from support.servers import Service, started
 
-pytestmark = [pytest.mark.security, pytest.mark.alone]
+pytestmark = pytest.mark.security
 
 INVALID = 'Bearer realm="taskapi", error="invalid_token"'
 EXPIRED = f'{INVALID}, error_description="expired"'

@@ -13,7 +13,7 @@ from support.api import PASSWORD, new_email
 from support.attackers import client_of, each_worker, log_in, problem, registered, seen
 from support.servers import Service, started
 
-pytestmark = [pytest.mark.security, pytest.mark.alone]
+pytestmark = pytest.mark.security
 
 PER_ACCOUNT, PER_ADDRESS, PER_ADDRESS_REGISTERING = 10, 30, 30
 WINDOW = 60

@@ -13,7 +13,7 @@ import pytest
 from support.api import new_email
 from support.attackers import Person, log_in
 
-pytestmark = [pytest.mark.security, pytest.mark.alone]
+pytestmark = pytest.mark.security
 
 SLEEP = 5
 STATEMENTS = [

@@ -12,7 +12,7 @@ from support.api import PASSWORD
 from support.attackers import client_of, exchange, log_in, records, registered
 from support.servers import Service, started
 
-pytestmark = [pytest.mark.security, pytest.mark.alone]
+pytestmark = pytest.mark.security
 
 FORGED = '{"time":"2001-01-01T00:00:00Z","level":"ERROR","user_id":1,"message":"forged"}'
 ENDS = {

@@ -16,7 +16,7 @@ from support.attackers import Person, again, client_of, each_worker, log_in, pro
 from support.databases import KEY
 from support.servers import ROOT, Service
 
-pytestmark = [pytest.mark.security, pytest.mark.alone]
+pytestmark = pytest.mark.security
 
 REFRESHES = 20
 OTHER_PASSWORD = "another password"

@@ -18,7 +18,7 @@ from support.api import new_email
 from support.attackers import exchange, log_in, records
 from support.servers import Service
 
-pytestmark = [pytest.mark.security, pytest.mark.alone]
+pytestmark = pytest.mark.security
 
 JSON = {"Content-Type": "application/json"}
 OF_THE_DATABASE = "canary-of-a-trigger"
