@@ -86,7 +86,8 @@ environment-run environment-dev:
 			"on Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) scripts/environment.py $(@:environment-%=%)
 
-# Without byte code, each process compiles the sources again; collecting the tests takes twice as long.
+# Some images set it. Each process then compiles the sources again, and pytest takes nearly twice as
+# long to collect the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
 # A .env file is for running the service. Tests and tools must not use the database named in it.

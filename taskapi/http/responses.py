@@ -42,10 +42,7 @@ _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 def json_response(
     payload: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A JSON response. For HEAD no body is made, so there is no Content-Length.
-
-    RFC 9110 section 9.3.2 allows this.
-    """
+    """A JSON response. To HEAD it has no body and no Content-Length (RFC 9110 section 9.3.2)."""
     is_head = current_request().method == "HEAD"
     body = None if is_head else orjson.dumps(payload, option=_OPTIONS)
     return raw_response(body, "application/json", status, headers or {})

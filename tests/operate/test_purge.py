@@ -142,7 +142,7 @@ def test_a_purge_that_is_the_victim_of_a_deadlock_goes_on(app: Flask, own: Setti
         assert purged.result().startswith("20 ")
     assert counts(own)["sessions"] == 0
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    # The second attempt may run into another one.
+    # If the other transaction is slow to take the locks, the second attempt deadlocks too.
     until(lambda: world.sql(own, deadlocks) > [(0,)])
 
 

@@ -63,7 +63,7 @@ def test_the_database_sends_no_more_than_a_page(writer: Api, text: str) -> None:
     assert len(page["tasks"]) < COUNT
 
 
-def test_head_of_a_long_page_makes_no_body(writer: Api) -> None:
+def test_head_of_a_long_page_returns_its_link_but_no_length(writer: Api) -> None:
     page, bare = writer.send("GET", "/tasks"), writer.send("HEAD", "/tasks")
     assert page.get_json()["next_cursor"]
     assert bare.headers["Link"] == page.headers["Link"]
