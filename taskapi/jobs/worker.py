@@ -17,9 +17,10 @@ from typing import Any
 
 import psycopg
 from flask import Flask
-from procrastinate import BaseConnector, PsycopgConnector, SyncPsycopgConnector
+from procrastinate import App, BaseConnector, PsycopgConnector, SyncPsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition
+from procrastinate.worker import Worker
 
 from config import Settings
 from taskapi.jobs import service
@@ -100,6 +101,11 @@ def _report_unexpected(_loop: object, context: dict[str, Any]) -> None:
         _report(error)
 
 
+async def _serve(served: App, worker: Worker) -> None:
+    async with served.open_async():
+        await worker.run()
+
+
 class _Worker:
     def __init__(self, app: Flask, settings: Settings) -> None:
         self._app = app
@@ -125,18 +131,24 @@ class _Worker:
 
     async def _run_until(self, ended: asyncio.Event) -> None:
         """Run jobs until the event, or until an error of the database."""
-        tasks = [asyncio.create_task(one) for one in (self._serve(), self._recover(), ended.wait())]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                _report(outcome)
+        connector = self._connector()
+        with connector.signals or nullcontext(), queue.replace_connector(connector) as served:
+            worker = self._worker(served)
+            coroutines = (_serve(served, worker), self._recover(), ended.wait())
+            tasks = [asyncio.create_task(one) for one in coroutines]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # A cancellation that arrives together with a connection of the pool is lost, because
+            # of wait_for() before Python 3.12. The worker then ends by stop().
+            worker.stop()
+            for task in tasks:
+                task.cancel()
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    _report(outcome)
 
-    async def _serve(self) -> None:
-        url = self._settings.database_url or ""
+    def _connector(self) -> _Connector:
         connector = _Connector(
-            conninfo=url,
+            conninfo=self._settings.database_url or "",
             min_size=0,
             max_size=2,
             max_idle=_IDLE_SECONDS,
@@ -144,19 +156,21 @@ class _Worker:
         )
         # Before the worker looks for jobs, so that it misses no signal of a later one.
         connector.signals = receiver(address_of(self._settings))
-        with connector.signals or nullcontext(), queue.replace_connector(connector) as served:
-            async with served.open_async():
-                await served.run_worker_async(
-                    concurrency=CONCURRENCY,
-                    fetch_job_polling_interval=self._poll,
-                    abort_job_polling_interval=self._heartbeat,
-                    update_heartbeat_interval=self._heartbeat,
-                    stalled_worker_timeout=self._heartbeat * MISSED_HEARTBEATS,
-                    shutdown_graceful_timeout=_STOP_SECONDS,
-                    delete_jobs=DeleteJobCondition.SUCCESSFUL.value,
-                    additional_context={APP: self._app},
-                    install_signal_handlers=False,
-                )
+        return connector
+
+    def _worker(self, served: App) -> Worker:
+        return Worker(
+            served,
+            concurrency=CONCURRENCY,
+            fetch_job_polling_interval=self._poll,
+            abort_job_polling_interval=self._heartbeat,
+            update_heartbeat_interval=self._heartbeat,
+            stalled_worker_timeout=self._heartbeat * MISSED_HEARTBEATS,
+            shutdown_graceful_timeout=_STOP_SECONDS,
+            delete_jobs=DeleteJobCondition.SUCCESSFUL,
+            additional_context={APP: self._app},
+            install_signal_handlers=False,
+        )
 
     async def _recover(self) -> None:
         """Queue the jobs of dead workers again, from time to time."""

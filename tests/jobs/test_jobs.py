@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 from support import databases, jobs
@@ -19,10 +22,12 @@ from taskapi import create_app
 from taskapi.db import database
 from taskapi.jobs.queue import PAUSES, queue
 from taskapi.jobs.wakeup import address_of
+from taskapi.jobs.worker import run
 
 pytestmark = pytest.mark.processes
 
 JOBS_IN_TURN = 15
+SOON = 10
 
 _FROM_OURS = "FROM procrastinate_jobs WHERE starts_with(task_name, 'test')"
 """Not the daily purge, which a worker queues itself."""
@@ -33,6 +38,22 @@ def _jobs(url: str) -> list[tuple[Any, ...]]:
         url,
         f"SELECT status::text, attempts {_FROM_OURS} ORDER BY id",
     )
+
+
+@contextmanager
+def _alarm(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError in the main thread if the block takes longer."""
+
+    def late(_number: int, _frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_job_runs_and_is_gone(url: str, queueing: Flask, file: Path) -> None:
@@ -187,6 +208,28 @@ def test_a_worker_that_ends_completes_its_jobs(url: str, queueing: Flask, file: 
         assert worker.stop() == 0
     assert lines(file) == ["begins", "ends"]
     assert _jobs(url) == []
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_a_signal_that_arrives_with_a_connection_ends_the_worker(
+    url: str, queueing: Flask, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """So many steps of the event loop are between the signal and the connection.
+
+    Before Python 3.12, a cancellation of the worker is lost after some numbers of steps.
+    """
+    connect = psycopg.AsyncConnection.connect
+
+    async def connect_and_signal(*args: Any, **options: Any) -> psycopg.AsyncConnection[Any]:
+        connection = await connect(*args, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        return connection
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", connect_and_signal)
+    with _alarm(SOON):
+        run(queueing, databases.settings_for(url))
 
 
 def test_a_worker_survives_lost_connections(url: str, queueing: Flask, file: Path) -> None:
