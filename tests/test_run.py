@@ -217,6 +217,15 @@ def test_killing_it_frees_the_port(folder: Path) -> None:
             second.end()
 
 
+def test_a_worker_that_does_not_end_is_killed(folder: Path) -> None:
+    with running(folder) as run:
+        (worker,) = [one for one in run.processes() if one.cmdline()[-1] == "worker"]
+        worker.suspend()
+        run.signal_group(signal.SIGTERM)
+        assert run.process.wait(PATIENCE) == 0, run.output
+        worker.wait(AT_ONCE)
+
+
 def test_a_command_works_with_and_without_the_service(folder: Path) -> None:
     with running(folder) as run:
         listed = flask(folder, "users", "list")

@@ -28,6 +28,9 @@ _CHECK_SECONDS = 0.2
 _RESTART_SECONDS = 5
 """The least time between two starts of a worker."""
 
+_END_SECONDS = 25
+"""The time in which a worker's jobs can end after gunicorn. Those of a killed worker run again."""
+
 
 def serve_command(settings: Settings) -> click.Command:
     """The command for these settings. Their database runs as long as this process."""
@@ -83,6 +86,9 @@ class _Service:
             time.sleep(_CHECK_SECONDS)
         if worker:
             worker.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(_END_SECONDS)
+            worker.kill()
             worker.wait()
 
     def _start(self, *module: str) -> subprocess.Popen[bytes]:
