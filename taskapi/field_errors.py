@@ -106,7 +106,7 @@ MEANINGS: dict[FieldErrorCode, str] = {
     "until_type": "UNTIL is a date and the due has a time, or the reverse.",
     "wrong_code": "The code of the second factor is wrong, or it was used before.",
     "wrong_password": "The current password is wrong.",
-    "wrong_type": "The field of the filter does not support a value of this type.",
+    "wrong_type": "A number is in quotes, or the field of the filter has another type.",
 }
 
 

@@ -116,6 +116,9 @@ def issue_access_token(caller: Caller) -> str:
     return token
 
 
+_NOT_BEARER = "Authorization must have the form: Bearer <access_token>"
+
+
 def bearer_token(request: Request) -> str:
     """The bearer token of a request.
 
@@ -125,7 +128,7 @@ def bearer_token(request: Request) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
-        raise Unauthenticated
+        raise Unauthenticated(_NOT_BEARER if scheme else None)
     return token
 
 

@@ -232,12 +232,12 @@ class NotFound(Problem):
 
 
 class MethodNotAllowed(Problem):
-    """The URL does not support this method. The Allow header lists the supported methods."""
+    """The URL does not support this method. The Allow header lists the methods it supports."""
 
     status = 405
     code = "method_not_allowed"
     title = "Method not allowed"
-    detail = "This URL does not support this method. The Allow header lists the supported methods."
+    detail = "This URL does not support this method."
 
 
 class RequestTimeout(Problem):

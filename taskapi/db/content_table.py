@@ -187,7 +187,8 @@ class ContentTable(Generic[M]):
             if missing.constraint not in self._references:
                 raise
             field, noun = self._references[missing.constraint]
-            message = f"{noun.capitalize()} not found."
+            name = f"{noun.capitalize()} {missing.row_id}" if missing.row_id else noun.capitalize()
+            message = f"{name} not found."
             raise InvalidInput.at(f"/{field}", message, "unknown_reference") from None
 
     def raise_for_missing(

@@ -59,7 +59,15 @@ class _Violation(Exception):
 
 
 class ReferenceMissing(_Violation):
-    """A write references a row that does not exist, by the foreign key with this name."""
+    """A write references a row that does not exist, by the foreign key with this name.
+
+    `row_id` is the ID of that row if the check is a trigger of ours, which reports it.
+    """
+
+    def __init__(self, error: psycopg.Error) -> None:
+        super().__init__(constraint_of(error))
+        detail = error.diag.message_detail or ""
+        self.row_id = detail if detail.isdecimal() else None
 
 
 class ValueTaken(_Violation):
@@ -386,7 +394,7 @@ def _execute(
         values, is_kept = compiled.values(parameters), not statement.is_dynamic
         return connection.run(compiled.sql, values, compiled.types, is_kept=is_kept)
     except psycopg.errors.ForeignKeyViolation as error:
-        raise ReferenceMissing(constraint_of(error)) from error
+        raise ReferenceMissing(error) from error
     except psycopg.errors.UniqueViolation as error:
         raise ValueTaken(constraint_of(error)) from error
     except psycopg.OperationalError as error:

@@ -110,7 +110,7 @@ def _read(request: Request) -> bytes:
 def _check_type(request: Request, accepted: tuple[str, ...]) -> None:
     if not _is_json(request.environ.get("CONTENT_TYPE", ""), accepted):
         raise UnsupportedMediaType(
-            f"Content-Type must be {' or '.join(accepted)}.",
+            f"Content-Type must be {' or '.join(accepted)}, and its charset UTF-8 if it has one.",
             headers={f"Accept-{request.method.capitalize()}": ", ".join(accepted)},
         )
 

@@ -182,9 +182,10 @@ class _Bounded(_Strict, fields.Integer):
     def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
         self.least, self.most = least, most
         text = Message(f"Must be a whole number from {least:,} to {most:,}.", "out_of_range")
+        quoted = Message(f"{text} Send it without quotes.", "wrong_type")
         super().__init__(
             validate=validate.Range(min=least, max=most, error=text),
-            error_messages={"invalid": text, "too_large": text},
+            error_messages={"invalid": text, "too_large": text, "quoted": quoted},
             **kwargs,
         )
 
@@ -206,7 +207,7 @@ class WholeNumber(_Bounded):
             return value
         if type(value) is float and value.is_integer():
             return int(value)
-        raise self.make_error("invalid", input=value)
+        raise self.make_error("quoted" if isinstance(value, str) else "invalid", input=value)
 
 
 class Ids(_Strict, fields.List[int]):

@@ -37,7 +37,7 @@ class PatchField(Value):
         super().__init__(allow_none=whole.allow_none, metadata=metadata)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if isinstance(value, dict) and self._is_whole(value):
+        if not isinstance(value, dict) or self._is_whole(value):
             return self._whole.deserialize(value)
         load_nested(self._schema, value)
         return Patch(value)

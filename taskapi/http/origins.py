@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 EXPOSED_HEADERS = (
+    "Allow",
     "ETag",
     "Idempotency-Replayed",
     "Link",

@@ -189,7 +189,10 @@ def _common_headers(headers: Mapping[str, str] | Headers) -> list[tuple[str, str
 
 def _from_werkzeug(error: HTTPException) -> errors.Problem:
     if isinstance(error, WerkzeugMethodNotAllowed):
-        return errors.MethodNotAllowed(headers={"Allow": ", ".join(error.valid_methods or ())})
+        allowed = ", ".join(error.valid_methods or ())
+        return errors.MethodNotAllowed(
+            f"This URL supports only {allowed}.", headers={"Allow": allowed}
+        )
     if isinstance(error, WerkzeugNotFound):
         return errors.NotFound(_similar_path())
     kinds = {413: errors.ContentTooLarge, 400: errors.InvalidInput}

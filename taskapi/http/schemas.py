@@ -74,14 +74,26 @@ def _is_required(schema: Input, name: str) -> bool:
     return field is None or field.required
 
 
-def load_nested(schema: Input, value: Any) -> dict[str, Any]:
+def require_object(value: Any, like: str) -> dict[str, Any]:
+    """The value, if it is a JSON object.
+
+    Args:
+        like: an example in JSON, for the message.
+
+    Raises:
+        ValidationError: it is no object.
+    """
+    if not isinstance(value, dict):
+        raise ValidationError(Message(f"Must be an object like {like}.", "not_an_object"))
+    return value
+
+
+def load_nested(schema: Input, value: dict[str, Any]) -> dict[str, Any]:
     """Validate and deserialize a nested object, for a field's `_deserialize`.
 
     Raises:
         ValidationError: with all violations.
     """
-    if not isinstance(value, dict):
-        raise ValidationError(Message("Must be an object.", "not_an_object"))
     known = _given(schema, value)
     loaded: dict[str, Any] = schema.load(_limited(schema, known, most=_MAX_NESTED))
     return loaded

@@ -6,7 +6,7 @@ The supported years are 1970 to 2199, in UTC.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, ClassVar
@@ -18,6 +18,8 @@ FIRST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(2199, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 OUT_OF_RANGE = Message("Must be in the years 1970 to 2199 in UTC.", "out_of_range")
+
+_CLOCK_ERROR = timedelta(days=1)
 
 _HOUR = "(?:[01][0-9]|2[0-3])"
 _SECONDS = "(?::[0-5][0-9](?:[.][0-9]+)?)?"
@@ -70,7 +72,10 @@ class Timezone(Value):
     """The IANA name of a time zone, case-sensitive."""
 
     default_error_messages: Messages = {
-        "invalid": Message("Must be the name of a time zone, like Europe/Berlin.", "not_a_zone"),
+        "invalid": Message(
+            "Must be the name of a time zone, like Europe/Berlin. Upper and lower case matter.",
+            "not_a_zone",
+        ),
     }
 
     def __init__(self, **kwargs: Any) -> None:
@@ -132,8 +137,21 @@ class Instant(Time):
     _schema = {"format": "date-time"}
 
 
-class ExactInstant(Instant):
-    """An instant with microseconds, so that one from a response stays the same."""
+class CompletionTime(Instant):
+    """An instant, at most a day in the future because clocks of clients can be wrong.
+
+    It keeps its microseconds, so that one from a response stays the same.
+    """
+
+    default_error_messages: Messages = {
+        "late": Message("Must not be more than a day in the future.", "out_of_range"),
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        instant = super()._deserialize(value, attr, data, **kwargs)
+        if instant > datetime.now(UTC) + _CLOCK_ERROR:
+            raise self.make_error("late")
+        return instant
 
     def _rounded(self, time: datetime) -> datetime:
         return time

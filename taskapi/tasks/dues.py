@@ -16,7 +16,7 @@ from marshmallow import Schema, ValidationError, fields
 
 from taskapi.http.fields import Message, Messages, Value
 from taskapi.http.merging import PatchField
-from taskapi.http.schemas import Input, load_nested
+from taskapi.http.schemas import Input, load_nested, require_object
 from taskapi.http.timezones import (
     FIRST_INSTANT,
     LAST_INSTANT,
@@ -36,6 +36,7 @@ TIME_EXAMPLE = {"datetime": "2026-11-27T18:00:00", "timezone": "Europe/Berlin"}
 
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _EITHER = Message("Must have a date, or a datetime and its timezone.", "not_a_due")
+_DATE_WITH_ZONE = Message("Requires a datetime: a date has no time zone.", "not_together")
 
 
 @dataclass(frozen=True)
@@ -226,11 +227,13 @@ class DueField(Value):
         return PatchField(self, DuePatch(), _is_whole_due)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> GivenDue:
-        if isinstance(value, dict):
-            value = {name: item for name, item in value.items() if item is not None}
-            if ("date" in value) == ("datetime" in value):
-                raise ValidationError(_EITHER)
-        if isinstance(value, dict) and "date" in value:
+        value = require_object(value, '{"date": "2026-12-24"}')
+        value = {name: item for name, item in value.items() if item is not None}
+        if ("date" in value) == ("datetime" in value):
+            raise ValidationError(_EITHER)
+        if "date" in value:
+            if "timezone" in value:
+                raise ValidationError({"timezone": [_DATE_WITH_ZONE]})
             return DateDue(load_nested(self._date, value)["date"])
         loaded = load_nested(self._time, value)
         unzoned = UnzonedDue(loaded["datetime"], value.get("at"))

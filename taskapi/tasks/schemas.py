@@ -26,7 +26,7 @@ from taskapi.http.pagination import PageQuery, sort_field
 from taskapi.http.representation import computed, declared_fields
 from taskapi.http.resources import Resource
 from taskapi.http.schemas import Input
-from taskapi.http.timezones import ExactInstant
+from taskapi.http.timezones import CompletionTime
 from taskapi.identity import MAX_ID
 from taskapi.tasks.due_columns import due_representation
 from taskapi.tasks.dues import TIME_EXAMPLE, DueField
@@ -106,11 +106,12 @@ class Task(Schema):
             "filter": "completed",
         }
     )
-    completed_at = ExactInstant(
+    completed_at = CompletionTime(
         allow_none=True,
         metadata={
             "description": "When the task was completed. Null while it is open. It can be set"
-            " together with `is_completed: true`, and is ignored otherwise."
+            " together with `is_completed: true`, at most a day in the future, and is ignored"
+            " otherwise."
         },
     )
     list_id = computed(_list_field(null=None), list_of)

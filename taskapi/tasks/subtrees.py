@@ -16,7 +16,6 @@ from sqlalchemy import (
     FromClause,
     Integer,
     SmallInteger,
-    String,
     Text,
     Update,
     and_,
@@ -58,6 +57,7 @@ from taskapi.tasks.due_columns import due_columns, due_of
 from taskapi.tasks.list_counts import list_counts
 from taskapi.tasks.models import Task
 from taskapi.tasks.occurrences.models import Occurrence
+from taskapi.tasks.occurrences.queries import COMPLETED
 from taskapi.tasks.queries import DELETED_TOTALS, list_column, removed_columns, removed_totals
 from taskapi.tasks.recurrence.service import moved_by
 from taskapi.tasks.values import MOMENTS
@@ -130,19 +130,20 @@ def _new_completion() -> Statement:
         .returning(*_tasks.c)
         .cte("after")
     )
-    names = ("occurred", *(f"due_{part}" for part in ("date", "time", "timezone", "at")))
+    due = [f"due_{part}" for part in ("date", "time", "timezone", "at")]
+    names = ("completed_at", "occurred", *due)
     recorded = (
         insert(_occurrences)
         .from_select(
-            ["workspace_id", "user_id", "task_id", "outcome", "missed", "version", *names],
+            [*names, "workspace_id", "user_id", "task_id", "outcome", "missed", "version"],
             select(
+                *(after.c[name] for name in names),
                 after.c.workspace_id,
                 USER_ID,
                 after.c.id,
-                literal_column("'completed'", String),
+                COMPLETED,
                 literal_column("0", Integer),
                 after.c.version,
-                *(after.c[name] for name in names),
             ).where(after.c.rrule.is_not(None)),
             include_defaults=False,
         )

@@ -136,7 +136,10 @@ def test_the_scheme_is_accepted_in_any_case_and_with_spaces(user: Api, scheme: s
 def test_a_request_without_a_bearer_token_returns_401(user: Api, authorization: str | None) -> None:
     if authorization is not None:
         authorization = authorization.replace("{}", user.login["access_token"])
-    asked = ("authentication_required", "Authentication required", 'Bearer realm="taskapi"')
+    detail = "Authorization must have the form: Bearer <access_token>"
+    if not (authorization or "").strip():
+        detail = "Authentication required"
+    asked = ("authentication_required", detail, 'Bearer realm="taskapi"')
     assert _refused(user, authorization) == {asked}
 
 

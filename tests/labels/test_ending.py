@@ -69,7 +69,7 @@ def test_a_label_without_tasks_can_be_merged(user: Api, labels: list[int]) -> No
         ("nobody's", "unknown_reference"),
         ("a stranger's", "unknown_reference"),
         (None, "null"),
-        ("1", "out_of_range"),
+        ("1", "wrong_type"),
         (0, "out_of_range"),
     ],
 )

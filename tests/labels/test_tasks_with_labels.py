@@ -58,7 +58,7 @@ def test_label_ids_replace_all_labels(user: Api, labels: list[int], method: str)
         ({"1": 1}, "/label_ids", "not_a_list"),
         ([1, 1], "/label_ids", "repeated"),
         (list(range(1, MOST + 2)), "/label_ids", "too_many"),
-        ([1, "2"], "/label_ids/1", "out_of_range"),
+        ([1, "2"], "/label_ids/1", "wrong_type"),
         ([0], "/label_ids/0", "out_of_range"),
         ([None], "/label_ids/0", "null"),
         ([True], "/label_ids/0", "out_of_range"),
@@ -105,7 +105,7 @@ def test_another_users_label_is_an_unknown_reference(
         assert problem["errors"] == [
             {
                 "pointer": "/label_ids",
-                "message": "Label not found.",
+                "message": f"Label {label_ids[1]} not found.",
                 "code": "unknown_reference",
             }
         ]

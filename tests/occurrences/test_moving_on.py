@@ -6,7 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from support import world
 from support.api import Api
+
+from config import Settings
 
 FAR = {"date": "2150-01-05"}
 WEEKLY = {"rrule": "FREQ=WEEKLY;COUNT=3"}
@@ -96,6 +99,49 @@ def test_complete_takes_a_time_and_what_was_missed(user: Api) -> None:
     assert act(user, late, "complete", completed_at=INSTANT)["next"] == {"date": "2026-11-23"}
     missed = user.task(due=day(-10), recurrence={"rrule": "FREQ=DAILY"})
     assert act(user, missed, "complete", keep_missed=True)["next"] == day(-9)
+
+
+def test_the_history_has_the_time_at_which_an_occurrence_was_completed(user: Api) -> None:
+    task = user.task(due=day(-10), recurrence={"rrule": "FREQ=DAILY"})
+    assert (
+        act(user, task, "complete", completed_at=INSTANT)["occurrence"]["completed_at"] == INSTANT
+    )
+    now = act(user, task, "complete")["occurrence"]
+    assert now["completed_at"] == now["created_at"] > INSTANT
+    assert act(user, task, "skip")["occurrence"]["completed_at"] is None
+    times = [one["completed_at"] for one in history(user, task)]
+    assert times == [None, now["completed_at"], INSTANT]
+    parent = user.task()
+    child = user.task(parent_id=parent["id"], due=FAR, recurrence=WEEKLY)
+    act(user, parent, "complete", completed_at=INSTANT)
+    assert history(user, child)[0]["completed_at"] == INSTANT
+
+
+def test_an_occurrence_without_a_completion_time_was_completed_when_it_was_created(
+    user: Api, settings: Settings
+) -> None:
+    task = user.task(due=FAR, recurrence=WEEKLY)
+    act(user, task, "complete")
+    world.sql(settings, "UPDATE occurrences SET completed_at = NULL")
+    (found,) = history(user, task)
+    assert found["completed_at"] == found["created_at"]
+
+
+def test_a_completion_time_is_at_most_a_day_in_the_future(user: Api) -> None:
+    now = datetime.now(UTC)
+    soon, late = (f"{now + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (23, 25))
+    path = f"/tasks/{user.task()['id']}"
+    body = {"is_completed": True, "completed_at": late}
+    for method, where, sent in (
+        ("POST", f"{path}/complete", {"completed_at": late}),
+        ("PATCH", path, body),
+        ("PUT", path, {"title": "a"} | body),
+        ("POST", "/tasks", {"title": "a"} | body),
+    ):
+        problem = user.problem(400, "invalid_input", method, where, json=sent)
+        assert problem["detail"] == "completed_at: Must not be more than a day in the future."
+        assert problem["errors"][0]["code"] == "out_of_range"
+    user.expect(200, "POST", f"{path}/complete", json={"completed_at": soon})
 
 
 @pytest.mark.parametrize(

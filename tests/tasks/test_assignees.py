@@ -92,7 +92,7 @@ def test_users_who_are_no_members_are_not_distinguished_from_those_who_do_not_ex
 
 
 @pytest.mark.parametrize(
-    ("value", "code"), [("1", "out_of_range"), (0, "out_of_range"), (2**53, "out_of_range")]
+    ("value", "code"), [("1", "wrong_type"), (0, "out_of_range"), (2**53, "out_of_range")]
 )
 def test_an_invalid_assignee_returns_400(user: Api, value: Any, code: str) -> None:
     body = {"title": "a", "assignee_id": value}

@@ -28,7 +28,11 @@ GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 BAD: list[tuple[dict[str, Any], str, str]] = [
     *[
-        ({number.name: value}, f"/{number.name}", "out_of_range")
+        (
+            {number.name: value},
+            f"/{number.name}",
+            "wrong_type" if isinstance(value, str) else "out_of_range",
+        )
         for number in NUMBERS
         for value in number.invalid()
     ],

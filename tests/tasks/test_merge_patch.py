@@ -49,7 +49,7 @@ def test_a_date_replaces_a_time_and_a_time_a_date(user: Api, before: Any, change
     [
         (None, {"datetime": "2150-01-06T09:00"}, "/due/timezone", "required"),
         (DAY, {"datetime": "2150-01-06T09:00"}, "/due/timezone", "required"),
-        (DAY, {"timezone": "UTC"}, "/due/timezone", "unknown_field"),
+        (DAY, {"timezone": "UTC"}, "/due/timezone", "not_together"),
         (DAY, {"date": None}, "/due", "not_a_due"),
         (TIMED, {"timezone": None}, "/due/timezone", "required"),
         (TIMED, {"datetime": "soon"}, "/due/datetime", "not_a_time"),

@@ -12,7 +12,7 @@ from taskapi.identity import Caller
 from taskapi.logs import log_event
 from taskapi.problems import Forbidden, InvalidInput, NotFound
 from taskapi.tasks.default_timezone import UTC, timezone_or_utc
-from taskapi.tasks.filters.conditions import Shape, parameters
+from taskapi.tasks.filters.conditions import Reference, Shape, parameters
 from taskapi.tasks.filters.grammar import parse
 from taskapi.tasks.filters.models import SavedFilter
 from taskapi.tasks.filters.nodes import FilterError, Node
@@ -81,7 +81,7 @@ def resolve(caller: Caller, query: Mapping[str, Any]) -> ResolvedFilter | None:
         pointers_of_texts += [pointer] * (resolver.text_conditions - len(pointers_of_texts))
         pointers += [pointer] * (len(resolver.references) - len(pointers))
     given = parameters(resolver.values, resolver.references)
-    messages = [f"No {r.noun} has this {'ID' if r.id else 'name'}." for r in resolver.references]
+    messages = [_missing(reference) for reference in resolver.references]
     names = tuple(zip(pointers, resolver.offsets, messages, strict=True))
     costly = pointers_of_texts[-1] if len(pointers_of_texts) > 1 else None
     is_volatile = resolver.is_time_dependent or bool(defaults)
@@ -153,6 +153,12 @@ def delete_filter(caller: Caller, filter_id: int, if_match: list[int] | None) ->
     """
     filters.delete(caller, filter_id, if_match)
     log_event("filter_deleted", filter_id=filter_id)
+
+
+def _missing(reference: Reference) -> str:
+    if reference.id:
+        return f"No {reference.noun} has the ID {reference.id}."
+    return f"No {reference.noun} has the name {reference.name}."
 
 
 def _check(caller: Caller, values: Mapping[str, Any]) -> None:

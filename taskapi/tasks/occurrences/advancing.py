@@ -116,6 +116,7 @@ def _advance(
     entry = {
         "task_id": task.id,
         "outcome": outcome,
+        "completed_at": completed_at,
         "missed": following.skipped,
         "occurred": task.occurred,
         "moved_days": following.days,

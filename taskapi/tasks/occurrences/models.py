@@ -40,6 +40,8 @@ class Occurrence(Content, Model):
 
     task_id: Mapped[int] = mapped_column(BigInteger)
     outcome: Mapped[str] = mapped_column(String(10))
+    # Null for rows of before this column existed, too.
+    completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     missed: Mapped[int] = mapped_column(Integer)
     due_date: Mapped[date] = mapped_column(Date)
     due_time: Mapped[time | None] = mapped_column(Time)

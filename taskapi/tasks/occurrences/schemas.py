@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from marshmallow import Schema, fields
 
 from taskapi.http.fields import Id, QueryBoolean, Timestamp, TrueOrFalse, Version
@@ -12,9 +14,10 @@ from taskapi.http.representation import (
     representation,
 )
 from taskapi.http.schemas import Input
-from taskapi.http.timezones import ExactInstant
+from taskapi.http.timezones import CompletionTime
 from taskapi.tasks.due_columns import due_representation
 from taskapi.tasks.dues import OutputDue
+from taskapi.tasks.occurrences import models
 from taskapi.tasks.recurrence.fields import EXAMPLE as RECURRENCE_EXAMPLE
 from taskapi.tasks.schemas import EXAMPLE as TASK_EXAMPLE
 from taskapi.tasks.schemas import TASK
@@ -28,7 +31,8 @@ EXAMPLE = {
     "due": TASK_EXAMPLE["due"],
     "workspace_id": 1,
     "version": 8,
-    "created_at": "2026-11-27T16:45:00.123456Z",
+    "completed_at": "2026-11-27T16:45:00Z",
+    "created_at": "2026-11-27T17:20:31.123456Z",
 }
 NEXT_DUE = {
     "datetime": "2026-12-25T18:00:00",
@@ -42,7 +46,9 @@ COMPLETED_EXAMPLE = {
     "next": NEXT_DUE,
 }
 COMPLETION_EXAMPLE = {"completed_at": "2026-11-27T16:45:00Z"}
-SKIPPED_EXAMPLE = COMPLETED_EXAMPLE | {"occurrence": EXAMPLE | {"outcome": "skipped"}}
+SKIPPED_EXAMPLE = COMPLETED_EXAMPLE | {
+    "occurrence": EXAMPLE | {"outcome": "skipped", "completed_at": None}
+}
 UNDONE_EXAMPLE = {
     "task": TASK_EXAMPLE | {"version": 11},
     "occurrence": EXAMPLE,
@@ -66,15 +72,23 @@ class Completion(Input):
     """A completion of a task or an occurrence."""
 
     drops_null = True
-    completed_at = ExactInstant(
+    completed_at = CompletionTime(
         allow_none=True,
         metadata={
-            "description": "When it was completed, for clients that were offline. Now by default."
+            "description": "When it was completed, for clients that were offline: at most a day in"
+            " the future. Now by default."
         },
     )
     keep_missed = TrueOrFalse(
         allow_none=True, metadata={"description": "As the query parameter of this name."}
     )
+
+
+def completion_of(occurrence: models.Occurrence) -> datetime | None:
+    """When an occurrence was completed; None if it was skipped."""
+    if occurrence.outcome == "skipped":
+        return None
+    return occurrence.completed_at or occurrence.created_at
 
 
 class Occurrence(Schema):
@@ -101,7 +115,11 @@ class Occurrence(Schema):
     )
     workspace_id = Id("The ID of the workspace.")
     version = Version()
-    created_at = Timestamp("When it was completed or skipped.")
+    completed_at = computed(
+        Timestamp("When it was completed. Null if it was skipped.", allow_none=True),
+        completion_of,
+    )
+    created_at = Timestamp("When the request that completed or skipped it was processed.")
 
 
 represent = representation(Occurrence)

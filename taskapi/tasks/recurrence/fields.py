@@ -8,7 +8,7 @@ from marshmallow import Schema, ValidationError, fields
 
 from taskapi.http.fields import Message, Messages, Value
 from taskapi.http.merging import PatchField
-from taskapi.http.schemas import Input, load_nested
+from taskapi.http.schemas import Input, load_nested, require_object
 from taskapi.http.timezones import Timezone
 from taskapi.tasks.recurrence.rules import (
     MAX_LENGTH,
@@ -150,6 +150,7 @@ class RecurrenceField(Value):
     def _deserialize(
         self, value: Any, attr: str | None, data: Any, **kwargs: Any
     ) -> GivenRecurrence:
-        loaded = load_nested(self._schema, value)
+        given = require_object(value, '{"rrule": "FREQ=WEEKLY"}')
+        loaded = load_nested(self._schema, given)
         anchor = loaded.get("anchor", Anchor.DUE)
         return GivenRecurrence(loaded["rrule"], anchor, loaded.get("timezone"))

@@ -159,7 +159,7 @@ def _find(caller: Caller, token: str | None, invitation_id: int) -> Invitation:
         return found
     require_access(caller)
     if token is None:
-        raise NotFound("Invitation not found")
+        raise NotFound("There is no such invitation for the verified email of this account.")
     if database.row(statements.is_for_another, token_hash=token_hash):
         raise Forbidden("The invitation is for another email address.")
     raise InvitationInvalid
