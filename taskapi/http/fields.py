@@ -279,8 +279,12 @@ class Id(fields.Integer):
 class Version(fields.Integer):
     """The version of a row in a response."""
 
-    def __init__(self, *, least: int = 1) -> None:
-        about = "Increases with every change. It is the ETag of this resource."
+    def __init__(
+        self,
+        about: str = "Increases with every change. It is the ETag of this resource.",
+        *,
+        least: int = 1,
+    ) -> None:
         metadata = {"minimum": least, "description": about}
         super().__init__(required=True, dump_only=True, metadata=metadata)
 

@@ -73,7 +73,7 @@ LABELED_EXAMPLE = EXAMPLE | {"label_ids": [3], "version": 8}
 
 
 def _list_field(**metadata: Any) -> WholeNumber:
-    about = "The ID of the list. The ID of the inbox is the ID of the user."
+    about = "The ID of the list. The inbox has the ID of the workspace."
     return WholeNumber(least=1, most=MAX_ID, metadata={"description": about, **metadata})
 
 

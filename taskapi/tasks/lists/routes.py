@@ -43,7 +43,7 @@ def create_list(caller: Caller, body: dict[str, Any]) -> Response:
 @lists.get("/<id:list_id>")
 @operation(summary="Get a list", **LIST.getting())
 def get_list(caller: Caller, list_id: int) -> Response:
-    """Returns a list. The ID of the inbox is the ID of the user."""
+    """Returns a list. The inbox has the ID of the workspace."""
     return versioned_response(LIST.represent(service.get_list(caller, list_id)))
 
 

@@ -114,7 +114,7 @@ class Occurrence(Schema):
         due_representation("due"),
     )
     workspace_id = Id("The ID of the workspace.")
-    version = Version()
+    version = Version("The version of the workspace when it was completed or skipped.")
     completed_at = computed(
         Timestamp("When it was completed. Null if it was skipped.", allow_none=True),
         completion_of,
