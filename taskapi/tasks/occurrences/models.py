@@ -40,7 +40,7 @@ class Occurrence(Content, Model):
 
     task_id: Mapped[int] = mapped_column(BigInteger)
     outcome: Mapped[str] = mapped_column(String(10))
-    # Null for rows of before this column existed, too.
+    # Null if it was skipped, and in rows that are older than this column.
     completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     missed: Mapped[int] = mapped_column(Integer)
     due_date: Mapped[date] = mapped_column(Date)
