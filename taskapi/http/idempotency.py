@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -263,8 +264,11 @@ def _key_of(request: Request) -> str:
 def _fingerprint(request: Request, values: Mapping[str, Any]) -> str:
     conditions = [request.headers.get(name) for name in ("If-Match", "If-None-Match")]
     request_parts = [request.method, request.path, conditions, values]
-    # The default is for named tuples.
-    dumped = orjson.dumps(request_parts, default=list, option=orjson.OPT_SORT_KEYS)
+    try:
+        # The default is for named tuples.
+        dumped = orjson.dumps(request_parts, default=list, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a number of more than 64 bits, which a recurrence rule can have
+        dumped = json.dumps(request_parts, default=repr, sort_keys=True).encode()
     return hashlib.sha256(dumped).hexdigest()
 
 

@@ -24,6 +24,12 @@ _MAX_WEIGHT = 24 * _WORD_WEIGHT
 _WEIGHT_BEFORE_MATCH = 6 * _WORD_WEIGHT
 _LENGTH_BEFORE_MATCH = 60
 
+_MAX_TOKENS = 2_000
+"""More than are searched."""
+
+_MAX_MATCHES = 250
+"""Of words, and of runs. A description of 10,000 letters can have as many matches."""
+
 _SEPARATOR = " \u2026 "
 # Punctuation that belongs to the first or last word of a fragment, like quotes.
 _OPENING = re.compile(r"(?<!\S)[^\w\s]{1,8}\Z")
@@ -85,12 +91,13 @@ def snippet(description: str | None, search: Search) -> list[Piece] | None:
 
 
 def _tokens(text: str) -> list[re.Match[str]]:
-    return list(TOKEN.finditer(text))
+    return list(islice(TOKEN.finditer(text), _MAX_TOKENS))
 
 
 def _matches(tokens: Sequence[re.Match[str]], search: Search) -> list[_Match]:
-    """The matches in a text, in order. Matches in a run may overlap."""
-    return sorted([*_word_matches(tokens, search), *_run_matches(tokens, search)])
+    """The first matches in a text, in order. Matches in a run may overlap."""
+    found = (_word_matches(tokens, search), _run_matches(tokens, search))
+    return sorted(match for matches in found for match in islice(matches, _MAX_MATCHES))
 
 
 def _word_matches(tokens: Sequence[re.Match[str]], search: Search) -> Iterator[_Match]:

@@ -101,6 +101,18 @@ def test_keys_belong_to_an_account(user: Api, stranger: Api) -> None:
     assert not is_replay(theirs)
 
 
+@pytest.mark.parametrize("part", ["COUNT", "INTERVAL"])
+def test_a_rule_with_a_huge_number_has_a_fingerprint_too(user: Api, part: str) -> None:
+    def send(number: int) -> TestResponse:
+        body = {"title": "a", "due": {"date": "2026-01-01"}}
+        body["recurrence"] = {"rrule": f"FREQ=DAILY;{part}={number}"}
+        return user.send("POST", "/tasks", json=body, headers={"Idempotency-Key": "one"})
+
+    first, again, other = send(2**64), send(2**64), send(2**64 + 1)
+    assert (first.status_code, again.status_code, other.status_code) == (201, 201, 422)
+    assert first.get_json() == again.get_json()
+
+
 def test_a_key_may_be_quoted(user: Api) -> None:
     assert post(user, f'"{KEY}"').data == post(user, KEY).data
     assert total(user) == 1

@@ -71,6 +71,31 @@ def test_searches_for_a_letter(
     assert UNAVAILABLE not in outcome.responses.statuses
 
 
+LONG_TO_HIGHLIGHT = {
+    "a b c d e f g h": "a b c d e f g h ",
+    "日 本 語 テ キ ス ト": "日本語テキスト",
+    "語" * 30: "語",
+}
+"""By a text to search for, what a description repeats."""
+
+
+def test_searches_whose_matches_take_long_to_highlight(
+    scenario: Scenario, place: Place, attacker: Person
+) -> None:
+    headers = {"Authorization": f"Bearer {attacker.token}"}
+    with httpx.Client(base_url=place.url, headers=headers, timeout=20) as client:
+        for piece in LONG_TO_HIGHLIGHT.values():
+            body = {"title": "Long", "description": (piece * 10_000)[:10_000]}
+            for _ in range(50):
+                client.post("/tasks", json=body).raise_for_status()
+    requests = [
+        request("GET", f"/search?limit=100&text={quote(text)}", attacker.token)
+        for text in LONG_TO_HIGHLIGHT
+    ]
+    outcome = scenario.run(Attack(requests, 24, DURATION))
+    assert outcome.responses.statuses[200]
+
+
 READERS = {
     "fast": {},
     "slow": {"read_pause": 0.02},

@@ -144,6 +144,49 @@ def test_a_completion_time_is_at_most_a_day_in_the_future(user: Api) -> None:
     user.expect(200, "POST", f"{path}/complete", json={"completed_at": soon})
 
 
+def test_dates_never_leave_the_supported_years(user: Api) -> None:
+    daily = {"rrule": "FREQ=DAILY", "anchor": "completion"}
+    last = {"date": "2199-12-01"}
+    task = user.task(start={"date": "1970-01-01"}, due=last, recurrence=daily)
+    child = user.task(parent_id=task["id"], due={"date": "1970-01-05"})
+    for _ in range(10):
+        act(user, task, "complete", completed_at="1970-01-01T00:00:00Z")
+        assert got(user, task)["start"] == {"date": "1970-01-01"}
+        assert got(user, child)["due"] == {"date": "1970-01-05"}
+        user.expect(200, "PATCH", f"/tasks/{task['id']}", json={"due": last})
+
+
+def test_a_start_that_would_be_after_the_due_becomes_the_due(user: Api) -> None:
+    first, daily = {"date": "2150-01-01"}, {"rrule": "FREQ=DAILY"}
+    task = user.task(due=first, recurrence=daily)
+    path = f"/tasks/{task['id']}"
+    act(user, task, "complete")
+    later = {"due": {"date": "2150-02-01"}, "start": {"date": "2150-01-20"}}
+    user.expect(200, "PATCH", path, json=later)
+    undone = act(user, task, "undo")["task"]
+    assert (undone["start"], undone["due"]) == (first, first)
+    user.expect(200, "PATCH", path, json={"start": undone["start"]})
+
+    def at(hour: int, zone: str) -> dict[str, str]:
+        return {"datetime": f"2026-10-24T{hour}:00:00", "timezone": zone}
+
+    # In Berlin, daylight saving time ends in the night after that day.
+    task = user.task(due=at(18, "UTC"), start=at(20, "Europe/Berlin"), recurrence=daily)
+    moved = act(user, task, "complete", completed_at="2026-10-24T10:00:00Z")["task"]
+    assert moved["start"] == moved["due"]
+
+
+def test_the_start_of_a_subtask_that_would_be_after_its_due_becomes_the_due(user: Api) -> None:
+    monthly = {"rrule": "FREQ=MONTHLY"}
+    parent = user.task(due={"date": "2150-01-01"}, recurrence=monthly)
+    last = {"datetime": "2199-12-20T10:00:00", "timezone": "Europe/Berlin"}
+    child = user.task(parent_id=parent["id"], due=last, start={"date": "2199-11-25"})
+    act(user, parent, "complete")
+    after = got(user, child)
+    assert after["due"] == child["due"], "the next one would be in the year 2200"
+    assert after["start"] == child["due"]
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -15,7 +15,7 @@ from taskapi.tasks.models import Task
 from taskapi.tasks.occurrences.models import Occurrence
 from taskapi.tasks.occurrences.queries import occurrences
 from taskapi.tasks.queries import tasks
-from taskapi.tasks.recurrence.service import Anchor, Following, Recurrence, moved_by, next_due
+from taskapi.tasks.recurrence.service import Anchor, Following, Recurrence, moved_start, next_due
 
 
 class OccurrenceResult(NamedTuple):
@@ -86,12 +86,14 @@ def set_occurrence(caller: Caller, task: Task, due: Due, occurred: int | None, d
     """Reopen a task, set its due and the number of occurrences, and move what depends on the due.
 
     Args:
-        days: the days by which its start and the dates of its subtasks move.
+        days: the days by which its start and the dates of its subtasks move. A start that would be
+            after the due becomes the due.
     """
     start = due_of(task, "start")
+    moved = moved_start(start, due, days)
     values = {"is_completed": False, "occurred": occurred, **due_columns("due", due)}
-    if start and days:
-        values |= due_columns("start", moved_by(start, days))
+    if moved != start:
+        values |= due_columns("start", moved)
     if days:
         subtrees.move_dates(caller, task.id, days)
     return tasks.update(caller, task.id, values)

@@ -25,7 +25,7 @@ from taskapi.http.timezones import (
 from taskapi.identity import Caller
 from taskapi.problems import InvalidInput
 from taskapi.tasks.default_timezone import UTC, timezone_or_utc, with_zones
-from taskapi.tasks.dues import DateDue, Due, TimedDue
+from taskapi.tasks.dues import DateDue, Due, TimedDue, starts_in_time
 from taskapi.tasks.recurrence.days import LAST_DAY, Days, days_of, takes_day_from_start
 from taskapi.tasks.recurrence.rules import (
     Anchor,
@@ -47,6 +47,7 @@ __all__ = [
     "RuleError",
     "check",
     "moved_by",
+    "moved_start",
     "next_due",
     "occurrences",
     "parse",
@@ -252,8 +253,15 @@ def _localized(recurrence: Recurrence, due: Due) -> Due:
 def moved_by(due: Due, days: int) -> Due:
     """The due so many days later, or itself if that is not in the supported years."""
     moved = _moved(due, due.date + timedelta(days))
-    is_supported = is_known(moved.at) if isinstance(moved, TimedDue) else moved.date <= LAST_DAY
-    return moved if is_supported else due
+    if isinstance(moved, TimedDue):
+        return moved if is_known(moved.at) else due
+    return moved if FIRST_INSTANT.date() <= moved.date <= LAST_DAY else due
+
+
+def moved_start(start: Due | None, due: Due | None, days: int) -> Due | None:
+    """The start so many days later, or the due if it would be after that."""
+    moved = start and moved_by(start, days)
+    return moved if starts_in_time(moved, due) else due
 
 
 def _moved(due: Due, day: date) -> Due:

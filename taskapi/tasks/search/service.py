@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from time import sleep
 from typing import Any, NamedTuple, cast
 
 from taskapi.db.listing import Page, read_page
@@ -14,7 +15,7 @@ from taskapi.tasks.finding import read_filtered
 from taskapi.tasks.models import Task
 from taskapi.tasks.search.queries import BEST_FIRST, SORTS, FoundTask, search_page
 from taskapi.tasks.snippets import Piece, mark, snippet
-from taskapi.tasks.words import parse_search, tsquery
+from taskapi.tasks.words import Search, parse_search, tsquery
 
 
 class Result(NamedTuple):
@@ -24,6 +25,16 @@ class Result(NamedTuple):
     rank: float
     title: list[Piece]
     snippet: list[Piece] | None
+
+
+def _highlighted(rows: Sequence[Any], search: Search) -> list[Result]:
+    """The results. A long text takes some milliseconds; after each, the worker serves others."""
+    results = []
+    for row in rows:
+        title, description = mark(row.title, search), snippet(row.description, search)
+        results.append(Result(row, row.rank, title, description))
+        sleep(0)
+    return results
 
 
 class _FoundTasks:
@@ -72,12 +83,8 @@ def search_tasks(
     )
     page = read_filtered(found, read, known=known)
     rows: list[Any] | None = page.rows
-    results = rows and [
-        Result(row, row.rank, mark(row.title, search), snippet(row.description, search))
-        for row in rows
-    ]
     return Page(
-        results if rows else rows,
+        rows and _highlighted(rows, search),
         page.total,
         page.next_cursor,
         page.version,
