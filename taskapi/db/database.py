@@ -24,7 +24,7 @@ from taskapi.db.concurrency import Share
 from taskapi.db.connections import Limits, Pool, Taken, seconds_left
 from taskapi.db.constraints import constraint_of
 from taskapi.db.statement import Statement
-from taskapi.db.timeouts import extended
+from taskapi.db.timeouts import extend, extended
 from taskapi.problems import (
     Deadlock,
     InsufficientStorage,
@@ -88,6 +88,12 @@ class Transaction:
     def row(self, statement: Statement, **parameters: Any) -> dict[str, Any] | None:
         """The first row by column name, or None."""
         return _named(statement, self.rows(statement, **parameters))
+
+    def extend(self, seconds: float) -> None:
+        """Give the rest of the transaction so many seconds."""
+        self._until = perf_counter() + seconds
+        self._connection.patience = seconds
+        extend(self._connection, seconds)
 
     def lend(self) -> Connection:
         """The connection, for a library that executes a statement of its own."""
@@ -281,7 +287,7 @@ def deferred(first: Callable[[Transaction], None]) -> Iterator[Deferred]:
 
 
 @contextmanager
-def transaction() -> Iterator[None]:
+def transaction() -> Iterator[Transaction]:
     """A transaction. Inside `deferred()` it is part of that.
 
     Raises:
@@ -291,12 +297,10 @@ def transaction() -> Iterator[None]:
     """
     joined = _deferred.get()
     if joined:
-        joined.begin()
-        yield
+        yield joined.begin()
         return
     with deferred(lambda _: None) as work:
-        work.begin()
-        yield
+        yield work.begin()
 
 
 @contextmanager

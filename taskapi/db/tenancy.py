@@ -84,6 +84,11 @@ ID = bindparam("id", type_=BigInteger)
 _IF_MATCH = bindparam("if_match", type_=ARRAY(BigInteger))
 
 
+_MANY_TASKS = 10_000
+_SECONDS_FOR_MANY = 20.0
+"""Less than a worker waits for requests when it stops, and than proxies wait for a response."""
+
+
 def scope(caller: Caller) -> dict[str, Any]:
     """The parameters of all statements on a workspace."""
     return {
@@ -331,22 +336,29 @@ def increment_version(
 
 
 @contextmanager
-def locked(caller: Caller) -> Iterator[None]:
+def locked(caller: Caller, *, changes_many: bool = False) -> Iterator[None]:
     """A transaction that locks the workspace, for a write that depends on several rows.
 
     Each of its statements sees the current rows. A single statement that waits for the lock itself
     would see other rows as of before the wait.
 
+    Args:
+        changes_many: whether it can change all tasks at once. Where these are many, it may take
+            longer.
+
     Raises:
         SessionEnded: the caller's session has ended.
     """
-    with database.transaction():
-        if database.row(_LOCK, **scope(caller)) is None:
+    with database.transaction() as work:
+        workspace = database.row(_LOCK, **scope(caller))
+        if workspace is None:
             raise SessionEnded
+        if changes_many and workspace["task_count"] > _MANY_TASKS:
+            work.extend(_SECONDS_FOR_MANY)
         yield
 
 
 USAGE = Statement(select(*(WORKSPACES.c[quota.total] for quota in QUOTAS)).where(own_workspace()))
 """The totals of the workspace that have quotas."""
 
-_LOCK = Statement(select(locked_workspace()), writes=True)
+_LOCK = Statement(select(locked_workspace(["task_count"])), writes=True)

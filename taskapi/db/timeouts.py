@@ -17,7 +17,11 @@ _TEXT = (25,)
 @contextmanager
 def extended(connection: Connection, seconds: float) -> Iterator[None]:
     """A transaction whose statements may take longer than the timeouts of the role allow."""
-    milliseconds = str(int(seconds * 1_000))
     with connection.transaction():
-        connection.run(_SET_LOCAL, [milliseconds], _TEXT)
+        extend(connection, seconds)
         yield
+
+
+def extend(connection: Connection, seconds: float) -> None:
+    """Let the statements of the current transaction take so many seconds each."""
+    connection.run(_SET_LOCAL, [str(int(seconds * 1_000))], _TEXT)

@@ -44,7 +44,7 @@ def create_subtask(caller: Caller, values: Values) -> Task:
         InvalidInput: the parent is invalid, or not in that list.
     """
     columns = column_values(caller.workspace_id, values)
-    with locked(caller):
+    with locked(caller, changes_many=True):
         place = _place(caller, _NEW, columns, parent_id=None, list_id=None)
         return tasks.create(caller, {**columns, **place})
 
@@ -59,7 +59,7 @@ def update(caller: Caller, task_id: int, values: Values, if_match: list[int] | N
         InvalidInput: a field is invalid, or fields do not match.
         QuotaExceeded: as it says.
     """
-    with locked(caller):
+    with locked(caller, changes_many=True):
         task = tasks.require(caller, task_id, "update", if_match)
         columns = _changed_columns(caller, task, with_zones(caller, merged(task, values)))
         completes, completed_at = columns.get("is_completed"), columns.get("completed_at")
@@ -91,7 +91,7 @@ def delete(caller: Caller, task_id: int, if_match: list[int] | None) -> None:
     Raises:
         SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
-    with locked(caller):
+    with locked(caller, changes_many=True):
         tasks.require(caller, task_id, "delete", if_match)
         database.rows(subtrees.DELETION, id=task_id, **scope(caller))
 
@@ -107,7 +107,7 @@ def move(caller: Caller, task_id: int, values: Values, if_match: list[int] | Non
         SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         InvalidInput: the list, parent or sibling is invalid.
     """
-    with locked(caller):
+    with locked(caller, changes_many=True):
         task = tasks.require(caller, task_id, "update", if_match)
         place = _changed_place(caller, task, column_values(caller.workspace_id, values))
         target = {"list_id": task.list_id, "parent_id": task.parent_id, **place}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import psycopg
 import pytest
@@ -15,6 +17,7 @@ pytestmark = [pytest.mark.neighbours, pytest.mark.alone]
 
 PACKED = 20_000
 LABELLED = 500
+IN_TREE = 99_000
 ATTEMPTS = 10
 """After which an operation that is done in steps must have succeeded."""
 
@@ -62,6 +65,52 @@ def test_a_move_among_packed_tasks_succeeds(
     before.insert(before.index(first) + 1, last)
     assert [row[0] for row in database.execute(order, [id_of(attacker)])] == before
     assert before.index(second) == before.index(last) + 1
+
+
+def _add_tree(client: httpx.Client, database: psycopg.Connection, person: Person) -> str:
+    """The path of a recurring task with subtasks that have dates, all in a list of their own."""
+    body: dict[str, Any] = {"title": "Tree", "due": {"date": "2150-01-01"}}
+    body["list_id"] = client.post("/lists", json={"name": "Trees"}).raise_for_status().json()["id"]
+    root = client.post("/tasks", json=body | {"recurrence": {"rrule": "FREQ=DAILY"}})
+    task = root.raise_for_status().json()
+    add_tasks(database, person, IN_TREE)
+    with database.transaction():
+        database.execute(
+            "UPDATE tasks SET parent_id = %(id)s, list_id = %(list_id)s, depth = 1,"
+            " due_date = '2150-01-01', start_date = '2150-01-01'"
+            " WHERE workspace_id = %(workspace_id)s AND id <> %(id)s",
+            task,
+        )
+        database.execute(
+            "UPDATE lists SET open_count = open_count + %s WHERE id = %s",
+            [IN_TREE, task["list_id"]],
+        )
+    database.execute("VACUUM ANALYZE tasks")
+    return f"/tasks/{task['id']}"
+
+
+def test_a_tree_of_many_tasks(place: Place, attacker: Person, database: psycopg.Connection) -> None:
+    with _client(place, attacker) as client:
+        path = _add_tree(client, database, attacker)
+        moved = client.post(f"{path}/complete").raise_for_status().json()["task"]
+        assert moved["due"] == {"date": "2150-01-02"}
+        dates = "SELECT DISTINCT due_date::text, start_date::text FROM tasks WHERE parent_id = %s"
+        assert database.execute(dates, [moved["id"]]).fetchall() == [("2150-01-02", "2150-01-02")]
+        list_id = moved["list_id"]
+        body = {"list_id": id_of(attacker)}
+        client.post(f"{path}/move", json=body, headers={"Idempotency-Key": "1"}).raise_for_status()
+        client.post(f"{path}/move", json={"list_id": list_id}).raise_for_status()
+        client.delete(f"/lists/{list_id}", params={"tasks": "delete"}).raise_for_status()
+        assert client.get("/tasks", params={"count": "true"}).json()["total"] == 0
+
+
+def test_a_task_with_many_subtasks_is_deleted(
+    place: Place, attacker: Person, database: psycopg.Connection
+) -> None:
+    with _client(place, attacker) as client:
+        path = _add_tree(client, database, attacker)
+        client.delete(path).raise_for_status()
+        assert client.get("/tasks", params={"count": "true"}).json()["total"] == 0
 
 
 @pytest.mark.parametrize("operation", ["merge", "delete"])

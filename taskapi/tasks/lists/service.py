@@ -143,7 +143,7 @@ def delete_list(
         ListNotEmpty: it contains tasks, and `tasks` is None.
     """
     # After the lock, the occurrences of deleted tasks are counted as they are then.
-    lock = locked(caller) if tasks == "delete" else nullcontext()
+    lock = locked(caller, changes_many=True) if tasks == "delete" else nullcontext()
     try:
         with lock:
             _delete(caller, list_id, tasks, if_match)
@@ -151,7 +151,7 @@ def delete_list(
         if missing.constraint != "fk_tasks_lists":
             raise
         # A task was added while the statement waited for the lock. Nobody can add one after it.
-        with locked(caller):
+        with locked(caller, changes_many=True):
             _delete(caller, list_id, tasks, if_match)
     log_event("list_deleted", list_id=list_id, tasks=tasks)
 

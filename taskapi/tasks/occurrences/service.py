@@ -69,7 +69,7 @@ def complete(
     Raises:
         SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
     """
-    with locked(caller):
+    with locked(caller, changes_many=True):
         task = tasks.require(caller, task_id, "update", if_match)
         recurrence = _open_recurrence(task)
         if recurrence:
@@ -95,7 +95,7 @@ def skip(
         SessionEnded, Forbidden, NotFound, PreconditionFailed: see `ContentTable`.
         NotRecurring: the task has no current occurrence.
     """
-    with locked(caller):
+    with locked(caller, changes_many=True):
         task = tasks.require(caller, task_id, "update", if_match)
         recurrence = _open_recurrence(task)
         if recurrence is None:
@@ -113,7 +113,7 @@ def undo(caller: Caller, task_id: int, if_match: list[int] | None) -> Occurrence
         NothingToUndo: the history is empty.
         InvalidInput: the task has another rule now, which does not match that due.
     """
-    with locked(caller):
+    with locked(caller, changes_many=True):
         task = tasks.require(caller, task_id, "update", if_match)
         rows = database.rows(LAST, task_id=task_id, **scope(caller))
         if not rows:
