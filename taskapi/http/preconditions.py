@@ -7,6 +7,7 @@ import re
 from flask import Request
 
 from taskapi.db.tenancy import all_versions_except
+from taskapi.identity import Caller
 from taskapi.problems import InvalidInput, PreconditionFailed
 
 _TAG = re.compile(r'(?:^|,)\s*(W/)?"([^"]*)"\s*(?=,|$)', re.ASCII)
@@ -21,14 +22,14 @@ _EXCLUDED = "If-None-Match excludes the current version."
 _NOT_SELECTED = "The response does not have an entity tag in If-Match."
 
 
-def entity_tag(version: int, owner: int | None = None) -> str:
+def entity_tag(version: int, caller: Caller | None = None) -> str:
     """The strong entity tag of a version.
 
     Args:
-        owner: the ID of the workspace, for paths that are the same for all workspaces. Two
-            workspaces can have the same version, which caches must not confuse.
+        caller: for a page, which can differ between the members of a workspace, as with
+            `assignee = me`, and whose path is the same for all personal workspaces.
     """
-    return f'"{version}"' if owner is None else f'"{owner}.{version}"'
+    return f'"{_prefix(caller)}{version}"'
 
 
 def if_match(request: Request) -> list[int] | None:
@@ -51,19 +52,18 @@ def if_match(request: Request) -> list[int] | None:
     return [version for version in required if version not in versions]
 
 
-def if_none_match(request: Request, owner: int | None = None) -> list[int] | None:
+def if_none_match(request: Request, caller: Caller | None = None) -> list[int] | None:
     """The versions in If-None-Match of a read (weak comparison); None for `*`, all versions.
 
     What is malformed matches nothing, so that the client gets the response.
 
     Args:
-        owner: see `entity_tag`. Tags of other owners are ignored.
+        caller: see `entity_tag`. Tags of other users and workspaces are ignored.
     """
     header = request.headers.get("If-None-Match", "")
     if header.strip() == "*":
         return None
-    prefix = "" if owner is None else f"{owner}."
-    return [version for _, version in _versions(header, prefix)]
+    return [version for _, version in _versions(header, _prefix(caller))]
 
 
 def check_if_match(request: Request, tag: str | None) -> None:
@@ -92,6 +92,14 @@ def failure_detail(request: Request, version: int) -> str | None:
     if required is None or version in required:
         return _EXCLUDED
     return _WEAK if "W/" in request.headers["If-Match"] else None
+
+
+def _prefix(caller: Caller | None) -> str:
+    if caller is None:
+        return ""
+    if caller.is_in_shared_workspace:
+        return f"{caller.workspace_id}.{caller.user_id}."
+    return f"{caller.workspace_id}."
 
 
 def _required(request: Request) -> list[int] | None:

@@ -86,7 +86,7 @@ def page_response(
     headers, tag = {}, None
     if caller:
         if found.version is not None:
-            headers["ETag"] = tag = entity_tag(found.version, caller.workspace_id)
+            headers["ETag"] = tag = entity_tag(found.version, caller)
         check_if_match(current_request(), tag)
     if tag and found.rows is None:
         return not_modified(tag)

@@ -30,7 +30,7 @@ def list_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     Titles are sorted without regard to the case of ASCII letters. If several parameters restrict
     the tasks, a task must match all of them.
     """
-    known = if_none_match(request, caller.workspace_id)
+    known = if_none_match(request, caller)
     page = finding.list_tasks(caller, query, known=known)
     return page_response("tasks", page, caller, TASK.represent)
 

@@ -39,6 +39,20 @@ def outsider(app: Flask, user: Api) -> Api:
     return world.person(app, user.contract).registered()
 
 
+def test_the_entity_tag_of_another_member_does_not_match(
+    user: Api, stranger: Api, shared: Shared
+) -> None:
+    """`assignee=me` means somebody else for each member."""
+    task = shared.task(user, assignee_id=user.user_id)
+    mine = {"query_string": {"assignee": "me"}}
+    found = user.at(shared.id).send("GET", "/tasks", **mine)
+    tag = {"If-None-Match": found.headers["ETag"]}
+    assert [row["id"] for row in found.get_json()["tasks"]] == [task["id"]]
+    assert user.at(shared.id).send("GET", "/tasks", headers=tag, **mine).status_code == 304
+    theirs = stranger.at(shared.id).send("GET", "/tasks", headers=tag, **mine)
+    assert (theirs.status_code, theirs.get_json()["tasks"]) == (200, [])
+
+
 def refused(person: Api, method: str, path: str, assignee_id: int) -> None:
     body = {"title": "New", "assignee_id": assignee_id}
     problem = person.problem(400, "invalid_input", method, path, json=body)

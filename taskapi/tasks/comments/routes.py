@@ -29,7 +29,7 @@ _UPDATE = COMMENT.updating(QuotaExceeded, NotAuthor)
 )
 def list_comments(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
     """Returns the comments on a task, by default newest first."""
-    known = if_none_match(request, caller.workspace_id)
+    known = if_none_match(request, caller)
     page = service.list_comments(caller, task_id, query, known=known)
     return page_response("comments", page, caller, COMMENT.represent)
 

@@ -24,7 +24,7 @@ _UPDATE = FILTER.updating(FilterExists)
 @operation(summary="List saved filters", **FILTER.listing(schemas.FilterQuery()))
 def list_filters(caller: Caller, query: dict[str, Any]) -> Response:
     """Returns the caller's saved filters, by default in the order of creation."""
-    known = if_none_match(request, caller.workspace_id)
+    known = if_none_match(request, caller)
     page = service.list_filters(caller, query, known=known)
     return page_response("filters", page, caller, FILTER.represent)
 

@@ -24,7 +24,7 @@ _UPDATE = LABEL.updating(LabelExists)
 @operation(summary="List labels", **LABEL.listing(schemas.LabelQuery()))
 def list_labels(caller: Caller, query: dict[str, Any]) -> Response:
     """Returns the caller's labels, by default by name. Case is ignored."""
-    known = if_none_match(request, caller.workspace_id)
+    known = if_none_match(request, caller)
     page = service.list_labels(caller, query, known=known)
     return page_response("labels", page, caller, LABEL.represent)
 

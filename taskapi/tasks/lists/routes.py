@@ -28,7 +28,7 @@ def list_lists(caller: Caller, query: dict[str, Any]) -> Response:
 
     Only pages have these numbers, because the version of a list does not change with its tasks.
     """
-    known = if_none_match(request, caller.workspace_id)
+    known = if_none_match(request, caller)
     page = service.list_lists(caller, query, known=known)
     return page_response("lists", page, caller, LIST.represent_in_page)
 

@@ -38,7 +38,7 @@ def search_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     whole words higher than prefixes. Only the newest 1,000 matches are ranked and returned. The
     other parameters filter the tasks, as in `GET /tasks`.
     """
-    known = if_none_match(request, caller.workspace_id)
+    known = if_none_match(request, caller)
     page = service.search_tasks(caller, query, known=known)
     return page_response("results", page, caller, _represent)
 
