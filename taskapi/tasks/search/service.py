@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from time import sleep
+from time import perf_counter, sleep
 from typing import Any, NamedTuple, cast
 
 from taskapi.db.listing import Page, read_page
@@ -17,6 +17,12 @@ from taskapi.tasks.search.queries import BEST_FIRST, SORTS, FoundTask, search_pa
 from taskapi.tasks.snippets import Piece, mark, snippet
 from taskapi.tasks.words import Search, parse_search, tsquery
 
+_LONG_SECONDS = 0.001
+"""To highlight 1,000 characters takes a quarter of it."""
+
+_PAUSE = 6
+"""The pause after such a text, as a multiple of its time, since an account has several searches."""
+
 
 class Result(NamedTuple):
     """A task that matches a search, with its highlighted texts."""
@@ -28,12 +34,14 @@ class Result(NamedTuple):
 
 
 def _highlighted(rows: Sequence[Any], search: Search) -> list[Result]:
-    """The results. A long text takes some milliseconds; after each, the worker serves others."""
+    """The results. After a text that takes long, the worker has time for other requests."""
     results = []
     for row in rows:
+        started = perf_counter()
         title, description = mark(row.title, search), snippet(row.description, search)
         results.append(Result(row, row.rank, title, description))
-        sleep(0)
+        seconds = perf_counter() - started
+        sleep(seconds * _PAUSE if seconds > _LONG_SECONDS else 0)
     return results
 
 
