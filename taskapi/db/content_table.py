@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from taskapi.db import database
+from taskapi.db.constraints import ReferenceMissing
 from taskapi.db.content_sql import ContentStatements, Values
 from taskapi.db.quotas import exceeded, limits
 from taskapi.db.rows import row_class
@@ -183,12 +184,12 @@ class ContentTable(Generic[M]):
         """
         try:
             return database.rows(statement, **parameters)
-        except database.ReferenceMissing as missing:
+        except ReferenceMissing as missing:
             if missing.constraint not in self._references:
                 raise
             field, noun = self._references[missing.constraint]
-            name = f"{noun.capitalize()} {missing.row_id}" if missing.row_id else noun.capitalize()
-            message = f"{name} not found."
+            name = f"{noun} {missing.row_id}" if missing.row_id else noun
+            message = f"{name.capitalize()} not found."
             raise InvalidInput.at(f"/{field}", message, "unknown_reference") from None
 
     def raise_for_missing(

@@ -22,7 +22,7 @@ from config import Settings
 from taskapi.db import sharding
 from taskapi.db.concurrency import Share
 from taskapi.db.connections import Limits, Pool, Taken, seconds_left
-from taskapi.db.constraints import constraint_of
+from taskapi.db.constraints import ReferenceMissing, ValueTaken
 from taskapi.db.statement import Statement
 from taskapi.db.timeouts import extend, extended
 from taskapi.problems import (
@@ -48,30 +48,6 @@ _REPLICA_PAUSE = 5.0
 _TIMEOUTS = (psycopg.errors.QueryCanceled, QueryTooLongError)
 
 _log = logging.getLogger("taskapi.replica")
-
-
-class _Violation(Exception):
-    """A write violated the constraint with this name."""
-
-    def __init__(self, constraint: str) -> None:
-        super().__init__(constraint)
-        self.constraint = constraint
-
-
-class ReferenceMissing(_Violation):
-    """A write references a row that does not exist, by the foreign key with this name.
-
-    `row_id` is the ID of that row if the check is a trigger of ours, which reports it.
-    """
-
-    def __init__(self, error: psycopg.Error) -> None:
-        super().__init__(constraint_of(error))
-        detail = error.diag.message_detail or ""
-        self.row_id = detail if detail.isdecimal() else None
-
-
-class ValueTaken(_Violation):
-    """A write sets a value that another row has, in the unique index with this name."""
 
 
 class Transaction:
@@ -400,7 +376,7 @@ def _execute(
     except psycopg.errors.ForeignKeyViolation as error:
         raise ReferenceMissing(error) from error
     except psycopg.errors.UniqueViolation as error:
-        raise ValueTaken(constraint_of(error)) from error
+        raise ValueTaken(error) from error
     except psycopg.OperationalError as error:
         if connection.closed and not isinstance(error, QueryTooLongError):
             raise _ConnectionLost from error

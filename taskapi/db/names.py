@@ -16,6 +16,7 @@ from unicodedata import normalize
 from sqlalchemy import String, Text, bindparam, select
 
 from taskapi.db import database
+from taskapi.db.constraints import ValueTaken
 from taskapi.db.content_sql import ContentStatements, Values
 from taskapi.db.content_table import ContentTable
 from taskapi.db.pages import Sort, text_from_cursor
@@ -100,7 +101,7 @@ class NamedTable(ContentTable[M]):
     def _unless_taken(self, caller: Caller, values: Values) -> Iterator[None]:
         try:
             yield
-        except database.ValueTaken as taken:
+        except ValueTaken as taken:
             if taken.constraint != f"uq_{self.sql.table.name}_name":
                 raise
             name = values["name"]

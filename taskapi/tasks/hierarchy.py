@@ -44,7 +44,7 @@ def create_subtask(caller: Caller, values: Values) -> Task:
         InvalidInput: the parent is invalid, or not in that list.
     """
     columns = column_values(caller.workspace_id, values)
-    with locked(caller, changes_many=True):
+    with locked(caller):
         place = _place(caller, _NEW, columns, parent_id=None, list_id=None)
         return tasks.create(caller, {**columns, **place})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from taskapi.db import database
+from taskapi.db.constraints import ReferenceMissing
 from taskapi.db.tenancy import scope
 from taskapi.identity import Caller
 from taskapi.logs import log_event
@@ -102,7 +102,7 @@ def delete_task(caller: Caller, task_id: int, if_match: list[int] | None) -> Non
             # Before the lock, which nobody should take for a task that does not exist.
             tasks.require(caller, task_id, "delete", if_match)
             hierarchy.delete(caller, task_id, if_match)
-    except database.ReferenceMissing as missing:
+    except ReferenceMissing as missing:
         if missing.constraint != "fk_tasks_tasks":
             raise
         hierarchy.delete(caller, task_id, if_match)

@@ -28,7 +28,7 @@ _MAX_TOKENS = 2_000
 """More than are searched."""
 
 _MAX_MATCHES = 250
-"""Of words, and of runs. A description of 10,000 letters can have as many matches."""
+"""Of words, and of runs, in a text. Each letter of a long description can be a match."""
 
 _SEPARATOR = " \u2026 "
 # Punctuation that belongs to the first or last word of a fragment, like quotes.

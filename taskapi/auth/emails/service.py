@@ -23,7 +23,7 @@ from taskapi.auth.profile.service import get_me
 from taskapi.auth.reauthentication import WrongPassword, confirm_password
 from taskapi.auth.service import EmailTaken, User
 from taskapi.db import database
-from taskapi.db.database import ValueTaken
+from taskapi.db.constraints import ValueTaken
 from taskapi.db.statement import Statement
 from taskapi.db.tenancy import scope
 from taskapi.http.verification import is_verified

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from taskapi.db import database
+from taskapi.db.constraints import ReferenceMissing
 from taskapi.db.listing import Page, read_page
 from taskapi.db.pages import page_request
 from taskapi.db.tenancy import locked, scope
@@ -147,7 +148,7 @@ def delete_list(
     try:
         with lock:
             _delete(caller, list_id, tasks, if_match)
-    except database.ReferenceMissing as missing:
+    except ReferenceMissing as missing:
         if missing.constraint != "fk_tasks_lists":
             raise
         # A task was added while the statement waited for the lock. Nobody can add one after it.
