@@ -189,7 +189,7 @@ def _common_headers(headers: Mapping[str, str] | Headers) -> list[tuple[str, str
 
 def _from_werkzeug(error: HTTPException) -> errors.Problem:
     if isinstance(error, WerkzeugMethodNotAllowed):
-        allowed = ", ".join(error.valid_methods or ())
+        allowed = ", ".join(sorted(error.valid_methods or ()))
         return errors.MethodNotAllowed(
             f"This URL supports only {allowed}.", headers={"Allow": allowed}
         )
